@@ -1,0 +1,307 @@
+"""The engine: `@op` records what NumPy computes, `propagate` applies the chain rule backwards.
+
+The node of the graph is the output Tensor: it knows its op, its operands and the op's parameters, and nothing points
+from an operand to its results. So a graph lives as long as somebody holds its output, and reference counts free it.
+
+The hard idea is the order of the backward walk: a tensor may pass its gradient on only when *all* its consumers have
+added their part. A stack of tensors to visit, the first thing one would write, goes wrong on
+
+    y = x * 2
+    z = (y + 1) * y        # dz/dy = y + (y + 1), over two edges
+
+where it may leave y for x with the part of one edge. Every tensor therefore has a creation number. A result is newer
+than its operands, so the newest tensor that waits has no consumer left: a heap of numbers is the whole algorithm,
+without recursion and without a visited set. The numbers date updates too: `assign` renumbers a leaf, and an operand
+that is newer than its result was changed after use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.modes import PLAIN, current_mode
+from tinygrad_edu.registry import CONSTANTS, REGISTRY, Op, constant, described, explained
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+P = ParamSpec("P")
+new_number = count().__next__
+new_tensor = object.__new__
+
+
+class Node:
+    """What the engine knows of a tensor.
+
+    `_data` is an ndarray or, where the shape is (), a NumPy scalar: a tenth of the cost. `_inputs` are the operands as
+    given, a tuple, so that a + a has two edges, `_params` the op's other arguments; `_op` is None for a leaf.
+    `_number` dates creation or the last update. Tensor adds operators and methods, which are ops, which make Tensors:
+    the circle is cut here, where the class statement of Tensor, the one subclass, announces itself.
+    """
+
+    __slots__ = (
+        "__weakref__", "_data", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "grad", "name"
+    )  # fmt: skip
+
+    def __init_subclass__(cls) -> None:
+        if "Tensor" in globals():
+            raise TypeError(
+                f"{cls.__name__}: Tensor cannot be subclassed; ops compare types exactly, for speed, and would take an "
+                "instance for a constant. Hold a Tensor in an attribute instead"
+            )
+        globals()["Tensor"] = cls
+
+
+def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
+    """Makes a differentiable op of a function on arrays.
+
+    Args:
+        *vjps: For each operand a function of (g, out, *operands, **parameters), g being the gradient that arrives at
+            the output, that returns the operand's gradient; None for an operand that has none. Written with operators,
+            methods and ops, it runs on arrays and, for gradients of gradients, on Tensors. The engine undoes
+            broadcasting.
+        variadic: Every positional argument is an operand; the one vjp gets the operand's position first.
+
+    Returns:
+        A decorator. What it makes returns a Tensor if an operand is one, else what NumPy returns.
+    """
+
+    def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
+        this = Op(forward, vjps, variadic)
+        REGISTRY[this.name], defaults = this, this.defaults
+        compute: Any = forward
+
+        @wraps(forward)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            inputs, params = this.bind(args, kwargs)
+            inputs = tuple([x if type(x) is Tensor or type(x) in CONSTANTS else constant(x, this) for x in inputs])
+            values = [x._data if type(x) is Tensor else x for x in inputs]
+            try:
+                out = compute(*values, **params)
+            except (ValueError, TypeError, IndexError) as error:
+                raise explained(error, this, values) from error
+            tensors = [x for x in inputs if type(x) is Tensor]
+            return result(out, this, inputs, params, any(x._requires_grad for x in tensors)) if tensors else out
+
+        # `call` unrolled for the two commonest cases, which takes half the time; what is unusual goes back to it
+
+        @wraps(forward)
+        def unary(x: Any, *args: Any, **kwargs: Any) -> Any:
+            if type(x) is not Tensor or args or kwargs:
+                return call(x, *args, **kwargs)
+            try:
+                out = compute(x._data, **defaults)
+            except (ValueError, TypeError, IndexError):
+                return call(x)
+            return result(out, this, (x,), defaults, x._requires_grad)
+
+        @wraps(forward)
+        def binary(x: Any, y: Any) -> Any:
+            requires_grad = False
+            a, b = x, y
+            if type(x) is Tensor:
+                a = x._data
+                requires_grad = x._requires_grad
+            elif type(x) not in CONSTANTS or type(y) is not Tensor:
+                return call(x, y)
+            if type(y) is Tensor:
+                b = y._data
+                if y._requires_grad:
+                    requires_grad = True
+            elif type(y) not in CONSTANTS:
+                return call(x, y)
+            try:
+                out = compute(a, b)
+            except (ValueError, TypeError, IndexError):
+                return call(x, y)
+            return result(out, this, (x, y), defaults, requires_grad)
+
+        one, two = len(vjps) == 1 and not variadic, len(vjps) == 2 == len(this.names) and None not in vjps
+        this.call = unary if one else binary if two else call
+        return this.call  # type: ignore[return-value]
+
+    return decorate
+
+
+def result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], requires_grad: bool) -> Tensor:
+    """The Tensor around what an op computed: a node of the graph if a gradient will flow to it, else a constant."""
+    if type(out) is ndarray:
+        if out.dtype.kind != "f":
+            raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
+        if not out.shape:
+            out = out[()]
+    mode = current_mode()
+    tensor: Tensor = new_tensor(Tensor)
+    tensor._number = new_number()
+    tensor._hooks = tensor.grad = tensor.name = None
+    if requires_grad and (mode is PLAIN or mode.recording):
+        tensor._data = out
+        tensor._requires_grad = True
+        tensor._op = op
+        tensor._inputs = inputs
+        tensor._params = params
+    else:  # copied if it is a view: an update of what it views would change it unseen
+        tensor._data = out.copy() if type(out) is ndarray and out.base is not None else out
+        tensor._requires_grad = False
+        tensor._op = tensor._params = None
+        tensor._inputs = ()
+    if mode is not PLAIN and mode.watch is not None:
+        mode.watch.forward(op, inputs, tensor)
+    return tensor
+
+
+def fit(g: Any, x: Tensor, op: Op, position: int) -> Any:
+    """Makes of what a rule returned the gradient of x: summed over the axes that NumPy broadcast, in x's dtype."""
+    shape, dtype = x._data.shape, x._data.dtype
+    if g.shape != shape:
+        new = g.ndim - len(shape)
+        ones = (1,) * new + shape
+        if new < 0 or any(n not in (1, m) for n, m in zip(ones, g.shape, strict=True)):
+            raise ValueError(
+                f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape} for an operand of shape "
+                f"{shape}, and no broadcasting leads from this to that; mend the rule"
+            )
+        g = g.sum(axis=tuple([i for i, n in enumerate(ones) if i < new or n != g.shape[i]])).reshape(shape)
+    if g.dtype != dtype:
+        g = g.astype(dtype)
+    return g[()] if type(g) is ndarray and not shape else g
+
+
+def propagate(output: Tensor, gradient: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
+    """Walks from `output` to the leaves, newest tensor first, and yields each with its complete gradient.
+
+    Only tensors that require a gradient are visited, each once, and only their vjps are called: on arrays, or on
+    Tensors if `create_graph`. A gradient array is never written to once it is made.
+
+    Raises:
+        RuntimeError: A tensor was updated after its value was used.
+        ValueError: A vjp returned a wrong shape.
+    """
+    watch = current_mode().watch
+    gradients = {output._number: gradient}
+    heap: list[tuple[int, Tensor]] = [(-output._number, output)] if output._op is not None else []
+    leaves = [output] if output._op is None else []  # they wait until the end, which keeps the heap small
+
+    def deliver(part: Any, x: Any, position: int) -> None:
+        """Adds what came over one edge of the current `tensor` to the gradient of its operand x."""
+        data = x._data
+        if type(part) is not type(data):
+            part = fit(part, x, op, position)
+        elif type(part) is ndarray:
+            if part.shape != data.shape or part.dtype is not data.dtype:
+                part = fit(part, x, op, position)
+            if x._op is None and (np.may_share_memory(part, g) or not part.flags.writeable):
+                part = part.copy()  # clipping may write to a leaf's gradient: it must be nobody else's
+        if watch is not None:
+            watch.backward(tensor, position, part)
+        key = x._number
+        if key in gradients:
+            gradients[key] = gradients[key] + part
+        else:
+            gradients[key] = part
+            if x._op is None:
+                leaves.append(x)
+            else:
+                heappush(heap, (-key, x))
+
+    while heap:
+        tensor = heappop(heap)[1]
+        number = tensor._number
+        g = gradients.pop(number)
+        if tensor._hooks:
+            g = run_hooks(tensor, g)
+        yield tensor, g
+        op, inputs, params = tensor._op, tensor._inputs, tensor._params
+        if len(inputs) == 2 and not (params or create_graph or op.variadic):  # unrolled: half the time
+            x, y = inputs
+            a = x._data if type(x) is Tensor and x._number < number else valid(x, tensor)
+            b = y._data if type(y) is Tensor and y._number < number else valid(y, tensor)
+            if type(x) is Tensor and x._requires_grad:
+                deliver(op.vjps[0](g, tensor._data, a, b), x, 0)
+            if type(y) is Tensor and y._requires_grad:
+                deliver(op.vjps[1](g, tensor._data, a, b), y, 1)
+            continue
+        values: Any = [valid(x, tensor) for x in inputs]
+        values, out = (inputs, tensor) if create_graph else (values, tensor._data)
+        for i, x in enumerate(inputs):
+            if type(x) is Tensor and x._requires_grad:
+                vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
+                deliver(vjp(g, out, *values, **params), x, i)
+    for x in leaves:
+        g = gradients[x._number]
+        yield x, run_hooks(x, g) if x._hooks else g
+
+
+def valid(x: Any, consumer: Tensor) -> Any:
+    """The value of an operand, provided it is still the one that its consumer was computed from."""
+    if type(x) is not Tensor:
+        return x
+    if x._number > consumer._number:
+        raise RuntimeError(
+            f"backward: tensor {x.name or ''}{x._data.shape} was updated (by assign, an optimizer's step or setting "
+            f"requires_grad) after {consumer._op.name} used it, so its gradient would mix old and new values; compute "
+            "the output again after the update"
+        )
+    return x._data
+
+
+def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
+    """The gradient that a backward pass starts from: 1, or the caller's own, checked."""
+    shape, dtype = output._data.shape, output._data.dtype
+    if not output._requires_grad:
+        raise RuntimeError(
+            "backward: nothing requires a gradient: all that went into this tensor is constant, or inside no_grad()"
+        )
+    if gradient is None and output._data.size != 1:
+        raise ValueError(
+            f"backward: the output has shape {shape}, and only a single number has a gradient; reduce it, for example "
+            f"with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
+        )
+    if not create_graph and type(gradient) is Tensor:
+        gradient = gradient._data
+    if type(gradient) is not Tensor:
+        gradient = Tensor(np.ones(shape) if gradient is None else gradient, requires_grad=False, dtype=dtype)
+    if gradient._data.shape != shape:
+        raise ValueError(f"backward: gradient has shape {gradient._data.shape}, the output {shape}; make them equal")
+    return gradient.astype(dtype) if create_graph else gradient._data
+
+
+class Handle(NamedTuple):
+    """What register_hook returns."""
+
+    tensor: Tensor
+    hook: Callable[[Any], Any]
+
+    def remove(self) -> None:
+        """Takes the hook off."""
+        if self.hook in (self.tensor._hooks or ()):
+            self.tensor._hooks.remove(self.hook)
+
+
+def run_hooks(tensor: Tensor, g: Any) -> Any:
+    """Shows a gradient to the tensor's hooks; what a hook returns takes its place.
+
+    Addition hands one array to both operands, so a hook that wrote into it would change the other's gradient too: it
+    gets a read-only view.
+    """
+    for hook in list(tensor._hooks):
+        shown = g
+        if type(g) is ndarray:
+            shown = g.view()
+            shown.flags.writeable = False
+        new = hook(shown)
+        if new is None or new is shown:
+            continue
+        if type(new) is not Tensor:
+            new = Tensor(new, requires_grad=False, dtype=tensor.dtype)
+        if new.shape != tensor.shape:
+            raise ValueError(f"register_hook: a hook made shape {new.shape} of a gradient of shape {tensor.shape}")
+        g = new.astype(tensor.dtype) if type(g) is Tensor else new._data
+    return g

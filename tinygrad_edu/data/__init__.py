@@ -1,0 +1,15 @@
+"""Data to train on: MNIST, a synthetic stand-in that needs no files, and mini-batches.
+
+Everything here is plain NumPy arrays, independent of the autograd.
+
+    train_images, train_labels, test_images, test_labels = load_mnist()
+    for images, labels in DataLoader(train_images, train_labels, 64, shuffle=True, transform=normalize):
+        ...
+"""
+
+from tinygrad_edu.data.idx import read_idx
+from tinygrad_edu.data.loader import DataLoader, normalize
+from tinygrad_edu.data.mnist import MNISTNotFoundError, load_mnist
+from tinygrad_edu.data.synthetic import synthetic_digits
+
+__all__ = ["DataLoader", "MNISTNotFoundError", "load_mnist", "normalize", "read_idx", "synthetic_digits"]

@@ -1,0 +1,140 @@
+"""Reading IDX, the file format in which MNIST is published.
+
+An IDX file is a short header followed by the elements of one array in C order, all of it big-endian:
+
+    2 bytes    zero
+    1 byte     element type, a key of `DTYPES`
+    1 byte     number of dimensions
+    4 bytes    length of each dimension, unsigned
+    the rest   the elements
+
+The hard part is that a header is a claim, not a fact. This program works on every good file,
+
+    file = gzip.open(path)
+    shape = read_header(file)
+    array = np.empty(shape, np.uint8)
+    array.flat = np.frombuffer(file.read(), np.uint8)
+
+and a file of a few kilobytes takes it down, because a header can declare 10**12 bytes and gzip can
+unpack to a thousand times its own size. So `parse_idx` checks the claim against a limit, collects only
+the bytes that really arrive, and never asks for more than the claim plus one byte: the one that
+shows that the file is too long.
+"""
+
+import io
+import math
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MAX_BYTES = 2**30
+MAX_DIMENSIONS = 64  # NumPy's own limit
+CHUNK_BYTES = 2**20
+ADVICE = "delete it and download it again, or check that it is the file you meant"
+
+
+def read_idx(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> NDArray[Any]:
+    """Reads an IDX file, gzip-compressed or plain (told by its content, not by its name).
+
+    Args:
+        path: The file.
+        max_bytes: Refuse arrays of more bytes than this; 1 GiB by default, twice the largest file of
+            the MNIST family.
+
+    Returns:
+        A new, writable array with the shape the file declares and one of the dtypes uint8, int8, int16,
+        int32, float32, float64 in native byte order.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a regular file, or not a complete and valid IDX file.
+    """
+    name = os.fspath(path)
+    if os.path.exists(name) and not os.path.isfile(name):
+        raise ValueError(f"{name}: expected a file, found a folder or a device; give the path of an IDX file")
+    with open(name, "rb") as file, unzipped(file, name) as stream:
+        return parse_idx(stream, name, max_bytes)
+
+
+@contextmanager
+def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
+    """Gives the content of a seekable binary stream as a stream, unpacked if it is gzip.
+
+    Args:
+        file: The stream, positioned at its start.
+        name: What error messages call it.
+
+    Raises:
+        ValueError: From inside the `with` block, if the gzip data turn out to be damaged or cut short.
+    """
+    import gzip
+    import zlib
+
+    magic = file.read(2)
+    file.seek(0)
+    if magic != b"\x1f\x8b":
+        yield file
+        return
+    try:
+        with gzip.GzipFile(fileobj=file) as stream:
+            yield stream
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{name}: the gzip data are damaged or cut short ({error}); {ADVICE}") from error
+
+
+def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> NDArray[Any]:
+    """Reads one array from a stream of uncompressed IDX bytes that must end where the array ends.
+
+    Args:
+        stream: The bytes, from the header on.
+        name: What error messages call the stream.
+        max_bytes: Refuse arrays of more bytes than this.
+
+    Returns:
+        A new, writable array in native byte order.
+
+    Raises:
+        ValueError: If the bytes are not a complete and valid IDX file.
+    """
+    magic = stream.read(4)
+    if len(magic) < 4:
+        raise ValueError(f"{name}: an IDX file starts with 4 bytes, found {len(magic)}; {ADVICE}")
+    zero, code, ndim = struct.unpack(">HBB", magic)
+    if zero != 0:
+        raise ValueError(f"{name}: an IDX file starts with two zero bytes, found 0x{zero:04x}; {ADVICE}")
+    if code not in DTYPES:
+        known = ", ".join(f"0x{key:02x}" for key in DTYPES)
+        raise ValueError(f"{name}: expected an IDX element type of {known}, found 0x{code:02x}; {ADVICE}")
+    if ndim > MAX_DIMENSIONS:
+        raise ValueError(f"{name}: expected at most {MAX_DIMENSIONS} dimensions, found {ndim}; {ADVICE}")
+
+    lengths = stream.read(4 * ndim)
+    if len(lengths) < 4 * ndim:
+        found = f"found {len(lengths)} bytes of the {4 * ndim} that hold their lengths"
+        raise ValueError(f"{name}: the header declares {ndim} dimensions, {found}; {ADVICE}")
+    shape: tuple[int, ...] = struct.unpack(f">{ndim}I", lengths)
+    dtype = np.dtype(DTYPES[code])
+    # NumPy leaves zeros out of this product too: it refuses the shape (0, 2**32 - 1, 2**32 - 1).
+    claim = math.prod(length or 1 for length in shape) * dtype.itemsize
+    if claim > max_bytes:
+        declared = f"the header declares the shape {shape}, {claim:,} bytes"
+        raise ValueError(f"{name}: {declared}; expected at most {max_bytes:,}; {ADVICE}")
+
+    expected = math.prod(shape) * dtype.itemsize
+    data = bytearray()
+    while len(data) <= expected:
+        chunk = stream.read(min(CHUNK_BYTES, expected + 1 - len(data)))
+        if not chunk:
+            break
+        data += chunk
+    if len(data) != expected:
+        found = f"only {len(data):,}" if len(data) < expected else "more"
+        declared = f"the header declares the shape {shape}, {expected:,} bytes"
+        raise ValueError(f"{name}: {declared} of data, found {found}; {ADVICE}")
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))

@@ -1,0 +1,296 @@
+"""MNIST, 70,000 images of handwritten digits: found on disk, or downloaded once into the user's cache.
+
+`load_mnist` reads the files a user already has, whatever data set of that format they hold. The files it
+downloads itself must be the published ones, bit for bit: each has to match its SHA-256 before it enters
+the cache folder and every time it is read from there, so that no broken download is ever trained on.
+"""
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu.data.idx import parse_idx, read_idx, unzipped
+
+MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+# Size in bytes and SHA-256 of each file once unpacked, in the order of the fields of `MNIST`.
+FILES = {
+    "train-images-idx3-ubyte": (
+        47_040_016,
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    "train-labels-idx1-ubyte": (60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    "t10k-images-idx3-ubyte": (7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+    "t10k-labels-idx1-ubyte": (10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+}
+CONNECT_TIMEOUT = 4.0  # seconds until the answer must begin; each mirror can cost this much when offline
+STALL_TIMEOUT = 20.0  # seconds within which each further CHUNK_BYTES must arrive
+CHUNK_BYTES = 2**16
+
+
+class MNISTNotFoundError(FileNotFoundError):
+    """MNIST is not on this computer, and downloading it was not allowed or failed."""
+
+
+class MNIST(NamedTuple):
+    """The training and the test set.
+
+    Attributes:
+        train_images: uint8 array of shape (60000, 28, 28), 0 for the black background to 255 for ink.
+        train_labels: uint8 array of shape (60000,), the digits 0 to 9.
+        test_images: uint8 array of shape (10000, 28, 28).
+        test_labels: uint8 array of shape (10000,).
+    """
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.uint8]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.uint8]
+
+
+def load_mnist(root: str | os.PathLike[str] | None = None, download: bool = True) -> MNIST:
+    """Loads MNIST from the first of these places that has it.
+
+    1. `root`, if given, or its subfolder `mnist`;
+    2. the folder in the environment variable TINYGRAD_EDU_DATA, if set, or its subfolder `mnist`;
+    3. the user's cache folder: `tinygrad_edu/mnist` in `$XDG_CACHE_HOME`, `~/.cache` (Linux),
+       `~/Library/Caches` (macOS) or `%LOCALAPPDATA%` (Windows);
+    4. the internet, if `download` is true. About 11 MB go into the cache folder, never into 1. or 2.
+
+    A folder needs the four files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+    `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each with or without `.gz`. In 1. and 2. any
+    data set of this format will do, such as Fashion-MNIST, and with any number of images.
+
+    Args:
+        root: A folder to look in first.
+        download: Whether to download what the cache folder lacks.
+
+    Returns:
+        The arrays `(train_images, train_labels, test_images, test_labels)`.
+
+    Raises:
+        MNISTNotFoundError: If the files are in none of these places, or `root` or TINYGRAD_EDU_DATA is
+            not a folder or has only some of the files.
+        ValueError: If a file in `root` or TINYGRAD_EDU_DATA is damaged or not in the format of MNIST.
+    """
+    for source, base in (("root", root), ("TINYGRAD_EDU_DATA", os.environ.get("TINYGRAD_EDU_DATA"))):
+        if base and (paths := _find(source, os.path.expanduser(base))):
+            mnist = MNIST(*(read_idx(path) for path in paths))
+            _check("training", mnist.train_images, mnist.train_labels, paths[:2])
+            _check("test", mnist.test_images, mnist.test_labels, paths[2:])
+            return mnist
+
+    folder = _cache_folder()
+    mirrors = list(MIRRORS) if download else []
+    problems = [] if download else ["downloading is switched off by download=False"]
+    arrays = []
+    for name in FILES:
+        array = _from_cache(folder, name, problems)
+        if array is None:
+            array = _from_mirrors(folder, name, mirrors, problems)
+        if array is None:
+            raise MNISTNotFoundError(
+                f"MNIST is not on this computer: {name} is neither in root, nor in TINYGRAD_EDU_DATA, nor in "
+                f"{folder}, and could not be downloaded:\n  "
+                + "\n  ".join(problems)
+                + "\nConnect to the internet and try again, or set TINYGRAD_EDU_DATA to a folder with the "
+                f"files {', '.join(f'{name}.gz' for name in FILES)}, or put them into {folder}, or use "
+                "tinygrad_edu.data.synthetic_digits, which needs no files."
+            )
+        arrays.append(array)
+    return MNIST(*arrays)
+
+
+def _find(source: str, base: str) -> list[str]:
+    """Returns the four files in `base` or `base/mnist`, or nothing if it has none of them."""
+    if not os.path.isdir(base):
+        raise MNISTNotFoundError(
+            f"{source} is {base!r}, which is not a folder; correct it, or leave it out to use the cache"
+        )
+    some: dict[str, str] = {}
+    for folder in (base, os.path.join(base, "mnist")):
+        paths = {name: path for name in FILES for path in _names(folder, name) if os.path.isfile(path)}
+        if len(paths) == len(FILES):
+            return list(paths.values())
+        some = some or paths
+    if some:
+        missing = ", ".join(name for name in FILES if name not in some)
+        raise MNISTNotFoundError(
+            f"{source} has some of the MNIST files, such as {next(iter(some.values()))}, but not {missing} "
+            "(with or without .gz); add what is missing, since files of different origin are not mixed"
+        )
+    return []
+
+
+def _check(part: str, images: NDArray[Any], labels: NDArray[Any], paths: list[str]) -> None:
+    """Raises ValueError unless the arrays, read from `paths`, are images and labels as in MNIST."""
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        problem = f"expected uint8 images of shape (n, 28, 28), found {images.dtype} {images.shape}"
+    elif labels.dtype != np.uint8 or labels.ndim != 1:
+        problem = f"expected uint8 labels of shape (n,), found {labels.dtype} {labels.shape}"
+    elif len(images) != len(labels):
+        problem = f"found {len(images)} images but {len(labels)} labels"
+    elif (labels > 9).any():
+        problem = f"expected labels from 0 to 9, found {labels.max()}"
+    else:
+        return
+    raise ValueError(f"{paths[0]} and {paths[1]} are not a {part} set in the format of MNIST: {problem}")
+
+
+def _names(folder: str, name: str) -> tuple[str, str]:
+    return os.path.join(folder, f"{name}.gz"), os.path.join(folder, name)
+
+
+def _cache_folder() -> str:
+    cache = os.environ.get("XDG_CACHE_HOME")
+    if not cache and sys.platform == "win32":
+        cache = os.environ.get("LOCALAPPDATA")
+    if not cache:
+        cache = os.path.expanduser("~/Library/Caches" if sys.platform == "darwin" else "~/.cache")
+    return os.path.join(cache, "tinygrad_edu", "mnist")
+
+
+def _from_cache(folder: str, name: str, problems: list[str]) -> NDArray[Any] | None:
+    """Reads a file from the cache folder; None, with the reason in `problems`, if there is no good one."""
+    for path in _names(folder, name):
+        try:
+            with open(path, "rb") as file:
+                return _read_published(file, name, path)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    return None
+
+
+def _from_mirrors(folder: str, name: str, mirrors: list[str], problems: list[str]) -> NDArray[Any] | None:
+    """Downloads a file and keeps it in the cache folder; None, with the reasons in `problems`, on failure.
+
+    A mirror that fails moves to the end of `mirrors`, so that the other files do not wait for it again.
+    """
+    for mirror in tuple(mirrors):
+        url = f"{mirror}{name}.gz"
+        try:
+            data = _fetch(url, limit=FILES[name][0] + 1024)
+            array = _read_published(io.BytesIO(data), name, url)
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+            mirrors.remove(mirror)
+            mirrors.append(mirror)
+        else:
+            _store(data, os.path.join(folder, f"{name}.gz"))
+            return array
+    return None
+
+
+def _read_published(file: io.BufferedIOBase, name: str, source: str) -> NDArray[Any]:
+    """Reads the array in `file`, or raises ValueError if it is not the published file `name`."""
+    import hashlib
+
+    size, digest = FILES[name]
+    with unzipped(file, source) as stream:
+        data = stream.read(size + 1)
+    if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
+        raise ValueError(
+            f"{source}: not the published MNIST file, or damaged: expected {size:,} bytes unpacked with the "
+            f"SHA-256 {digest[:8]}..., found {len(data):,}{' or more' if len(data) > size else ''} "
+            f"with {hashlib.sha256(data).hexdigest()[:8]}..."
+        )
+    return parse_idx(io.BytesIO(data), source)
+
+
+def _store(data: bytes, path: str) -> None:
+    """Writes a file under another name, then renames it: at no moment does `path` hold half of it."""
+    part = f"{path}.{os.urandom(8).hex()}.part"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(part, "xb") as file:
+            file.write(data)
+        os.replace(part, path)
+    except OSError as error:
+        message = f"could not keep {path} for next time ({error}); set XDG_CACHE_HOME to a writable folder"
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+    finally:
+        with suppress(OSError):
+            os.unlink(part)
+
+
+def _fetch(url: str, limit: int) -> bytes:
+    """Downloads at most `limit` bytes, or raises OSError or ValueError with the reason.
+
+    The smallest program that goes wrong:
+
+        urlopen(url, timeout=4).read()
+
+    Its time-out is not a deadline. It covers each wait for a socket separately, not the look-up of the
+    host's name, and starts afresh for every address of the host, every redirection and every few bytes
+    received, so it can wait minutes without a network, and for ever on a server that trickles. Here a
+    thread talks to the network, and the caller waits for its reports no longer than it wants to.
+    """
+    import threading
+    from queue import Empty, SimpleQueue
+
+    reports: SimpleQueue[int | bytes | str] = SimpleQueue()
+    given_up = threading.Event()
+    threading.Thread(target=_report, args=(url, reports, given_up.is_set), daemon=True).start()
+    data = bytearray()
+    patience = CONNECT_TIMEOUT
+    try:
+        report = reports.get(timeout=patience)
+        patience = STALL_TIMEOUT
+        with _progress_bar(url, report) as advance:
+            while report != b"":
+                if isinstance(report, str):
+                    raise ConnectionError(f"{url}: {report}")
+                if isinstance(report, bytes):
+                    data += report
+                    advance(len(report))
+                if len(data) > limit:
+                    raise ValueError(f"{url}: expected at most {limit:,} bytes, received {len(data):,}")
+                report = reports.get(timeout=patience)
+    except Empty:
+        raise TimeoutError(f"{url}: nothing arrived, or too little, for {patience:g} s") from None
+    finally:
+        given_up.set()
+    return bytes(data)
+
+
+def _report(url: str, reports: Any, given_up: Callable[[], bool]) -> None:
+    """Puts on the queue the answer's length (0 if unknown), its chunks, and b"" or the reason of failure."""
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(url, timeout=STALL_TIMEOUT) as response:
+            length = response.headers.get("Content-Length", "")
+            reports.put(int(length) if length.isdigit() else 0)
+            while not given_up() and (chunk := response.read(CHUNK_BYTES)):
+                reports.put(chunk)
+        reports.put(b"")
+    except Exception as error:  # whatever went wrong, the other mirror may do better
+        reports.put(str(error) or type(error).__name__)
+        if isinstance(error, HTTPError):
+            error.close()
+
+
+@contextmanager
+def _progress_bar(url: str, length: object) -> Iterator[Callable[[int], object]]:
+    """Gives a function that advances a progress bar by a number of bytes; no bar without tqdm."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        tqdm = None
+    if tqdm is None or not isinstance(length, int):
+        yield lambda count: None
+        return
+    with tqdm(desc=url.rpartition("/")[2], total=length or None, unit="B", unit_scale=True) as bar:
+        yield bar.update

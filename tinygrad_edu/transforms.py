@@ -1,0 +1,240 @@
+"""Transforms: functions that turn a function into its derivatives, each composable with itself and the others.
+
+All stand on `gradients`, the backward pass that touches no `.grad`. The hard idea is which variable a derivative is
+taken of. In
+
+    grad(lambda x: x * grad(lambda y: x + y)(x))(2.0)        # d/dx (x * 1) = 1
+
+the inner function sees x twice, as its argument y and from outside. Differentiating with respect to the tensor x
+would count both and give 4 ("perturbation confusion", Siskind & Pearlmutter 2005), so every transform hands the
+function a copy of its argument, a tensor of its own.
+
+Arguments may be Tensors, arrays, lists or numbers. The result is an array, but where a gradient can flow on (an
+argument or a tensor that the function closes over requires one) it is a Tensor, so that nothing is ever detached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import autograd
+from tinygrad_edu.functional import copy, stack
+from tinygrad_edu.modes import current_mode, setting
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+
+def gradients(
+    output: Tensor, inputs: Sequence[Tensor], *, gradient: Any = None, create_graph: bool = False
+) -> list[Any]:
+    """Gradients of `output` with respect to `inputs`, without touching any `.grad`.
+
+    Args:
+        output: A Tensor of size 1, or of any shape if `gradient` is given.
+        inputs: Tensors, leaves or intermediates.
+        gradient: The upstream gradient, of output's shape; 1 if left out.
+        create_graph: Return Tensors that can be differentiated again.
+
+    Returns:
+        One array (Tensor with `create_graph`) per input, of its shape and dtype; zeros where the output does not
+        depend on it.
+
+    Raises:
+        RuntimeError: `output` requires no gradient, or a tensor was updated after its value was used.
+        ValueError: `output` has several elements and `gradient` is missing, or an input requires no gradient.
+    """
+    for x in inputs:
+        if not x.requires_grad:
+            raise ValueError(f"gradients: {x!r:.80} has requires_grad=False, so no gradient reaches it")
+    found = {id(x): np.zeros_like(x.data)[()] for x in inputs}
+    with setting(recording=create_graph):
+        for tensor, g in autograd.propagate(output, autograd.seed(output, gradient, create_graph), create_graph):
+            if id(tensor) in found:
+                found[id(tensor)] = g
+    if create_graph:
+        return [g if type(g) is Tensor else Tensor(g, requires_grad=False) for g in map(found.get, map(id, inputs))]
+    return [found[id(x)] if x.is_leaf else found[id(x)].copy() for x in inputs]
+
+
+def traced(
+    f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int], name: str
+) -> tuple[Tensor, list[Tensor]]:
+    """Calls f with Tensors of its own in the places `argnums`; returns its output and those Tensors."""
+    args = list(args)
+    for i in argnums:
+        if not -len(args) <= i < len(args):
+            raise ValueError(f"{name}: argnum {i}, but the function was called with {len(args)} arguments")
+        args[i] = copy(args[i]) if type(args[i]) is Tensor and args[i].requires_grad else Tensor(values(args[i]))
+    with setting(recording=True):
+        output = f(*args)
+    if type(output) is not Tensor:
+        raise TypeError(
+            f"{name}: the function returned {type(output).__name__}, not a Tensor, so there is nothing to follow back; "
+            "does it call float(), .data or .item() on the way?"
+        )
+    return output, [args[i] for i in argnums]
+
+
+def values(x: Any) -> Any:
+    """The data of a Tensor; anything else as it is."""
+    return x.data if type(x) is Tensor else x
+
+
+def flows_on(output: Tensor, inputs: Sequence[Tensor]) -> bool:
+    """Whether the graph of output has other leaves than the inputs, so that its derivative has a derivative."""
+    if not current_mode().recording:
+        return False
+    own, seen, stack = {id(x) for x in inputs if x.is_leaf}, set(), [output]
+    while stack:
+        x = stack.pop()
+        if x.requires_grad and x.is_leaf and id(x) not in own:
+            return True
+        if id(x) not in seen:
+            seen.add(id(x))
+            stack += [y for y in x._inputs if type(y) is Tensor and y.requires_grad]
+    return False
+
+
+def release(inputs: Sequence[Tensor]) -> None:
+    """Makes the tensors that stood for plain arguments constants again: an enclosing transform must not see them."""
+    for x in inputs:
+        if x.is_leaf:
+            x._requires_grad = False
+
+
+def pull_back(output: Tensor, inputs: list[Tensor], gradient: Any, create_graph: bool) -> list[Any]:
+    """gradients(), but zeros for an output that depends on nothing."""
+    if output.requires_grad:
+        return gradients(output, inputs, gradient=gradient, create_graph=create_graph)
+    zeros = [np.zeros_like(x.data)[()] for x in inputs]
+    return [Tensor(z, requires_grad=False) for z in zeros] if create_graph else zeros
+
+
+def value_and_grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+    """A function that returns f's value and its gradient.
+
+    Args:
+        f: Returns a Tensor of size 1.
+        argnum: The argument to differentiate with respect to, or several.
+
+    Returns:
+        A function of f's arguments that returns (value, gradient); with several argnums a tuple of gradients.
+
+    Raises:
+        TypeError: f returns no Tensor.
+        ValueError: f's result has several elements, or there is no such argument.
+    """
+    argnums = (argnum,) if isinstance(argnum, int) else tuple(argnum)
+
+    def value_and_gradient(*args: Any) -> tuple[Any, Any]:
+        output, inputs = traced(f, args, argnums, "grad")
+        if output.size != 1:
+            raise ValueError(f"grad: the function returned shape {output.shape}, not one number; use jacobian")
+        create_graph = flows_on(output, inputs)
+        found = pull_back(output, inputs, None, create_graph)
+        release(inputs)
+        return output if create_graph else output.data, found[0] if isinstance(argnum, int) else tuple(found)
+
+    return value_and_gradient
+
+
+def grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """A function that returns the gradient of f; grad(grad(f)) is the second derivative.
+
+    Args:
+        f: Returns a Tensor of size 1.
+        argnum: The argument to differentiate with respect to, or several.
+
+    Example:
+        >>> grad(grad(lambda x: x**3))(2.0)
+        np.float64(12.0)
+    """
+    return lambda *args: value_and_grad(f, argnum)(*args)[1]
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """f's value and its vector-Jacobian product.
+
+    Args:
+        f: Returns a Tensor of any shape.
+        *primals: f's arguments, all differentiated.
+
+    Returns:
+        (f(*primals), pull), where pull(g), for g of the output's shape, returns g @ Jacobian for each argument.
+    """
+    output, inputs = traced(f, primals, range(len(primals)), "vjp")
+    create_graph = flows_on(output, inputs)
+
+    def pull(g: Any) -> tuple[Any, ...]:
+        return tuple(pull_back(output, inputs, g, create_graph or type(g) is Tensor))
+
+    return output if create_graph else output.data, pull
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f's value and its Jacobian-vector product: how f moves when its arguments move along the tangents.
+
+    The vjp g @ J is linear in g, and its own vjp at any g, here 0, is J @ tangent: forward mode out of two reverse
+    passes, without a second table of rules (Townsend 2017, "A new trick for calculating Jacobian vector products").
+
+    Args:
+        f: Returns a Tensor of any shape.
+        primals: f's arguments.
+        tangents: One direction per argument, of its shape.
+
+    Returns:
+        (f(*primals), derivative along the tangents, of the output's shape).
+    """
+    if len(primals) != len(tangents):
+        raise ValueError(f"jvp: {len(primals)} primals need as many tangents, not {len(tangents)}")
+    output, inputs = traced(f, primals, range(len(primals)), "jvp")
+    for x, v in zip(inputs, tangents, strict=True):
+        if x.shape != np.shape(v):
+            raise ValueError(f"jvp: a tangent has shape {np.shape(v)}, its primal {x.shape}; make them equal")
+    create_graph = flows_on(output, inputs) or any(type(v) is Tensor and v.requires_grad for v in tangents)
+    g = Tensor(np.zeros(output.shape, output.dtype))
+    with setting(recording=True):
+        pulled = pull_back(output, inputs, g, create_graph=True)
+        along = sum([(p * v).sum() for p, v in zip(pulled, tangents, strict=True)], Tensor(0.0, requires_grad=False))
+    moved = pull_back(along, [g], None, create_graph)[0]
+    release([*inputs, g])
+    return output if create_graph else output.data, moved
+
+
+def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+    """A function that returns f's Jacobian.
+
+    Args:
+        f: Returns a Tensor of any shape.
+        argnum: The argument to differentiate with respect to.
+
+    Returns:
+        A function of f's arguments whose result has the shape output.shape + argument.shape.
+    """
+
+    def matrix(*args: Any) -> Any:
+        output, inputs = traced(f, args, (argnum,), "jacobian")
+        create_graph = flows_on(output, inputs)
+        units = np.eye(output.size, dtype=output.dtype).reshape((output.size, *output.shape))
+        rows = [pull_back(output, inputs, unit, create_graph)[0] for unit in units]
+        release(inputs)
+        shape = output.shape + inputs[0].shape
+        if create_graph and rows:
+            return stack(rows).reshape(shape)
+        return np.array(rows, inputs[0].dtype).reshape(shape)[()]
+
+    return matrix
+
+
+def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+    """A function that returns the second derivatives of a scalar f, of shape argument.shape + argument.shape."""
+    return jacobian(grad(f, argnum), argnum)
+
+
+def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+    """Hessian-vector product of a scalar f at x along v, without the Hessian (Pearlmutter 1994): of x's shape."""
+    return jvp(grad(f), (x,), (v,))[1]
