@@ -3,7 +3,10 @@
 Read `tensor.py`, `autograd.py` and `ops.py` in one sitting; the rest stands on them.
 """
 
-from tinygrad_edu import data, functional
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu import functional
 from tinygrad_edu.autograd import op
 from tinygrad_edu.einsum import einsum
 from tinygrad_edu.functional import (
@@ -79,6 +82,10 @@ from tinygrad_edu.ops import (
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
+if TYPE_CHECKING:
+    from tinygrad_edu import data, nn, optim, training
+    from tinygrad_edu.nn.init import manual_seed
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -117,6 +124,7 @@ __all__ = [
     "log1p",
     "log_softmax",
     "logsumexp",
+    "manual_seed",
     "matmul",
     "max",
     "maximum",
@@ -127,8 +135,10 @@ __all__ = [
     "mse_loss",
     "multiply",
     "negative",
+    "nn",
     "no_grad",
     "op",
+    "optim",
     "outer",
     "pad",
     "power",
@@ -155,6 +165,7 @@ __all__ = [
     "tanh",
     "tile",
     "trace",
+    "training",
     "transpose",
     "tril",
     "triu",
@@ -163,3 +174,12 @@ __all__ = [
     "vjp",
     "where",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a subpackage when it is first used: the engine alone needs none of them."""
+    if name == "manual_seed":
+        return import_module("tinygrad_edu.nn").init.manual_seed
+    if name in ("data", "nn", "optim", "training"):
+        return import_module(f"tinygrad_edu.{name}")
+    raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")

@@ -94,6 +94,8 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
 
         @wraps(forward)
         def unary(x: Any, *args: Any, **kwargs: Any) -> Any:
+            if type(x) in CONSTANTS:  # as in a rule that runs on arrays
+                return compute(x, *args, **kwargs)
             if type(x) is not Tensor or args or kwargs:
                 return call(x, *args, **kwargs)
             try:

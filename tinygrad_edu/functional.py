@@ -293,7 +293,9 @@ def dot(x: Operand, y: Operand) -> Tensor:
 
 def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
-    return fused.linear(x, weight, 0.0 if bias is None else bias)
+    if bias is None:
+        return ops.matmul(x, ops.transpose(weight))
+    return fused.linear(x, weight, bias)
 
 
 def reduce(losses: Tensor, reduction: Reduction) -> Tensor:

@@ -19,11 +19,10 @@ from tinygrad_edu.registry import Array
     lambda g, out, x, weight, bias: (rows(x).T @ rows(g)).T,
     lambda g, out, x, weight, bias: g,
 )
-def linear(x: Operand, weight: Operand, bias: Operand = 0.0) -> Array:
-    """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out). One op, so one array fewer to keep."""
+def linear(x: Operand, weight: Operand, bias: Operand) -> Array:
+    """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
     out = np.matmul(x, weight.T)
-    out += bias
-    return out
+    return np.add(out, bias, out=out if out.dtype == bias.dtype else None)
 
 
 def rows(x: Any) -> Any:
@@ -38,19 +37,42 @@ def log_softmax(x: Operand, axis: int = -1) -> Array:
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
-def to_logits(g: Any, out: Any, logits: Any, target: Any) -> Any:
-    """softmax(logits) - target, where a label stands for the distribution with all its weight there."""
-    predicted = exp(log_softmax(logits))
+def class_major(logits: Array) -> Array:
+    """(..., classes) -> (classes, ...), less the largest: NumPy reduces along the first axis several times faster."""
+    z = np.ascontiguousarray(logits.T if logits.ndim == 2 else np.moveaxis(logits, -1, 0))
+    return z - z.max(axis=0)
+
+
+def weighted_softmax(logits: Any, target: Any) -> Any:
+    """softmax(logits) times the target's total, which is 1 for a distribution."""
+    total = 1 if target.ndim < logits.ndim else target.sum(axis=-1, keepdims=True)
+    return exp(log_softmax(logits)) * total
+
+
+def curvature(g: Any, out: Any, logits: Any, target: Any) -> Any:
+    """The vjp of softmax: p * (g - sum(p * g))."""
+    return weighted_softmax(logits, target) * (g - (g * exp(log_softmax(logits))).sum(axis=-1, keepdims=True))
+
+
+@op(curvature, lambda g, out, logits, target: (g * exp(log_softmax(logits))).sum(axis=-1, keepdims=True) - g)
+def cross_entropy_slope(logits: Operand, target: Operand) -> Array:
+    """softmax(logits) - target: the gradient of cross_entropy with respect to the logits."""
+    p = np.exp(class_major(logits))  # (classes, ...)
+    p /= p.sum(axis=0)
     if target.ndim < logits.ndim:
-        return expand_dims(g, -1) * (predicted - np.equal.outer(target, np.arange(logits.shape[-1])))
-    return expand_dims(g, -1) * (predicted * target.sum(axis=-1, keepdims=True) - target)
+        p -= np.equal.outer(np.arange(len(p)), target)
+    else:
+        p = p * target.sum(axis=-1) - np.moveaxis(target, -1, 0)
+    return p.T if p.ndim == 2 else np.moveaxis(p, 0, -1)
 
 
-@op(to_logits, lambda g, out, logits, target: expand_dims(g, -1) * -log_softmax(logits))
+@op(
+    lambda g, out, logits, target: expand_dims(g, -1) * cross_entropy_slope(logits, target),
+    lambda g, out, logits, target: expand_dims(g, -1) * -log_softmax(logits),
+)
 def cross_entropy(logits: Operand, target: Operand) -> Array:
-    """-sum(p * log_softmax(logits)) of each row, worked class-major: NumPy reduces fastest along the first axis."""
-    z = np.ascontiguousarray(np.moveaxis(logits, -1, 0))  # (classes, ...)
-    z = z - z.max(axis=0)
+    """-sum(target * log_softmax(logits)) over the last axis; a label is the distribution with all its weight there."""
+    z = class_major(logits)
     log_total = np.log(np.exp(z).sum(axis=0))
     if target.ndim < logits.ndim:
         return log_total - np.take_along_axis(z, target[None], 0)[0]

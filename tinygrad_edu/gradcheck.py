@@ -21,7 +21,7 @@ def gradcheck(
 ) -> bool:
     """Compares the gradients of f with central differences.
 
-    The output is weighted with fixed random numbers and summed, so one number stands for all its elements.
+    An output of several elements is weighted with fixed random numbers and summed, so one number stands for them all.
 
     Args:
         f: Returns a Tensor of any shape; smooth near the inputs.
@@ -43,7 +43,8 @@ def gradcheck(
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order!r}")
-    args = [x if type(x) is Tensor or (np.asarray(x).dtype.kind in "iub" and np.ndim(x)) else Tensor(x) for x in inputs]
+    handed_on = [type(x) is Tensor or (not isinstance(x, int) and np.asarray(x).dtype.kind in "iub") for x in inputs]
+    args = [x if as_is else Tensor(x) for x, as_is in zip(inputs, handed_on, strict=True)]
     checked = {i: x for i, x in enumerate(args) if type(x) is Tensor and x.requires_grad}
     for i, x in checked.items():
         if x.dtype != np.float64 or not x.is_leaf:
@@ -58,8 +59,9 @@ def gradcheck(
     def weighted(output: Any) -> Tensor:
         if type(output) is not Tensor:
             raise TypeError(f"gradcheck: the function returned {type(output).__name__}, not a Tensor")
-        weights = np.random.default_rng(0).uniform(0.5, 1.5, output.shape)
-        return (output * weights).sum()
+        if output.size == 1:
+            return output.sum()
+        return (output * np.random.default_rng(0).uniform(0.5, 1.5, output.shape)).sum()
 
     def first() -> Tensor:
         return weighted(f(*args))

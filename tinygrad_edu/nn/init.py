@@ -1,0 +1,165 @@
+"""Initial values of parameters: functions that fill a Tensor in place and return it.
+
+Why the scale matters: a layer sums fan_in products, so the variance of its outputs is fan_in * var(weight) times that
+of its inputs. Over ten layers of 512 neurons weights with a standard deviation of 0.01 shrink the signal by a factor
+of 10**6, and larger ones blow it up or saturate tanh. Xavier (Glorot) and Kaiming (He) choose var(weight) so that the
+factor is about 1, forward and backward.
+
+Random numbers come from one generator for the whole library, seeded by `manual_seed`, or from the `rng` you pass.
+They are drawn in float64 and rounded to the parameter's dtype: one seed gives the same weights in both.
+"""
+
+from __future__ import annotations  # importing numpy.random can wait until it is used
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from tinygrad_edu.tensor import Tensor
+
+Mode = Literal["fan_in", "fan_out"]
+
+_generator: np.random.Generator | None = None
+
+
+def manual_seed(seed: int) -> np.random.Generator:
+    """Starts the library's generator anew, so that what follows can be repeated; returns it."""
+    global _generator
+    _generator = np.random.default_rng(seed)
+    return _generator
+
+
+def generator() -> np.random.Generator:
+    """The library's generator; without manual_seed it starts from the operating system's entropy."""
+    global _generator
+    if _generator is None:
+        _generator = np.random.default_rng()
+    return _generator
+
+
+def fill(tensor: Tensor, values: Any) -> Tensor:
+    """Writes the values into a leaf Tensor in place."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"nn.init fills Tensors, got {type(tensor).__name__}; for an array use array[...] = values")
+    return tensor.assign(values)
+
+
+def zeros(tensor: Tensor) -> Tensor:
+    """All zeros: right for biases; weights that are all equal stay equal, as their gradients are."""
+    return fill(tensor, 0.0)
+
+
+def constant(tensor: Tensor, value: float) -> Tensor:
+    """One value everywhere."""
+    return fill(tensor, value)
+
+
+def normal(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
+    """Independent draws from N(mean, std**2)."""
+    return fill(tensor, (rng or generator()).normal(mean, std, tensor.shape))
+
+
+def uniform(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
+    """Independent draws from the uniform distribution over [a, b)."""
+    return fill(tensor, (rng or generator()).uniform(a, b, tensor.shape))
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight of shape (out, in, *kernel): how many inputs feed one output, and the reverse.
+
+    Raises:
+        ValueError: The tensor has fewer than two axes.
+    """
+    if tensor.ndim < 2:
+        raise ValueError(
+            f"a tensor of shape {tensor.shape} has no fan_in and fan_out: Xavier and Kaiming need a weight of shape "
+            "(out, in, ...); fill a bias with zeros"
+        )
+    kernel = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * kernel, tensor.shape[0] * kernel
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """By how much weights must grow to make up for what an activation takes from the signal, as PyTorch has it.
+
+    Args:
+        nonlinearity: "linear", "identity", "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
+        param: Negative slope of leaky_relu; 0.01 if None.
+
+    Returns:
+        The factor for the standard deviation, for example sqrt(2) for relu, which sets half of the signal to zero.
+
+    Raises:
+        ValueError: Another name.
+    """
+    slope = 0.01 if param is None else param
+    gains = {
+        "linear": 1.0,
+        "identity": 1.0,
+        "sigmoid": 1.0,
+        "tanh": 5 / 3,
+        "relu": math.sqrt(2),
+        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+        "selu": 3 / 4,
+    }
+    if nonlinearity not in gains:
+        raise ValueError(f"no gain is known for {nonlinearity!r}; known are {', '.join(gains)}")
+    return gains[nonlinearity]
+
+
+def xavier_std(tensor: Tensor, gain: float) -> float:
+    """gain * sqrt(2 / (fan_in + fan_out)): a compromise between forward and backward signal."""
+    return gain * math.sqrt(2 / sum(fans(tensor)))
+
+
+def xavier_uniform(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
+    """Uniform over +-gain * sqrt(6 / (fan_in + fan_out)): Glorot & Bengio 2010, for tanh and sigmoid."""
+    bound = math.sqrt(3) * xavier_std(tensor, gain)  # the uniform distribution over +-b has variance b**2 / 3
+    return uniform(tensor, -bound, bound, rng=rng)
+
+
+def xavier_normal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
+    """Normal with std gain * sqrt(2 / (fan_in + fan_out)): Glorot & Bengio 2010, for tanh and sigmoid."""
+    return normal(tensor, 0.0, xavier_std(tensor, gain), rng=rng)
+
+
+def kaiming_std(tensor: Tensor, a: float, mode: Mode, nonlinearity: str) -> float:
+    """gain / sqrt(fan)."""
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode must be 'fan_in' or 'fan_out', not {mode!r}")
+    fan_in, fan_out = fans(tensor)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
+
+
+def kaiming_uniform(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: str = "relu",
+    *,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """Uniform over +-gain * sqrt(3 / fan): He et al. 2015, for relu and its relatives.
+
+    Args:
+        tensor: Weight of shape (out, in, ...).
+        a: Negative slope of leaky_relu.
+        mode: "fan_in" keeps the variance of the forward signal, "fan_out" that of the gradient.
+        nonlinearity: The activation that follows, see calculate_gain.
+        rng: Generator instead of the library's.
+    """
+    bound = math.sqrt(3) * kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform(tensor, -bound, bound, rng=rng)
+
+
+def kaiming_normal(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: str = "relu",
+    *,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """Normal with std gain / sqrt(fan): He et al. 2015; arguments as for kaiming_uniform."""
+    return normal(tensor, 0.0, kaiming_std(tensor, a, mode, nonlinearity), rng=rng)

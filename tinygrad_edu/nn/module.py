@@ -1,0 +1,300 @@
+"""Module: the base class of layers and models.
+
+A module is an ordinary object: what it holds is found by looking at its attributes, whenever somebody asks. A Tensor
+among them is a parameter, an ndarray a buffer (state that is saved, not trained), a Module a child. Lists, tuples and
+dicts are looked into. Each is named by its dotted path, "layers.0.weight", and the paths are the keys of PyTorch's
+state_dict, so that weights can be exchanged.
+
+The hard idea is sharing. A parameter that is reachable by two paths must be updated once but saved under both:
+
+    self.embed = Tensor(...)
+    self.unembed = self.embed    # one parameter, two keys
+
+Counted twice, it would take two steps of an optimizer at each step. So whatever lists parameters or modules lists
+each object once, under its first name, and only state_dict has all the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from reprlib import recursive_repr
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.modes import no_grad
+from tinygrad_edu.tensor import Tensor
+
+T = TypeVar("T")
+M = TypeVar("M", bound="Module")
+Named = Iterator[tuple[str, T]]
+
+
+class IncompatibleKeys(NamedTuple):
+    """What load_state_dict skipped."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """Base class of layers and models: define `forward`, and call the module like a function.
+
+    A Tensor attribute that is a leaf is a parameter; the result of an op is not, so a layer may keep its output to be
+    looked at (not under no_grad(), where results are leaves). A link from a child to its parent must be a weakref.ref.
+
+    Attributes:
+        training: True while training, False in evaluation: dropout and batch norm differ. Set by train() and eval().
+
+    Example:
+        class Net(Module):
+            def __init__(self):
+                self.hidden, self.scale = Linear(2, 3), Tensor(1.0, dtype=np.float32)
+
+            def forward(self, x):                                # x: (n, 2)
+                return self.hidden(x).relu() * self.scale        # (n, 3)
+    """
+
+    training = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; every subclass defines it.
+
+        Raises:
+            NotImplementedError: The subclass has not.
+        """
+        name = type(self).__name__
+        raise NotImplementedError(f"{name} has no forward, so it cannot be called; define `def forward(self, x)` in it")
+
+    def _own(self, kind: type[T]) -> Named[T]:
+        """The Tensors, arrays or modules held directly, with their names."""
+        for name, value in vars(self).items():
+            yield from held(name, value, kind)
+
+    def _tree(self, path: str = "", parents: tuple[Module, ...] = ()) -> Named[Module]:
+        """This module and all below, parents first, under every path that leads to them."""
+        if any(self is parent for parent in parents):
+            name = type(self).__name__
+            raise ValueError(f"{path} leads back to the {name} that contains it; make that link a weakref.ref")
+        yield path, self
+        for name, child in self._own(Module):
+            yield from child._tree(joined(path, name), (*parents, self))
+
+    def _all(self, *kinds: type[T]) -> Named[T]:
+        """The Tensors or arrays of the whole tree, under every path that leads to them."""
+        for path, module in self._tree():
+            for kind in kinds:
+                for name, value in module._own(kind):
+                    yield joined(path, name), value
+
+    def named_parameters(self) -> Named[Tensor]:
+        """Pairs (path, parameter), each parameter once; those with requires_grad=False are frozen."""
+        return once(self._all(Tensor))
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Every parameter once."""
+        return (p for _, p in self.named_parameters())
+
+    def named_buffers(self) -> Named[ndarray]:
+        """Pairs (path, array), each array once."""
+        return once(self._all(ndarray))
+
+    def buffers(self) -> Iterator[ndarray]:
+        """Every buffer once."""
+        return (b for _, b in self.named_buffers())
+
+    def named_modules(self) -> Named[Module]:
+        """Pairs (path, module), each module once: this one, with path "", and all below."""
+        return once(self._tree())
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below, each once."""
+        return (m for _, m in self.named_modules())
+
+    def named_children(self) -> Named[Module]:
+        """Pairs (name, module) of the modules held directly, each once."""
+        return once(self._own(Module))
+
+    def children(self) -> Iterator[Module]:
+        """The modules held directly, each once."""
+        return (m for _, m in self.named_children())
+
+    def state_dict(self) -> dict[str, ndarray]:
+        """All parameters and buffers under all their paths, as C-contiguous copies with their own dtypes."""
+        return {
+            path: np.array(v.data if isinstance(v, Tensor) else v, order="C") for path, v in self._all(Tensor, ndarray)
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Writes saved values into the parameters and buffers, all of them or, on an error, none.
+
+        The parameters stay the same objects and keep dtype and memory layout, so an optimizer goes on with them.
+
+        Args:
+            state: Path -> array, Tensor or anything NumPy makes an array of, shapes as in state_dict().
+            strict: Whether a missing or unexpected key is an error.
+
+        Returns:
+            The keys (missing_keys, unexpected_keys), both empty if strict.
+
+        Raises:
+            KeyError: Missing or unexpected keys, if strict; the message lists every other problem too.
+            ValueError: Values of another shape, or that do not cast to the dtype (no numbers, floats for integers).
+        """
+        own: dict[str, Any] = dict(self._all(Tensor, ndarray))
+        keys = IncompatibleKeys([k for k in own if k not in state], [k for k in state if k not in own])
+        problems = [f"missing keys {', '.join(keys.missing_keys)}"] * bool(strict and keys.missing_keys)
+        problems += [f"unexpected keys {', '.join(keys.unexpected_keys)}"] * bool(strict and keys.unexpected_keys)
+        error = KeyError if problems else ValueError
+        values = {k: state[k] for k in own if k in state}
+        values = {k: v.data if isinstance(v, Tensor) else np.asarray(v) for k, v in values.items()}
+        for path, value in values.items():
+            problems += mismatches(path, value, own[path])
+        if problems:
+            hint = "; strict=False skips missing and unexpected keys" if error is KeyError else ""
+            raise error(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}. Nothing was loaded{hint}")
+        values = {k: np.array(v, own[k].dtype) for k, v in values.items()}  # whatever can fail has been done now
+        for path, value in values.items():
+            target = own[path]
+            if isinstance(target, Tensor):
+                target.assign(value)
+            else:
+                target[...] = value
+        return keys
+
+    def train(self: M, mode: bool = True) -> M:
+        """Sets `training` of this module and all below; returns this module."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """The same as train(False): evaluation mode."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forgets the gradients of all parameters: backward() adds to what is there."""
+        for p in self.parameters():
+            p.grad = None
+
+    def apply(self: M, fn: Callable[[Module], Any]) -> M:
+        """Calls `fn(module)` on all below, children before parents, then on this module; returns this module."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
+        """A table of the layers with the number of parameters each holds itself, and the totals.
+
+        Args:
+            input_shape: Shape of one example, without the batch axis. If given, a batch of one example of zeros runs
+                through the model in evaluation mode, and the table shows each layer's output shape, again without
+                the batch axis. The attributes of the modules are afterwards as they were.
+
+        Returns:
+            The table as text.
+        """
+        shapes = {} if input_shape is None else output_shapes(self, input_shape)
+        rows = [("layer", "class", "output shape" * (input_shape is not None), "parameters")]
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            new = {id(p): p.size for _, p in module._own(Tensor) if id(p) not in seen}
+            seen |= new.keys()
+            rows.append((path or "(all)", type(module).__name__, shapes.get(id(module), ""), f"{sum(new.values()):,}"))
+        a, b, c, d = [max([len(cell) for cell in column]) for column in zip(*rows, strict=True)]
+        lines = [f"{row[0]:<{a}}  {row[1]:<{b}}  {row[2]:<{c}}  {row[3]:>{d}}" for row in rows]
+        rule = "-" * len(lines[0])
+        sizes = [(p.size, p.requires_grad, p.data.nbytes) for p in self.parameters()]
+        total, trainable = sum([n for n, _, _ in sizes]), sum([n for n, needed, _ in sizes if needed])
+        memory = in_bytes(sum([n for _, _, n in sizes]))
+        totals = f"{total:,} parameters: {trainable:,} trainable, {total - trainable:,} frozen; {memory}"
+        return "\n".join([lines[0], rule, *lines[1:], rule, totals])
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of the repr, before the children."""
+        return ""
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        lines = [f"({name}): {child!r}" for name, child in self._own(Module)]
+        extra = self.extra_repr()
+        if not lines:
+            return f"{type(self).__name__}({extra})"
+        text = "\n".join([extra] * bool(extra) + lines).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {text}\n)"
+
+
+def held(name: str, value: Any, kind: type[T]) -> Named[T]:
+    """What of a kind an attribute's value is or contains, through lists, tuples and dicts but not through modules."""
+    if isinstance(value, kind):
+        if not isinstance(value, Tensor) or value.is_leaf:
+            yield name, value
+    elif isinstance(value, (dict, list, tuple)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from held(f"{name}.{key}", item, kind)
+
+
+def joined(path: str, name: str) -> str:
+    """A dotted path, longer by a name."""
+    return f"{path}.{name}" if path else name
+
+
+def once(pairs: Iterable[tuple[str, T]]) -> Named[T]:
+    """The pairs without those whose object has come before."""
+    seen: set[int] = set()
+    for path, value in pairs:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield path, value
+
+
+def mismatches(path: str, value: Any, target: Tensor | ndarray) -> list[str]:
+    """Why a saved value cannot be written into a parameter or buffer, in words."""
+    if value.shape != target.shape:
+        return [f"{path} has shape {value.shape} in the state and {target.shape} in the model"]
+    if not np.can_cast(value.dtype, target.dtype, "same_kind"):
+        return [f"{path} holds {value.dtype} in the state and {target.dtype} in the model"]
+    if isinstance(target, ndarray) and not target.flags.writeable:
+        return [f"{path} is a read-only array in the model; give the module a copy"]
+    return []
+
+
+def output_shapes(model: Module, input_shape: int | tuple[int, ...]) -> dict[int, str]:
+    """id(module) -> shape of its first output without the batch axis, found by running one example of zeros."""
+    shapes: dict[int, str] = {}
+
+    def watched(module: Module) -> Callable[..., Any]:
+        forward = module.forward
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            out = forward(*args, **kwargs)
+            shapes.setdefault(id(module), str(out.shape[1:]) if hasattr(out, "shape") else type(out).__name__)
+            return out
+
+        return run
+
+    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+    before = [(module, dict(vars(module))) for module in model.modules()]
+    try:
+        for module, _ in before:
+            module.forward = watched(module)  # type: ignore[method-assign]  # an attribute hides the method
+            module.training = False
+        with no_grad():
+            model(np.zeros((1, *shape), dtype))
+    finally:
+        for module, attributes in before:
+            vars(module).clear()
+            vars(module).update(attributes)
+    return shapes
+
+
+def in_bytes(n: float) -> str:
+    """A number of bytes in the unit that suits it."""
+    power = min(int(np.log2(max(n, 1)) // 10), 3)
+    return f"{n / 1024**power:,.{bool(power):d}f} {('bytes', 'KiB', 'MiB', 'GiB')[power]}"

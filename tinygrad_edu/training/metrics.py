@@ -1,0 +1,112 @@
+"""Metrics: how often a classifier is right, and what it takes for what.
+
+Labels are integers from 0. Predictions are labels, or scores (logits or probabilities) with one more axis, whose
+largest entry decides. All arguments may be arrays, lists or Tensors; the results are plain numbers and arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tinygrad_edu.tensor import Tensor
+
+Values = ArrayLike | Tensor
+
+
+def accuracy(predictions: Values, labels: Values) -> float:
+    """Share of the predictions that are right, from 0 to 1.
+
+    Args:
+        predictions: Scores of shape (n, classes), or labels of shape (n,).
+        labels: True labels of shape (n,).
+
+    Raises:
+        TypeError: Labels that are no whole numbers.
+        ValueError: Shapes that do not fit, or no examples.
+    """
+    predicted, true = decided(predictions, labels)
+    if not true.size:
+        raise ValueError("accuracy: there are no examples, so there is no share of right ones")
+    return float((predicted == true).mean())
+
+
+def confusion_matrix(predictions: Values, labels: Values, classes: int | None = None) -> NDArray[np.intp]:
+    """Counts of each pair of true and predicted label.
+
+    Args:
+        predictions: Scores of shape (n, classes), or labels of shape (n,).
+        labels: True labels of shape (n,).
+        classes: Number of classes; if None, that of the scores, else one more than the largest label.
+
+    Returns:
+        Integers of shape (classes, classes): rows are true labels, columns predicted ones; right ones on the diagonal.
+
+    Raises:
+        TypeError: Labels that are no whole numbers.
+        ValueError: Shapes that do not fit, or labels outside of 0 to classes - 1.
+    """
+    predicted, true = decided(predictions, labels)
+    if classes is None:
+        scores = np.shape(plain(predictions))
+        classes = scores[-1] if len(scores) > true.ndim else 1 + max(predicted.max(initial=-1), true.max(initial=-1))
+    for name, values in (("predictions", predicted), ("labels", true)):
+        if values.size and not 0 <= values.min() <= values.max() < classes:
+            raise ValueError(
+                f"confusion_matrix: {name} run from {values.min()} to {values.max()}, but {classes} classes are "
+                f"numbered 0 to {classes - 1}"
+            )
+    counts = np.bincount((true * classes + predicted).ravel(), minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
+    """The commonest mistake in a confusion matrix, the first of equals.
+
+    Args:
+        matrix: Counts of shape (classes, classes) from confusion_matrix, with at least two classes.
+
+    Returns:
+        (true label, predicted label, count); the count is 0 if there is no mistake.
+
+    Raises:
+        ValueError: The matrix is not square, or has fewer than two classes.
+    """
+    mistakes = np.array(matrix)
+    if mistakes.ndim != 2 or len(set(mistakes.shape)) != 1 or len(mistakes) < 2:
+        raise ValueError(f"most_confused_pair: needs a square matrix of two or more classes, got {mistakes.shape}")
+    np.fill_diagonal(mistakes, -1)
+    true, predicted = divmod(int(mistakes.argmax()), len(mistakes))
+    return true, predicted, int(mistakes[true, predicted])
+
+
+def plain(values: Values) -> NDArray[Any]:
+    """Values as an array."""
+    return np.asarray(values.data if isinstance(values, Tensor) else values)
+
+
+def decided(predictions: Values, labels: Values) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Predicted and true labels as integers of one shape."""
+    predicted, true = plain(predictions), plain(labels)
+    if predicted.ndim == true.ndim + 1 and predicted.shape[:-1] == true.shape:
+        if predicted.shape[-1] < 2:
+            raise ValueError(
+                f"predictions of shape {predicted.shape} have one score per example, and its class is always 0; "
+                "compare it with a threshold, for example (scores[:, 0] > 0).astype(int)"
+            )
+        predicted = predicted.argmax(axis=-1)
+    if predicted.shape != true.shape:
+        raise ValueError(
+            f"predictions of shape {predicted.shape} do not fit labels of shape {true.shape}; for labels (n,) "
+            "predictions are scores (n, classes) or labels (n,)"
+        )
+    return whole(predicted, "predictions"), whole(true, "labels")
+
+
+def whole(values: NDArray[Any], name: str) -> NDArray[np.intp]:
+    """Labels as integers."""
+    if values.dtype.kind not in "biuf" or (values != np.round(values)).any():
+        raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are no labels: whole numbers from 0")
+    return values.astype(np.intp)
