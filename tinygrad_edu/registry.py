@@ -26,6 +26,8 @@ class Op:
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
         operands, params = args, kwargs
+        if len(args) == len(self.names) == len(self.vjps) and not kwargs and None not in self.vjps:
+            return args, self.defaults
         if not self.variadic:
             given = dict(zip(self.names, args, strict=False))
             params = self.defaults | given | kwargs

@@ -465,13 +465,13 @@ def test_some_files_of_four_are_an_error(serve, tmp_path, monkeypatch, given, ca
     (tmp_path / "own" / NAMES[3]).unlink()
     if given != "root":
         monkeypatch.setenv(given, str(tmp_path / "own"))
-    with pytest.raises(MNISTNotFoundError, match=f"{given} has some .* not {NAMES[3]} "):
+    with pytest.raises(FileNotFoundError, match=f"{given} has some .* not {NAMES[3]} "):
         load_mnist(tmp_path / "own" if given == "root" else None)
     assert server.requests == []
 
 
 def test_a_root_that_is_no_folder_is_an_error(tmp_path):
-    with pytest.raises(MNISTNotFoundError, match=r"root is .*typo.* not a folder"):
+    with pytest.raises(FileNotFoundError, match=r"root is .*typo.* not a folder"):
         load_mnist(tmp_path / "typo")
 
 

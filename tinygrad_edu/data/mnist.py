@@ -78,8 +78,9 @@ def load_mnist(root: str | os.PathLike[str] | None = None, download: bool = True
         The arrays `(train_images, train_labels, test_images, test_labels)`.
 
     Raises:
-        MNISTNotFoundError: If the files are in none of these places, or `root` or TINYGRAD_EDU_DATA is
-            not a folder or has only some of the files.
+        MNISTNotFoundError: If the files are in none of these places.
+        FileNotFoundError: If `root` or TINYGRAD_EDU_DATA is no folder or has only some of the files: a
+            mistake to correct, which no other place should make up for.
         ValueError: If a file in `root` or TINYGRAD_EDU_DATA is damaged or not in the format of MNIST.
     """
     for source, base in (("root", root), ("TINYGRAD_EDU_DATA", os.environ.get("TINYGRAD_EDU_DATA"))):
@@ -113,7 +114,7 @@ def load_mnist(root: str | os.PathLike[str] | None = None, download: bool = True
 def _find(source: str, base: str) -> list[str]:
     """Returns the four files in `base` or `base/mnist`, or nothing if it has none of them."""
     if not os.path.isdir(base):
-        raise MNISTNotFoundError(
+        raise FileNotFoundError(
             f"{source} is {base!r}, which is not a folder; correct it, or leave it out to use the cache"
         )
     some: dict[str, str] = {}
@@ -124,7 +125,7 @@ def _find(source: str, base: str) -> list[str]:
         some = some or paths
     if some:
         missing = ", ".join(name for name in FILES if name not in some)
-        raise MNISTNotFoundError(
+        raise FileNotFoundError(
             f"{source} has some of the MNIST files, such as {next(iter(some.values()))}, but not {missing} "
             "(with or without .gz); add what is missing, since files of different origin are not mixed"
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinygrad_edu.functional import plain
 from tinygrad_edu.tensor import Tensor
 
 Values = ArrayLike | Tensor
@@ -82,14 +83,9 @@ def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
     return true, predicted, int(mistakes[true, predicted])
 
 
-def plain(values: Values) -> NDArray[Any]:
-    """Values as an array."""
-    return np.asarray(values.data if isinstance(values, Tensor) else values)
-
-
 def decided(predictions: Values, labels: Values) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Predicted and true labels as integers of one shape."""
-    predicted, true = plain(predictions), plain(labels)
+    predicted, true = np.asarray(plain(predictions)), np.asarray(plain(labels))
     if predicted.ndim == true.ndim + 1 and predicted.shape[:-1] == true.shape:
         if predicted.shape[-1] < 2:
             raise ValueError(

@@ -1,0 +1,121 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor
+from tinygrad_edu.nn import MLP, init
+
+SHAPE = (300, 400)
+RANDOM = [init.normal, init.uniform, init.xavier_uniform, init.xavier_normal, init.kaiming_uniform, init.kaiming_normal]
+
+
+def weight(shape=SHAPE, dtype=np.float32):
+    return Tensor(np.full(shape, np.nan, dtype))
+
+
+@pytest.mark.parametrize("fill", [init.zeros, lambda w: init.constant(w, 3.0), *RANDOM])
+def test_fills_in_place_and_returns_the_tensor(fill):
+    w = weight()
+    data = w.data
+    assert fill(w) is w
+    assert w.data is data
+    assert data.dtype == np.float32
+    assert np.isfinite(data).all()
+
+
+def test_fixed_values():
+    assert (init.zeros(weight()).data == 0).all()
+    assert (init.constant(weight(), 3.0).data == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("fill", "std", "is_uniform"),
+    [
+        (lambda w, rng: init.normal(w, 1.0, 0.5, rng=rng), 0.5, False),
+        (lambda w, rng: init.uniform(w, -1.0, 3.0, rng=rng), 4 / math.sqrt(12), True),
+        (lambda w, rng: init.xavier_uniform(w, rng=rng), math.sqrt(2 / 700), True),
+        (lambda w, rng: init.xavier_normal(w, 2.0, rng=rng), 2 * math.sqrt(2 / 700), False),
+        (lambda w, rng: init.kaiming_uniform(w, rng=rng), math.sqrt(2 / 400), True),
+        (lambda w, rng: init.kaiming_normal(w, mode="fan_out", rng=rng), math.sqrt(2 / 300), False),
+        (lambda w, rng: init.kaiming_normal(w, a=1.0, nonlinearity="leaky_relu", rng=rng), math.sqrt(1 / 400), False),
+    ],
+)
+def test_spread(fill, std, is_uniform):
+    values = fill(weight(dtype=np.float64), np.random.default_rng(0)).data
+    assert values.std() == pytest.approx(std, rel=0.01)  # 120,000 draws: a standard error of 0.2%
+    largest = np.abs(values - values.mean()).max() / std
+    assert largest == pytest.approx(math.sqrt(3), rel=0.02) if is_uniform else largest > 3.5
+
+
+def test_fans_count_the_kernel():
+    assert init.fans(Tensor(np.zeros((8, 3, 5, 2)))) == (30, 80)
+    with pytest.raises(ValueError, match=r"shape \(3,\) has no fan_in"):
+        init.kaiming_normal(Tensor(np.zeros(3)))
+
+
+@pytest.mark.parametrize("name", ["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"])
+def test_gains_are_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    assert init.calculate_gain(name) == pytest.approx(torch.nn.init.calculate_gain(name))
+    assert init.calculate_gain("leaky_relu", 0.3) == pytest.approx(torch.nn.init.calculate_gain("leaky_relu", 0.3))
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"'swish'; known are linear"):
+        init.calculate_gain("swish")
+    with pytest.raises(ValueError, match="mode must be 'fan_in' or 'fan_out', not 'in'"):
+        init.kaiming_uniform(weight(), mode="in")
+    with pytest.raises(TypeError, match="fills Tensors, got ndarray"):
+        init.zeros(np.zeros(3))
+    with pytest.raises(RuntimeError, match="result of"):
+        init.zeros(weight() * 2)
+
+
+@pytest.mark.parametrize("fill", RANDOM)
+def test_seeds_repeat(fill):
+    init.manual_seed(5)
+    first, second = fill(weight()).data, fill(weight()).data
+    assert not np.array_equal(first, second)
+    assert init.manual_seed(5) is init.generator()
+    np.testing.assert_array_equal(fill(weight()).data, first)
+    np.testing.assert_array_equal(fill(weight(), rng=np.random.default_rng(5)).data, first)
+
+
+def test_layout_and_dtype_do_not_change_the_draws():
+    row_major, transposed = weight(dtype=np.float64), Tensor(np.zeros(SHAPE[::-1], np.float32).T)
+    for w in (row_major, transposed):
+        init.normal(w, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(row_major.data.astype(np.float32), transposed.data)
+
+
+def test_import_leaves_numpy_random_alone():
+    code = "import sys, numpy; lazy = 'numpy.random' not in sys.modules; import tinygrad_edu.nn, tinygrad_edu.optim; "
+    code += "sys.exit(lazy and 'numpy.random' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def layer_stds(activation, **kwargs):
+    """Standard deviation of the activations behind each of ten layers of 512."""
+    rng = np.random.default_rng(0)
+    model = MLP([512] * 11, activation, rng=rng, **kwargs)
+    x = rng.standard_normal((256, 512)).astype(np.float32)
+    stds = []
+    for linear, nonlinearity in zip(model[::2], [*model[1::2], model[1]], strict=True):
+        x = nonlinearity(linear(x))
+        stds.append(float(x.data.std()))
+    return stds
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_matching_initial_values_keep_the_signal(activation):
+    stds = layer_stds(activation)
+    assert max(stds) < 2 * min(stds)
+
+
+def test_wrong_initial_values_lose_it():
+    assert layer_stds("tanh", init=lambda w: init.normal(w, std=0.01, rng=np.random.default_rng(1)))[-1] < 1e-5
+    saturated = layer_stds("tanh", init=lambda w: init.normal(w, std=0.5, rng=np.random.default_rng(1)))
+    assert saturated[-1] > 0.9

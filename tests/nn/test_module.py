@@ -1,0 +1,303 @@
+import copy
+import weakref
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.layers = [nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)]
+        self.heads = {"a": nn.Linear(3, 2, bias=False), "b": (Tensor([1.0, 2.0]),)}
+        self._scale = Tensor(2.0, dtype=np.float32)
+        self.running = np.zeros(3, np.float32)
+        self.sizes = [2, 3, 1]
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x * self._scale
+
+
+def values(module):
+    return {name: array.copy() for name, array in module.state_dict().items()}
+
+
+def assert_same(a, b):
+    assert list(a) == list(b)
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_names_follow_attributes_lists_tuples_and_dicts():
+    net = Net()
+    own_first = ["heads.b.0", "_scale"]
+    below = ["layers.0.weight", "layers.0.bias", "layers.2.weight", "layers.2.bias", "heads.a.weight"]
+    assert [name for name, _ in net.named_parameters()] == own_first + below
+    assert [name for name, _ in net.named_buffers()] == ["running"]
+    assert next(net.buffers()) is net.running
+    assert list(net.state_dict()) == [*own_first, "running", *below]
+    assert [name for name, _ in net.named_modules()] == ["", "layers.0", "layers.1", "layers.2", "heads.a"]
+    assert [name for name, _ in net.named_children()] == ["layers.0", "layers.1", "layers.2", "heads.a"]
+    assert list(net.children()) == list(net.modules())[1:]
+
+
+def test_listings_are_iterators():
+    net = Net()
+    for listing in (net.parameters(), net.buffers(), net.modules(), net.children(), net.named_parameters()):
+        assert iter(listing) is listing
+
+
+def test_shared_objects_are_listed_once_but_saved_under_all_names():
+    class Tied(nn.Module):
+        def __init__(self):
+            self.first = nn.Linear(2, 2)
+            self.second = self.first
+            self.weight = self.first.weight
+            self.table = self.again = np.ones(2)
+
+    tied = Tied()
+    assert [name for name, _ in tied.named_parameters()] == ["weight", "first.bias"]
+    assert [name for name, _ in tied.named_modules()] == ["", "first"]
+    assert [name for name, _ in tied.named_children()] == ["first"]
+    assert [name for name, _ in tied.named_buffers()] == ["table"]
+    expected = ["weight", "table", "again", "first.weight", "first.bias", "second.weight", "second.bias"]
+    assert list(tied.state_dict()) == expected
+    assert tied.load_state_dict(tied.state_dict()) == ([], [])
+    assert "6 parameters" in tied.summary()
+
+
+def test_the_result_of_an_op_is_no_parameter_and_a_frozen_tensor_is():
+    net = nn.Linear(2, 1)
+    net.output = net(np.ones((1, 2), np.float32))
+    net.frozen = Tensor([1.0], requires_grad=False)
+    assert [name for name, _ in net.named_parameters()] == ["weight", "bias", "frozen"]
+    assert "4 parameters: 3 trainable, 1 frozen" in net.summary()
+
+
+def test_a_circle_is_an_error_that_names_it():
+    parent, child = nn.Module(), nn.Module()
+    parent.child, child.up = child, {"parent": parent}
+    with pytest.raises(ValueError, match=r"child\.up\.parent leads back to the Module .* weakref"):
+        list(parent.parameters())
+    assert "..." in repr(parent)
+    child.up = weakref.ref(parent)
+    assert list(parent.modules()) == [parent, child]
+
+
+def test_forward_is_needed():
+    class Empty(nn.Module):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Empty has no forward"):
+        Empty()(1)
+
+
+def test_no_call_of_super_is_needed():
+    assert Net().training
+    assert Net()(np.ones((4, 2), np.float32)).dtype == np.float32
+
+
+def test_train_and_eval_reach_all_and_return_the_module():
+    net = Net()
+    assert net.eval() is net
+    assert [m.training for m in net.modules()] == [False] * 5
+    assert net.train() is net
+    assert all(m.training for m in net.modules())
+    net.layers[0].eval()
+    assert [m.training for m in net.modules()] == [True, False, True, True, True]
+
+
+def test_zero_grad():
+    net = Net()
+    net(np.ones((4, 2), np.float32)).sum().backward()
+    assert net.layers[0].weight.grad is not None
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_apply_visits_children_before_parents():
+    seen = []
+    model = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Tanh())
+    assert model.apply(lambda m: seen.append(m)) is model
+    assert seen == [model[0][0], model[0], model[1], model]
+
+
+def test_state_dict_is_a_copy():
+    net = nn.Linear(2, 3)
+    state = net.state_dict()
+    assert all(type(array) is np.ndarray and array.flags.c_contiguous for array in state.values())
+    state["weight"][...] = 7
+    assert not (net.weight.data == 7).any()
+
+
+def test_load_state_dict_restores_values_dtype_identity_and_layout():
+    net, other = Net(), Net()
+    weight = net.layers[0].weight
+    data, strides, running = weight.data, weight.data.strides, net.running
+    state = {name: array.astype(np.float64) for name, array in other.state_dict().items()}
+    state["running"] = [1, 2, 3]
+    net.load_state_dict(state)
+    assert net.layers[0].weight is weight
+    assert weight.data is data
+    assert weight.data.strides == strides
+    assert weight.dtype == np.float32
+    np.testing.assert_array_equal(weight.data, other.layers[0].weight.data)
+    assert net.running is running
+    np.testing.assert_array_equal(running, [1, 2, 3])
+
+
+def test_load_state_dict_takes_tensors():
+    net, other = nn.Linear(2, 3), nn.Linear(2, 3)
+    net.load_state_dict(dict(other.named_parameters()))
+    assert_same(net.state_dict(), other.state_dict())
+
+
+def test_backward_knows_of_load_state_dict():
+    net = nn.Linear(2, 1)
+    loss = net(np.ones((1, 2), np.float32)).sum()
+    net.load_state_dict(net.state_dict())
+    with pytest.raises(RuntimeError, match="updated"):
+        loss.backward()
+
+
+def change(state, **new):
+    return {**state, **{name.replace("__", "."): value for name, value in new.items()}}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        (lambda s: {k: v for k, v in s.items() if k != "running"}, KeyError, ["missing keys running"]),
+        (lambda s: change(s, fc__weight=np.ones(2)), KeyError, ["unexpected keys fc.weight"]),
+        (lambda s: change(s, running=np.ones(4)), ValueError, ["running", "(4,)", "(3,)"]),
+        (lambda s: change(s, running=["a", "b", "c"]), ValueError, ["running holds <U1"]),
+        (lambda s: change(s, _scale=None), ValueError, ["_scale holds object"]),
+        (lambda s: change(s, _scale=1j), ValueError, ["_scale holds complex128"]),
+        (
+            lambda s: {"b": 1, "running": np.ones((3, 1)), "_scale": "2"},
+            KeyError,
+            [
+                "layers.0.bias",
+                "heads.a.weight",
+                "unexpected keys b",
+                "(3, 1)",
+                "_scale holds <U1",
+                "Nothing was loaded",
+            ],
+        ),
+    ],
+)
+def test_load_state_dict_lists_all_problems_and_changes_nothing(spoil, error, words):
+    net, other = Net(), Net()
+    before = values(net)
+    with pytest.raises(error) as caught:
+        net.load_state_dict(spoil(other.state_dict()))
+    for word in words:
+        assert word in str(caught.value)
+    assert_same(before, values(net))
+
+
+def test_load_state_dict_into_a_read_only_buffer_changes_nothing():
+    net = Net()
+    net.running.flags.writeable = False
+    before = values(net)
+    with pytest.raises(ValueError, match="running is a read-only array"):
+        net.load_state_dict(Net().state_dict())
+    assert_same(before, values(net))
+
+
+def test_values_that_overflow_change_nothing():
+    net = Net()
+    before = values(net)
+    with pytest.raises(RuntimeWarning):
+        net.load_state_dict(change(Net().state_dict(), heads__a__weight=np.full((2, 3), 1e300)))
+    assert_same(before, values(net))
+
+
+def test_load_state_dict_without_strict_loads_what_fits_and_says_what_it_skipped():
+    net, other = nn.Linear(2, 3), nn.Linear(2, 3)
+    bias = net.bias.data.copy()
+    keys = net.load_state_dict({"weight": other.weight.data, "scale": 1.0}, strict=False)
+    assert keys.missing_keys == ["bias"]
+    assert keys.unexpected_keys == ["scale"]
+    np.testing.assert_array_equal(net.weight.data, other.weight.data)
+    np.testing.assert_array_equal(net.bias.data, bias)
+    with pytest.raises(ValueError, match="shape"):
+        net.load_state_dict({"weight": np.ones(2)}, strict=False)
+
+
+def test_deepcopy_is_independent_and_keeps_the_layout():
+    net = Net()
+    twin = copy.deepcopy(net)
+    assert_same(net.state_dict(), twin.state_dict())
+    assert twin.layers[0].weight.data.strides == net.layers[0].weight.data.strides
+    twin.layers[0].weight.data += 1
+    assert not np.array_equal(twin.layers[0].weight.data, net.layers[0].weight.data)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "total"),
+    [([784, 256, 128, 10], 235_146), ([784, 128, 64, 10], 109_386), ([784, 512, 256, 10], 535_818)],
+)
+def test_numbers_of_parameters(sizes, total):
+    model = nn.MLP(sizes)
+    assert sum(p.size for p in model.parameters()) == total
+    assert f"{total:,} parameters: {total:,} trainable, 0 frozen" in model.summary()
+
+
+def test_summary_with_shapes():
+    model = nn.Sequential(nn.Flatten(), nn.MLP([784, 128, 64, 10]))
+    assert model.summary((28, 28)).splitlines() == [
+        "layer  class       output shape  parameters",
+        "-------------------------------------------",
+        "(all)  Sequential  (10,)                  0",
+        "0      Flatten     (784,)                 0",
+        "1      MLP         (10,)                  0",
+        "1.0    Linear      (128,)           100,480",
+        "1.1    ReLU        (128,)                 0",
+        "1.2    Linear      (64,)              8,256",
+        "1.3    ReLU        (64,)                  0",
+        "1.4    Linear      (10,)                650",
+        "-------------------------------------------",
+        "109,386 parameters: 109,386 trainable, 0 frozen; 427.3 KiB",
+    ]
+    assert "output shape" not in model.summary()
+
+
+def test_summary_leaves_no_trace():
+    class Probe(nn.Module):
+        def forward(self, x):
+            self.mode, self.output = self.training, x * Tensor(1.0)
+            modes.append((self.training, self.output.requires_grad))
+            return self.output
+
+    modes = []
+    model = nn.Sequential(nn.Linear(4, 2), Probe())
+    model[0].eval()
+    before = [dict(vars(m)) for m in model.modules()]
+    model.summary(4)
+    assert modes == [(False, False)]
+    assert [dict(vars(m)) for m in model.modules()] == before
+    with pytest.raises(ValueError, match="last axis"):
+        model.summary((5,))
+    assert [dict(vars(m)) for m in model.modules()] == before
+
+
+def test_repr_is_nested():
+    net = Net()
+    net.inner = nn.Sequential(nn.Tanh(), nn.Softmax())
+    assert repr(net).splitlines() == [
+        "Net(",
+        "  (layers.0): Linear(in_features=2, out_features=3, bias=True)",
+        "  (layers.1): ReLU()",
+        "  (layers.2): Linear(in_features=3, out_features=1, bias=True)",
+        "  (heads.a): Linear(in_features=3, out_features=2, bias=False)",
+        "  (inner): Sequential(",
+        "    (0): Tanh()",
+        "    (1): Softmax(axis=-1)",
+        "  )",
+        ")",
+    ]

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_edu import Tensor
+from tinygrad_edu.training import accuracy, confusion_matrix, most_confused_pair
+
+pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1).map(lambda p: np.array(p).T)
+
+
+def test_accuracy_of_labels():
+    assert accuracy([1, 0, 2, 9], [1, 0, 2, 7]) == 0.75
+    assert type(accuracy(np.array([1, 1], np.uint8), [0, 0])) is float
+
+
+@pytest.mark.parametrize("wrap", [np.array, Tensor, list])
+def test_accuracy_of_scores(wrap):
+    scores = [[0.1, 2.0, -1.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.1], [5.0, 4.0, 3.0]]
+    assert accuracy(wrap(scores), np.array([1, 0, 2, 1])) == 0.75
+    assert confusion_matrix(wrap(scores), [1, 0, 2, 1]).tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+
+
+def test_labels_that_are_tensors():
+    assert accuracy(Tensor([1.0, 2.0]), Tensor([1, 0])) == 0.5
+
+
+@given(pairs)
+def test_confusion_matrix_counts_pairs(pair):
+    predicted, true = pair
+    matrix = confusion_matrix(predicted, true, classes=5)
+    assert matrix.shape == (5, 5)
+    assert matrix.dtype.kind == "i"
+    for i in range(5):
+        for j in range(5):
+            assert matrix[i, j] == sum((true == i) & (predicted == j))
+    assert np.trace(matrix) / matrix.sum() == pytest.approx(accuracy(predicted, true))
+    assert len(confusion_matrix(predicted, true)) == pair.max() + 1
+
+
+def test_confusion_matrix_of_nothing():
+    assert confusion_matrix([], [], classes=2).tolist() == [[0, 0], [0, 0]]
+    assert confusion_matrix(np.zeros((0, 3)), []).shape == (3, 3)
+
+
+def test_most_confused_pair():
+    matrix = np.array([[50, 1, 0], [2, 40, 7], [0, 7, 30]])
+    before = matrix.copy()
+    assert most_confused_pair(matrix) == (1, 2, 7)
+    np.testing.assert_array_equal(matrix, before)
+    assert most_confused_pair(np.eye(3, dtype=int))[2] == 0
+    assert most_confused_pair(confusion_matrix([4, 9, 9], [4, 4, 4], classes=10)) == (4, 9, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: accuracy([], []), ValueError, "no examples"),
+        (lambda: accuracy([1, 2, 3], [1, 2]), ValueError, r"shape \(3,\) do not fit labels of shape \(2,\)"),
+        (lambda: accuracy(np.zeros((2, 3)), np.zeros((2, 3), int)[:, :1]), ValueError, r"\(2, 3\) .* \(2, 1\)"),
+        (lambda: accuracy(np.zeros((2, 1)), [0, 1]), ValueError, "one score per example"),
+        (lambda: accuracy([0.2, 0.9], [0, 1]), TypeError, "predictions of dtype float64 .* no labels"),
+        (lambda: accuracy(["a"], ["a"]), TypeError, "no labels"),
+        (lambda: accuracy([np.nan], [0]), TypeError, "no labels"),
+        (lambda: confusion_matrix([0, 3], [0, 1], classes=3), ValueError, "predictions run from 0 to 3, but 3 classes"),
+        (lambda: confusion_matrix([0, 1], [0, -1]), ValueError, "labels run from -1 to 0"),
+        (lambda: most_confused_pair(np.zeros((2, 3))), ValueError, r"square .* got \(2, 3\)"),
+        (lambda: most_confused_pair([[5]]), ValueError, "two or more classes"),
+    ],
+)
+def test_errors(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
