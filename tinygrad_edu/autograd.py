@@ -17,7 +17,7 @@ that is newer than its result was changed after use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial, wraps
 from heapq import heappop, heappush
 from itertools import count
@@ -52,9 +52,9 @@ class Node:
 
     def __init_subclass__(cls) -> None:
         if "Tensor" in globals():
+            why = "ops compare types exactly, for speed, and would take an instance for a constant"
             raise TypeError(
-                f"{cls.__name__}: Tensor cannot be subclassed; ops compare types exactly, for speed, and would take an "
-                "instance for a constant. Hold a Tensor in an attribute instead"
+                f"{cls.__name__}: Tensor cannot be subclassed: {why}; hold a Tensor in an attribute instead"
             )
         globals()["Tensor"] = cls
 
@@ -63,10 +63,9 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
     """Makes a differentiable op of a function on arrays.
 
     Args:
-        *vjps: For each operand a function of (g, out, *operands, **parameters), g being the gradient that arrives at
-            the output, that returns the operand's gradient; None for an operand that has none. Written with operators,
-            methods and ops, it runs on arrays and, for gradients of gradients, on Tensors. The engine undoes
-            broadcasting.
+        *vjps: For each operand a function of (g, out, *operands, **parameters) that returns the operand's gradient, g
+            being the output's; None for an operand that has none. Written with operators, methods and ops, it runs on
+            arrays and, for gradients of gradients, on Tensors. The engine undoes broadcasting.
         variadic: Every positional argument is an operand; the one vjp gets the operand's position first.
 
     Returns:
@@ -166,25 +165,21 @@ def fit(g: Any, x: Tensor, op: Op, position: int) -> Any:
         new = g.ndim - len(shape)
         ones = (1,) * new + shape
         if new < 0 or any(n not in (1, m) for n, m in zip(ones, g.shape, strict=True)):
-            raise ValueError(
-                f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape} for an operand of shape "
-                f"{shape}, and no broadcasting leads from this to that; mend the rule"
-            )
+            made = f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape}"
+            raise ValueError(f"{made} for an operand of shape {shape}; no broadcasting explains that: mend the rule")
         g = g.sum(axis=tuple([i for i, n in enumerate(ones) if i < new or n != g.shape[i]])).reshape(shape)
     if g.dtype != dtype:
         g = g.astype(dtype)
     return g[()] if type(g) is ndarray and not shape else g
 
 
-def propagate(output: Tensor, gradient: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
-    """Walks from `output` to the leaves, newest tensor first, and yields each with its complete gradient.
+def propagate(
+    output: Tensor, gradient: Any, create_graph: bool, visit: Callable[[Tensor, Any], Any] | None = None
+) -> None:
+    """Walks from `output` to the leaves, newest tensor first, each once and with its complete gradient.
 
-    Only tensors that require a gradient are visited, each once, and only their vjps are called: on arrays, or on
-    Tensors if `create_graph`. A gradient array is never written to once it is made.
-
-    Raises:
-        RuntimeError: A tensor was updated after its value was used.
-        ValueError: A vjp returned a wrong shape.
+    Only vjps of operands that require a gradient are called: on arrays, or on Tensors if `create_graph`. A gradient is
+    never written to once it is made. `visit(tensor, gradient)` is told of each; without it `.grad` is filled.
     """
     watch = current_mode().watch
     gradients = {output._number: gradient}
@@ -219,26 +214,37 @@ def propagate(output: Tensor, gradient: Any, create_graph: bool) -> Iterator[tup
         g = gradients.pop(number)
         if tensor._hooks:
             g = run_hooks(tensor, g)
-        yield tensor, g
-        op, inputs, params = tensor._op, tensor._inputs, tensor._params
-        if len(inputs) == 2 and not (params or create_graph or op.variadic):  # unrolled: half the time
-            x, y = inputs
-            a = x._data if type(x) is Tensor and x._number < number else valid(x, tensor)
-            b = y._data if type(y) is Tensor and y._number < number else valid(y, tensor)
+        if visit is None:
+            tensor.grad = g
+        else:
+            visit(tensor, g)
+        op, inputs, params, out = tensor._op, tensor._inputs, tensor._params, tensor._data
+        if len(inputs) <= 2 and not (params or create_graph or op.variadic):  # the rest, unrolled: half the time
+            x = inputs[0]
+            a = x if type(x) is not Tensor else x._data if x._number < number else valid(x, tensor)
+            if len(inputs) == 1:
+                deliver(op.vjps[0](g, out, a), x, 0)
+                continue
+            y = inputs[1]
+            b = y if type(y) is not Tensor else y._data if y._number < number else valid(y, tensor)
             if type(x) is Tensor and x._requires_grad:
-                deliver(op.vjps[0](g, tensor._data, a, b), x, 0)
+                deliver(op.vjps[0](g, out, a, b), x, 0)
             if type(y) is Tensor and y._requires_grad:
-                deliver(op.vjps[1](g, tensor._data, a, b), y, 1)
+                deliver(op.vjps[1](g, out, a, b), y, 1)
             continue
-        values: Any = [valid(x, tensor) for x in inputs]
-        values, out = (inputs, tensor) if create_graph else (values, tensor._data)
+        arrays = [valid(x, tensor) for x in inputs]
+        values, out = (inputs, tensor) if create_graph else (arrays, out)
         for i, x in enumerate(inputs):
             if type(x) is Tensor and x._requires_grad:
                 vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
                 deliver(vjp(g, out, *values, **params), x, i)
     for x in leaves:
         g = gradients[x._number]
-        yield x, run_hooks(x, g) if x._hooks else g
+        g = run_hooks(x, g) if x._hooks else g
+        if visit is None:
+            x.grad = g if x.grad is None else x.grad + g
+        else:
+            visit(x, g)
 
 
 def valid(x: Any, consumer: Tensor) -> Any:
@@ -246,11 +252,9 @@ def valid(x: Any, consumer: Tensor) -> Any:
     if type(x) is not Tensor:
         return x
     if x._number > consumer._number:
-        raise RuntimeError(
-            f"backward: tensor {x.name or ''}{x._data.shape} was updated (by assign, an optimizer's step or setting "
-            f"requires_grad) after {consumer._op.name} used it, so its gradient would mix old and new values; compute "
-            "the output again after the update"
-        )
+        changed = f"tensor {x.name or ''}{x._data.shape} was updated after {consumer._op.name} used it"
+        how = "by assign, an optimizer's step or a new requires_grad"
+        raise RuntimeError(f"backward: {changed} ({how}): old and new values would mix; compute the output again")
     return x._data
 
 
@@ -258,14 +262,10 @@ def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
     """The gradient that a backward pass starts from: 1, or the caller's own, checked."""
     shape, dtype = output._data.shape, output._data.dtype
     if not output._requires_grad:
-        raise RuntimeError(
-            "backward: nothing requires a gradient: all that went into this tensor is constant, or inside no_grad()"
-        )
+        raise RuntimeError("backward: nothing requires a gradient: all operands were constants, or it was in no_grad()")
     if gradient is None and output._data.size != 1:
-        raise ValueError(
-            f"backward: the output has shape {shape}, and only a single number has a gradient; reduce it, for example "
-            f"with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
-        )
+        how = f"reduce it, for example with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
+        raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
     if not create_graph and type(gradient) is Tensor:
         gradient = gradient._data
     if type(gradient) is not Tensor:

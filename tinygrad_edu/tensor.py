@@ -7,6 +7,7 @@ those functions as operators and methods, and NumPy's two protocols lead NumPy's
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -172,9 +173,8 @@ class Tensor(Node):
             RuntimeError: Nothing requires a gradient, or a tensor was updated after it was used.
             ValueError: `gradient` is missing or has the wrong shape.
         """
-        with setting(recording=create_graph):
-            for tensor, g in propagate(self, seed(self, gradient, create_graph), create_graph):
-                tensor.grad = g if tensor._op is not None or tensor.grad is None else tensor.grad + g
+        with setting(recording=True) if create_graph else nullcontext():
+            propagate(self, seed(self, gradient, create_graph), create_graph)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
         """Calls `hook(gradient)` in each backward pass when this tensor's gradient is complete.

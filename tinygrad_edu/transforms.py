@@ -51,10 +51,13 @@ def gradients(
         if not x.requires_grad:
             raise ValueError(f"gradients: {x!r:.80} has requires_grad=False, so no gradient reaches it")
     found = {id(x): np.zeros_like(x.data)[()] for x in inputs}
+
+    def keep(tensor: Tensor, g: Any) -> None:
+        if id(tensor) in found:
+            found[id(tensor)] = g
+
     with setting(recording=create_graph):
-        for tensor, g in autograd.propagate(output, autograd.seed(output, gradient, create_graph), create_graph):
-            if id(tensor) in found:
-                found[id(tensor)] = g
+        autograd.propagate(output, autograd.seed(output, gradient, create_graph), create_graph, keep)
     if create_graph:
         return [g if type(g) is Tensor else Tensor(g, requires_grad=False) for g in map(found.get, map(id, inputs))]
     return [found[id(x)] if x.is_leaf else found[id(x)].copy() for x in inputs]
