@@ -124,8 +124,7 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
                 return call(x, y)
             return result(out, this, (x, y), defaults, requires_grad)
 
-        one, two = len(vjps) == 1 and not variadic, len(vjps) == 2 == len(this.names) and None not in vjps
-        this.call = unary if one else binary if two else call
+        this.call = binary if this.arity == 2 else unary if len(vjps) == 1 and not variadic else call
         return this.call  # type: ignore[return-value]
 
     return decorate
@@ -218,26 +217,27 @@ def propagate(
             tensor.grad = g
         else:
             visit(tensor, g)
-        op, inputs, params, out = tensor._op, tensor._inputs, tensor._params, tensor._data
-        if len(inputs) <= 2 and not (params or create_graph or op.variadic):  # the rest, unrolled: half the time
-            x = inputs[0]
+        op, inputs, out = tensor._op, tensor._inputs, tensor._data
+        if op.arity == 2 and not create_graph:  # what follows, unrolled for the commonest ops: half the time
+            x, y = inputs
+            to_x, to_y = op.vjps
             a = x if type(x) is not Tensor else x._data if x._number < number else valid(x, tensor)
-            if len(inputs) == 1:
-                deliver(op.vjps[0](g, out, a), x, 0)
-                continue
-            y = inputs[1]
             b = y if type(y) is not Tensor else y._data if y._number < number else valid(y, tensor)
             if type(x) is Tensor and x._requires_grad:
-                deliver(op.vjps[0](g, out, a, b), x, 0)
+                deliver(to_x(g, out, a, b), x, 0)
             if type(y) is Tensor and y._requires_grad:
-                deliver(op.vjps[1](g, out, a, b), y, 1)
+                deliver(to_y(g, out, a, b), y, 1)
+            continue
+        if op.arity == 1 and not create_graph:
+            (x,) = inputs
+            deliver(op.vjps[0](g, out, valid(x, tensor)), x, 0)
             continue
         arrays = [valid(x, tensor) for x in inputs]
         values, out = (inputs, tensor) if create_graph else (arrays, out)
         for i, x in enumerate(inputs):
             if type(x) is Tensor and x._requires_grad:
                 vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
-                deliver(vjp(g, out, *values, **params), x, i)
+                deliver(vjp(g, out, *values, **tensor._params), x, i)
     for x in leaves:
         g = gradients[x._number]
         g = run_hooks(x, g) if x._hooks else g

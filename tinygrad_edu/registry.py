@@ -14,19 +14,22 @@ CONSTANTS = {float, int, bool, np.ndarray} | {np.dtype(code).type for code in "?
 class Op:
     """A function on arrays with one vjp per operand, as `@op` made it; `call` is its public face."""
 
-    __slots__ = ("call", "defaults", "forward", "name", "names", "variadic", "vjps")
+    __slots__ = ("arity", "call", "defaults", "forward", "name", "names", "variadic", "vjps")
 
     def __init__(self, forward: Callable[..., Any], vjps: tuple[Any, ...], variadic: bool) -> None:
         code, defaults = forward.__code__, forward.__defaults__ or ()
         self.name, self.forward, self.vjps, self.variadic = forward.__name__.lstrip("_"), forward, vjps, variadic
         self.names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.defaults = dict(zip(self.names[code.co_argcount - len(defaults) :], defaults, strict=False))
+        self.arity = (
+            0 if variadic or len(self.names) > len(vjps) or None in vjps else len(vjps)
+        )  # 0: not fixed, or more
         self.call: Callable[..., Any] = forward
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
         operands, params = args, kwargs
-        if len(args) == len(self.names) == len(self.vjps) and not kwargs and None not in self.vjps:
+        if len(args) == self.arity and not kwargs:
             return args, self.defaults
         if not self.variadic:
             given = dict(zip(self.names, args, strict=False))
