@@ -40,10 +40,9 @@ new_tensor = object.__new__
 class Node:
     """What the engine knows of a tensor.
 
-    `_data` is an ndarray or, where the shape is (), a NumPy scalar: a tenth of the cost. `_inputs` are the operands as
-    given, a tuple, so that a + a has two edges, `_params` the op's other arguments; `_op` is None for a leaf.
-    `_number` dates creation or the last update. Tensor adds operators and methods, which are ops, which make Tensors:
-    the circle is cut here, where the class statement of Tensor, the one subclass, announces itself.
+    `_data` is an ndarray or, where the shape is (), a NumPy scalar: a tenth of the cost. `_inputs` is a tuple of the
+    operands as given, so that a + a has two edges; `_number` dates creation or update; `_op` is None for a leaf. Tensor
+    adds methods, which are ops, which make Tensors: that circle is cut here, where Tensor's class announces itself.
     """
 
     __slots__ = (
@@ -60,16 +59,13 @@ class Node:
 
 
 def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
-    """Makes a differentiable op of a function on arrays.
+    """Decorator that makes a differentiable op of a function on arrays: Tensor in, Tensor out; else what NumPy returns.
 
     Args:
         *vjps: For each operand a function of (g, out, *operands, **parameters) that returns the operand's gradient, g
             being the output's; None for an operand that has none. Written with operators, methods and ops, it runs on
             arrays and, for gradients of gradients, on Tensors. The engine undoes broadcasting.
         variadic: Every positional argument is an operand; the one vjp gets the operand's position first.
-
-    Returns:
-        A decorator. What it makes returns a Tensor if an operand is one, else what NumPy returns.
     """
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
@@ -111,7 +107,7 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
                 a = x._data
                 requires_grad = x._requires_grad
             elif type(x) not in CONSTANTS or type(y) is not Tensor:
-                return call(x, y)
+                return compute(x, y) if type(x) in CONSTANTS and type(y) in CONSTANTS else call(x, y)
             if type(y) is Tensor:
                 b = y._data
                 if y._requires_grad:
@@ -163,10 +159,11 @@ def fit(g: Any, x: Tensor, op: Op, position: int) -> Any:
     if g.shape != shape:
         new = g.ndim - len(shape)
         ones = (1,) * new + shape
-        if new < 0 or any(n not in (1, m) for n, m in zip(ones, g.shape, strict=True)):
+        axes = tuple([i for i, (n, m) in enumerate(zip(ones, g.shape, strict=False)) if i < new or n != m])
+        if new < 0 or not {ones[i] for i in axes} <= {1}:
             made = f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape}"
             raise ValueError(f"{made} for an operand of shape {shape}; no broadcasting explains that: mend the rule")
-        g = g.sum(axis=tuple([i for i, n in enumerate(ones) if i < new or n != g.shape[i]])).reshape(shape)
+        g = g.sum(axis=axes).reshape(shape)
     if g.dtype != dtype:
         g = g.astype(dtype)
     return g[()] if type(g) is ndarray and not shape else g
@@ -214,7 +211,7 @@ def propagate(
         if tensor._hooks:
             g = run_hooks(tensor, g)
         if visit is None:
-            tensor.grad = g
+            tensor.grad = g.detach() if create_graph else g  # the graph of g contains `tensor`: a reference cycle
         else:
             visit(tensor, g)
         op, inputs, out = tensor._op, tensor._inputs, tensor._data
@@ -266,10 +263,9 @@ def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
     if gradient is None and output._data.size != 1:
         how = f"reduce it, for example with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
         raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
-    if not create_graph and type(gradient) is Tensor:
-        gradient = gradient._data
-    if type(gradient) is not Tensor:
-        gradient = Tensor(np.ones(shape) if gradient is None else gradient, requires_grad=False, dtype=dtype)
+    if type(gradient) is not Tensor or not create_graph:
+        values = np.ones(shape) if gradient is None else getattr(gradient, "_data", gradient)
+        gradient = Tensor(values, requires_grad=False, dtype=dtype)
     if gradient._data.shape != shape:
         raise ValueError(f"backward: gradient has shape {gradient._data.shape}, the output {shape}; make them equal")
     return gradient.astype(dtype) if create_graph else gradient._data

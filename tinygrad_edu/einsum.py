@@ -64,6 +64,10 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
             raise ValueError(
                 f"einsum: index {twice[0]!r} stands twice in {term!r}; take diagonal() or trace() of that operand first"
             )
+    if arrow and widest and "..." not in result:
+        raise ValueError(
+            f"einsum: {subscripts!r} drops the axes behind the ellipsis; write ... in the output, or name them"
+        )
     if arrow:
         result = result.replace("...", widest)
     else:

@@ -160,11 +160,7 @@ def maximum(x: Operand, y: Operand) -> Array:
     return np.maximum(x, y)
 
 
-@op(
-    None,
-    lambda g, out, condition, x, y: where(condition, g, 0),
-    lambda g, out, condition, x, y: where(condition, 0, g),
-)
+@op(None, lambda g, out, c, x, y: where(c, g, 0), lambda g, out, c, x, y: where(c, 0, g))
 def where(condition: Operand, x: Operand, y: Operand) -> Array:
     """x where the boolean array `condition` is true, else y."""
     if np.asarray(condition).dtype.kind != "b":
@@ -201,26 +197,25 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-def others_product(x: Any, axis: Axis, out: Any) -> Any:
-    """For each element the product of all the others along the axes.
+def to_factors(g: Any, out: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """g times, for each element, the product of all the others along the axes.
 
     out / x where nothing is 0, else from an n x n table with ones on its diagonal: 0 / 0 would make prod([0, 2, 3])
     send NaN to its first element, whose gradient is 6.
     """
+    g, product = restore(g, axis, keepdims), restore(out, axis, keepdims)
     if (x != 0).all():
-        return out / x
+        return g * product / x
     reduced = range(x.ndim) if axis is None else np.atleast_1d(axis) % x.ndim
     order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
     last = transpose(x, order)  # (kept..., reduced...)
     n = x.size // out.size
     table = last.reshape((-1, 1, n))  # (kept, 1, n)
     others = prod(where(np.eye(n, dtype=bool), 1, table), axis=-1)  # (kept, n)
-    return transpose(others.reshape(last.shape), np.argsort(order).tolist())
+    return g * transpose(others.reshape(last.shape), np.argsort(order).tolist())
 
 
-@op(
-    lambda g, out, x, axis, keepdims: restore(g, axis, keepdims) * others_product(x, axis, restore(out, axis, keepdims))
-)
+@op(to_factors)
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     """Product over an axis, several, or all."""
     return np.prod(x, axis=axis, keepdims=keepdims)

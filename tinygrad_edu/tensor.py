@@ -58,7 +58,7 @@ class Tensor(Node):
 
     def __init__(self, data: Any, *, requires_grad: bool = True, name: str | None = None, dtype: Any = None) -> None:
         self._data = np.float64(data) if type(data) is float and dtype is None else floating(data, dtype, np.float64)
-        self._requires_grad = requires_grad
+        self._requires_grad = bool(requires_grad)
         self.name = name
         self._number = new_number()
         self._inputs: tuple[Any, ...] = ()
@@ -69,11 +69,15 @@ class Tensor(Node):
 
     @property
     def data(self) -> Any:
-        """The values: an ndarray, or a NumPy scalar where the shape is ().
+        """The values: an ndarray (read-only if an op made it), or a NumPy scalar where the shape is ().
 
-        backward() knows of `t.data -= step` as it knows of assign(); writing to elements it cannot see.
+        backward() knows of `leaf.data -= step` as it knows of assign(); writing to elements it cannot see.
         """
-        return self._data
+        if self._op is None or type(self._data) is not ndarray:
+            return self._data
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
 
     @data.setter
     def data(self, values: Any) -> None:
@@ -89,12 +93,16 @@ class Tensor(Node):
             RuntimeError: The tensor is the result of an op.
             ValueError: The values do not broadcast to its shape.
         """
-        new = np.broadcast_to(floating(values, self._data.dtype, self._data.dtype), self._data.shape)
+        new = floating(values, self.dtype, self.dtype)
+        if new.ndim > self.ndim or any(
+            n not in (1, m) for n, m in zip(new.shape[::-1], self.shape[::-1], strict=False)
+        ):
+            raise ValueError(f"assign: values of shape {new.shape} do not fit a tensor of shape {self.shape}")
         self._renumber("assign")
         if type(self._data) is ndarray:
             self._data[...] = new
         else:
-            self._data = new[()]
+            self._data = new
         return self
 
     def _renumber(self, what: str) -> None:
@@ -182,6 +190,8 @@ class Tensor(Node):
         The hook gets a read-only array (a Tensor under create_graph) and returns a replacement or None; the handle
         that comes back takes it off with `remove()`.
         """
+        if not callable(hook):
+            raise TypeError(f"register_hook: {hook!r} is no function of a gradient")
         self._hooks = [*(self._hooks or ()), hook]
         return Handle(self, hook)
 
@@ -213,14 +223,12 @@ class Tensor(Node):
         return Tensor, (self._data,), (None, {"name": self.name, "_requires_grad": self._requires_grad})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "t[...] = v: the graph would not know; make a new tensor with where() or concatenate(), or assign() a leaf"
-        )
+        how = "make a new tensor with where() or concatenate(), or assign() a leaf"
+        raise TypeError(f"t[...] = v: the graph would not know; {how}")
 
     def __array__(self, *args: Any, **kwargs: Any) -> ndarray:
-        raise TypeError(
-            "np.asarray(tensor) would lose the gradient; use tensor.data for the values, stack([...]) to join Tensors"
-        )
+        how = "use tensor.data for the values, stack([...]) to join Tensors"
+        raise TypeError(f"np.asarray(tensor) would lose the gradient; {how}")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:

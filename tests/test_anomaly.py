@@ -1,0 +1,193 @@
+"""detect_anomaly: which op is named, with which operands, and which line of the program."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, detect_anomaly, functional, nn, no_grad, op, ops
+from tinygrad_edu.autograd import REGISTRY
+
+
+def here(error):
+    """File and line of the test that the error speaks of, and the text of that line."""
+    match = re.search(r"called at (.+):(\d+): (.*)", str(error.value))
+    assert match, str(error.value)
+    return match[1], match[2], match[3]
+
+
+FORWARD = [
+    ("log", "an infinity", lambda x: ops.log(x)),
+    ("log", "NaN", lambda x: ops.log(x - 1)),
+    ("sqrt", "NaN", lambda x: (x - 1).sqrt()),
+    ("divide", "an infinity", lambda x: 1 / x),
+    ("divide", "NaN", lambda x: x / x),
+    ("power", "an infinity", lambda x: x**-1),
+    ("exp", "an infinity", lambda x: np.exp(x + 1e4)),
+    ("multiply", "an infinity", lambda x: (x + 1e200) * 1e200),
+]
+
+
+@pytest.mark.parametrize("name, what, program", FORWARD)
+@pytest.mark.parametrize("values", [0.0, [1.0, 0.0]])
+def test_forward(name, what, program, values):
+    x = Tensor(values, name="x")
+    if what == "an infinity" or values == 0.0:
+        with detect_anomaly(), pytest.raises(FloatingPointError, match=f"^{name} made {what}") as error:
+            program(x)
+        file, _, source = here(error)
+        assert file == __file__ and "lambda x" in source
+
+
+def test_the_message_shows_operands_file_line_and_source():
+    a, b = Tensor([1.0, 2.0], name="a"), Tensor([1.0, 0.0], name="b")
+    with detect_anomaly(), pytest.raises(FloatingPointError) as error:
+        a / b  # the culprit
+    file, line, source = here(error)
+    assert file == __file__ and source == "a / b  # the culprit"
+    with open(__file__, encoding="utf-8") as text:
+        assert text.readlines()[int(line) - 1].strip() == source
+    message = str(error.value)
+    assert message.startswith("divide made an infinity")
+    assert "x = Tensor([1., 2.], name='a')" in message and "y = Tensor([1., 0.], name='b')" in message
+
+
+def test_the_line_is_the_users_also_inside_composed_functions_and_layers():
+    x = Tensor([[np.inf, 1.0]])
+    with detect_anomaly(), pytest.raises(FloatingPointError) as error:
+        functional.var(x)  # a composed function
+    assert here(error)[2] == "functional.var(x)  # a composed function"
+    layer = nn.Linear(2, 1)
+    with detect_anomaly(), pytest.raises(FloatingPointError, match=r"^linear made") as error:
+        layer(x)  # a layer
+    assert here(error)[2] == "layer(x)  # a layer"
+
+
+BACKWARD = [
+    ("sqrt", "x", "an infinity", lambda x: ops.sqrt(x)),
+    ("log", "x", "an infinity", lambda x: functional.square(ops.log(x + 1e-200) * 1e-2) * 1e200),
+    ("power", "x", "an infinity", lambda x: x**0.5),
+    ("multiply", "x", "an infinity", lambda x: x * 1e-200 * 1e200),
+]
+
+
+@pytest.mark.parametrize("name, argument, what, program", BACKWARD)
+def test_backward(name, argument, what, program):
+    x = Tensor([1.0, 0.0], name="x")
+    with detect_anomaly():
+        y = program(x)
+        gradient = [1e200, 1e200] if name == "multiply" else [1.0, 1.0]
+        with pytest.raises(
+            FloatingPointError, match=rf"^the backward of {name} \(to {argument}\) made {what}"
+        ) as error:
+            y.backward(gradient)
+    assert here(error)[0] == __file__ and "lambda x" in here(error)[2]
+    assert "Tensor(" in str(error.value)
+
+
+def test_backward_alone_does_not_know_the_line():
+    y = ops.sqrt(Tensor(0.0))
+    with (
+        detect_anomaly(),
+        pytest.raises(FloatingPointError, match=r"backward of sqrt.*a line outside detect_anomaly\(\)"),
+    ):
+        y.backward()
+
+
+def test_a_wrong_rule_is_named():
+    @op(lambda g, out, x: g * np.nan)
+    def poisoned(x):
+        return x + 1
+
+    try:
+        with detect_anomaly():
+            y = poisoned(Tensor(1.0, name="weight")) * 2
+            with pytest.raises(FloatingPointError, match=r"(?s)backward of poisoned \(to x\) made NaN.*name='weight'"):
+                y.backward()
+    finally:
+        del REGISTRY["poisoned"]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_second_derivatives_are_watched(create_graph):
+    x = Tensor(0.0)
+    with detect_anomaly():
+        y = x**1.5
+        y.backward(create_graph=create_graph)  # 1.5 * sqrt(0) is fine
+        if create_graph:
+            first, x.grad = x.grad, None
+            with pytest.raises(FloatingPointError, match="backward of power"):
+                first.backward()
+
+
+def test_only_the_first_culprit_is_reported():
+    x = Tensor([0.0])
+    with detect_anomaly(), pytest.raises(FloatingPointError, match=r"^log made an infinity") as error:
+        y = ops.log(x)
+        z = y * 0
+        z.exp()
+    assert here(error)[2] == "y = ops.log(x)"
+
+
+def test_constants_are_watched_too():
+    with detect_anomaly(), pytest.raises(FloatingPointError, match=r"^log made"):
+        ops.log(Tensor(0.0, requires_grad=False))
+    with detect_anomaly(), no_grad(), pytest.raises(FloatingPointError, match=r"^log made"):
+        ops.log(Tensor(0.0))
+
+
+def test_clean_graphs_pass():
+    x = Tensor(np.linspace(-2, 2, 12).reshape(3, 4))
+    with detect_anomaly():
+        loss = (functional.cross_entropy(x, np.array([0, 1, 2])) + ops.tanh(x).sum()) * 2
+        loss.backward(create_graph=True)
+        (x.grad * x.grad).sum().backward()
+    plain = Tensor(x.data)
+    loss = (functional.cross_entropy(plain, np.array([0, 1, 2])) + ops.tanh(plain).sum()) * 2
+    loss.backward()
+    assert np.isfinite(plain.grad).all()
+
+
+def test_outside_nothing_is_watched():
+    with detect_anomaly():
+        pass
+    with np.errstate(divide="ignore"):
+        y = ops.log(Tensor(0.0))
+    assert y.item() == -np.inf
+
+
+def test_nested_and_after_an_error():
+    x = Tensor(0.0)
+    with detect_anomaly():
+        with detect_anomaly(), pytest.raises(FloatingPointError):
+            ops.log(x)
+        with pytest.raises(FloatingPointError):
+            ops.log(x)
+    with pytest.raises(ZeroDivisionError), detect_anomaly():
+        raise ZeroDivisionError
+    with np.errstate(divide="ignore"):
+        ops.log(x)
+
+
+def test_as_a_decorator():
+    @detect_anomaly()
+    def step(x):
+        return ops.log(x)
+
+    assert step(Tensor(1.0)).item() == 0
+    for _ in range(2):
+        with pytest.raises(FloatingPointError, match=r"^log made") as error:
+            step(Tensor(0.0))
+        assert here(error)[2] == "return ops.log(x)"
+    with np.errstate(divide="ignore"):
+        ops.log(Tensor(0.0))
+
+
+def test_numpys_warnings_are_silent_inside_and_back_outside():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with detect_anomaly(), pytest.raises(FloatingPointError):
+            ops.log(Tensor(0.0))
+        with pytest.raises(RuntimeWarning):
+            ops.log(Tensor(0.0))

@@ -1,0 +1,388 @@
+"""A walk over the composed functions: NumPy's values in all argument forms, and derivatives of order 1 and 2.
+
+A new function needs one line in DOMAINS: a strategy for (arguments, keyword arguments), away from kinks.
+"""
+
+import numpy as np
+import pytest
+from finite_differences import check, check_dtype, check_routes
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from strategies import (
+    arrays,
+    as_function,
+    axes_of,
+    axis_of,
+    drawn,
+    einsums,
+    full,
+    full_nd,
+    generators,
+    indices,
+    pairs,
+    products,
+    several,
+    shapes,
+    shapes_nd,
+    spaced,
+    variables,
+    with_axis,
+)
+
+import tinygrad_edu
+from tinygrad_edu import Tensor, functional
+
+one = st.tuples(st.tuples(arrays()), st.just({}))
+matrices = arrays(st.tuples(*[st.integers(1, 3)] * 2) | st.tuples(*[st.integers(1, 3)] * 3))
+two_kinked = st.tuples(pairs.flatmap(lambda s: st.tuples(spaced(s[0]), spaced(s[1], offset=0.2))), st.just({}))
+equal_pairs = shapes_nd.map(lambda shape: (shape, shape))
+dots = products | pairs.map(lambda s: (s[0], ())) | st.sampled_from([((2, 3), (2, 3, 1)), ((3,), (2, 3, 2)), ((), ())])
+reductions = st.sampled_from(["mean", "sum", "none"])
+
+
+def with_diagonal(shape):
+    """Keyword arguments of diagonal and trace."""
+    axes = st.permutations([-1, 0, 1] if len(shape) > 2 else [0, 1])
+    return st.tuples(axes, st.integers(-2, 2)).map(lambda a: {"offset": a[1], "axis1": a[0][0], "axis2": a[0][1]})
+
+
+@st.composite
+def lists(draw, equal=False):
+    """((arrays,), {"axis": axis}) to join."""
+    shape = draw(full_nd)
+    n, axis = draw(st.integers(1, 3)), draw(axis_of(shape))
+    if equal:
+        axis = draw(st.integers(-len(shape) - 1, len(shape)))
+        return ([draw(arrays(shape)) for _ in range(n)],), {"axis": axis}
+    lengths = [draw(st.integers(0, 3)) for _ in range(n)]
+    parts = [draw(arrays((*shape[: axis % len(shape)], m, *shape[axis % len(shape) :][1:]))) for m in lengths]
+    return (parts,), {"axis": draw(st.sampled_from([axis, None]))}
+
+
+@st.composite
+def squeezed(draw):
+    """An array with axes of length 1, and none, one or several of them."""
+    shape = draw(full)
+    places = [i - len(shape) * (i % 2) for i, n in enumerate(shape) if n == 1]
+    axis = draw(st.sampled_from([None, *places, tuple(places)]))
+    return (draw(arrays(shape)),), {"axis": axis}
+
+
+@st.composite
+def moved(draw):
+    """Source and destination as numbers or as sequences."""
+    shape = draw(full_nd)
+    if draw(st.booleans()):
+        return (draw(arrays(shape)), draw(axis_of(shape)), draw(axis_of(shape))), {}
+    order = draw(st.permutations(range(len(shape))))
+    return (draw(arrays(shape)), tuple(range(len(shape))), tuple([k - len(shape) for k in order])), {}
+
+
+@st.composite
+def padded(draw):
+    """pad_width in all its forms."""
+    shape, width = draw(full_nd), st.integers(0, 2)
+    pair = st.tuples(width, width)
+    form = draw(st.sampled_from([width, pair, st.tuples(pair), st.tuples(*[pair] * len(shape))]))
+    return (draw(arrays(shape)), draw(form)), {"constant_values": draw(st.sampled_from([0, 1.5]))}
+
+
+@st.composite
+def repeated(draw):
+    """One number of repeats, or one per element."""
+    x = draw(arrays(full))
+    axis = draw(st.none() | axis_of(x.shape)) if x.ndim else None
+    n = x.size if axis is None else x.shape[axis]
+    return (x, draw(st.integers(0, 3) | st.lists(st.integers(0, 2), min_size=n, max_size=n))), {"axis": axis}
+
+
+@st.composite
+def rolled(draw):
+    """Shifts of one axis, of several, or of the flattened array."""
+    x = draw(arrays(full))
+    axis = draw(axes_of(x.shape))
+    shift = st.integers(-4, 4)
+    return (x, draw(st.tuples(*[shift] * len(axis)) if isinstance(axis, tuple) else shift)), {"axis": axis}
+
+
+@st.composite
+def parted(draw):
+    """Sections or places to split at."""
+    shape = draw(full_nd)
+    axis = draw(axis_of(shape))
+    sections = st.sampled_from([1, shape[axis], [1], [0, 2], [1, 1, 5], []])
+    return (draw(arrays(shape)), draw(sections)), {"axis": axis}
+
+
+@st.composite
+def limited(draw):
+    """Limits by position and by name, as numbers, arrays or nothing."""
+    x = draw(spaced(full))
+    low, high = draw(st.sampled_from([(-0.8, 0.8), (None, 0.4), (0.0, None)]))
+    array = np.full(x.shape, -0.4)
+    return draw(st.sampled_from([((x, low, high), {}), ((x,), {"a_min": low, "a_max": high}), ((x, array, high), {})]))
+
+
+@st.composite
+def varied(draw):
+    """Arrays whose elements differ, ddof, axes and keepdims."""
+    x = draw(spaced(st.sampled_from([(2,), (3,), (2, 3), (3, 2, 2)])))
+    return (x,), {"axis": draw(axes_of(x.shape)), "ddof": draw(st.integers(0, 1)), "keepdims": draw(st.booleans())}
+
+
+@st.composite
+def dense(draw):
+    """x, weight and perhaps a bias."""
+    *lead, inputs = draw(full_nd)
+    outputs = draw(st.integers(1, 3))
+    bias = draw(st.none() | arrays((outputs,)))
+    return (draw(arrays((*lead, inputs))), draw(arrays((outputs, inputs))), bias), {}
+
+
+@st.composite
+def classified(draw):
+    """Logits and labels or probabilities, with a reduction."""
+    shape, rng = draw(full_nd), draw(generators)
+    labels, p = np.asarray(rng.integers(0, shape[-1], shape[:-1])), rng.uniform(0.1, 1, shape)
+    target = labels if draw(st.booleans()) else p / p.sum(-1, keepdims=True)
+    return (draw(arrays(shape)), target), {"reduction": draw(reductions)}
+
+
+DOMAINS = {
+    "clip": limited(),
+    "concatenate": lists(),
+    "copy": one,
+    "cross_entropy": classified(),
+    "diagonal": matrices.flatmap(lambda x: st.tuples(st.just((x,)), with_diagonal(x.shape))),
+    "dot": st.tuples(several(dots), st.just({})),
+    "einsum": einsums().map(lambda case: ((case[1], *case[0]), {})),
+    "flatten": one,
+    "flip": drawn(arrays(), axis=axes_of),
+    "linear": dense(),
+    "log_softmax": with_axis(arrays(full_nd)),
+    "logsumexp": with_axis(arrays(full), keepdims=True, several=True),
+    "min": with_axis(spaced(full), keepdims=True, several=True),
+    "minimum": two_kinked,
+    "moveaxis": moved(),
+    "mse_loss": drawn(several(equal_pairs.filter(lambda s: 0 not in s[0])), reduction=lambda shape: reductions),
+    "outer": st.tuples(several(), st.just({})),
+    "pad": padded(),
+    "ravel": one,
+    "repeat": repeated(),
+    "roll": rolled(),
+    "softmax": with_axis(arrays(full_nd)),
+    "sort": with_axis(spaced(full_nd), optional=True),
+    "split": parted(),
+    "square": one,
+    "squeeze": squeezed(),
+    "stack": lists(equal=True),
+    "std": varied(),
+    "swapaxes": arrays(full_nd).flatmap(
+        lambda x: st.tuples(st.tuples(st.just(x), *[axis_of(x.shape)] * 2), st.just({}))
+    ),
+    "tile": drawn(arrays(), reps=lambda shape: st.sampled_from([2, 0, (2,), (1, 2), (2, 1, 1, 2)])),
+    "trace": matrices.flatmap(lambda x: st.tuples(st.just((x,)), with_diagonal(x.shape))),
+    "tril": drawn(arrays(full_nd), k=lambda shape: st.integers(-2, 2)),
+    "triu": drawn(arrays(full_nd), k=lambda shape: st.integers(-2, 2)),
+    "var": varied(),
+}
+
+
+def reduced(losses, reduction):
+    """The mean, the sum, or all."""
+    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](losses)
+
+
+def cross_entropy(logits, target, reduction):
+    """From the definition."""
+    logarithms = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    p = target if target.ndim == logits.ndim else np.eye(logits.shape[-1])[target]
+    return reduced(-(p * logarithms).sum(-1), reduction)
+
+
+REFERENCES = {
+    "cross_entropy": cross_entropy,
+    "flatten": np.ravel,
+    "linear": lambda x, weight, bias: np.matmul(x, weight.T) + (0 if bias is None else bias),
+    "log_softmax": lambda x, axis: x - np.log(np.exp(x).sum(axis, keepdims=True)),
+    "logsumexp": lambda x, axis, keepdims: np.log(np.exp(x).sum(axis, keepdims=keepdims)),
+    "mse_loss": lambda input, target, reduction: reduced((input - target) ** 2, reduction),
+    "softmax": lambda x, axis: np.exp(x) / np.exp(x).sum(axis, keepdims=True),
+}
+every_function = pytest.mark.parametrize("name", sorted(DOMAINS))
+
+
+def joined(function):
+    """The function with a list of results joined to one, so that its derivatives can be checked."""
+
+    def f(*args, **kwargs):
+        out = function(*args, **kwargs)
+        return functional.concatenate(out, None) if isinstance(out, list) else out
+
+    return f
+
+
+def test_every_function_has_a_domain_and_every_domain_a_function():
+    missing, stale = set(functional.__all__) - DOMAINS.keys(), DOMAINS.keys() - set(functional.__all__)
+    assert not missing, f"add a line to DOMAINS in {__file__} for: {', '.join(sorted(missing))}"
+    assert not stale, f"DOMAINS has lines without a function: {', '.join(sorted(stale))}"
+    assert not REFERENCES.keys() - DOMAINS.keys()
+    assert all(getattr(tinygrad_edu, name) is getattr(functional, name) for name in DOMAINS)
+
+
+@every_function
+@given(data=st.data())
+@settings(max_examples=40)
+def test_values_are_numpys(name, data):
+    args, kwargs = data.draw(DOMAINS[name])
+    expected = (REFERENCES.get(name) or getattr(np, name))(*args, **kwargs)
+    plain = getattr(functional, name)(*args, **kwargs)
+    f, xs = as_function(getattr(functional, name), args, kwargs)
+    out = f(*map(Tensor, xs))
+    if not isinstance(expected, list):
+        expected, plain, out = [expected], [plain], [out]
+    assert not any(isinstance(x, Tensor) for x in plain) and all(type(x) is Tensor for x in out)
+    for e, p, t in zip(expected, plain, out, strict=True):
+        for values in (p, t.data):
+            np.testing.assert_allclose(values, e, rtol=1e-13, atol=1e-14)
+            assert np.shape(values) == np.shape(e) and np.asarray(values).dtype == np.float64
+
+
+@every_function
+@given(data=st.data())
+@settings(max_examples=40)
+def test_first_and_second_derivatives(name, data):
+    f, xs = as_function(joined(getattr(functional, name)), *data.draw(DOMAINS[name]))
+    check(f, *xs)
+
+
+@every_function
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@given(data=st.data())
+@settings(max_examples=8)
+def test_dtype_is_kept(name, dtype, data):
+    args, kwargs = data.draw(DOMAINS[name])
+    check_dtype(*as_function(joined(getattr(functional, name)), args, kwargs), dtype)
+
+
+@every_function
+@given(data=st.data())
+@settings(max_examples=8)
+def test_numpys_function_and_the_method_agree(name, data):
+    args, kwargs = data.draw(DOMAINS[name])
+    assume(variables(args))
+    check_routes(name, args, kwargs)
+
+
+@given(x=arrays(full_nd))
+def test_lists_and_numbers_are_taken(x):
+    for function in (functional.var, functional.sort, functional.ravel, functional.logsumexp):
+        np.testing.assert_array_equal(function(x.tolist()), function(x))
+    t = Tensor(x)
+    np.testing.assert_array_equal((t + x.tolist()).data, x + x)
+
+
+@given(data=st.data())
+def test_indexing_by_tensor_method(data):
+    x = data.draw(arrays(shapes))
+    index = data.draw(indices(x.shape))
+    np.testing.assert_array_equal(Tensor(x)[index].data, x[index], strict=True)
+
+
+EINSUM_REFUSALS = [
+    ("ii->i", [(2, 2)], "'i' stands twice in 'ii'"),
+    ("ij,jj", [(2, 2), (2, 2)], "'j' stands twice in 'jj'"),
+    ("ij,jk", [(2, 2)], "2 terms for 1 operands"),
+    ("i", [(2,), (2,)], "1 terms for 2 operands"),
+    ("ij->i", [(2,)], "einsum"),
+    ("ij,jk->ik", [(2, 3), (2, 3)], "einsum"),
+    ("ij->k", [(2, 3)], "einsum"),
+    ("i->ii", [(3,)], "einsum"),
+    ("...i->i", [(2, 3)], "ellipsis"),
+    ("i$->i", [(3, 2)], "einsum"),
+]
+
+
+@pytest.mark.parametrize("subscripts, shapes, message", EINSUM_REFUSALS)
+def test_einsum_refuses(subscripts, shapes, message):
+    with pytest.raises(ValueError, match=message.replace("$", "")):
+        functional.einsum(subscripts, *[Tensor(np.ones(s)) for s in shapes])
+
+
+def test_einsum_takes_a_string():
+    with pytest.raises(TypeError, match="einsum: write the subscripts as a string first"):
+        functional.einsum(Tensor(np.ones((2, 2))), [0, 1])
+
+
+def test_cross_entropy_of_huge_logits():
+    logits = Tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], dtype=np.float32)
+    loss = functional.cross_entropy(logits, np.array([1, 2]), reduction="none")
+    loss.backward(np.ones(2))
+    np.testing.assert_allclose(loss.data, [2e4, np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(logits.grad, [[1, -1, 0], [0, 0.5, -0.5]], atol=1e-6)
+    assert loss.dtype == logits.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64])
+def test_cross_entropy_takes_every_kind_of_integer_labels(dtype):
+    logits = Tensor(np.arange(6.0).reshape(2, 3), dtype=np.float32)
+    loss = functional.cross_entropy(logits, np.array([0, 2], dtype))
+    assert loss.dtype == np.float32
+    np.testing.assert_allclose(loss.data, np.log(np.exp([0, 1, 2]).sum()) - 1, rtol=1e-6)
+
+
+CROSS_ENTROPY_REFUSALS = [
+    ((2, 3), np.array([0, 3]), ValueError, "labels run from 0 to 3.*0 to 2"),
+    ((2, 3), np.array([-1, 0]), ValueError, "labels run from -1 to 0"),
+    ((2, 3), np.array([0.0, 1.0]), TypeError, "labels must be integers, got float64"),
+    ((2, 3), np.array([True, False]), TypeError, "labels must be integers, got bool"),
+    ((2, 3), np.array([0, 1, 2]), ValueError, r"takes integer labels of shape \(2,\).*not \(3,\)"),
+    ((2, 3), np.array([[0], [1]]), ValueError, r"takes integer labels of shape \(2,\).*not \(2, 1\)"),
+    ((2, 3), np.ones((3, 2)), ValueError, r"probabilities of shape \(2, 3\), not \(3, 2\)"),
+    ((), np.array(0), ValueError, "cross_entropy"),
+]
+
+
+@pytest.mark.parametrize("shape, target, error, message", CROSS_ENTROPY_REFUSALS)
+def test_cross_entropy_refuses(shape, target, error, message):
+    with pytest.raises(error, match=message):
+        functional.cross_entropy(Tensor(np.ones(shape)), target)
+
+
+def test_losses_refuse_an_unknown_reduction():
+    for loss, target in ((functional.cross_entropy, np.array([0])), (functional.mse_loss, np.ones((1, 2)))):
+        with pytest.raises(ValueError, match="reduction must be 'mean', 'sum' or 'none', not 'average'"):
+            loss(Tensor(np.ones((1, 2))), target, "average")
+
+
+def test_mse_loss_refuses_to_broadcast():
+    with pytest.raises(ValueError, match=r"mse_loss: input has shape \(3, 1\), target \(3,\)"):
+        functional.mse_loss(Tensor(np.ones((3, 1))), np.ones(3))
+
+
+def test_pad_refuses_other_modes():
+    with pytest.raises(ValueError, match="pad: mode 'edge'"):
+        functional.pad(Tensor([1.0]), 1, mode="edge")
+
+
+def test_equal_elements_share_nothing_in_sort():
+    x = Tensor([2.0, 1.0, 2.0, 1.0])
+    (x.sort() * np.array([1.0, 2, 3, 4])).sum().backward()
+    np.testing.assert_array_equal(x.grad, [3, 1, 4, 2])
+
+
+def test_clip_at_the_limits_passes_all_of_the_gradient():
+    x = Tensor([-2.0, -1.0, 0.0, 1.0, 2.0])
+    x.clip(-1, 1).sum().backward()
+    np.testing.assert_array_equal(x.grad, [0, 1, 1, 1, 0])
+    x.clip(min=-1).sum().backward()
+    x.clip(max=1).sum().backward()
+    np.testing.assert_array_equal(x.grad, [1, 3, 3, 3, 1])
+
+
+def test_logsumexp_of_infinite_and_huge_numbers():
+    x = Tensor([[-np.inf, 0.0], [1e4, 1e4], [-1e4, -1e4]])
+    out = x.logsumexp(axis=1)
+    np.testing.assert_allclose(out.data, [0, 1e4 + np.log(2), -1e4 + np.log(2)])
+    out.sum().backward()
+    np.testing.assert_allclose(x.grad, [[0, 1], [0.5, 0.5], [0.5, 0.5]])
