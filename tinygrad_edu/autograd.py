@@ -163,7 +163,7 @@ def fit(g: Any, x: Tensor, op: Op, position: int) -> Any:
         if new < 0 or not {ones[i] for i in axes} <= {1}:
             made = f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape}"
             raise ValueError(f"{made} for an operand of shape {shape}; no broadcasting explains that: mend the rule")
-        g = g.sum(axis=axes).reshape(shape)
+        g = (np.add.reduce(g, axes) if type(g) is ndarray else g.sum(axes)).reshape(shape)
     if g.dtype != dtype:
         g = g.astype(dtype)
     return g[()] if type(g) is ndarray and not shape else g
@@ -263,6 +263,8 @@ def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
     if gradient is None and output._data.size != 1:
         how = f"reduce it, for example with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
         raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
+    if gradient is None and not create_graph:
+        return np.ones(shape, dtype)[()]
     if type(gradient) is not Tensor or not create_graph:
         values = np.ones(shape) if gradient is None else getattr(gradient, "_data", gradient)
         gradient = Tensor(values, requires_grad=False, dtype=dtype)

@@ -298,11 +298,10 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     return fused.linear(x, weight, bias)
 
 
-def reduce(losses: Tensor, reduction: Reduction) -> Tensor:
-    """The mean, the sum, or all of the losses of a batch."""
+def check(reduction: str) -> None:
+    """Refuses an unknown reduction."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
-    return losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)
 
 
 def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
@@ -321,7 +320,9 @@ def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> 
         raise ValueError(
             f"mse_loss: input has shape {input.shape}, target {target.shape}; reshape one so that they are equal"
         )
-    return reduce(square(ops.subtract(input, target)), reduction)
+    check(reduction)
+    losses = square(ops.subtract(input, target))
+    return losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)
 
 
 def cross_entropy(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
@@ -351,7 +352,8 @@ def cross_entropy(input: Operand, target: Operand, reduction: Reduction = "mean"
             f"cross_entropy: input {input.shape} takes integer labels of shape {input.shape[:-1]} "
             f"or probabilities of shape {input.shape}, not {target.shape}"
         )
-    return reduce(fused.cross_entropy(input, target), reduction)
+    check(reduction)
+    return fused.cross_entropy(input, target, reduction)
 
 
 NUMPY = {getattr(np, name): op.call for name, op in REGISTRY.items() if hasattr(np, name)}

@@ -60,21 +60,30 @@ def cross_entropy_slope(logits: Operand, target: Operand) -> Array:
     p = np.exp(class_major(logits))  # (classes, ...)
     p /= p.sum(axis=0)
     if target.ndim < logits.ndim:
-        p -= np.equal.outer(np.arange(len(p)), target)
+        p.reshape(len(p), -1)[target.ravel(), np.arange(target.size)] -= 1  # a view: p is contiguous
     else:
         p = p * target.sum(axis=-1) - np.moveaxis(target, -1, 0)
     return p.T if p.ndim == 2 else np.moveaxis(p, 0, -1)
 
 
+def upstream(g: Any, logits: Any, reduction: str) -> Any:
+    """The gradient of each row's loss."""
+    if reduction == "none":
+        return expand_dims(g, -1)
+    return g if reduction == "sum" else g / (logits.size // logits.shape[-1])
+
+
 @op(
-    lambda g, out, logits, target: expand_dims(g, -1) * cross_entropy_slope(logits, target),
-    lambda g, out, logits, target: expand_dims(g, -1) * -log_softmax(logits),
+    lambda g, out, logits, target, reduction: upstream(g, logits, reduction) * cross_entropy_slope(logits, target),
+    lambda g, out, logits, target, reduction: upstream(g, logits, reduction) * -log_softmax(logits),
 )
-def cross_entropy(logits: Operand, target: Operand) -> Array:
+def cross_entropy(logits: Operand, target: Operand, reduction: str) -> Array:
     """-sum(target * log_softmax(logits)) over the last axis; a label is the distribution with all its weight there."""
     z = class_major(logits)
     log_total = np.log(np.exp(z).sum(axis=0))
     if target.ndim < logits.ndim:
-        return log_total - np.take_along_axis(z, target[None], 0)[0]
-    p = np.moveaxis(target, -1, 0)
-    return log_total * p.sum(axis=0) - (p * z).sum(axis=0)
+        losses = log_total - z.reshape(len(z), -1)[target.ravel(), np.arange(target.size)].reshape(target.shape)
+    else:
+        p = np.moveaxis(target, -1, 0)
+        losses = log_total * p.sum(axis=0) - (p * z).sum(axis=0)
+    return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()

@@ -33,7 +33,7 @@ class Op:
             return args, self.defaults
         if not self.variadic:
             given = dict(zip(self.names, args, strict=False))
-            params = self.defaults | given | kwargs
+            params = self.defaults | given | kwargs if kwargs or len(args) < len(self.names) else given
             if len(args) > len(self.names) or given.keys() & kwargs or params.keys() != set(self.names):
                 raise TypeError(
                     f"{self.name} takes ({', '.join(self.names)}); got {len(args)} arguments by position and "

@@ -242,7 +242,6 @@ class Tensor(Node):
     __hash__ = object.__hash__  # by identity: == compares elements, as in NumPy
     __eq__, __ne__, __lt__ = compares(np.equal), compares(np.not_equal), compares(np.less)
     __le__, __gt__, __ge__ = compares(np.less_equal), compares(np.greater), compares(np.greater_equal)
-
     __getitem__, __neg__, __abs__, __pow__ = ops.getitem, ops.negative, ops.abs, ops.power
     __add__, __sub__, __mul__, __truediv__, __matmul__ = ops.add, ops.subtract, ops.multiply, ops.divide, ops.matmul
     __radd__, __rsub__, __rmul__ = reflected(ops.add), reflected(ops.subtract), reflected(ops.multiply)
