@@ -108,7 +108,7 @@ def classified(draw):
     shape = draw(full_nd)
     logits, rng = draw(arrays(shape)), draw(generators)
     labels = rng.integers(0, shape[-1], shape[:-1])
-    return (logits, np.asarray(labels) if draw(st.booleans()) else rng.uniform(0, 1, shape)), {}
+    return logits, np.asarray(labels) if draw(st.booleans()) else rng.uniform(0, 1, shape)
 
 
 DOMAINS = {
@@ -149,8 +149,8 @@ DOMAINS = {
     "matmul": drawn(several(products)),
     "linear": dense(),
     "einsum": einsums(explicit=True).map(lambda case: (case[0], {"subscripts": case[1]})),
-    "cross_entropy": classified(),
-    "cross_entropy_slope": classified(),
+    "cross_entropy": drawn(classified(), reduction=lambda shape: st.sampled_from(["mean", "sum", "none"])),
+    "cross_entropy_slope": drawn(classified()),
 }
 
 
@@ -161,11 +161,12 @@ def scatter(x, index, shape):
     return out
 
 
-def cross_entropy(logits, target):
+def cross_entropy(logits, target, reduction):
     """From the definition."""
     logarithms = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     p = target if target.ndim == logits.ndim else np.eye(logits.shape[-1])[target]
-    return -(p * logarithms).sum(-1)
+    losses = -(p * logarithms).sum(-1)
+    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](losses)
 
 
 def cross_entropy_slope(logits, target):

@@ -77,7 +77,7 @@ def upstream(g: Any, logits: Any, reduction: str) -> Any:
     lambda g, out, logits, target, reduction: upstream(g, logits, reduction) * cross_entropy_slope(logits, target),
     lambda g, out, logits, target, reduction: upstream(g, logits, reduction) * -log_softmax(logits),
 )
-def cross_entropy(logits: Operand, target: Operand, reduction: str) -> Array:
+def cross_entropy(logits: Operand, target: Operand, reduction: str = "none") -> Array:
     """-sum(target * log_softmax(logits)) over the last axis; a label is the distribution with all its weight there."""
     z = class_major(logits)
     log_total = np.log(np.exp(z).sum(axis=0))
