@@ -11,7 +11,7 @@ import tinygrad_edu
 from tinygrad_edu import Tensor
 
 STEP = 1e-3  # with the five-point rule: truncation about STEP**4, rounding about 1e-16 / STEP
-RTOL = 1e-7
+RTOL = 1e-6
 
 
 def numeric(f, arrays):

@@ -49,7 +49,7 @@ def expressions(draw):
 @settings(max_examples=200)
 def test_random_expressions(expression):
     run, leaves = expression
-    check(run, *leaves)
+    check(run, *leaves, rtol=1e-5)  # compositions may be steep: truncation of the differences grows
 
 
 @given(expression=expressions())
