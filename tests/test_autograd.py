@@ -1,6 +1,7 @@
 """The engine: whole expressions, the order of the walk, memory, hooks, modes, updates, aliasing and threads."""
 
 import gc
+import math
 import tracemalloc
 import weakref
 from contextlib import contextmanager
@@ -12,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import arrays
 
-from tinygrad_edu import Tensor, no_grad, op, ops
+from tinygrad_edu import Tensor, fused, no_grad, op, ops
 from tinygrad_edu.autograd import REGISTRY
 
 UNARY = [
-    *(ops.sin, ops.cos, ops.tanh, ops.sigmoid, ops.softplus, ops.negative),
+    *(ops.sin, ops.cos, ops.tanh, ops.sigmoid, fused.softplus, ops.negative),
     *(lambda x: ops.exp(ops.tanh(x)), lambda x: ops.log(x * x + 1), lambda x: ops.sqrt(x * x + 0.5)),
     *(lambda x: ops.sum(x), lambda x: ops.mean(x) * 2, lambda x: x * 0.5 + 1.5, lambda x: 2 - x, lambda x: x**2 / 4),
 ]
@@ -443,3 +444,37 @@ def test_a_leafs_gradient_is_a_writable_array_of_its_own(view):
     x.grad *= 3
     x.grad[0, 0] = 9
     np.testing.assert_array_equal(out.grad, before)
+
+
+@pytest.fixture
+def temporary():
+    """Ops that a test makes are gone after it."""
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
+
+@pytest.mark.parametrize("rule", [lambda g, out, x: g[None], lambda g, out, x: g * np.ones((2, 2))])
+def test_axes_that_numpy_did_not_broadcast_are_not_summed_away(temporary, rule):
+    twice = op(rule)(lambda x: 2 * x)
+    with pytest.raises(ValueError, match="no broadcasting explains"):
+        twice(Tensor([1.0, 2.0])).backward(np.ones(2))
+
+
+def test_an_op_may_compute_with_python_numbers(temporary):
+    @op(lambda g, out, x: float(g) * math.cos(x))
+    def sine(x):
+        return math.sin(x)
+
+    x = Tensor(1.0)
+    y = sine(x)
+    y.backward()
+    assert type(y.data) is np.float64 and x.grad == math.cos(1.0)
+
+    @op(lambda g, out, x: g)
+    def winner(x):
+        return np.argmax(x)
+
+    with pytest.raises(TypeError, match="winner.*only real floats"):
+        winner(Tensor([1.0, 2.0]))

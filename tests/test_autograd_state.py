@@ -288,3 +288,17 @@ def test_two_threads_may_share_leaves():
         for own, y in results[k]:
             assert own == pytest.approx(2 * k * (shared.data**2).sum(), rel=1e-12)
             np.testing.assert_allclose(y, 2 * k * shared.data)
+
+
+def test_a_hook_may_update_another_leaf():
+    x, w = Tensor(2.0), Tensor(3.0)
+    y = x * w
+    y.register_hook(lambda g: w.assign(5.0) and None)
+    with pytest.raises(RuntimeError, match="updated"):
+        y.backward()
+    x, w = Tensor(2.0), Tensor(3.0)
+    y = x * w
+    z = y * 2
+    x.register_hook(lambda g: w.assign(5.0) and None)  # all values have been used by then
+    z.backward()
+    assert (x.grad, w.grad, w.data) == (6.0, 4.0, 5.0)

@@ -132,10 +132,12 @@ DOMAINS = {
     "divide": drawn(pairs.flatmap(lambda s: st.tuples(arrays(s[0]), arrays(s[1], low=0.5)))),
     "power": drawn(several(low=0.5) | arrays(low=0.5).flatmap(constant_exponents)),
     "maximum": two_kinked,
+    "minimum": two_kinked,
     "where": drawn(triples.flatmap(masked)),
     "sum": with_axis(keepdims=True, several=True),
     "mean": with_axis(arrays(full), keepdims=True, several=True),
     "max": with_axis(spaced(full), keepdims=True, several=True),
+    "min": with_axis(spaced(full), keepdims=True, several=True),
     "prod": with_axis(arrays() | spaced().map(np.trunc), keepdims=True, several=True),
     "log_softmax": with_axis(arrays(full_nd)),
     "cumsum": with_axis(arrays(), optional=True),
@@ -387,3 +389,36 @@ def test_float16_and_longdouble_through_astype():
         np.testing.assert_array_equal(x.grad, [3, -4])
     with pytest.raises(TypeError, match="astype: int64 has no gradients"):
         x.astype(int)
+
+
+def test_gradients_where_plain_formulas_lose_digits():
+    x = Tensor([1.0, 2.0])
+    x.cumsum().backward(np.array([1e16, 1.0]))
+    np.testing.assert_array_equal(x.grad, [1e16 + 1, 1.0])  # a running sum from the other end, without cancellation
+    tiny = Tensor([1e-200, 1e-200])
+    tiny.prod().backward()
+    np.testing.assert_array_equal(tiny.grad, [1e-200, 1e-200])  # though the product itself underflows
+    many = Tensor(np.ones(100_000), dtype=np.float16)
+    many.mean().backward()
+    assert many.grad.max() == np.float16(1e-5)
+    a, b = Tensor(2.0), Tensor(0.0)
+    (slope,) = tinygrad_edu.gradients(a**b, [a], create_graph=True)
+    assert tinygrad_edu.gradients(slope, [b])[0] == 0.5  # d2/(da db) a**b = a**(b - 1) * (1 + b log a)
+
+
+def test_unsigned_integers_beside_a_tensor_do_not_wrap():
+    small = np.array([5, 5], np.uint8)
+    x = Tensor([1.0, 300.0])
+    np.testing.assert_array_equal(np.minimum(x, small).data, [1.0, 5.0])
+    (small**x).sum().backward()
+    np.testing.assert_allclose(x.grad, 5.0**x.data * np.log(5.0))
+    np.testing.assert_allclose(tinygrad_edu.sigmoid(small), 1 / (1 + np.exp(-5.0)))
+    np.testing.assert_allclose(tinygrad_edu.softmax(np.array([1, 0], np.uint8)), [0.731058578, 0.268941421])
+
+
+def test_powers_of_zero_and_infinity():
+    for x, y, by_x, by_y in [(0.0, 0.0, 0.0, 0.0), (0.0, 2.0, 0.0, 0.0), (np.inf, 0, 0.0, None), (-2.0, 2, -4.0, None)]:
+        a, b = Tensor(x), Tensor(y) if isinstance(y, float) else y
+        (a**b).backward()
+        assert a.grad == by_x
+        assert by_y is None or b.grad == by_y

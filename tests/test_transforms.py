@@ -123,12 +123,17 @@ def test_arrays_in_arrays_out_and_tensors_where_gradients_flow_on():
     assert x.grad == 54.0 + 18.0
     assert grad(lambda b: grad(lambda y: b * y * y)(3.0))(2.0) == 6.0
     assert type(grad(lambda b: grad(lambda y: b * y * y)(3.0))(2.0)) is not Tensor
+    pulled = grad(lambda b: vjp(lambda y: b * y * y, 3.0)[1](1.0)[0])(2.0)
+    assert pulled == 6.0 and type(pulled) is not Tensor
 
 
 def test_no_grad_outside_is_respected_and_does_not_disable_the_transform():
     a = Tensor(2.0)
     with no_grad():
         assert grad(lambda x: a * x * x)(3.0) == 12.0
+        assert grad(lambda x: a * x * x)(a) == 8.0
+        assert grad(grad(lambda x: a * x * x))(Tensor(3.0)) == 4.0
+        assert hvp(lambda x: x**3, a, 1.0) == 12.0
         assert type(grad(lambda x: a * x * x)(3.0)) is not Tensor
 
 
@@ -153,7 +158,7 @@ def test_gradients_of_leaves_intermediates_and_strangers():
     x, stranger = Tensor([1.0, 2.0]), Tensor(np.ones((2, 2)))
     h = x * x
     out = (h * 3).sum()
-    by_x, by_h, by_stranger = gradients(out, [x, h, stranger])
+    by_x, by_h, by_stranger = gradients(out, iter([x, h, stranger]))
     np.testing.assert_array_equal(by_x, [6.0, 12.0])
     np.testing.assert_array_equal(by_h, [3.0, 3.0])
     np.testing.assert_array_equal(by_stranger, np.zeros((2, 2)))
@@ -175,6 +180,9 @@ def test_gradients_of_leaves_intermediates_and_strangers():
         (lambda: gradients(Tensor(1.0) * 2, [Tensor(1.0, requires_grad=False)]), ValueError, "requires_grad=False"),
         (lambda: gradients(Tensor(np.ones(2)) * 2, []), ValueError, "gradient="),
         (lambda: gradients(Tensor(1.0, requires_grad=False), []), RuntimeError, "constant"),
+        (lambda: gradients(Tensor(1.0) * 2, Tensor(1.0)), TypeError, r"gradients\(loss, \[w\]\)"),
+        (lambda: jvp(lambda x: x, 1.0, 1.0), TypeError, "sequences"),
+        (lambda: jacobian(lambda x: x, (0, 1)), TypeError, "one argument"),
         (lambda: vjp(lambda x: x * 2, np.ones(2))[1](np.ones(3)), ValueError, r"gradient has shape \(3,\)"),
     ],
 )

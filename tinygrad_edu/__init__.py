@@ -19,10 +19,7 @@ from tinygrad_edu.functional import (
     flatten,
     flip,
     linear,
-    log_softmax,
     logsumexp,
-    min,
-    minimum,
     moveaxis,
     mse_loss,
     outer,
@@ -44,6 +41,7 @@ from tinygrad_edu.functional import (
     triu,
     var,
 )
+from tinygrad_edu.fused import expm1, log1p, log_softmax, softplus
 from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.modes import detect_anomaly, no_grad
 from tinygrad_edu.ops import (
@@ -56,13 +54,13 @@ from tinygrad_edu.ops import (
     divide,
     exp,
     expand_dims,
-    expm1,
     log,
-    log1p,
     matmul,
     max,
     maximum,
     mean,
+    min,
+    minimum,
     multiply,
     negative,
     power,
@@ -71,7 +69,6 @@ from tinygrad_edu.ops import (
     reshape,
     sigmoid,
     sin,
-    softplus,
     sqrt,
     subtract,
     sum,

@@ -128,11 +128,10 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
 
 def result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], requires_grad: bool) -> Tensor:
     """The Tensor around what an op computed: a node of the graph if a gradient will flow to it, else a constant."""
-    if type(out) is ndarray:
+    if type(out) is not np.float64:
+        out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
-        if not out.shape:
-            out = out[()]
     mode = current_mode()
     tensor: Tensor = new_tensor(Tensor)
     tensor._number = new_number()
@@ -153,16 +152,18 @@ def result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], re
     return tensor
 
 
-def fit(g: Any, x: Tensor, op: Op, position: int) -> Any:
-    """Makes of what a rule returned the gradient of x: summed over the axes that NumPy broadcast, in x's dtype."""
-    shape, dtype = x._data.shape, x._data.dtype
+def fit(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
+    """Makes of what a rule of `tensor` returned the gradient of x: sums where NumPy broadcast, keeps x's dtype."""
+    op, shape, dtype, made = tensor._op, x._data.shape, x._data.dtype, tensor._data.shape
+    g = g if hasattr(g, "shape") else np.asarray(g)
     if g.shape != shape:
         new = g.ndim - len(shape)
         ones = (1,) * new + shape
         axes = tuple([i for i, (n, m) in enumerate(zip(ones, g.shape, strict=False)) if i < new or n != m])
-        if new < 0 or not {ones[i] for i in axes} <= {1}:
-            made = f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape}"
-            raise ValueError(f"{made} for an operand of shape {shape}; no broadcasting explains that: mend the rule")
+        made = ((0,) * g.ndim + made)[len(made) :]  # the output's shape as seen from the right
+        if new < 0 or any(ones[i] != 1 or made[i] != g.shape[i] for i in axes):
+            what = f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape}"
+            raise ValueError(f"{what} for an operand of shape {shape}; no broadcasting explains that: mend the rule")
         g = (np.add.reduce(g, axes) if type(g) is ndarray else g.sum(axes)).reshape(shape)
     if g.dtype != dtype:
         g = g.astype(dtype)
@@ -180,16 +181,16 @@ def propagate(
     watch = current_mode().watch
     gradients = {output._number: gradient}
     heap: list[tuple[int, Tensor]] = [(-output._number, output)] if output._op is not None else []
-    leaves = [output] if output._op is None else []  # they wait until the end, which keeps the heap small
+    leaves = [(output._number, output)] if output._op is None else []  # they wait until the end: the heap stays small
 
     def deliver(part: Any, x: Any, position: int) -> None:
         """Adds what came over one edge of the current `tensor` to the gradient of its operand x."""
         data = x._data
         if type(part) is not type(data):
-            part = fit(part, x, op, position)
+            part = fit(part, x, tensor, position)
         elif type(part) is ndarray:
             if part.shape != data.shape or part.dtype is not data.dtype:
-                part = fit(part, x, op, position)
+                part = fit(part, x, tensor, position)
             if x._op is None and (np.may_share_memory(part, g) or not part.flags.writeable):
                 part = part.copy()  # clipping may write to a leaf's gradient: it must be nobody else's
         if watch is not None:
@@ -200,7 +201,7 @@ def propagate(
         else:
             gradients[key] = part
             if x._op is None:
-                leaves.append(x)
+                leaves.append((key, x))
             else:
                 heappush(heap, (-key, x))
 
@@ -235,8 +236,8 @@ def propagate(
             if type(x) is Tensor and x._requires_grad:
                 vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
                 deliver(vjp(g, out, *values, **tensor._params), x, i)
-    for x in leaves:
-        g = gradients[x._number]
+    for number, x in leaves:
+        g = gradients[number]
         g = run_hooks(x, g) if x._hooks else g
         if visit is None:
             x.grad = g if x.grad is None else x.grad + g

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 
 def rule(i: int, g: Any, out: Any, *arrays: Any, subscripts: str) -> Any:
-    """The vjp to operand i. An index that it alone has was summed away; a vector of ones lays it out again."""
+    """The vjp to operand i. An index that it alone has, in full length, is laid out again by a vector of ones."""
     *terms, result = subscripts.replace("->", ",").split(",")
     mine, others = terms[i], [result, *terms[:i], *terms[i + 1 :]]
-    lost = [(k, n) for k, n in zip(mine, arrays[i].shape, strict=True) if all(k not in term for term in others)]
+    factors = [g, *arrays[:i], *arrays[i + 1 :]]
+    lengths: dict[str, int] = {}
+    for term, x in zip(others, factors, strict=True):
+        lengths |= {k: max(n, lengths.get(k, 0)) for k, n in zip(term, x.shape, strict=True)}
+    lost = [(k, n) for k, n in zip(mine, arrays[i].shape, strict=True) if k not in lengths or lengths[k] < n]
     ones = [np.ones(n, g.dtype) for _, n in lost]
-    product = ",".join([*others, *[k for k, _ in lost]]) + "->" + mine
-    return _einsum(g, *arrays[:i], *arrays[i + 1 :], *ones, subscripts=product)
+    kept = "".join([k for k, n in zip(mine, arrays[i].shape, strict=True) if n == max(n, lengths.get(k, 0))])
+    part = _einsum(*factors, *ones, subscripts=",".join([*others, *[k for k, _ in lost]]) + "->" + kept)
+    return part.reshape(arrays[i].shape)  # without the lengths of one that were broadcast
 
 
 @op(rule, variadic=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import fused, ops
 from tinygrad_edu.einsum import einsum
@@ -35,8 +36,6 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsumexp",
-    "min",
-    "minimum",
     "moveaxis",
     "mse_loss",
     "outer",
@@ -72,22 +71,12 @@ def plain(x: Any) -> Any:
 
 def at(axis: int, x: Any, index: Any) -> tuple[Any, ...]:
     """The index that is `index` along one axis and everything along the others."""
-    return (*(slice(None),) * (axis % x.ndim), index)
+    return (*(slice(None),) * normalize_axis_index(axis, x.ndim), index)
 
 
 def copy(x: Operand) -> Tensor:
     """The same values in memory of their own; the gradient flows through."""
     return ops.astype(x, as_operand(x).dtype)
-
-
-def minimum(x: Operand, y: Operand) -> Tensor:
-    """The smaller of x and y: -max(-x, -y); a tie shares the gradient equally."""
-    return ops.negative(ops.maximum(ops.negative(x), ops.negative(y)))
-
-
-def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Smallest element along the axes: -max(-x); ties share the gradient equally."""
-    return ops.negative(ops.max(ops.negative(x), axis, keepdims))
 
 
 def clip(x: Operand, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Tensor:
@@ -147,14 +136,15 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Tensor:
     """Two axes exchanged."""
     x = as_operand(x)
     order = list(range(x.ndim))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    i, j = normalize_axis_index(axis1, x.ndim), normalize_axis_index(axis2, x.ndim)
+    order[i], order[j] = order[j], order[i]
     return ops.transpose(x, order)
 
 
 def flip(x: Operand, axis: Axis = None) -> Tensor:
     """Reversed along the axes, or along all."""
     x = as_operand(x)
-    axes = range(x.ndim) if axis is None else np.atleast_1d(axis) % x.ndim
+    axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
     return ops.getitem(x, tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)]))
 
 
@@ -185,13 +175,13 @@ def repeat(x: Operand, repeats: Any, axis: int | None = None) -> Tensor:
 
 def tile(x: Operand, reps: int | Sequence[int]) -> Tensor:
     """The whole array several times along each axis."""
-    x, reps = as_operand(x), tuple(np.atleast_1d(reps).tolist())
-    ndim = int(np.maximum(len(reps), x.ndim))
-    reps, shape = (1,) * (ndim - len(reps)) + reps, (1,) * (ndim - x.ndim) + x.shape
+    x, repeats = as_operand(x), tuple(np.atleast_1d(reps).tolist())
+    ndim = max(len(repeats), x.ndim)
+    repeats, shape = (1,) * (ndim - len(repeats)) + repeats, (1,) * (ndim - x.ndim) + x.shape
     apart = [n for size in shape for n in (1, size)]  # (1, n0, 1, n1, ...)
-    copies = tuple([n for pair in zip(reps, shape, strict=True) for n in pair])  # (r0, n0, r1, n1, ...)
+    copies = tuple([n for pair in zip(repeats, shape, strict=True) for n in pair])  # (r0, n0, r1, n1, ...)
     return ops.reshape(
-        ops.broadcast_to(ops.reshape(x, apart), copies), [r * n for r, n in zip(reps, shape, strict=True)]
+        ops.broadcast_to(ops.reshape(x, apart), copies), [r * n for r, n in zip(repeats, shape, strict=True)]
     )
 
 
@@ -242,12 +232,12 @@ def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor
     return ops.sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
-def sort(x: Operand, axis: int | None = -1) -> Tensor:
+def sort(x: Operand, axis: int | None = -1, kind: Any = None) -> Tensor:
     """Ascending along an axis, or flattened; each gradient returns to where its element came from."""
     x = as_operand(x)
     if axis is None:
         x, axis = ops.reshape(x, -1), -1
-    order = np.argsort(plain(x), axis=axis, kind="stable")
+    order = np.argsort(plain(x), axis=axis, kind=kind or "stable")
     index: list[Any] = list(np.indices(order.shape, sparse=True))
     index[axis] = order
     return ops.getitem(x, tuple(index))
@@ -267,7 +257,7 @@ def var(x: Operand, axis: Axis = None, ddof: int = 0, keepdims: bool = False) ->
     x = as_operand(x)
     squares = square(x - ops.mean(x, axis=axis, keepdims=True))
     total: Tensor = ops.sum(squares, axis=axis, keepdims=keepdims)
-    return ops.divide(total, x.size / (total.size or 1) - ddof)
+    return ops.divide(total, max(x.size / (total.size or 1) - ddof, 0.0))
 
 
 def std(x: Operand, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
@@ -358,7 +348,7 @@ def cross_entropy(input: Operand, target: Operand, reduction: Reduction = "mean"
 
 NUMPY = {getattr(np, name): op.call for name, op in REGISTRY.items() if hasattr(np, name)}
 NUMPY |= {getattr(np, name): globals()[name] for name in __all__ if hasattr(np, name)}
-NUMPY |= {np.amax: ops.max, np.amin: min}
+NUMPY |= {np.amax: ops.max, np.amin: ops.min}
 PREDICATES = {  # their results have no gradient by nature, so they see the plain data
     *(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal),
     *(np.isnan, np.isinf, np.isfinite, np.shape, np.ndim, np.size),

@@ -1,6 +1,7 @@
-"""Ops that could be composed of others, fused for speed: they are most of a training step.
+"""Ops that could be composed of others, fused for precision or for speed.
 
-`linear` keeps one array fewer than a matmul and an addition; `cross_entropy` is one op instead of seven.
+`expm1`, `log1p`, `softplus` and `log_softmax` keep the digits that their formulas would round away or overflow.
+`linear` saves an array, and `cross_entropy` six ops: the two are most of a training step.
 """
 
 from __future__ import annotations
@@ -10,8 +11,26 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.autograd import op
-from tinygrad_edu.ops import Operand, exp, expand_dims
+from tinygrad_edu.ops import Operand, exp, expand_dims, sigmoid
 from tinygrad_edu.registry import Array
+
+
+@op(lambda g, out, x: g * exp(x))
+def expm1(x: Operand) -> Array:
+    """exp(x) - 1, exact for small x."""
+    return np.expm1(x)
+
+
+@op(lambda g, out, x: g / (1 + x))
+def log1p(x: Operand) -> Array:
+    """log(1 + x), exact for small x."""
+    return np.log1p(x)
+
+
+@op(lambda g, out, x: g * sigmoid(x))
+def softplus(x: Operand) -> Array:
+    """log(1 + exp(x)), a smooth relu, without overflow."""
+    return np.logaddexp(x, 0)
 
 
 @op(
@@ -33,7 +52,7 @@ def rows(x: Any) -> Any:
 @op(lambda g, out, x, axis: g - exp(out) * g.sum(axis=axis, keepdims=True))
 def log_softmax(x: Operand, axis: int = -1) -> Array:
     """log(softmax(x)) along an axis, exact where softmax itself would round to 0."""
-    shifted = x - np.max(x, axis=axis, keepdims=True)
+    shifted = x - 1.0 * np.max(x, axis=axis, keepdims=True)  # 1.0: unsigned integers would wrap around
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 

@@ -44,7 +44,7 @@ def gradcheck(
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order!r}")
     handed_on = [type(x) is Tensor or (not isinstance(x, int) and np.asarray(x).dtype.kind in "iub") for x in inputs]
-    args = [x if as_is else Tensor(x) for x, as_is in zip(inputs, handed_on, strict=True)]
+    args = [x if as_is else Tensor(x, dtype=float) for x, as_is in zip(inputs, handed_on, strict=True)]
     checked = {i: x for i, x in enumerate(args) if type(x) is Tensor and x.requires_grad}
     for i, x in checked.items():
         if x.dtype != np.float64 or not x.is_leaf:

@@ -6,7 +6,7 @@ engine sums over what NumPy broadcast, keeps dtypes, and skips operands that nee
 
 Comparisons of Tensors give boolean arrays, so `g * (x > 0)` runs on arrays and, for gradients of gradients, on Tensors.
 Mind two traps. `0.5 * (x > y)` is float64 and turns a float32 gradient into float64; `0.5 * g * (x > y)` does not. And
-where g may be infinite or NaN, `where(mask, g, 0)` gives 0 and `g * mask` NaN.
+an infinite g makes `g * mask` NaN, where `where(mask, g, 0)`, several times slower, makes it 0.
 
 Entries are sorted by increasing complexity; arguments are NumPy's.
 """
@@ -52,22 +52,10 @@ def exp(x: Operand) -> Array:
     return np.exp(x)
 
 
-@op(lambda g, out, x: g * exp(x))
-def expm1(x: Operand) -> Array:
-    """exp(x) - 1, exact for small x."""
-    return np.expm1(x)
-
-
 @op(lambda g, out, x: g / x)
 def log(x: Operand) -> Array:
     """Natural logarithm."""
     return np.log(x)
-
-
-@op(lambda g, out, x: g / (1 + x))
-def log1p(x: Operand) -> Array:
-    """log(1 + x), exact for small x."""
-    return np.log1p(x)
 
 
 @op(lambda g, out, x: g * (x > 0) - g * (x < 0))
@@ -97,7 +85,7 @@ def tanh(x: Operand) -> Array:
 @op(lambda g, out, x: g * out * (1 - out))
 def sigmoid(x: Operand) -> Array:
     """1 / (1 + exp(-x)), written so that nothing overflows and small values keep all their digits."""
-    return np.exp(np.minimum(x, 0.0)) / (1 + np.exp(-np.abs(x)))
+    return np.exp(np.minimum(x, 0.0)) / (1 + np.exp(-1.0 * np.abs(x)))
 
 
 @op(lambda g, out, x: g * (out > 0))
@@ -106,12 +94,6 @@ def relu(x: Operand) -> Array:
     if type(x) is np.ndarray:
         return np.maximum(x, 0)
     return type(x)(0) if x <= 0 else x  # np.maximum takes 1000 ns for a NumPy scalar
-
-
-@op(lambda g, out, x: g * sigmoid(x))
-def softplus(x: Operand) -> Array:
-    """log(1 + exp(x)), a smooth relu, without overflow."""
-    return np.logaddexp(x, 0)
 
 
 @op(lambda g, out, x, y: g, lambda g, out, x, y: g)
@@ -140,7 +122,7 @@ def divide(x: Operand, y: Operand) -> Array:
 
 @op(
     lambda g, out, x, y: g * power_slope(x, y),
-    lambda g, out, x, y: g * where(out == 0, 0, out) * log(where(out == 0, 1, x)),
+    lambda g, out, x, y: g * out * log(where(x == 0, 1.0, x)),
 )
 def power(x: Operand, y: Operand) -> Array:
     """x ** y. With respect to y it is differentiable for x >= 0 only: elsewhere that gradient is NaN."""
@@ -148,16 +130,22 @@ def power(x: Operand, y: Operand) -> Array:
 
 
 def power_slope(x: Operand, y: Operand) -> Any:
-    """y * x ** (y - 1), and 0 for y = 0, where the formula would say 0 * inf at x = 0."""
+    """y * x ** (y - 1), and 0 at x = y = 0, where the formula would say 0 * inf."""
     if isinstance(y, (int, float)):
-        return y * x ** (y - 1) if y else 0 * x
-    return y * x ** where(y == 0, 1, y - 1)
+        return y * x ** (y - 1) if y else 0 * x**0
+    return y * x ** where((x == 0) & (y == 0), 1, y - 1)
 
 
 @op(lambda g, out, x, y: g * (x > y) + 0.5 * g * (x == y), lambda g, out, x, y: g * (x < y) + 0.5 * g * (x == y))
 def maximum(x: Operand, y: Operand) -> Array:
     """The larger of x and y: routes its gradient to the winner; a tie shares it equally."""
     return np.maximum(x, y)
+
+
+@op(lambda g, out, x, y: g * (x < y) + 0.5 * g * (x == y), lambda g, out, x, y: g * (x > y) + 0.5 * g * (x == y))
+def minimum(x: Operand, y: Operand) -> Array:
+    """The smaller of x and y; a tie shares the gradient equally."""
+    return np.minimum(x, y)
 
 
 @op(None, lambda g, out, c, x, y: where(c, g, 0), lambda g, out, c, x, y: where(c, 0, g))
@@ -179,14 +167,14 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
-@op(lambda g, out, x, axis, keepdims: broadcast_to(restore(g * out.size / (x.size or 1), axis, keepdims), x.shape))
+@op(lambda g, out, x, axis, keepdims: broadcast_to(restore(g * (out.size / (x.size or 1)), axis, keepdims), x.shape))
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     """Mean over an axis, several, or all."""
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
 def shared_by_winners(g: Any, out: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
-    """The gradient of max: to the winners, in equal shares."""
+    """The gradient of max and min: to the winners, in equal shares."""
     won = x == restore(out, axis, keepdims)
     return restore(g, axis, keepdims) * won / np.sum(won, axis=axis, keepdims=True, dtype=x.dtype)
 
@@ -197,14 +185,20 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
+@op(shared_by_winners)
+def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Smallest element along the axes; ties share the gradient equally."""
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
 def to_factors(g: Any, out: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """g times, for each element, the product of all the others along the axes.
 
-    out / x where nothing is 0, else from an n x n table with ones on its diagonal: 0 / 0 would make prod([0, 2, 3])
-    send NaN to its first element, whose gradient is 6.
+    That is out / x, but where out is 0 or infinite it comes from an n x n table with ones on the diagonal: 0 / 0 would
+    make prod([0, 2, 3]) send NaN to its first element, whose gradient is 6.
     """
     g, product = restore(g, axis, keepdims), restore(out, axis, keepdims)
-    if (x != 0).all():
+    if (product != 0).all() and np.isfinite(product).all():
         return g * product / x
     reduced = range(x.ndim) if axis is None else np.atleast_1d(axis) % x.ndim
     order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
@@ -221,7 +215,12 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     return np.prod(x, axis=axis, keepdims=keepdims)
 
 
-@op(lambda g, out, x, axis: (g + sum(g, axis or 0, True) - cumsum(g, axis or 0)).reshape(x.shape))
+def backwards(x: Any, axis: int) -> Any:
+    """x in reverse order along an axis."""
+    return x[(slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)]
+
+
+@op(lambda g, out, x, axis: backwards(cumsum(backwards(g, axis or 0), axis or 0), axis or 0).reshape(x.shape))
 def cumsum(x: Operand, axis: int | None = None) -> Array:
     """Running sum along an axis, or of the flattened array."""
     return np.cumsum(x, axis=axis)

@@ -59,7 +59,7 @@ REGISTRY: dict[str, Op] = {}
 def constant(x: Any, op: Op) -> Array:
     """An operand of another type than ops take as it is: a list becomes an array, what is not real is refused."""
     array = np.asarray(x)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" or hasattr(x, "mask"):
         raise TypeError(f"{op.name}: {x!r:.60} is no Tensor, real array or number")
     return array
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu import functional, ops
+from tinygrad_edu import functional, fused, ops
 from tinygrad_edu.autograd import Handle, Node, new_number, propagate, seed
 from tinygrad_edu.functional import dispatch, plain
 from tinygrad_edu.modes import setting
@@ -175,7 +175,7 @@ class Tensor(Node):
 
         Args:
             gradient: The upstream gradient, of this shape; needed unless the size is 1.
-            create_graph: Record the backward pass: gradients become Tensors that can be differentiated.
+            create_graph: Make leaf gradients Tensors to differentiate; each holds its graph until `.grad` is None.
 
         Raises:
             RuntimeError: Nothing requires a gradient, or a tensor was updated after it was used.
@@ -257,12 +257,12 @@ class Tensor(Node):
 
     add, subtract, multiply, divide, power = ops.add, ops.subtract, ops.multiply, ops.divide, ops.power
     negative, abs, square, sqrt, copy = ops.negative, ops.abs, functional.square, ops.sqrt, functional.copy
-    exp, expm1, log, log1p, sin, cos = ops.exp, ops.expm1, ops.log, ops.log1p, ops.sin, ops.cos
-    tanh, sigmoid, relu, softplus, astype = ops.tanh, ops.sigmoid, ops.relu, ops.softplus, ops.astype
-    maximum, minimum, clip, matmul = ops.maximum, functional.minimum, functional.clip, ops.matmul
-    dot, outer, sum, mean, max, min = functional.dot, functional.outer, ops.sum, ops.mean, ops.max, functional.min
+    exp, expm1, log, log1p, sin, cos = ops.exp, fused.expm1, ops.log, fused.log1p, ops.sin, ops.cos
+    tanh, sigmoid, relu, softplus, astype = ops.tanh, ops.sigmoid, ops.relu, fused.softplus, ops.astype
+    maximum, minimum, clip, matmul = ops.maximum, ops.minimum, functional.clip, ops.matmul
+    dot, outer, sum, mean, max, min = functional.dot, functional.outer, ops.sum, ops.mean, ops.max, ops.min
     prod, var, std, logsumexp = ops.prod, functional.var, functional.std, functional.logsumexp
-    softmax, log_softmax, cumsum, sort = functional.softmax, functional.log_softmax, ops.cumsum, functional.sort
+    softmax, log_softmax, cumsum, sort = functional.softmax, fused.log_softmax, ops.cumsum, functional.sort
     ravel, flatten, expand_dims, squeeze = functional.ravel, functional.flatten, ops.expand_dims, functional.squeeze
     swapaxes, moveaxis, broadcast_to = functional.swapaxes, functional.moveaxis, ops.broadcast_to
     split, pad, flip, tile, repeat = (

@@ -15,7 +15,7 @@ argument or a tensor that the function closes over requires one) it is a Tensor,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ __all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_
 
 
 def gradients(
-    output: Tensor, inputs: Sequence[Tensor], *, gradient: Any = None, create_graph: bool = False
+    output: Tensor, inputs: Iterable[Tensor], *, gradient: Any = None, create_graph: bool = False
 ) -> list[Any]:
     """Gradients of `output` with respect to `inputs`, without touching any `.grad`.
 
@@ -47,6 +47,9 @@ def gradients(
         RuntimeError: `output` requires no gradient, or a tensor was updated after its value was used.
         ValueError: `output` has several elements and `gradient` is missing, or an input requires no gradient.
     """
+    if type(inputs) is Tensor:
+        raise TypeError("gradients: inputs is a single Tensor; put it in a list: gradients(loss, [w])")
+    inputs = list(inputs)
     for x in inputs:
         if not x.requires_grad:
             raise ValueError(f"gradients: {x!r:.80} has requires_grad=False, so no gradient reaches it")
@@ -68,11 +71,11 @@ def traced(
 ) -> tuple[Tensor, list[Tensor]]:
     """Calls f with Tensors of its own in the places `argnums`; returns its output and those Tensors."""
     args = list(args)
-    for i in argnums:
-        if not -len(args) <= i < len(args):
-            raise ValueError(f"{name}: argnum {i}, but the function was called with {len(args)} arguments")
-        args[i] = copy(args[i]) if type(args[i]) is Tensor and args[i].requires_grad else Tensor(values(args[i]))
     with setting(recording=True):
+        for i in argnums:
+            if not -len(args) <= i < len(args):
+                raise ValueError(f"{name}: argnum {i}, but the function was called with {len(args)} arguments")
+            args[i] = copy(args[i]) if type(args[i]) is Tensor and args[i].requires_grad else Tensor(values(args[i]))
         output = f(*args)
     if type(output) is not Tensor:
         raise TypeError(
@@ -171,9 +174,15 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     """
     output, inputs = traced(f, primals, range(len(primals)), "vjp")
     create_graph = flows_on(output, inputs)
+    own = [x for x in inputs if x.is_leaf]
+    release(own)
 
     def pull(g: Any) -> tuple[Any, ...]:
-        return tuple(pull_back(output, inputs, g, create_graph or type(g) is Tensor))
+        for x in own:
+            x._requires_grad = True
+        found = pull_back(output, inputs, g, create_graph or type(g) is Tensor)
+        release(own)
+        return tuple(found)
 
     return output if create_graph else output.data, pull
 
@@ -192,6 +201,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     Returns:
         (f(*primals), derivative along the tangents, of the output's shape).
     """
+    if not isinstance(primals, Sequence) or not isinstance(tangents, Sequence):
+        raise TypeError("jvp: primals and tangents are sequences, one entry per argument of f: jvp(f, (x,), (v,))")
     if len(primals) != len(tangents):
         raise ValueError(f"jvp: {len(primals)} primals need as many tangents, not {len(tangents)}")
     output, inputs = traced(f, primals, range(len(primals)), "jvp")
@@ -218,6 +229,8 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     Returns:
         A function of f's arguments whose result has the shape output.shape + argument.shape.
     """
+    if not isinstance(argnum, int):
+        raise TypeError(f"jacobian: argnum is {argnum!r}; one argument at a time")
 
     def matrix(*args: Any) -> Any:
         output, inputs = traced(f, args, (argnum,), "jacobian")

@@ -157,6 +157,7 @@ class Linear(Module):
         Raises:
             ValueError: The last axis has another length.
         """
+        x = functional.as_operand(x)
         if x.shape[-1:] != (self.in_features,):
             flat = x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features
             raise ValueError(
