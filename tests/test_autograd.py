@@ -9,8 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from finite_differences import check
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from strategies import arrays
 
 from tinygrad_edu import Tensor, fused, no_grad, op, ops

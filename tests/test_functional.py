@@ -6,8 +6,7 @@ A new function needs one line in DOMAINS: a strategy for (arguments, keyword arg
 import numpy as np
 import pytest
 from finite_differences import check, check_dtype, check_routes
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from strategies import (
     arrays,
     as_function,

@@ -7,8 +7,7 @@ under the op's name can have a line in REFERENCES too.
 import numpy as np
 import pytest
 from finite_differences import check, check_dtype, check_routes
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from strategies import (
     arrays,
     as_function,

@@ -447,3 +447,15 @@ def test_every_function_has_a_signature_and_a_docstring(name):
     assert function.__doc__ and function.__doc__.strip()
     for parameter in inspect.signature(function).parameters.values():
         assert parameter.annotation is not parameter.empty
+
+
+def test_a_star_import_leaves_pythons_functions_alone():
+    namespace = {}
+    exec("from tinygrad_edu import *", namespace)
+    assert namespace["Tensor"] is Tensor and namespace["nn"] is tinygrad_edu.nn
+    assert not {"abs", "max", "min", "sum"} & namespace.keys()
+
+
+def test_an_array_of_strings_is_refused_with_the_ops_name():
+    with pytest.raises(TypeError, match=r"add of \(2,\) float64, \(2,\) <U1"):
+        Tensor([1.0, 2.0]) + np.array(["a", "b"])

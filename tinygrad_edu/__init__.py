@@ -45,7 +45,7 @@ from tinygrad_edu.fused import expm1, log1p, log_softmax, softplus
 from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.modes import detect_anomaly, no_grad
 from tinygrad_edu.ops import (
-    abs,
+    abs as abs,
     add,
     astype,
     broadcast_to,
@@ -56,10 +56,10 @@ from tinygrad_edu.ops import (
     expand_dims,
     log,
     matmul,
-    max,
+    max as max,
     maximum,
     mean,
-    min,
+    min as min,
     minimum,
     multiply,
     negative,
@@ -71,7 +71,7 @@ from tinygrad_edu.ops import (
     sin,
     sqrt,
     subtract,
-    sum,
+    sum as sum,
     tanh,
     transpose,
     where,
@@ -85,9 +85,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = [
+__all__ = [  # without abs, max, min and sum: a star import must not hide Python's own
     "Tensor",
-    "abs",
     "add",
     "astype",
     "broadcast_to",
@@ -123,10 +122,8 @@ __all__ = [
     "logsumexp",
     "manual_seed",
     "matmul",
-    "max",
     "maximum",
     "mean",
-    "min",
     "minimum",
     "moveaxis",
     "mse_loss",
@@ -157,7 +154,6 @@ __all__ = [
     "stack",
     "std",
     "subtract",
-    "sum",
     "swapaxes",
     "tanh",
     "tile",

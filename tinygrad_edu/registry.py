@@ -72,7 +72,8 @@ def described(values: Sequence[Any]) -> str:
 def explained(error: Exception, op: Op, values: Sequence[Any]) -> Exception:
     """NumPy's error with the op's name and the operands' shapes in front."""
     text = str(error)
-    return type(error)(text if text.startswith(op.name) else f"{op.name} of {described(values)}: {text}")
+    kind = TypeError if isinstance(error, TypeError) else type(error)  # NumPy's own TypeErrors take other arguments
+    return kind(text if text.startswith(op.name) else f"{op.name} of {described(values)}: {text}")
 
 
 def floating(data: Any, dtype: Any, default: Any) -> Any:

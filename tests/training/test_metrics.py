@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tinygrad_edu import Tensor
 from tinygrad_edu.training import accuracy, confusion_matrix, most_confused_pair
