@@ -413,3 +413,17 @@ def test_axes_that_are_not_there(call):
 def test_masked_arrays_are_refused():
     with pytest.raises(TypeError, match="multiply: masked_array"):
         Tensor([1.0, 2.0]) * np.ma.array([1.0, 2.0], mask=[True, False])
+
+
+def test_numpys_own_keywords():
+    x = Tensor([[3.0, 1.0], [2.0, 4.0]])
+    assert np.sum(a=x, axis=0).data.tolist() == [5.0, 5.0]
+    assert np.pad(array=x, pad_width=1).shape == (4, 4)
+    assert np.sort(x, kind="stable").data.tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    out = np.einsum("ij,jk,kl->il", x, x, x, optimize=True)
+    np.testing.assert_allclose(out.data, x.data @ x.data @ x.data)
+    out.sum().backward()
+    assert x.grad.shape == (2, 2)
+    with pytest.raises(ValueError, match="clip: a limit is given twice"):
+        functional.clip(x, 0, 1, min=0.5)
+    assert functional.copy(np.array([1, 2])).dtype == int

@@ -90,3 +90,8 @@ def test_constants_are_handed_on():
 def test_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_inside_no_grad():
+    with tg.no_grad():
+        assert gradcheck(lambda x: x**3, 2.0, order=2)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 
-def rule(i: int, g: Any, out: Any, *arrays: Any, subscripts: str) -> Any:
+def rule(i: int, g: Any, out: Any, *arrays: Any, subscripts: str, optimize: Any) -> Any:
     """The vjp to operand i. An index that it alone has, in full length, is laid out again by a vector of ones."""
     *terms, result = subscripts.replace("->", ",").split(",")
     mine, others = terms[i], [result, *terms[:i], *terms[i + 1 :]]
@@ -30,22 +30,24 @@ def rule(i: int, g: Any, out: Any, *arrays: Any, subscripts: str) -> Any:
     lost = [(k, n) for k, n in zip(mine, arrays[i].shape, strict=True) if k not in lengths or lengths[k] < n]
     ones = [np.ones(n, g.dtype) for _, n in lost]
     kept = "".join([k for k, n in zip(mine, arrays[i].shape, strict=True) if n == max(n, lengths.get(k, 0))])
-    part = _einsum(*factors, *ones, subscripts=",".join([*others, *[k for k, _ in lost]]) + "->" + kept)
+    product = ",".join([*others, *[k for k, _ in lost]]) + "->" + kept
+    part = _einsum(*factors, *ones, subscripts=product, optimize=optimize)
     return part.reshape(arrays[i].shape)  # without the lengths of one that were broadcast
 
 
 @op(rule, variadic=True)
-def _einsum(*arrays: Operand, subscripts: str) -> Array:
+def _einsum(*arrays: Operand, subscripts: str, optimize: Any = False) -> Array:
     """np.einsum of explicit subscripts without ellipsis."""
-    return np.einsum(subscripts, *arrays)
+    return np.einsum(subscripts, *arrays, optimize=optimize)
 
 
-def einsum(subscripts: str, *operands: Operand) -> Tensor:
+def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Tensor:
     """Einstein summation, explicit ("ij,jk->ik") or implicit ("ij,jk"), with or without ellipsis.
 
     Args:
         subscripts: One letter per axis.
         *operands: One array or Tensor per term.
+        optimize: As NumPy's: the order of the products of three or more terms.
 
     Raises:
         TypeError: `subscripts` is no string.
@@ -78,4 +80,4 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
     else:
         letters = "".join(terms)
         result = widest + "".join(sorted([k for k in set(letters) - set(widest) if letters.count(k) == 1]))
-    return _einsum(*arrays, subscripts=",".join(terms) + "->" + result)
+    return _einsum(*arrays, subscripts=",".join(terms) + "->" + result, optimize=optimize)

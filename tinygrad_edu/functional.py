@@ -76,7 +76,7 @@ def at(axis: int, x: Any, index: Any) -> tuple[Any, ...]:
 
 def copy(x: Operand) -> Tensor:
     """The same values in memory of their own; the gradient flows through."""
-    return ops.astype(x, as_operand(x).dtype)
+    return ops.astype(x, x.dtype) if hasattr(x, "_op") else np.copy(x)  # type: ignore[return-value]
 
 
 def clip(x: Operand, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Tensor:
@@ -87,6 +87,8 @@ def clip(x: Operand, a_min: Any = None, a_max: Any = None, *, min: Any = None, m
         a_min: Lower limit, a number, an array or a Tensor that broadcasts to x; None for none. Also as `min`.
         a_max: Upper limit. Also as `max`.
     """
+    if (a_min is not None and min is not None) or (a_max is not None and max is not None):
+        raise ValueError("clip: a limit is given twice, as a_min or a_max and as min or max; give it once")
     low, high = a_min if min is None else min, a_max if max is None else max
     if low is not None:
         x = ops.where(np.less(plain(x), plain(low)), low, x)
@@ -359,6 +361,8 @@ def dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Runs a NumPy function that was called with a Tensor: by its op, or a predicate on the plain data."""
     if func in PREDICATES:
         return func(*[plain(x) for x in args], **kwargs)
+    for name in kwargs.keys() & {"a", "A", "array", "ary", "m", "v"}:  # NumPy's names for the first operand
+        args, kwargs = (kwargs[name], *args), {k: v for k, v in kwargs.items() if k != name}
     refused = kwargs.keys() & {"out", "where", "dtype", "initial", "order", "casting"}
     if func not in NUMPY or refused:
         name = f"{getattr(func, '__module__', None) or 'numpy'}.{func.__name__}"

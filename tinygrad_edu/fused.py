@@ -36,7 +36,7 @@ def softplus(x: Operand) -> Array:
 @op(
     lambda g, out, x, weight, bias: g @ weight,
     lambda g, out, x, weight, bias: (rows(x).T @ rows(g)).T,
-    lambda g, out, x, weight, bias: g,
+    lambda g, out, x, weight, bias: rows(g).sum(axis=0),
 )
 def linear(x: Operand, weight: Operand, bias: Operand) -> Array:
     """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""

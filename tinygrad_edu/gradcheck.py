@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.modes import setting
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import pull_back
 
@@ -70,10 +71,11 @@ def gradcheck(
         found = pull_back(first(), leaves, None, create_graph=True)
         return sum([weighted(g * (1 + i)) for i, g in enumerate(found)], Tensor(0.0, requires_grad=False))
 
-    for level, function in list(enumerate((first, second), 1))[:order]:
-        analytic = pull_back(function(), leaves, None, create_graph=False)
-        for (position, x), gradient in zip(checked.items(), analytic, strict=True):
-            compare(function, x, gradient, f"input {position}", level, eps, rtol, atol)
+    with setting(recording=True):  # also inside the caller's no_grad()
+        for level, function in list(enumerate((first, second), 1))[:order]:
+            analytic = pull_back(function(), leaves, None, create_graph=False)
+            for (position, x), gradient in zip(checked.items(), analytic, strict=True):
+                compare(function, x, gradient, f"input {position}", level, eps, rtol, atol)
     return True
 
 

@@ -21,19 +21,19 @@ class Op:
         self.name, self.forward, self.vjps, self.variadic = forward.__name__.lstrip("_"), forward, vjps, variadic
         self.names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.defaults = dict(zip(self.names[code.co_argcount - len(defaults) :], defaults, strict=False))
-        self.arity = (
-            0 if variadic or len(self.names) > len(vjps) or None in vjps else len(vjps)
-        )  # 0: not fixed, or more
+        self.defaults |= forward.__kwdefaults__ or {}
+        plain = not variadic and len(self.names) == len(vjps) and None not in vjps
+        self.arity = len(vjps) if plain else 0  # 0: has parameters, or a varying number of operands
         self.call: Callable[..., Any] = forward
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
-        operands, params = args, kwargs
+        operands, params = args, self.defaults | kwargs
         if len(args) == self.arity and not kwargs:
             return args, self.defaults
         if not self.variadic:
             given = dict(zip(self.names, args, strict=False))
-            params = self.defaults | given | kwargs if kwargs or len(args) < len(self.names) else given
+            params |= given
             if len(args) > len(self.names) or given.keys() & kwargs or params.keys() != set(self.names):
                 raise TypeError(
                     f"{self.name} takes ({', '.join(self.names)}); got {len(args)} arguments by position and "

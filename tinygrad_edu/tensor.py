@@ -33,7 +33,7 @@ def reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Te
 class Tensor(Node):
     """An array to differentiate; a NumPy array or a number beside it is a constant.
 
-    Constants are not copied: leave an array that was used beside a Tensor unchanged until backward() has run.
+    Constants, indices and labels are not copied: leave such an array unchanged until backward() has run.
 
     Args:
         data: Number, nested list or array; copied. Floats keep their dtype, integers and booleans become float64.

@@ -94,14 +94,14 @@ def flows_on(output: Tensor, inputs: Sequence[Tensor]) -> bool:
     """Whether the graph of output has other leaves than the inputs, so that its derivative has a derivative."""
     if not current_mode().recording:
         return False
-    own, seen, stack = {id(x) for x in inputs if x.is_leaf}, set(), [output]
-    while stack:
-        x = stack.pop()
+    own, seen, waiting = {id(x) for x in inputs if x.is_leaf}, set(), [output]
+    while waiting:
+        x = waiting.pop()
         if x.requires_grad and x.is_leaf and id(x) not in own:
             return True
         if id(x) not in seen:
             seen.add(id(x))
-            stack += [y for y in x._inputs if type(y) is Tensor and y.requires_grad]
+            waiting += [y for y in x._inputs if type(y) is Tensor and y.requires_grad]
     return False
 
 
@@ -134,7 +134,8 @@ def value_and_grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> 
         TypeError: f returns no Tensor.
         ValueError: f's result has several elements, or there is no such argument.
     """
-    argnums = (argnum,) if isinstance(argnum, int) else tuple(argnum)
+    single = isinstance(argnum, (int, np.integer))
+    argnums: tuple[Any, ...] = (argnum,) if single else tuple(argnum)  # type: ignore[arg-type]
 
     def value_and_gradient(*args: Any) -> tuple[Any, Any]:
         output, inputs = traced(f, args, argnums, "grad")
@@ -143,7 +144,7 @@ def value_and_grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> 
         create_graph = flows_on(output, inputs)
         found = pull_back(output, inputs, None, create_graph)
         release(inputs)
-        return output if create_graph else output.data, found[0] if isinstance(argnum, int) else tuple(found)
+        return output if create_graph else output.data, found[0] if single else tuple(found)
 
     return value_and_gradient
 
@@ -229,7 +230,7 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     Returns:
         A function of f's arguments whose result has the shape output.shape + argument.shape.
     """
-    if not isinstance(argnum, int):
+    if not isinstance(argnum, (int, np.integer)):
         raise TypeError(f"jacobian: argnum is {argnum!r}; one argument at a time")
 
     def matrix(*args: Any) -> Any:

@@ -69,7 +69,7 @@ class Optimizer:
             if p.grad is None:
                 continue
             grad = p.grad.data if isinstance(p.grad, Tensor) else p.grad
-            if np.shape(grad) != p.shape:
+            if getattr(grad, "shape", ()) != p.shape:
                 raise ValueError(f"step: parameter {i} has shape {p.shape} but its grad {np.shape(grad)}")
             self.steps[i] += 1
             p.data -= self.update(i, p.data, grad, self._scratch[i])
