@@ -6,7 +6,7 @@ taken of. In
     grad(lambda x: x * grad(lambda y: x + y)(x))(2.0)        # d/dx (x * 1) = 1
 
 the inner function sees x twice, as its argument y and from outside. Differentiating with respect to the tensor x
-would count both and give 4 ("perturbation confusion", Siskind & Pearlmutter 2005), so every transform hands the
+would count both and give 2 ("perturbation confusion", Siskind & Pearlmutter 2005), so every transform hands the
 function a copy of its argument, a tensor of its own.
 
 Arguments may be Tensors, arrays, lists or numbers. The result is an array, but where a gradient can flow on (an
