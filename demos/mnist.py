@@ -163,6 +163,8 @@ def parse(argv):
 if __name__ == "__main__":
     try:
         main()
+    except MemoryError as error:
+        sys.exit(f"error: {error}; try fewer or smaller --hidden layers")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

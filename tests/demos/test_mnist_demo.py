@@ -373,3 +373,9 @@ def test_two_epochs_on_the_real_mnist(tmp_path):
     last = re.search(LAST_LINES.format(""), result.stdout)
     assert last and float(last[1]) >= 96.5
     assert "synthetic" not in result.stdout
+
+
+def test_a_network_that_does_not_fit_into_memory(tmp_path):
+    result = run("--dataset", "synthetic", "--hidden", str(10**12), "--out", str(tmp_path), cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr and "smaller --hidden" in result.stderr
