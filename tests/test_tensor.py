@@ -459,3 +459,16 @@ def test_a_star_import_leaves_pythons_functions_alone():
 def test_an_array_of_strings_is_refused_with_the_ops_name():
     with pytest.raises(TypeError, match=r"add of \(2,\) float64, \(2,\) <U1"):
         Tensor([1.0, 2.0]) + np.array(["a", "b"])
+
+
+def test_an_array_like_with_a_data_of_its_own_is_taken_by_its_values():
+    class Column:  # as a pandas Series: its `_data` is no array
+        _data = "blocks"
+
+        def __array__(self, dtype=None, copy=None):
+            return np.array([0.0, 5.0])
+
+    t = Tensor([1.0, 2.0])
+    assert (t > Column()).tolist() == [True, False]
+    (t * 1).backward(Column())
+    assert t.grad.tolist() == [0.0, 5.0]

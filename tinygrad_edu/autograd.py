@@ -27,7 +27,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.modes import PLAIN, current_mode
-from tinygrad_edu.registry import CONSTANTS, REGISTRY, Op, constant, described, explained
+from tinygrad_edu.registry import CONSTANTS, REGISTRY, Op, constant, described, explained, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -267,7 +267,7 @@ def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
     if gradient is None and not create_graph:
         return np.ones(shape, dtype)[()]
     if type(gradient) is not Tensor or not create_graph:
-        values = np.ones(shape) if gradient is None else getattr(gradient, "_data", gradient)
+        values = np.ones(shape) if gradient is None else plain(gradient)
         gradient = Tensor(values, requires_grad=False, dtype=dtype)
     if gradient._data.shape != shape:
         raise ValueError(f"backward: gradient has shape {gradient._data.shape}, the output {shape}; make them equal")

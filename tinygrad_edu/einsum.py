@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.autograd import op
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.registry import Array
+from tinygrad_edu.registry import Array, as_operand
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -29,7 +29,7 @@ def rule(i: int, g: Any, out: Any, *arrays: Any, subscripts: str, optimize: Any)
         lengths |= {k: max(n, lengths.get(k, 0)) for k, n in zip(term, x.shape, strict=True)}
     lost = [(k, n) for k, n in zip(mine, arrays[i].shape, strict=True) if k not in lengths or lengths[k] < n]
     ones = [np.ones(n, g.dtype) for _, n in lost]
-    kept = "".join([k for k, n in zip(mine, arrays[i].shape, strict=True) if n == max(n, lengths.get(k, 0))])
+    kept = "".join([k for k, n in zip(mine, arrays[i].shape, strict=True) if lengths.get(k, 0) <= n])
     product = ",".join([*others, *[k for k, _ in lost]]) + "->" + kept
     part = _einsum(*factors, *ones, subscripts=product, optimize=optimize)
     return part.reshape(arrays[i].shape)  # without the lengths of one that were broadcast
@@ -55,7 +55,7 @@ def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Tensor
     """
     if not isinstance(subscripts, str):
         raise TypeError("einsum: write the subscripts as a string first, for example einsum('ij,jk->ik', x, y)")
-    arrays = [x if hasattr(x, "shape") else np.asarray(x) for x in operands]
+    arrays = [as_operand(x) for x in operands]
     text, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = text.split(",")
     if len(terms) != len(arrays):

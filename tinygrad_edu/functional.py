@@ -16,7 +16,7 @@ from tinygrad_edu import fused, ops
 from tinygrad_edu.einsum import einsum
 from tinygrad_edu.fused import log_softmax
 from tinygrad_edu.ops import Axis, Operand
-from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.registry import REGISTRY, as_operand, is_tensor, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -59,16 +59,6 @@ __all__ = [
 ]
 
 
-def as_operand(x: Operand) -> Any:
-    """x with a shape: lists and numbers become arrays."""
-    return x if hasattr(x, "shape") else np.asarray(x)
-
-
-def plain(x: Any) -> Any:
-    """The values of a Tensor; anything else as it is."""
-    return getattr(x, "_data", x)
-
-
 def at(axis: int, x: Any, index: Any) -> tuple[Any, ...]:
     """The index that is `index` along one axis and everything along the others."""
     return (*(slice(None),) * normalize_axis_index(axis, x.ndim), index)
@@ -76,7 +66,7 @@ def at(axis: int, x: Any, index: Any) -> tuple[Any, ...]:
 
 def copy(x: Operand) -> Tensor:
     """The same values in memory of their own; the gradient flows through."""
-    return ops.astype(x, x.dtype) if hasattr(x, "_op") else np.copy(x)  # type: ignore[return-value]
+    return ops.astype(x, x.dtype) if is_tensor(x) else np.copy(x)  # type: ignore[return-value]
 
 
 def clip(x: Operand, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Tensor:

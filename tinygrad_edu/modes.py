@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.registry import plain
+
 if TYPE_CHECKING:
     from tinygrad_edu.registry import Op
     from tinygrad_edu.tensor import Tensor
@@ -94,7 +96,7 @@ class Anomaly:
 
 def check(values: Any, maker: str, line: str, op: Op, inputs: Sequence[Any]) -> None:
     """Raises if the values are not all finite."""
-    values = getattr(values, "_data", values)
+    values = plain(values)
     if not np.isfinite(values).all():
         what = "NaN" if np.isnan(values).any() else "an infinity"
         operands = "".join([f"\n  {op.argument(i)} = {x!r:.200}" for i, x in enumerate(inputs)])

@@ -22,15 +22,15 @@ class Op:
         self.names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.defaults = dict(zip(self.names[code.co_argcount - len(defaults) :], defaults, strict=False))
         self.defaults |= forward.__kwdefaults__ or {}
-        plain = not variadic and len(self.names) == len(vjps) and None not in vjps
-        self.arity = len(vjps) if plain else 0  # 0: has parameters, or a varying number of operands
+        fixed = not variadic and len(self.names) == len(vjps) and None not in vjps
+        self.arity = len(vjps) if fixed else 0  # 0: has parameters, or a varying number of operands
         self.call: Callable[..., Any] = forward
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
-        operands, params = args, self.defaults | kwargs
         if len(args) == self.arity and not kwargs:
             return args, self.defaults
+        operands, params = args, self.defaults | kwargs
         if not self.variadic:
             given = dict(zip(self.names, args, strict=False))
             params |= given
@@ -44,7 +44,7 @@ class Op:
                 if vjp is None and getattr(x, "_requires_grad", False):
                     raise TypeError(f"{self.name}: it has no derivative to {name}; pass values: {name}=tensor.data")
         for name, value in params.items():
-            if hasattr(value, "_op"):
+            if is_tensor(value):
                 raise TypeError(f"{self.name}: no gradient flows to {name}; pass its values: {name}=tensor.data")
         return operands, params
 
@@ -54,6 +54,21 @@ class Op:
 
 
 REGISTRY: dict[str, Op] = {}
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a Tensor, for the files that stand below tensor.py."""
+    return hasattr(x, "_op")
+
+
+def plain(x: Any) -> Any:
+    """The values of a Tensor; anything else as it is."""
+    return x._data if is_tensor(x) else x
+
+
+def as_operand(x: Any) -> Any:
+    """x with a shape: lists and numbers become arrays."""
+    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def constant(x: Any, op: Op) -> Array:
@@ -78,7 +93,7 @@ def explained(error: Exception, op: Op, values: Sequence[Any]) -> Exception:
 
 def floating(data: Any, dtype: Any, default: Any) -> Any:
     """A copy of the data in a floating dtype: as given, else the data's own, else the default."""
-    if hasattr(data, "_op"):
+    if is_tensor(data):
         raise TypeError("a Tensor as data would lose its graph; use copy() to keep it, detach() or .data to leave it")
     try:
         array = np.array(data)

@@ -15,9 +15,9 @@ from numpy import ndarray
 
 from tinygrad_edu import functional, fused, ops
 from tinygrad_edu.autograd import Handle, Node, new_number, propagate, seed
-from tinygrad_edu.functional import dispatch, plain
+from tinygrad_edu.functional import dispatch
 from tinygrad_edu.modes import setting
-from tinygrad_edu.registry import floating
+from tinygrad_edu.registry import floating, plain
 
 
 def compares(ufunc: Any) -> Callable[[Any, Any], Any]:
@@ -265,12 +265,6 @@ class Tensor(Node):
     softmax, log_softmax, cumsum, sort = functional.softmax, fused.log_softmax, ops.cumsum, functional.sort
     ravel, flatten, expand_dims, squeeze = functional.ravel, functional.flatten, ops.expand_dims, functional.squeeze
     swapaxes, moveaxis, broadcast_to = functional.swapaxes, functional.moveaxis, ops.broadcast_to
-    split, pad, flip, tile, repeat = (
-        functional.split,
-        functional.pad,
-        functional.flip,
-        functional.tile,
-        functional.repeat,
-    )
-    roll, tril, triu, diagonal = functional.roll, functional.tril, functional.triu, functional.diagonal
-    trace = functional.trace
+    split, pad, flip, tile = functional.split, functional.pad, functional.flip, functional.tile
+    repeat, roll, tril, triu = functional.repeat, functional.roll, functional.tril, functional.triu
+    diagonal, trace = functional.diagonal, functional.trace

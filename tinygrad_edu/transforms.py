@@ -16,6 +16,7 @@ argument or a tensor that the function closes over requires one) it is a Tensor,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ import numpy as np
 from tinygrad_edu import autograd
 from tinygrad_edu.functional import copy, stack
 from tinygrad_edu.modes import current_mode, setting
+from tinygrad_edu.registry import plain
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -59,7 +61,7 @@ def gradients(
         if id(tensor) in found:
             found[id(tensor)] = g
 
-    with setting(recording=create_graph):
+    with setting(recording=True) if create_graph else nullcontext():
         autograd.propagate(output, autograd.seed(output, gradient, create_graph), create_graph, keep)
     if create_graph:
         return [g if type(g) is Tensor else Tensor(g, requires_grad=False) for g in map(found.get, map(id, inputs))]
@@ -75,7 +77,7 @@ def traced(
         for i in argnums:
             if not -len(args) <= i < len(args):
                 raise ValueError(f"{name}: argnum {i}, but the function was called with {len(args)} arguments")
-            args[i] = copy(args[i]) if type(args[i]) is Tensor and args[i].requires_grad else Tensor(values(args[i]))
+            args[i] = copy(args[i]) if type(args[i]) is Tensor and args[i].requires_grad else Tensor(plain(args[i]))
         output = f(*args)
     if type(output) is not Tensor:
         raise TypeError(
@@ -83,11 +85,6 @@ def traced(
             "does it call float(), .data or .item() on the way?"
         )
     return output, [args[i] for i in argnums]
-
-
-def values(x: Any) -> Any:
-    """The data of a Tensor; anything else as it is."""
-    return x.data if type(x) is Tensor else x
 
 
 def flows_on(output: Tensor, inputs: Sequence[Tensor]) -> bool:

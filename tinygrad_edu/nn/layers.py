@@ -22,6 +22,7 @@ from tinygrad_edu import functional, ops
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
+from tinygrad_edu.registry import as_operand
 from tinygrad_edu.tensor import Tensor
 
 Init = str | Callable[[Tensor], Any]
@@ -157,7 +158,7 @@ class Linear(Module):
         Raises:
             ValueError: The last axis has another length.
         """
-        x = functional.as_operand(x)
+        x = as_operand(x)
         if x.shape[-1:] != (self.in_features,):
             flat = x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features
             raise ValueError(
