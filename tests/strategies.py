@@ -131,6 +131,21 @@ def einsums(draw, explicit=False):
     return draw(several(st.just(EINSUM[subscripts]))), subscripts
 
 
+@st.composite
+def images(draw, elements=arrays, folded=False):
+    """((images,), {"size": ..., "stride": ...}), or all their windows and also "shape"."""
+    size, stride = draw(st.tuples(*[st.integers(1, 2)] * 2)), draw(st.tuples(*[st.integers(1, 3)] * 2))
+    places = draw(st.tuples(*[st.integers(1, 2)] * 2))
+    rest = draw(st.tuples(*[st.integers(0, 1)] * 2))  # rows and columns that no window reaches
+    sides = [s * (p - 1) + k + r for s, p, k, r in zip(stride, places, size, rest, strict=True)]
+    shape = (*draw(st.tuples(*[st.integers(1, 2)] * 2)), *sides)
+    params = {"size": size, "stride": stride}
+    if folded:
+        seen = np.lib.stride_tricks.sliding_window_view(np.empty(shape), size, (2, 3))[:, :, :: stride[0], :: stride[1]]
+        return (draw(elements(seen.shape)),), params | {"shape": shape}
+    return (draw(elements(shape)),), params
+
+
 def is_variable(x):
     """Whether a gradient can flow to it: an array, or a NumPy scalar, of floats."""
     return isinstance(x, (np.ndarray, np.floating)) and x.dtype.kind == "f"

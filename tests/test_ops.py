@@ -16,6 +16,7 @@ from strategies import (
     full,
     full_nd,
     generators,
+    images,
     indices,
     is_variable,
     pairs,
@@ -152,6 +153,10 @@ DOMAINS = {
     "einsum": einsums(explicit=True).map(lambda case: (case[0], {"subscripts": case[1]})),
     "cross_entropy": drawn(classified(), reduction=lambda shape: st.sampled_from(["mean", "sum", "none"])),
     "cross_entropy_slope": drawn(classified()),
+    "windows": images(),
+    "fold": images(folded=True),
+    "max_pool": images(spaced),
+    "mean_pool": images(),
 }
 
 
@@ -176,6 +181,21 @@ def cross_entropy_slope(logits, target):
     return np.exp(logits) / np.exp(logits).sum(-1, keepdims=True) * p.sum(-1, keepdims=True) - p
 
 
+def each_window(x, size, stride):
+    """The windows one by one: (n, c, rows, columns, *size)."""
+    rows = [range(0, n - k + 1, s) for n, k, s in zip(x.shape[2:], size, stride, strict=True)]
+    return np.stack([np.stack([x[:, :, i : i + size[0], j : j + size[1]] for j in rows[1]], 2) for i in rows[0]], 2)
+
+
+def fold(x, size, stride, shape):
+    """Every window added at its place."""
+    out = np.zeros(shape)
+    for i, j in np.ndindex(*x.shape[2:4]):
+        top, left = i * stride[0], j * stride[1]
+        out[:, :, top : top + size[0], left : left + size[1]] += x[:, :, i, j]
+    return out
+
+
 REFERENCES = {
     "astype": lambda x, dtype: np.asarray(x).astype(dtype),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -190,6 +210,10 @@ REFERENCES = {
     "einsum": lambda *arrays, subscripts: np.einsum(subscripts, *arrays),
     "cross_entropy": cross_entropy,
     "cross_entropy_slope": cross_entropy_slope,
+    "windows": each_window,
+    "fold": fold,
+    "max_pool": lambda x, size, stride: each_window(x, size, stride).max((4, 5)),
+    "mean_pool": lambda x, size, stride: each_window(x, size, stride).mean((4, 5)),
 }
 NUMPY_TOO = sorted(name for name in DOMAINS if hasattr(np, name) and name not in {*REFERENCES, "transpose"})
 
@@ -311,6 +335,7 @@ def test_numpys_function_and_the_method_agree(name, data):
 
 def test_every_op_is_a_function_of_the_package():
     hidden = {"getitem", "scatter", "cross_entropy_slope"}  # x[index], its rule, and that of cross_entropy
+    hidden |= {"windows", "fold", "max_pool", "mean_pool"}  # of which conv2d, max_pool2d and avg_pool2d are made
     for name in DOMAINS.keys() - hidden:
         assert callable(getattr(tinygrad_edu, name)), name
 

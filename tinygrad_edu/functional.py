@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import fused, ops
+from tinygrad_edu.convolution import avg_pool2d as avg_pool2d, conv2d as conv2d, max_pool2d as max_pool2d
 from tinygrad_edu.einsum import einsum
 from tinygrad_edu.fused import log_softmax
 from tinygrad_edu.ops import Axis, Operand

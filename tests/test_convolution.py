@@ -1,0 +1,148 @@
+"""The ops of convolution.py are walked in test_ops.py; here are the functions made of them."""
+
+import numpy as np
+import pytest
+from finite_differences import check, check_dtype
+from hypothesis import given, settings, strategies as st
+from strategies import spaced
+
+from tinygrad_edu import Tensor
+from tinygrad_edu.functional import avg_pool2d, conv2d, max_pool2d
+
+RNG = np.random.default_rng
+
+
+@st.composite
+def settings_and_images(draw):
+    """kernel_size, stride and padding, each a pair or a number, and images that fit."""
+    kernel, stride = draw(st.tuples(*[st.integers(1, 4)] * 2)), draw(st.tuples(*[st.integers(1, 3)] * 2))
+    padding = tuple([draw(st.integers(0, k // 2)) for k in kernel])
+    shape = draw(st.tuples(*[st.integers(1, 3)] * 2)) + tuple([k + draw(st.integers(0, 5)) for k in kernel])
+    options = {"kernel": kernel, "stride": stride, "padding": padding}
+    if draw(st.booleans()):
+        shape = (*shape[:2], max(shape[2:]), max(shape[2:]))
+        options = {name: min(value) for name, value in options.items()}
+        options["padding"] = min(options["padding"], options["kernel"] // 2)
+    return options, RNG(draw(st.integers(0, 99))).standard_normal(shape)
+
+
+@given(settings_and_images(), st.integers(1, 3), st.booleans())
+def test_everything_is_pytorchs(case, out, with_bias):
+    torch = pytest.importorskip("torch")
+    options, x = case
+    kernel, steps = options.pop("kernel"), options
+    size = (kernel, kernel) if isinstance(kernel, int) else kernel
+    weight, bias = RNG(0).standard_normal((out, x.shape[1], *size)), RNG(1).standard_normal(out)
+    operands = [x, weight, bias] if with_bias else [x, weight]
+    for function, arrays, arguments in (
+        (conv2d, operands, {}),
+        (max_pool2d, [x], {"kernel_size": kernel}),
+        (avg_pool2d, [x], {"kernel_size": kernel}),
+    ):
+        ours, theirs = [Tensor(a) for a in arrays], [torch.tensor(a, requires_grad=True) for a in arrays]
+        a = function(*ours, **arguments, **steps)
+        b = getattr(torch.nn.functional, function.__name__)(*theirs, **arguments, **steps)
+        np.testing.assert_allclose(a.data, b.detach().numpy(), rtol=1e-10, atol=1e-12)
+        upstream = RNG(2).standard_normal(a.shape)
+        a.backward(upstream)
+        b.backward(torch.from_numpy(upstream))
+        for p, q in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@given(settings_and_images(), st.integers(1, 2), st.data())
+@settings(max_examples=25)
+def test_first_and_second_derivatives(case, out, data):
+    options, x = case
+    kernel, steps = options.pop("kernel"), options
+    size = (kernel, kernel) if isinstance(kernel, int) else kernel
+    weight, bias = RNG(0).uniform(-1, 1, (out, x.shape[1], *size)), RNG(1).uniform(-1, 1, out)
+    x = x[:1, :, : size[0] + 1, : size[1] + 1]
+
+    def convolved(*operands):
+        return conv2d(*operands, **steps)
+
+    check(convolved, x, weight, bias)
+    check_dtype(convolved, [x, weight, bias], np.float32)
+    check(lambda x: max_pool2d(x, kernel, **steps), data.draw(spaced(x.shape)))
+    check(lambda x: avg_pool2d(x, kernel, **steps), x)
+
+
+def test_convolution_by_hand():
+    x = np.arange(16.0).reshape(1, 1, 4, 4)
+    corners = np.array([[[[1.0, 0.0], [0.0, -1.0]]]])
+    np.testing.assert_array_equal(conv2d(x, corners), np.full((1, 1, 3, 3), -5.0))
+    np.testing.assert_array_equal(conv2d(x, corners, np.array([2.0]), stride=2), np.full((1, 1, 2, 2), -3.0))
+    out = conv2d(x, corners, padding=(1, 0))
+    assert out.shape == (1, 1, 5, 3)
+    np.testing.assert_array_equal(out[0, 0, 0], -x[0, 0, 0, 1:])
+
+
+def test_the_first_of_equal_winners_takes_the_gradient():
+    x = Tensor([[[[1.0, 3.0, 3.0], [3.0, 3.0, 3.0]]]])
+    max_pool2d(x, (2, 3)).sum().backward()
+    np.testing.assert_array_equal(x.grad, [[[[0, 1, 0], [0, 0, 0]]]])
+    x = Tensor(np.zeros((1, 1, 4, 4)))
+    max_pool2d(x, 2).sum().backward()
+    np.testing.assert_array_equal(x.grad[0, 0], [[1, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]])
+
+
+def test_a_pixel_in_several_windows_gets_all_their_gradients():
+    x = Tensor(np.arange(5.0).reshape(1, 1, 1, 5))
+    max_pool2d(x, (1, 3), stride=1).sum().backward()
+    np.testing.assert_array_equal(x.grad.ravel(), [0, 0, 1, 1, 1])
+    x = Tensor(np.zeros((1, 1, 3, 3)))
+    conv2d(x, np.ones((1, 1, 2, 2))).sum().backward()
+    np.testing.assert_array_equal(x.grad[0, 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+
+
+def test_negative_images_pooled_with_a_border():
+    x = np.full((1, 1, 2, 2), -3.0)
+    np.testing.assert_array_equal(max_pool2d(x, 2, padding=1), np.full((1, 1, 2, 2), -3.0))  # the border never wins
+    np.testing.assert_array_equal(avg_pool2d(x, 2, padding=1), np.full((1, 1, 2, 2), -0.75))  # but counts as zeros
+
+
+def test_empty_batches():
+    x, weight = Tensor(np.zeros((0, 2, 5, 5))), Tensor(np.ones((3, 2, 2, 2)))
+    out = max_pool2d(avg_pool2d(conv2d(x, weight, padding=1), 2), 2)
+    assert out.shape == (0, 3, 1, 1)
+    out.sum().backward()
+    assert x.grad.shape == x.shape
+    np.testing.assert_array_equal(weight.grad, np.zeros(weight.shape))
+
+
+def test_float32_stays_and_the_results_are_chained_without_a_copy():
+    x, weight = RNG(0).standard_normal((4, 2, 6, 6)), RNG(1).standard_normal((3, 2, 3, 3))
+    x, weight = Tensor(x, dtype=np.float32), Tensor(weight, dtype=np.float32)
+    out = max_pool2d(conv2d(x, weight, np.zeros(3, np.float32), padding=1).relu(), 2)
+    out.sum().backward()
+    assert out.dtype == x.grad.dtype == weight.grad.dtype == np.float32
+    assert out.data.swapaxes(0, 1).flags.c_contiguous
+
+
+IMAGES, KERNELS = np.zeros((2, 3, 5, 6)), np.zeros((4, 3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: conv2d(IMAGES[:, 0], KERNELS), ValueError, r"not \(2, 5, 6\); add the axis of channels with x\[:, No"),
+        (lambda: conv2d(IMAGES[0, 0], KERNELS), ValueError, r"\(n, channels, height, width\), not \(5, 6\)$"),
+        (lambda: conv2d(IMAGES[:, :1], KERNELS), ValueError, r"have 1 channels, but the weight .* takes 3"),
+        (lambda: conv2d(IMAGES, KERNELS[0]), ValueError, r"weight of shape \(3, 3, 3\); they must be \(out, channels"),
+        (lambda: conv2d(IMAGES, KERNELS, np.zeros(3)), ValueError, r"bias of shape \(3,\)"),
+        (lambda: conv2d(IMAGES, np.zeros((4, 3, 7, 3))), ValueError, r"kernel of \(7, 3\) does not fit .* \(5, 6\)"),
+        (lambda: conv2d(IMAGES, KERNELS, stride=0), ValueError, "conv2d: stride is 0; it must be an integer of at lea"),
+        (lambda: conv2d(IMAGES, KERNELS, stride=1.0), TypeError, "stride is 1.0"),
+        (lambda: conv2d(IMAGES, KERNELS, padding=-1), ValueError, "padding is -1"),
+        (lambda: conv2d(IMAGES, KERNELS, padding="same"), TypeError, "padding is 'same'"),
+        (lambda: conv2d(IMAGES, KERNELS, stride=(1, 2, 3)), ValueError, r"stride is \(1, 2, 3\); .* or a pair"),
+        (lambda: max_pool2d(IMAGES, 6), ValueError, r"max_pool2d: a kernel of \(6, 6\) does not fit"),
+        (lambda: max_pool2d(IMAGES, 2, padding=2), ValueError, r"padding \(2, 2\) is more than half of the kernel"),
+        (lambda: avg_pool2d(IMAGES[0], 2), ValueError, "avg_pool2d: images must have the shape"),
+        (lambda: avg_pool2d(IMAGES, (2, "3")), TypeError, "kernel_size"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
