@@ -1,13 +1,14 @@
 """Functions composed of ops: none has a derivative rule of its own, the chain rule finds it.
 
-First the NumPy functions that rearrange or combine what `ops` has, then activations, then losses. Each works on
-Tensors, arrays and nested lists; shapes and argument names are NumPy's (PyTorch's for activations and losses).
+First the NumPy functions that rearrange or combine what `ops` has, then activations; `losses` has the losses. Each
+works on Tensors, arrays and nested lists; shapes and argument names are NumPy's (PyTorch's for activations and losses).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -16,15 +17,26 @@ from tinygrad_edu import fused, ops
 from tinygrad_edu.convolution import avg_pool2d as avg_pool2d, conv2d as conv2d, max_pool2d as max_pool2d
 from tinygrad_edu.einsum import einsum
 from tinygrad_edu.fused import log_softmax
+from tinygrad_edu.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    l1_penalty,
+    l2_penalty,
+    mse_loss,
+    nll_loss,
+)
 from tinygrad_edu.ops import Axis, Operand
 from tinygrad_edu.registry import REGISTRY, as_operand, is_tensor, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-Reduction = Literal["mean", "sum", "none"]
-
 __all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "clip",
     "concatenate",
     "copy",
@@ -32,18 +44,28 @@ __all__ = [
     "diagonal",
     "dot",
     "einsum",
+    "elu",
     "flatten",
     "flip",
+    "gelu",
+    "huber_loss",
+    "l1_loss",
+    "l1_penalty",
+    "l2_penalty",
+    "leaky_relu",
     "linear",
     "log_softmax",
     "logsumexp",
     "moveaxis",
     "mse_loss",
+    "nll_loss",
     "outer",
     "pad",
+    "prelu",
     "ravel",
     "repeat",
     "roll",
+    "silu",
     "softmax",
     "sort",
     "split",
@@ -281,62 +303,63 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     return fused.linear(x, weight, bias)
 
 
-def check(reduction: str) -> None:
-    """Refuses an unknown reduction."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Tensor:
+    """x, or negative_slope * x where x <= 0: Maas, Hannun & Ng 2013. The slope at 0 is negative_slope."""
+    x = as_operand(x)
+    slope = np.where(plain(x) > 0, 1.0, negative_slope)
+    return ops.multiply(x, slope.astype(np.result_type(x.dtype, 1.0)))
 
 
-def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
-    """Squared error (input - target)**2.
-
-    Args:
-        input: Predictions of any shape.
-        target: Of the same shape: (n,) against (n, 1) would broadcast to all n * n differences.
-        reduction: "mean" or "sum" over all elements, or "none".
-
-    Raises:
-        ValueError: The shapes differ.
-    """
-    input, target = as_operand(input), as_operand(target)
-    if input.shape != target.shape:
-        raise ValueError(
-            f"mse_loss: input has shape {input.shape}, target {target.shape}; reshape one so that they are equal"
-        )
-    check(reduction)
-    losses = square(ops.subtract(input, target))
-    return losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)
-
-
-def cross_entropy(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
-    """Cross-entropy -sum(p * log_softmax(input)) of logits, in one stable op.
+def prelu(x: Operand, weight: Operand) -> Tensor:
+    """leaky_relu with slopes that are learned: He, Zhang, Ren & Sun 2015.
 
     Args:
-        input: Logits (unnormalised scores, no softmax before) of shape (..., classes).
-        target: Integer labels of shape (...), each in [0, classes), or probabilities of input's shape.
-        reduction: "mean" or "sum" over the batch, or "none" for shape (...).
+        x: Any shape; with several slopes (n, channels, ...).
+        weight: One slope, of shape (1,) or (), or one per channel, (channels,).
 
     Raises:
-        TypeError: Labels that are no integers.
-        ValueError: Shapes that do not fit, or a label out of range.
+        ValueError: The number of slopes is neither 1 nor the length of axis 1.
     """
-    input, target = as_operand(input), as_operand(target)
-    classes = input.shape[-1] if input.ndim else 0
-    if target.shape == input.shape[:-1] and classes:
-        if target.dtype.kind not in "iu":
-            raise TypeError(f"cross_entropy: labels must be integers, got {target.dtype}; use labels.astype(int)")
-        if target.size and not 0 <= target.min() <= target.max() < classes:
-            raise ValueError(
-                f"cross_entropy: labels run from {target.min()} to {target.max()}, "
-                f"but with {classes} logits they must lie in 0 to {classes - 1}"
-            )
-    elif target.shape != input.shape:
+    x, weight = as_operand(x), as_operand(weight)
+    if weight.size != 1 and (weight.ndim != 1 or x.shape[1:2] != weight.shape):
         raise ValueError(
-            f"cross_entropy: input {input.shape} takes integer labels of shape {input.shape[:-1]} "
-            f"or probabilities of shape {input.shape}, not {target.shape}"
+            f"prelu: weight of shape {weight.shape} for input {x.shape}; it takes one slope, or one for each place of "
+            "axis 1"
         )
-    check(reduction)
-    return fused.cross_entropy(input, target, reduction)
+    slopes = ops.reshape(weight, () if weight.size == 1 else (-1, *(1,) * (x.ndim - 2)))
+    return ops.multiply(x, ops.where(plain(x) > 0, 1, slopes))
+
+
+def elu(x: Operand, alpha: float = 1.0) -> Tensor:
+    """x, or alpha * (exp(x) - 1) where x <= 0: Clevert, Unterthiner & Hochreiter 2016. The slope at 0 is alpha."""
+    positive = plain(as_operand(x)) > 0
+    left = fused.expm1(ops.where(positive, 0, x))  # of min(x, 0): exp(x) overflows where it is not wanted
+    return ops.where(positive, x, ops.multiply(left, alpha))
+
+
+def gelu(x: Operand, approximate: str = "none") -> Tensor:
+    """x times the probability that a standard normal number is below x: Hendrycks & Gimpel 2016.
+
+    Args:
+        x: Any shape.
+        approximate: "none" for x / 2 * (1 + erf(x / sqrt(2))), exact and slow (see erf), or "tanh" for the paper's
+            x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))), fast and at most 0.0005 off.
+
+    Raises:
+        ValueError: Another approximation.
+    """
+    x = as_operand(x)
+    if approximate == "none":
+        return ops.multiply(0.5 * x, 1 + fused.erf(x * math.sqrt(0.5)))
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+    near = clip(x, -10, 10)  # beyond, tanh is 1, and the cube may overflow
+    return ops.multiply(0.5 * x, 1 + ops.tanh(math.sqrt(2 / math.pi) * near * (1 + 0.044715 * near * near)))
+
+
+def silu(x: Operand) -> Tensor:
+    """x * sigmoid(x): Elfwing, Uchibe & Doya 2018; called swish by Ramachandran, Zoph & Le 2017."""
+    return ops.multiply(x, ops.sigmoid(x))
 
 
 NUMPY = {getattr(np, name): op.call for name, op in REGISTRY.items() if hasattr(np, name)}

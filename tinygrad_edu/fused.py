@@ -1,18 +1,22 @@
 """Ops that could be composed of others, fused for precision or for speed.
 
-`expm1`, `log1p`, `softplus` and `log_softmax` keep the digits that their formulas would round away or overflow.
+`expm1`, `log1p`, `softplus` and `log_softmax` keep the digits that their formulas would round away or overflow. `erf`
+is here because NumPy has none, and the clamped logarithms because their derivatives are clamped too.
 `linear` saves an array, and `cross_entropy` six ops: the two are most of a training step.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.autograd import op
-from tinygrad_edu.ops import Operand, exp, expand_dims, sigmoid
+from tinygrad_edu.ops import Operand, exp, expand_dims, maximum, sigmoid, where
 from tinygrad_edu.registry import Array
+
+math_erf = np.frompyfunc(math.erf, 1, 1)
 
 
 @op(lambda g, out, x: g * exp(x))
@@ -25,6 +29,36 @@ def expm1(x: Operand) -> Array:
 def log1p(x: Operand) -> Array:
     """log(1 + x), exact for small x."""
     return np.log1p(x)
+
+
+@op(lambda g, out, x: g / maximum(x, 1e-12))
+def clamped_log(x: Operand) -> Array:
+    """log(x) for x >= 0, at least -100, and its slope at most 1e12."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(x), -100.0)
+
+
+@op(lambda g, out, x: g / maximum(1 + x, 1e-12))
+def clamped_log1p(x: Operand) -> Array:
+    """log(1 + x) for x >= -1, at least -100, and its slope at most 1e12."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log1p(x), -100.0)
+
+
+def bell(x: Any) -> Any:
+    """exp(-x**2), which is 0 long before the square overflows."""
+    near = where((x > 100) | (x < -100), 100, x)
+    return exp(-near * near)
+
+
+@op(lambda g, out, x: g * (2 / math.sqrt(math.pi)) * bell(x))
+def erf(x: Operand) -> Array:
+    """The error function 2 / sqrt(pi) * (integral of exp(-t**2) from 0 to x), exact but slow.
+
+    NumPy has no erf; the standard library's takes one number at a time, some hundred times longer than tanh.
+    """
+    x = np.asarray(x)
+    return np.asarray(math_erf(x), np.result_type(x.dtype, 1.0))[()]
 
 
 @op(lambda g, out, x: g * sigmoid(x))

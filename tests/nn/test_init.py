@@ -9,7 +9,10 @@ from tinygrad_edu import Tensor
 from tinygrad_edu.nn import MLP, init
 
 SHAPE = (300, 400)
-RANDOM = [init.normal, init.uniform, init.xavier_uniform, init.xavier_normal, init.kaiming_uniform, init.kaiming_normal]
+RANDOM = [
+    *(init.normal, init.uniform, init.xavier_uniform, init.xavier_normal, init.kaiming_uniform, init.kaiming_normal),
+    init.orthogonal,
+]
 
 
 def weight(shape=SHAPE, dtype=np.float32):
@@ -61,6 +64,48 @@ def test_gains_are_pytorchs(name):
     torch = pytest.importorskip("torch")
     assert init.calculate_gain(name) == pytest.approx(torch.nn.init.calculate_gain(name))
     assert init.calculate_gain("leaky_relu", 0.3) == pytest.approx(torch.nn.init.calculate_gain("leaky_relu", 0.3))
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 4), (4, 7), (3, 2, 2, 2), (20, 2, 3), (1, 3), (3, 1)])
+@pytest.mark.parametrize("gain", [1.0, 3.0])
+def test_orthogonal_rows_or_columns(shape, gain):
+    w = init.orthogonal(weight(shape, np.float64), gain, rng=np.random.default_rng(0)).data.reshape(shape[0], -1)
+    products = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(products, gain**2 * np.eye(min(w.shape)), atol=1e-13)
+
+
+def test_orthogonal_matrices_are_uniform():
+    rng = np.random.default_rng(0)
+    traces = [np.trace(init.orthogonal(weight((3, 3), np.float64), rng=rng).data) for _ in range(4000)]
+    assert np.mean(traces) == pytest.approx(0, abs=0.08)  # five standard errors; without the sign fix it is -0.5
+    assert np.mean(np.square(traces)) == pytest.approx(1, abs=0.15)
+
+
+def test_orthogonal_keeps_the_signal_of_any_depth():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(64)
+    length = np.linalg.norm(x)
+    for _ in range(100):
+        x = init.orthogonal(weight((64, 64), np.float64), rng=rng).data @ x
+    assert np.linalg.norm(x) == pytest.approx(length)
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_orthogonal_needs_a_matrix(shape):
+    with pytest.raises(ValueError, match=r"orthogonal: a tensor of shape .* is no matrix"):
+        init.orthogonal(weight(shape))
+
+
+@pytest.mark.parametrize("name, shape", [("xavier", (5, 4, 3)), ("kaiming", (5, 4, 3)), ("kaiming", (4, 5))])
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out"])
+def test_spreads_are_pytorchs(name, shape, mode):
+    torch = pytest.importorskip("torch")
+    options = {"gain": 2.0} if name == "xavier" else {"mode": mode, "a": 0.3, "nonlinearity": "leaky_relu"}
+    shape = (40 * shape[0], 40 * shape[1], *shape[2:])
+    for kind in ("uniform", "normal"):
+        ours = getattr(init, f"{name}_{kind}")(weight(shape), rng=np.random.default_rng(0), **options)
+        theirs = getattr(torch.nn.init, f"{name}_{kind}_")(torch.empty(shape), **options)
+        assert ours.data.std() == pytest.approx(float(theirs.std()), rel=0.03)
 
 
 def test_errors():

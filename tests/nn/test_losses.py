@@ -1,24 +1,78 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, gradcheck, nn
+from tinygrad_edu import Tensor, functional, gradcheck, nn
+from tinygrad_edu.nn import losses
 
 RNG = np.random.default_rng(0)
 LOGITS, LABELS = RNG.standard_normal((6, 4)), np.array([0, 1, 2, 3, 3, 0])
 INPUT, TARGET = RNG.standard_normal((5, 3)), RNG.standard_normal((5, 3))
+P, Q = RNG.uniform(0.1, 0.9, (2, 5, 3))
+WEIGHT = np.array([0.5, 1.0, 2.0, 3.0])
+CASES = [  # class, arguments beside the reduction, input, target, function
+    ("MSELoss", {}, INPUT, TARGET, functional.mse_loss),
+    ("L1Loss", {}, INPUT, TARGET, functional.l1_loss),
+    ("HuberLoss", {}, INPUT, TARGET, functional.huber_loss),
+    ("HuberLoss", {"delta": 0.3}, INPUT, TARGET, functional.huber_loss),
+    ("BCELoss", {}, P, Q, functional.binary_cross_entropy),
+    ("BCEWithLogitsLoss", {}, INPUT, Q, functional.binary_cross_entropy_with_logits),
+    ("BCEWithLogitsLoss", {"pos_weight": WEIGHT[:3]}, INPUT, Q, functional.binary_cross_entropy_with_logits),
+    ("NLLLoss", {}, LOGITS, LABELS, functional.nll_loss),
+    ("NLLLoss", {"weight": WEIGHT}, LOGITS, LABELS, functional.nll_loss),
+    ("CrossEntropyLoss", {}, LOGITS, LABELS, functional.cross_entropy),
+    ("CrossEntropyLoss", {"weight": WEIGHT}, LOGITS, LABELS, functional.cross_entropy),
+    ("CrossEntropyLoss", {"label_smoothing": 0.1}, LOGITS, LABELS, functional.cross_entropy),
+    ("CrossEntropyLoss", {"weight": WEIGHT, "label_smoothing": 0.1}, LOGITS, LABELS, functional.cross_entropy),
+]
+every_case = pytest.mark.parametrize("name, options, input, target, function", CASES)
+every_reduction = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 
 
-def test_mse_is_the_mean_square():
-    squares = (INPUT - TARGET) ** 2
-    for reduction, expected in (("mean", squares.mean()), ("sum", squares.sum()), ("none", squares)):
-        np.testing.assert_allclose(nn.MSELoss(reduction)(Tensor(INPUT), TARGET).data, expected, rtol=1e-12)
+def test_every_loss_is_tested():
+    classes = {
+        name for name, value in vars(losses).items() if isinstance(value, type) and issubclass(value, losses.Loss)
+    }
+    assert classes == {case[0] for case in CASES} | {"Loss"}
+    assert classes - {"Loss"} <= set(nn.__all__)
+
+
+@every_case
+@every_reduction
+def test_a_module_is_its_function(name, options, input, target, function, reduction):
+    module = getattr(nn, name)(reduction=reduction, **options)
+    expected = function(input, target, reduction, **options)
+    for loss in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        np.testing.assert_array_equal(loss(Tensor(input), target).data, expected)
+    assert gradcheck(module, input, target, order=2)
+    x = Tensor(input, dtype=np.float32)
+    out = module(x, target.astype(np.float32) if target.dtype.kind == "f" else target)
+    out.backward(np.ones(out.shape))
+    assert out.dtype == x.grad.dtype == np.float32
+
+
+@every_case
+@every_reduction
+def test_values_and_state_are_pytorchs(name, options, input, target, function, reduction):
+    torch = pytest.importorskip("torch")
+    tensors = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
+    theirs = getattr(torch.nn, name)(reduction=reduction, **tensors)
+    ours = getattr(nn, name)(reduction=reduction, **options)
+    expected = theirs(torch.from_numpy(input), torch.from_numpy(target)).numpy()
+    np.testing.assert_allclose(ours(Tensor(input), target).data, expected, rtol=1e-12)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    ours.load_state_dict(theirs.state_dict())
+    assert repr(getattr(nn, name)()) == repr(getattr(torch.nn, name)())
 
 
 def test_cross_entropy_is_minus_the_log_of_the_right_probability():
     p = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
     losses = -np.log(p[np.arange(6), LABELS])
-    for reduction, expected in (("mean", losses.mean()), ("sum", losses.sum()), ("none", losses)):
-        np.testing.assert_allclose(nn.CrossEntropyLoss(reduction)(Tensor(LOGITS), LABELS).data, expected, rtol=1e-12)
+    np.testing.assert_allclose(nn.CrossEntropyLoss(reduction="none")(Tensor(LOGITS), LABELS).data, losses, rtol=1e-12)
+    chain = nn.Sequential(nn.LogSoftmax())
+    np.testing.assert_allclose(nn.NLLLoss(reduction="none")(chain(Tensor(LOGITS)), LABELS).data, losses, rtol=1e-12)
 
 
 def test_untrained_loss_of_ten_classes():
@@ -26,26 +80,37 @@ def test_untrained_loss_of_ten_classes():
     assert loss.item() == pytest.approx(np.log(10), abs=1e-12)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_gradients(reduction):
-    assert gradcheck(nn.MSELoss(reduction), INPUT, TARGET, order=2)
-    assert gradcheck(nn.CrossEntropyLoss(reduction), LOGITS, LABELS, order=2)
+def test_class_weights_are_buffers_of_their_own():
+    weight = np.array([1, 2, 3, 4])
+    loss = nn.CrossEntropyLoss(weight)
+    assert list(loss.parameters()) == []
+    weight[:] = 0
+    np.testing.assert_array_equal(loss.state_dict()["weight"], [1.0, 2.0, 3.0, 4.0])
+    assert [b.dtype for b in loss.buffers()] == [np.float64]
+    assert nn.BCEWithLogitsLoss(pos_weight=3).state_dict()["pos_weight"].shape == ()
+    assert nn.CrossEntropyLoss().state_dict() == {}
 
 
-@pytest.mark.parametrize("name", ["MSELoss", "CrossEntropyLoss"])
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_values_are_pytorchs(name, reduction):
-    torch = pytest.importorskip("torch")
-    args = (INPUT, TARGET) if name == "MSELoss" else (LOGITS, LABELS)
-    theirs = getattr(torch.nn, name)(reduction=reduction)(*map(torch.from_numpy, args))
-    ours = getattr(nn, name)(reduction)(Tensor(args[0]), args[1])
-    np.testing.assert_allclose(ours.data, theirs.numpy(), rtol=1e-12)
-
-
-def test_an_unknown_reduction_is_refused_at_once():
-    with pytest.raises(ValueError, match="MSELoss: reduction must be 'mean', 'sum' or 'none', not 'avg'"):
-        nn.MSELoss("avg")
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: nn.MSELoss("avg"), ValueError, "MSELoss: reduction must be 'mean', 'sum' or 'none', not 'avg'"),
+        (lambda: nn.MSELoss(WEIGHT), ValueError, "MSELoss: reduction must be"),
+        (lambda: nn.CrossEntropyLoss(reduction=None), ValueError, "CrossEntropyLoss: reduction must be .* not None"),
+        (lambda: nn.CrossEntropyLoss("sum"), TypeError, "takes one number per class; write reduction='sum'"),
+        (lambda: nn.HuberLoss(delta=0)(INPUT, TARGET), ValueError, "delta is 0"),
+        (lambda: nn.CrossEntropyLoss(label_smoothing=2)(LOGITS, LABELS), ValueError, "label_smoothing is 2"),
+        (lambda: nn.NLLLoss(WEIGHT[:2])(LOGITS, LABELS), ValueError, r"weight has shape \(2,\)"),
+    ],
+)
+def test_refusals(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
 
 
 def test_repr():
     assert repr(nn.MSELoss("sum")) == "MSELoss(reduction='sum')"
+    assert repr(nn.HuberLoss(delta=0.5)) == "HuberLoss(delta=0.5)"
+    assert repr(nn.CrossEntropyLoss(reduction="sum", label_smoothing=0.1)) == (
+        "CrossEntropyLoss(reduction='sum', label_smoothing=0.1)"
+    )

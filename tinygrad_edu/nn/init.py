@@ -163,3 +163,26 @@ def kaiming_normal(
 ) -> Tensor:
     """Normal with std gain / sqrt(fan): He et al. 2015; arguments as for kaiming_uniform."""
     return normal(tensor, 0.0, kaiming_std(tensor, a, mode, nonlinearity), rng=rng)
+
+
+def orthogonal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
+    """gain times a random orthogonal matrix: Saxe, McClelland & Ganguli 2014.
+
+    It keeps the length of every signal, not only on average, so a deep linear network starts out as a rotation. The
+    shorter of rows and columns are orthonormal; a weight of shape (out, in, *kernel) counts as (out, in * kernel).
+
+    Args:
+        tensor: Weight of at least two axes.
+        gain: Length of the rows or columns, see calculate_gain.
+        rng: Generator instead of the library's.
+
+    Raises:
+        ValueError: The tensor has fewer than two axes.
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal: a tensor of shape {tensor.shape} is no matrix; fill a bias with zeros")
+    rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
+    draws = (rng or generator()).normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(draws)
+    q *= np.copysign(1.0, np.diagonal(r))  # LAPACK's choice of signs favours some rotations (Mezzadri 2007)
+    return fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))

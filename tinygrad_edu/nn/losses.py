@@ -1,13 +1,19 @@
-"""Losses as modules: the functions of `functional` with their reduction remembered."""
+"""Losses as modules: the functions of `functional` with their settings remembered. Formulas and sources stand there.
+
+Class weights are buffers, as in PyTorch: constants that state_dict saves with the model.
+"""
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any
+
+import numpy as np
 
 from tinygrad_edu import functional
-from tinygrad_edu.functional import Reduction
+from tinygrad_edu.losses import Reduction
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
+from tinygrad_edu.registry import is_tensor
 from tinygrad_edu.tensor import Tensor
 
 
@@ -22,13 +28,14 @@ class Loss(Module):
     """
 
     def __init__(self, reduction: Reduction = "mean") -> None:
-        if reduction not in get_args(Reduction):
+        if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
             raise ValueError(f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
         self.reduction: Reduction = reduction
 
     def extra_repr(self) -> str:
-        """The reduction."""
-        return f"reduction={self.reduction!r}"
+        """The settings that are not the default ones."""
+        usual = {"reduction": "mean", "delta": 1.0, "label_smoothing": 0.0}
+        return ", ".join([f"{k}={v!r}" for k, v in vars(self).items() if k in usual and v != usual[k]])
 
 
 class MSELoss(Loss):
@@ -39,9 +46,95 @@ class MSELoss(Loss):
         return functional.mse_loss(input, target, self.reduction)
 
 
-class CrossEntropyLoss(Loss):
-    """Cross-entropy of logits: log-softmax and negative log-likelihood in one stable op."""
+class L1Loss(Loss):
+    """Absolute error |input - target|, over all elements."""
 
     def forward(self, input: Operand, target: Operand) -> Tensor:
-        """(n, classes), (n,) -> (), or (n,) with reduction "none"; see functional.cross_entropy."""
-        return functional.cross_entropy(input, target, self.reduction)
+        """(...), (...) -> (), or (...) with reduction "none"; see functional.l1_loss."""
+        return functional.l1_loss(input, target, self.reduction)
+
+
+class HuberLoss(Loss):
+    """Half the squared error up to a distance of delta, a line beyond, over all elements.
+
+    Args:
+        reduction: As Loss.
+        delta: Largest slope, above 0.
+    """
+
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+    def forward(self, input: Operand, target: Operand) -> Tensor:
+        """(...), (...) -> (), or (...) with reduction "none"; see functional.huber_loss."""
+        return functional.huber_loss(input, target, self.reduction, self.delta)
+
+
+class BCELoss(Loss):
+    """Cross-entropy of yes-or-no answers from probabilities, over all elements; BCEWithLogitsLoss is more exact."""
+
+    def forward(self, input: Operand, target: Operand) -> Tensor:
+        """(...), (...) -> (), or (...) with reduction "none"; see functional.binary_cross_entropy."""
+        return functional.binary_cross_entropy(input, target, self.reduction)
+
+
+class BCEWithLogitsLoss(Loss):
+    """Cross-entropy of yes-or-no answers from logits, over all elements: sigmoid and BCELoss in one.
+
+    Args:
+        reduction: As Loss.
+        pos_weight: Factor of the answers that should be yes, a number or an array such as (classes,).
+    """
+
+    def __init__(self, reduction: Reduction = "mean", pos_weight: Any = None) -> None:
+        super().__init__(reduction)
+        self.pos_weight = buffer(pos_weight)
+
+    def forward(self, input: Operand, target: Operand) -> Tensor:
+        """(...), (...) -> (), or (...) with reduction "none"; see functional.binary_cross_entropy_with_logits."""
+        return functional.binary_cross_entropy_with_logits(input, target, self.reduction, pos_weight=self.pos_weight)
+
+
+class NLLLoss(Loss):
+    """Negative log-likelihood of labels, for a model that ends in LogSoftmax.
+
+    Args:
+        weight: One number per class, (classes,), or None.
+        reduction: As Loss.
+    """
+
+    def __init__(self, weight: Any = None, *, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.weight = buffer(weight)
+
+    def forward(self, input: Operand, target: Operand) -> Tensor:
+        """(n, classes), (n,) -> (), or (n,) with reduction "none"; see functional.nll_loss."""
+        return functional.nll_loss(input, target, self.reduction, weight=self.weight)
+
+
+class CrossEntropyLoss(NLLLoss):
+    """Cross-entropy of logits: LogSoftmax and NLLLoss in one stable op.
+
+    Args:
+        weight: One number per class, (classes,), or None.
+        reduction: As Loss.
+        label_smoothing: The share, in [0, 1], that the target gives up to all classes.
+    """
+
+    def __init__(self, weight: Any = None, *, reduction: Reduction = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__(weight, reduction=reduction)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Operand, target: Operand) -> Tensor:
+        """(n, classes), (n,) or (n, classes) -> (), or (n,) with reduction "none"; see functional.cross_entropy."""
+        return functional.cross_entropy(
+            input, target, self.reduction, weight=self.weight, label_smoothing=self.label_smoothing
+        )
+
+
+def buffer(weight: Any) -> Any:
+    """Weights as an array of their own; None and a Tensor, which is a parameter, as they are."""
+    if isinstance(weight, str):
+        raise TypeError(f"the weight is {weight!r}, but it takes one number per class; write reduction={weight!r}")
+    return weight if weight is None or is_tensor(weight) else np.array(weight, np.result_type(np.asarray(weight), 1.0))

@@ -1,0 +1,316 @@
+"""Losses: domains and definitions for the walk of test_functional, PyTorch as a reference, and the hard cases."""
+
+import numpy as np
+import pytest
+from finite_differences import check
+from hypothesis import given, settings, strategies as st
+from strategies import arrays, drawn, full, full_nd, generators, several, spaced
+
+from tinygrad_edu import Tensor, functional, optim
+
+REDUCTIONS = ["mean", "sum", "none"]
+reductions = st.sampled_from(REDUCTIONS)
+RNG = np.random.default_rng
+one_reduction = {"reduction": lambda shape: reductions}
+apart = full.flatmap(lambda shape: st.tuples(spaced(shape), spaced(shape, offset=0.2)))  # no difference is near 0
+answers = several(full.map(lambda shape: (shape, shape)), 0.1, 0.9)  # probabilities, and probabilities to aim at
+
+
+@st.composite
+def yes_or_no(draw):
+    """Logits, probabilities to aim at, and perhaps a pos_weight."""
+    shape = draw(full)
+    factor = draw(st.sampled_from([None, 3.0, 2]) | arrays(st.sampled_from([(), shape[-1:], shape]), 0.5, 3.0))
+    return (draw(arrays(shape)), draw(arrays(shape, 0.1, 0.9))), {"reduction": draw(reductions), "pos_weight": factor}
+
+
+@st.composite
+def classified(draw, probabilities=True):
+    """Logits and labels or probabilities, with all options."""
+    shape, rng = draw(full_nd), draw(generators)
+    labels, p = np.asarray(rng.integers(0, shape[-1], shape[:-1])), rng.uniform(0.1, 1, shape)
+    weight = draw(st.none() | arrays(shape[-1:], 0.5, 2.0))
+    smoothing = {"label_smoothing": draw(st.sampled_from([0.0, 0.1, 1]))} if probabilities else {}
+    target = p / p.sum(-1, keepdims=True) if probabilities and draw(st.booleans()) else labels
+    return (draw(arrays(shape)), target), {"reduction": draw(reductions), "weight": weight, **smoothing}
+
+
+penalized = st.tuples(st.tuples(st.lists(spaced(), min_size=1, max_size=3), st.sampled_from([0, 0.3, 2])), st.just({}))
+
+LOSSES = {
+    "binary_cross_entropy": drawn(answers, **one_reduction),
+    "binary_cross_entropy_with_logits": yes_or_no(),
+    "cross_entropy": classified(),
+    "huber_loss": drawn(apart, delta=lambda shape: st.sampled_from([0.4, 0.8, 100]), **one_reduction),
+    "l1_loss": drawn(apart, **one_reduction),
+    "l1_penalty": penalized,
+    "l2_penalty": penalized,
+    "mse_loss": drawn(apart, **one_reduction),
+    "nll_loss": classified(probabilities=False),
+}
+
+
+def reduced(losses, reduction):
+    """The mean, the sum, or all."""
+    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](losses)
+
+
+def huber_loss(input, target, reduction, delta):
+    """The two branches as the paper has them."""
+    d = np.abs(input - target)
+    return reduced(np.where(d <= delta, d**2 / 2, delta * (d - delta / 2)), reduction)
+
+
+def binary(p, target, reduction, pos_weight=None):
+    """From the definition."""
+    factor = 1 if pos_weight is None else pos_weight
+    return reduced(-(factor * target * np.log(p) + (1 - target) * np.log(1 - p)), reduction)
+
+
+def nll_loss(input, target, reduction, weight):
+    """From the definition."""
+    weights = np.ones(target.shape) if weight is None else weight[target]
+    losses = -np.take_along_axis(input, target[..., None], -1)[..., 0] * weights
+    return losses.sum() / weights.sum() if reduction == "mean" else reduced(losses, reduction)
+
+
+def cross_entropy(logits, target, reduction, weight, label_smoothing):
+    """From the definition."""
+    classes = logits.shape[-1]
+    q = target if target.ndim == logits.ndim else np.eye(classes)[target]
+    q = (1 - label_smoothing) * q + label_smoothing / classes
+    w = np.ones(classes) if weight is None else weight
+    losses = -(w * q * (logits - np.log(np.exp(logits).sum(-1, keepdims=True)))).sum(-1)
+    labels = target.ndim < logits.ndim
+    return losses.sum() / w[target].sum() if labels and reduction == "mean" else reduced(losses, reduction)
+
+
+REFERENCES = {
+    "binary_cross_entropy": binary,
+    "binary_cross_entropy_with_logits": lambda x, *args, **kwargs: binary(1 / (1 + np.exp(-x)), *args, **kwargs),
+    "cross_entropy": cross_entropy,
+    "huber_loss": huber_loss,
+    "l1_loss": lambda input, target, reduction: reduced(np.abs(input - target), reduction),
+    "l1_penalty": lambda parameters, strength: strength * sum([np.abs(p).sum() for p in parameters]),
+    "l2_penalty": lambda parameters, strength: strength / 2 * sum([np.square(p).sum() for p in parameters]),
+    "mse_loss": lambda input, target, reduction: reduced((input - target) ** 2, reduction),
+    "nll_loss": nll_loss,
+}
+
+X, Y = RNG(0).standard_normal((2, 6, 4)).astype(np.float32)
+LABELS, P = RNG(1).integers(0, 4, 6), np.exp(Y) / np.exp(Y).sum(1, keepdims=True)
+WEIGHT = np.array([0.5, 2.0, 0.0, 3.0], np.float32)
+UNIT = 1 / (1 + np.exp(-X))
+TORCH_CASES = [
+    ("mse_loss", X, Y, {}),
+    ("l1_loss", X, np.where(X > 0, X, Y), {}),
+    ("huber_loss", X, Y, {}),
+    ("huber_loss", X, X + np.array([0.5, -0.5, 1.0, 0], np.float32), {"delta": 0.5}),
+    ("binary_cross_entropy", UNIT, P, {}),
+    ("binary_cross_entropy", np.array([0, 1, 0, 1, 1e-30, 1e-9], np.float32), np.float32([1, 0, 0, 1, 1, 0]), {}),
+    ("binary_cross_entropy_with_logits", X, P, {}),
+    ("binary_cross_entropy_with_logits", X, (Y > 0).astype(np.float32), {"pos_weight": WEIGHT}),
+    ("binary_cross_entropy_with_logits", 1e4 * X, (Y > 0).astype(np.float32), {"pos_weight": np.float32(3)}),
+    ("nll_loss", np.log(P), LABELS, {}),
+    ("nll_loss", np.log(P), LABELS, {"weight": WEIGHT}),
+    *[
+        ("cross_entropy", scale * X, target, {"weight": weight, "label_smoothing": smoothing})
+        for scale, target in [(1, LABELS), (1, P), (1e4, LABELS), (1e4, P)]
+        for weight in (None, WEIGHT)
+        for smoothing in (0.0, 0.1, 1.0)
+    ],
+]
+
+
+@pytest.mark.parametrize("name, x, target, options", TORCH_CASES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_values_and_gradients_are_pytorchs(name, x, target, options, reduction):
+    torch = pytest.importorskip("torch")
+    ours, theirs = Tensor(x), torch.tensor(x, requires_grad=True)
+    out = getattr(functional, name)(ours, target, reduction, **options)
+    out.backward(np.ones(out.shape))
+    converted = {k: torch.tensor(v) if isinstance(v, (np.ndarray, np.floating)) else v for k, v in options.items()}
+    expected = getattr(torch.nn.functional, name)(theirs, torch.tensor(target), reduction=reduction, **converted)
+    expected.sum().backward()
+    assert out.dtype == ours.grad.dtype == np.float32
+    largest = max(1.0, float(expected.detach().abs().max()))
+    np.testing.assert_allclose(out.data, expected.detach().numpy(), rtol=2e-6, atol=1e-6 * largest)
+    gradient = theirs.grad.numpy()
+    if name == "binary_cross_entropy" and x.ndim == 1:  # right answers at 0 and 1: PyTorch's slope is 0 there
+        gradient = np.where(x == target, gradient + (1 - 2 * target) / (x.size if reduction == "mean" else 1), gradient)
+    np.testing.assert_allclose(ours.grad, gradient, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("target", ["labels", "probabilities"])
+@given(data=st.data())
+@settings(max_examples=10)
+def test_gradients_flow_to_targets_and_weights_too(target, label_smoothing, data):
+    shape = data.draw(full_nd)
+    x, weight, q = data.draw(arrays(shape)), data.draw(arrays(shape[-1:], 0.5, 2.0)), data.draw(arrays(shape, 0.1, 0.9))
+    options = {"label_smoothing": label_smoothing}
+    if target == "probabilities":
+        check(lambda x, q, w: functional.cross_entropy(x, q, weight=w, **options), x, q, weight)
+    else:
+        labels = q.argmax(-1)
+        check(lambda x, w: functional.cross_entropy(x, labels, weight=w, **options), x, weight)
+        check(lambda x, w: functional.nll_loss(x, labels, weight=w), x, weight)
+    check(lambda x, q, w: functional.binary_cross_entropy_with_logits(x, q, pos_weight=w), x, q, weight)
+
+
+def test_cross_entropy_of_huge_logits():
+    logits = Tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], dtype=np.float32)
+    loss = functional.cross_entropy(logits, np.array([1, 2]), reduction="none")
+    loss.backward(np.ones(2))
+    np.testing.assert_allclose(loss.data, [2e4, np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(logits.grad, [[1, -1, 0], [0, 0.5, -0.5]], atol=1e-6)
+    assert loss.dtype == logits.grad.dtype == np.float32
+
+
+def test_options_keep_masked_logits_finite():
+    logits, labels = Tensor([[0.0, -np.inf, 1.0]], dtype=np.float32), np.array([2])
+    plain = functional.cross_entropy(logits, labels)
+    weighted = functional.cross_entropy(logits, labels, weight=np.array([1.0, 2.0, 3.0]))
+    assert weighted.item() == pytest.approx(plain.item()) == pytest.approx(np.log(1 + np.exp(-1)))
+    weighted.backward()
+    assert np.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_yes_or_no_keeps_its_digits_for_large_logits(dtype):
+    x = Tensor([1e4, -1e4, 1e4, -1e4, 80.0, -80.0], dtype=dtype)
+    loss = functional.binary_cross_entropy_with_logits(x, np.array([1, 1, 0, 0, 1, 0]), "none")
+    loss.backward(np.ones(6))
+    tiny = np.exp(-80.0)  # 1.8e-35
+    np.testing.assert_allclose(loss.data, [0, 1e4, 1e4, 0, tiny, tiny], rtol=1e-5)
+    np.testing.assert_allclose(x.grad, [0, -1, 1, 0, -tiny, tiny], rtol=1e-5)
+    assert loss.dtype == x.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("scale", [1e4, 1e30])
+def test_distances_of_huge_numbers(scale):
+    x = Tensor([scale, -scale, 0.0], dtype=np.float32)
+    for loss, expected in (("huber_loss", scale - 0.5), ("l1_loss", scale)):
+        x.grad, out = None, getattr(functional, loss)(x, np.zeros(3, np.float32), "none")
+        out.backward(np.ones(3))
+        np.testing.assert_allclose(out.data, [expected, expected, 0], rtol=1e-6)
+        np.testing.assert_array_equal(x.grad, [1, -1, 0])
+
+
+def test_logarithms_of_0_are_clamped():
+    p = Tensor([0.0, 1.0, 1e-9], dtype=np.float32)
+    loss = functional.binary_cross_entropy(p, np.array([True, False, False]), "none")
+    loss.backward(np.ones(3))
+    np.testing.assert_allclose(loss.data, [100, 100, 1e-9], rtol=1e-6)
+    np.testing.assert_allclose(p.grad, [-1e12, 1e12, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64])
+def test_every_kind_of_integer_labels(dtype):
+    logits = Tensor(np.arange(6.0).reshape(2, 3), dtype=np.float32)
+    labels = np.array([0, 2], dtype)
+    expected = np.log(np.exp([0, 1, 2]).sum()) - 1
+    for loss in (
+        functional.cross_entropy(logits, labels),
+        functional.cross_entropy(logits, labels, weight=np.ones(3)),
+        functional.cross_entropy(logits, np.eye(3, dtype=dtype)[labels]),
+        functional.nll_loss(functional.log_softmax(logits), labels),
+    ):
+        assert loss.dtype == np.float32
+        np.testing.assert_allclose(loss.data, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, x, target, options",
+    [
+        ("cross_entropy", X, LABELS, {"weight": WEIGHT.tolist(), "label_smoothing": np.float64(0.1)}),
+        ("cross_entropy", X, P.astype(np.float64), {}),
+        ("nll_loss", np.log(P), LABELS, {"weight": WEIGHT.astype(np.float64)}),
+        ("huber_loss", X, Y, {"delta": np.float64(0.5)}),
+        ("binary_cross_entropy", P, (P > 0.3).astype(int), {}),
+        ("binary_cross_entropy_with_logits", X, Y > 0, {"pos_weight": WEIGHT.astype(np.float64)}),
+    ],
+)
+def test_float64_constants_do_not_widen(name, x, target, options):
+    x = Tensor(x)
+    loss = getattr(functional, name)(x, target, **options)
+    loss.backward()
+    assert loss.dtype == x.grad.dtype == np.float32
+
+
+ONES = np.ones((2, 3))
+REFUSALS = [
+    ("cross_entropy", (ONES, [0, 3]), {}, ValueError, "labels run from 0 to 3.*0 to 2"),
+    ("cross_entropy", (ONES, [-1, 0]), {}, ValueError, "labels run from -1 to 0"),
+    ("cross_entropy", (ONES, [0.0, 1.0]), {}, TypeError, "labels must be integers, got float64"),
+    ("cross_entropy", (ONES, [True, False]), {}, TypeError, "labels must be integers, got bool"),
+    ("cross_entropy", (ONES, [0, 1, 2]), {}, ValueError, r"takes integer labels of shape \(2,\).*not \(3,\)"),
+    ("cross_entropy", (ONES, [[0], [1]]), {}, ValueError, r"takes integer labels of shape \(2,\).*not \(2, 1\)"),
+    ("cross_entropy", (ONES, np.ones((3, 2))), {}, ValueError, r"probabilities of shape \(2, 3\), not \(3, 2\)"),
+    ("cross_entropy", (1.0, 0), {}, ValueError, r"cross_entropy: input of shape \(\) has no classes"),
+    ("cross_entropy", (np.ones((2, 0)), [0, 0]), {}, ValueError, r"shape \(2, 0\) has no classes"),
+    ("cross_entropy", (ONES, [0, 1]), {"weight": [1.0, 2.0]}, ValueError, r"weight has shape \(2,\)"),
+    ("cross_entropy", (ONES, [0, 1]), {"label_smoothing": 1.5}, ValueError, "label_smoothing is 1.5; .* 0 to 1"),
+    ("cross_entropy", (ONES, [0, 1]), {"label_smoothing": np.nan}, ValueError, "label_smoothing is nan"),
+    ("nll_loss", (ONES, ONES), {}, ValueError, r"nll_loss: input \(2, 3\) takes labels of shape \(2,\), not \(2, 3\)"),
+    ("nll_loss", (ONES, [0, 5]), {}, ValueError, "nll_loss: labels run from 0 to 5"),
+    ("nll_loss", (ONES, [0.0, 1.0]), {}, TypeError, "nll_loss: labels must be integers"),
+    ("nll_loss", (ONES, [0, 1]), {"weight": 2.0}, ValueError, r"nll_loss: weight has shape \(\)"),
+    ("nll_loss", (0.5, 0), {}, ValueError, r"nll_loss: input of shape \(\) has no classes"),
+    ("mse_loss", (np.ones((3, 1)), np.ones(3)), {}, ValueError, r"mse_loss: input has shape \(3, 1\), target \(3,\)"),
+    ("l1_loss", (np.ones((3, 1)), np.ones(3)), {}, ValueError, r"l1_loss: input has shape \(3, 1\)"),
+    ("huber_loss", (np.ones((3, 1)), np.ones(3)), {}, ValueError, r"huber_loss: input has shape \(3, 1\)"),
+    ("huber_loss", (ONES, ONES), {"delta": 0}, ValueError, "huber_loss: delta is 0"),
+    ("huber_loss", (ONES, ONES), {"delta": -1.0}, ValueError, "huber_loss: delta is -1.0"),
+    ("binary_cross_entropy", (np.ones((3, 1)), np.ones(3)), {}, ValueError, r"input has shape \(3, 1\)"),
+    ("binary_cross_entropy", (2 * ONES, ONES), {}, ValueError, "input runs from 2.0 to 2.0.*for logits use"),
+    ("binary_cross_entropy", (np.nan * ONES, ONES), {}, ValueError, "input runs from nan"),
+    ("binary_cross_entropy", (ONES, -ONES), {}, ValueError, "target runs from -1.0 to -1.0, but must lie in 0 to 1"),
+    ("binary_cross_entropy_with_logits", (ONES, -ONES), {}, ValueError, "target runs from -1.0"),
+    ("binary_cross_entropy_with_logits", (np.ones((3, 1)), np.ones(3)), {}, ValueError, r"input has shape \(3, 1\)"),
+    ("binary_cross_entropy_with_logits", (ONES, ONES), {"pos_weight": [1.0, 2]}, ValueError, r"\(2,\) does not broad"),
+    ("binary_cross_entropy_with_logits", (1.0, 1.0), {"pos_weight": [1.0]}, ValueError, r"\(1,\) does not broadcast"),
+    *[(f"l{n}_penalty", ([], 0.1), {}, ValueError, "there are no parameters") for n in (1, 2)],
+    *[(f"l{n}_penalty", ([ONES], -0.1), {}, ValueError, "strength is -0.1") for n in (1, 2)],
+    *[(f"l{n}_penalty", (Tensor(ONES), 0.1), {}, TypeError, "parameters is a Tensor") for n in (1, 2)],
+]
+
+
+@pytest.mark.parametrize("name, args, options, error, message", REFUSALS)
+def test_refusals(name, args, options, error, message):
+    with pytest.raises(error, match=message):
+        getattr(functional, name)(*args, **options)
+    if "penalty" not in name:
+        with pytest.raises(error, match=message):
+            getattr(functional, name)(Tensor(args[0]), *args[1:], **options)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in LOSSES if "penalty" not in name))
+def test_an_unknown_reduction_is_refused(name):
+    target = np.array([0]) if name in ("cross_entropy", "nll_loss") else np.ones((1, 2))
+    with pytest.raises(ValueError, match="reduction must be 'mean', 'sum' or 'none', not 'average'"):
+        getattr(functional, name)(Tensor(np.ones((1, 2))), target, "average")
+
+
+def test_l2_penalty_is_weight_decay():
+    decayed, penalized = (Tensor(X.copy()) for _ in range(2))
+    first = optim.SGD([decayed], lr=0.1, weight_decay=0.3)
+    second = optim.SGD([penalized], lr=0.1)
+    for _ in range(3):
+        for p, optimizer, extra in ((decayed, first, 0), (penalized, second, 0.3)):
+            optimizer.zero_grad()
+            loss = (p * Y).sum() + functional.l2_penalty([p], extra)
+            assert loss.dtype == np.float32
+            loss.backward()
+            optimizer.step()
+    np.testing.assert_allclose(penalized.data, decayed.data, rtol=1e-6)
+
+
+def test_l1_penalty_makes_small_weights_vanish():
+    target = np.float32([2.0, 0.05, -0.05])
+    p = Tensor(target)
+    for _ in range(200):
+        p.grad = None
+        (0.5 * functional.mse_loss(p, target, "sum") + functional.l1_penalty(iter([p]), 0.1)).backward()
+        p.data -= 0.02 * p.grad
+    np.testing.assert_allclose(p.data, [1.9, 0, 0], atol=0.005)  # soft thresholding by 0.1

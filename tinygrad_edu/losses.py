@@ -1,0 +1,324 @@
+"""Losses and penalties: one number that says how wrong the predictions, or how large the parameters, are.
+
+They are composed of ops, so the chain rule finds their derivatives; `functional` has them for the public. Names,
+arguments and formulas are PyTorch's, with two differences: `reduction` may be given by position, and the classes lie
+along the last axis, whatever the number of axes (PyTorch: axis 1).
+
+The hard idea is to take the logarithm of a probability without computing the probability first. For the logit x = 90
+the probability of the other answer is 1 - sigmoid(90) = 8e-40, but
+
+    1 - sigmoid(np.float32(90))     # 0: sigmoid has been rounded to 1, and log(0) is -inf
+    softplus(np.float32(90))        # 90, the negative logarithm: log(1 - sigmoid(x)) is -log(1 + exp(x))
+
+So the losses that take logits are right at +-10000, where those that take probabilities have nothing left to see.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import reduce
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tinygrad_edu import fused, ops
+from tinygrad_edu.ops import Operand
+from tinygrad_edu.registry import as_operand, is_tensor, plain
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+def check(reduction: str) -> None:
+    """Refuses an unknown reduction."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def reduced(losses: Any, reduction: str) -> Tensor:
+    """The mean, the sum, or all."""
+    check(reduction)
+    return losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)
+
+
+def alike(name: str, input: Operand, target: Operand) -> tuple[Any, Any]:
+    """Both with a shape, which must be the same: (n,) against (n, 1) would broadcast to all n * n pairs."""
+    input, target = as_operand(input), as_operand(target)
+    if input.shape != target.shape:
+        raise ValueError(
+            f"{name}: input has shape {input.shape}, target {target.shape}; reshape one so that they are equal"
+        )
+    return input, target
+
+
+def constant_like(x: Any, input: Any) -> Any:
+    """Labels or weights in the dtype of the input, which they must not widen; a Tensor as it is."""
+    return x if is_tensor(x) else np.asarray(x, np.result_type(input.dtype, 1.0))
+
+
+def number(name: str, value: Any, low: float, high: float) -> float:
+    """A setting within [low, high], as a Python float: a NumPy float64 would make float32 arithmetic float64."""
+    if not isinstance(value, Real) or not low <= float(value) <= high:
+        limits = f"{low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
+        raise ValueError(f"{name} is {value!r}; it must be a number, {limits}")
+    return float(value)
+
+
+def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
+    """Squared error (input - target)**2: Legendre 1805, Gauss 1809.
+
+    Args:
+        input: Predictions of any shape.
+        target: Of the same shape.
+        reduction: "mean" or "sum" over all elements, or "none".
+
+    Raises:
+        ValueError: The shapes differ, or an unknown reduction.
+    """
+    input, target = alike("mse_loss", input, target)
+    difference = ops.subtract(input, target)
+    return reduced(ops.multiply(difference, difference), reduction)
+
+
+def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
+    """Absolute error |input - target|, Laplace 1774: outliers pull on it no harder than others. Its slope at 0 is 0.
+
+    Args, errors: As mse_loss.
+    """
+    input, target = alike("l1_loss", input, target)
+    return reduced(ops.abs(ops.subtract(input, target)), reduction)
+
+
+def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
+    """Squared error / 2 up to a distance d = |input - target| of delta, a line beyond: Huber 1964.
+
+        d**2 / 2                    where d <= delta
+        delta * (d - delta / 2)     elsewhere
+
+    Args:
+        input: Predictions of any shape.
+        target: Of the same shape.
+        reduction: "mean" or "sum" over all elements, or "none".
+        delta: Largest slope, above 0.
+
+    Raises:
+        ValueError: The shapes differ, delta is not above 0, or an unknown reduction.
+    """
+    input, target = alike("huber_loss", input, target)
+    if not number("huber_loss: delta", delta, 0, math.inf):
+        raise ValueError("huber_loss: delta is 0, and so would be every loss; it must be above 0")
+    delta = float(delta)
+    difference = ops.subtract(input, target)
+    slope = ops.minimum(ops.maximum(difference, -delta), delta)
+    return reduced(slope * (difference - 0.5 * slope), reduction)  # both lines of the formula, and no square overflows
+
+
+def check_probabilities(name: str, what: str, values: Any, hint: str = "") -> None:
+    """Refuses numbers outside [0, 1], and NaN."""
+    if values.size and not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError(f"{name}: {what} runs from {values.min()} to {values.max()}, but must lie in 0 to 1{hint}")
+
+
+def binary_cross_entropy(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
+    """Cross-entropy of yes-or-no answers from probabilities p: -(t * log(p) + (1 - t) * log(1 - p)).
+
+    It is the negative log-likelihood of Bernoulli's distribution (Cox 1958). Where p is 0 or 1 the logarithm is taken
+    as -100 and its slope as 1e12, PyTorch's limits: a wrong answer costs 100. Logits lose nothing, so prefer
+    binary_cross_entropy_with_logits.
+
+    Args:
+        input: Probabilities of any shape, each in [0, 1].
+        target: Of the same shape: labels 0 and 1 (integers and booleans too), or probabilities.
+        reduction: "mean" or "sum" over all elements, or "none".
+
+    Raises:
+        ValueError: The shapes differ, an input or target outside [0, 1] or NaN, or an unknown reduction.
+    """
+    name = "binary_cross_entropy"
+    input, target = alike(name, input, target)
+    check_probabilities(name, "input", plain(input), "; for logits use binary_cross_entropy_with_logits")
+    check_probabilities(name, "target", plain(target))
+    target = constant_like(target, input)
+    likelihood = fused.clamped_log(input) * target + fused.clamped_log1p(-1.0 * input) * (1 - target)
+    return reduced(ops.negative(likelihood), reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Operand, target: Operand, reduction: Reduction = "mean", *, pos_weight: Operand | None = None
+) -> Tensor:
+    """Cross-entropy of yes-or-no answers from logits x, exact for large ones: t * softplus(-x) + (1 - t) * softplus(x).
+
+    That is binary_cross_entropy(sigmoid(x), t), since -log(sigmoid(x)) is softplus(-x).
+
+    Args:
+        input: Logits of any shape.
+        target: Of the same shape: labels 0 and 1 (integers and booleans too), or probabilities.
+        reduction: "mean" or "sum" over all elements, or "none".
+        pos_weight: Factor of the first term, for answers that are rarely yes: a number, or an array that broadcasts to
+            the input's shape, such as one number per class, (classes,).
+
+    Raises:
+        ValueError: The shapes differ or do not fit, a target outside [0, 1], or an unknown reduction.
+    """
+    name = "binary_cross_entropy_with_logits"
+    input, target = alike(name, input, target)
+    check_probabilities(name, "target", plain(target))
+    target = constant_like(target, input)
+    if_yes, if_no = fused.softplus(-1.0 * input), fused.softplus(input)
+    if pos_weight is not None:
+        pos_weight = constant_like(pos_weight, input)
+        shape = pos_weight.shape
+        if len(shape) > input.ndim or any(
+            n not in (1, m) for n, m in zip(shape[::-1], input.shape[::-1], strict=False)
+        ):
+            raise ValueError(f"{name}: pos_weight of shape {shape} does not broadcast to the input's {input.shape}")
+        if_yes = if_yes * pos_weight
+    return reduced(if_yes * target + if_no * (1 - target), reduction)
+
+
+def check_classes(name: str, input: Any) -> None:
+    """Refuses an input without classes."""
+    if not input.ndim or not input.shape[-1]:
+        raise ValueError(f"{name}: input of shape {input.shape} has no classes; they lie along its last axis")
+
+
+def check_labels(name: str, input: Any, target: Any) -> None:
+    """Refuses labels that are no integers in [0, classes); their shape is right already."""
+    classes = input.shape[-1]
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels must be integers, got {target.dtype}; use labels.astype(int)")
+    if target.size and not 0 <= target.min() <= target.max() < classes:
+        raise ValueError(
+            f"{name}: labels run from {target.min()} to {target.max()}, "
+            f"but with {classes} classes they must lie in 0 to {classes - 1}"
+        )
+
+
+def class_weights(name: str, weight: Operand | None, input: Any) -> Any:
+    """The weights of the classes, all 1 by default: (classes,)."""
+    weight = constant_like(np.ones(input.shape[-1]) if weight is None else weight, input)
+    if weight.shape != input.shape[-1:]:
+        raise ValueError(f"{name}: weight has shape {weight.shape}; for input {input.shape} give one number per class")
+    return weight
+
+
+def weighted(losses: Any, weights: Any, reduction: str) -> Tensor:
+    """Losses that have their weights in them, reduced; the mean is the weighted one."""
+    return ops.divide(ops.sum(losses), ops.sum(weights)) if reduction == "mean" else reduced(losses, reduction)
+
+
+def nll_loss(
+    input: Operand, target: Operand, reduction: Reduction = "mean", *, weight: Operand | None = None
+) -> Tensor:
+    """Negative log-likelihood -weight[t] * input[t] of labels t, for what log_softmax returns: Fisher 1922.
+
+    Args:
+        input: Log-probabilities of shape (..., classes).
+        target: Integer labels of shape (...), each in [0, classes).
+        reduction: "sum" over the batch, "none" for shape (...), or "mean", the sum over the sum of weight[t].
+        weight: One number per class, (classes,); 1 if None.
+
+    Raises:
+        TypeError: Labels that are no integers.
+        ValueError: Shapes that do not fit, a label out of range, or an unknown reduction.
+    """
+    input, target = as_operand(input), as_operand(target)
+    check_classes("nll_loss", input)
+    if target.shape != input.shape[:-1]:
+        raise ValueError(f"nll_loss: input {input.shape} takes labels of shape {input.shape[:-1]}, not {target.shape}")
+    check_labels("nll_loss", input, target)
+    losses = -1.0 * ops.getitem(input, (*np.indices(target.shape, sparse=True), target))
+    if weight is None:
+        return reduced(losses, reduction)
+    weights = ops.getitem(class_weights("nll_loss", weight, input), target)
+    return weighted(losses * weights, weights, reduction)
+
+
+def cross_entropy(
+    input: Operand,
+    target: Operand,
+    reduction: Reduction = "mean",
+    *,
+    weight: Operand | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy -sum(weight * q * log_softmax(input)) of logits: Bridle 1990; one stable op in the plain case.
+
+    q is the distribution that the target means: all at the label, or the probabilities given. Label smoothing
+    (Szegedy et al. 2016) makes it (1 - label_smoothing) * q + label_smoothing / classes.
+
+    Args:
+        input: Logits (unnormalised scores, no softmax before) of shape (..., classes).
+        target: Integer labels of shape (...), each in [0, classes), or probabilities of input's shape.
+        reduction: "sum" over the batch, "none" for shape (...), or "mean". The mean of labels with weights is the sum
+            over the sum of weight[label], that of probabilities the sum over the size of the batch, as in PyTorch.
+        weight: One number per class, (classes,); 1 if None.
+        label_smoothing: The share, in [0, 1], that is spread over all classes.
+
+    Raises:
+        TypeError: Labels that are no integers.
+        ValueError: Shapes that do not fit, a label or label_smoothing out of range, or an unknown reduction.
+    """
+    input, target = as_operand(input), as_operand(target)
+    check_classes("cross_entropy", input)
+    classes, labels = input.shape[-1], target.shape == input.shape[:-1]
+    if labels:
+        check_labels("cross_entropy", input, target)
+    elif target.shape == input.shape:
+        target = constant_like(target, input)
+    else:
+        raise ValueError(
+            f"cross_entropy: input {input.shape} takes integer labels of shape {input.shape[:-1]} "
+            f"or probabilities of shape {input.shape}, not {target.shape}"
+        )
+    check(reduction)
+    spread = number("cross_entropy: label_smoothing", label_smoothing, 0, 1)
+    if weight is None and not spread:
+        return fused.cross_entropy(input, target, reduction)
+
+    weight = class_weights("cross_entropy", weight, input)
+    if not labels:
+        return reduced(fused.cross_entropy(input, (target * (1 - spread) + spread / classes) * weight), reduction)
+    weights = ops.getitem(weight, target)  # (...)
+    losses = fused.cross_entropy(input, target) * weights * (1 - spread)
+    if spread:
+        losses = losses + fused.cross_entropy(input, ops.broadcast_to(weight * (spread / classes), input.shape))
+    return weighted(losses, weights, reduction)
+
+
+def total(name: str, parameters: Iterable[Any], of: Any, strength: float) -> Tensor:
+    """strength * the sum of `of(p)` over all elements of all parameters."""
+    if is_tensor(parameters) or not isinstance(parameters, Iterable):
+        raise TypeError(f"{name}: parameters is a {type(parameters).__name__}; pass model.parameters() or a list")
+    strength, sums = number(f"{name}: strength", strength, 0, math.inf), [ops.sum(of(p)) for p in parameters]
+    if not sums:
+        raise ValueError(f"{name}: there are no parameters; a generator can be used up only once")
+    return ops.multiply(reduce(ops.add, sums), strength)
+
+
+def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
+    """strength * sum(|p|), added to a loss: pulls small weights to 0 and keeps the rest, as the lasso, Tibshirani 1996.
+
+    Args:
+        parameters: Tensors of any shapes, such as model.parameters().
+        strength: At least 0.
+
+    Raises:
+        TypeError: A single Tensor.
+        ValueError: No parameters, or strength below 0.
+    """
+    return total("l1_penalty", parameters, ops.abs, strength)
+
+
+def l2_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
+    """strength / 2 * sum(p**2), added to a loss: keeps weights small (Krogh & Hertz 1992).
+
+    Its gradient is strength * p, so under SGD it is the same as weight_decay=strength.
+
+    Args, errors: As l1_penalty.
+    """
+    return total("l2_penalty", parameters, lambda p: ops.multiply(p, 0.5 * p), strength)

@@ -1,0 +1,227 @@
+"""Activations as modules, and the table that MLP chooses from.
+
+Without one between them, two linear layers are a single one: (x A) B = x (A B). The formulas and their sources stand
+in `functional`; a module remembers the settings, and PReLU its learned slope.
+
+The hard idea is the table's second column. An activation takes from the signal, relu half of its mean square, and the
+initial weights must give it back, or deep networks start with a signal that has vanished or blown up:
+
+    MLP([512] * 11, "tanh", init=lambda w: normal(w, std=0.01))     # the last layer puts out less than 0.00001
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from tinygrad_edu import functional, fused, ops
+from tinygrad_edu.nn.init import calculate_gain, kaiming_uniform, xavier_uniform
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops import Operand
+from tinygrad_edu.tensor import Tensor
+
+Approximation = Literal["none", "tanh"]
+
+
+class Identity(Module):
+    """Returns its input."""
+
+    def forward(self, x: Operand) -> Any:
+        """(...) -> (...)."""
+        return x
+
+
+class ReLU(Module):
+    """max(x, 0) as a module: Nair & Hinton 2010."""
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...)."""
+        return ops.relu(x)
+
+
+class LeakyReLU(Module):
+    """x, or negative_slope * x where x < 0: Maas et al. 2013; see functional.leaky_relu.
+
+    Args:
+        negative_slope: The slope on the left.
+    """
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = float(negative_slope)
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...)."""
+        return functional.leaky_relu(x, self.negative_slope)
+
+    def extra_repr(self) -> str:
+        """The slope."""
+        return f"negative_slope={self.negative_slope}"
+
+
+class PReLU(Module):
+    """A leaky relu that learns its slope: He et al. 2015; see functional.prelu.
+
+    Args:
+        num_parameters: 1, or the number of channels (the length of axis 1) for a slope each.
+        init: The slope to start from.
+        dtype: Floating dtype of the slopes.
+
+    Attributes:
+        weight: Tensor of shape (num_parameters,), the slopes. Leave weight decay off it: it drives the slope to 0.
+
+    Raises:
+        ValueError: num_parameters is no integer of at least 1.
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = np.float32) -> None:
+        if not isinstance(num_parameters, (int, np.integer)) or num_parameters < 1:
+            raise ValueError(f"PReLU: num_parameters is {num_parameters!r}; it must be an integer of at least 1")
+        self.num_parameters = int(num_parameters)
+        self.weight = Tensor(np.full(num_parameters, init, dtype), name="weight")
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...), or (n, num_parameters, ...) -> the same."""
+        return functional.prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        """How many slopes."""
+        return f"num_parameters={self.num_parameters}"
+
+
+class ELU(Module):
+    """x, or alpha * (exp(x) - 1) where x < 0: Clevert, Unterthiner & Hochreiter 2016; see functional.elu.
+
+    Args:
+        alpha: Minus the limit on the left.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = float(alpha)
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...)."""
+        return functional.elu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        """The limit."""
+        return f"alpha={self.alpha}"
+
+
+class GELU(Module):
+    """x times the probability that a standard normal number is below x: Hendrycks & Gimpel 2016; see functional.gelu.
+
+    Args:
+        approximate: "none" for the exact function, "tanh" for the fast one.
+
+    Raises:
+        ValueError: Another approximation.
+    """
+
+    def __init__(self, approximate: Approximation = "none") -> None:
+        if approximate not in get_args(Approximation):
+            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', not {approximate!r}")
+        self.approximate: Approximation = approximate
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...)."""
+        return functional.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        """The approximation."""
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """x * sigmoid(x): Elfwing, Uchibe & Doya 2018; called swish by Ramachandran, Zoph & Le 2017."""
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...)."""
+        return functional.silu(x)
+
+
+class Softplus(Module):
+    """log(1 + exp(beta * x)) / beta, a smooth relu: Dugas et al. 2001.
+
+    Args:
+        beta: How sharp the bend is, above 0. PyTorch's `threshold` is not needed: nothing overflows here.
+
+    Raises:
+        ValueError: beta is not above 0.
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        if not beta > 0:
+            raise ValueError(f"Softplus: beta is {beta!r}; it must be above 0")
+        self.beta = float(beta)
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...)."""
+        return ops.divide(fused.softplus(ops.multiply(x, self.beta)), self.beta)
+
+    def extra_repr(self) -> str:
+        """The sharpness."""
+        return f"beta={self.beta}"
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x)) as a module."""
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...)."""
+        return ops.sigmoid(x)
+
+
+class Tanh(Module):
+    """Hyperbolic tangent as a module."""
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...)."""
+        return ops.tanh(x)
+
+
+class Softmax(Module):
+    """exp(x) / sum(exp(x)) along an axis; not before CrossEntropyLoss, which contains it.
+
+    Args:
+        dim: The axis that sums to 1.
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...), positive and with the sum 1 along the axis."""
+        return functional.softmax(x, self.dim)
+
+    def extra_repr(self) -> str:
+        """The axis."""
+        return f"dim={self.dim}"
+
+
+class LogSoftmax(Softmax):
+    """The logarithm of Softmax, exact where Softmax itself would round to 0; goes before NLLLoss.
+
+    Args:
+        dim: The axis along which the exponentials sum to 1.
+    """
+
+    def forward(self, x: Operand) -> Tensor:
+        """(...) -> (...), at most 0."""
+        return fused.log_softmax(x, self.dim)
+
+
+ACTIVATIONS: dict[str, tuple[type[Module], Callable[..., Tensor]]] = {  # name: module, weights of the layer before it
+    "identity": (Identity, xavier_uniform),
+    "relu": (ReLU, kaiming_uniform),
+    "leaky_relu": (LeakyReLU, partial(kaiming_uniform, a=0.01, nonlinearity="leaky_relu")),
+    "prelu": (PReLU, partial(kaiming_uniform, a=0.25, nonlinearity="leaky_relu")),
+    "elu": (ELU, kaiming_uniform),
+    "gelu": (GELU, kaiming_uniform),
+    "silu": (SiLU, kaiming_uniform),
+    "softplus": (Softplus, kaiming_uniform),
+    "sigmoid": (Sigmoid, xavier_uniform),
+    "tanh": (Tanh, partial(xavier_uniform, gain=calculate_gain("tanh"))),
+}
