@@ -1,4 +1,4 @@
-"""Layers: modules with parameters, activations as modules, and Sequential and MLP, which chain them.
+"""Layers with weights of their own, and the small ones between them: Linear, Maxout, Flatten and Dropout.
 
 The hard idea is a layout. `Linear.weight` has the shape (out, in), as PyTorch's, but BLAS is fastest at x @ W with a
 row-major W of shape (in, out). A weight that is the transpose, a view, of such an array has both. Whatever makes an
@@ -11,10 +11,8 @@ array "like" the weight must keep its layout, or every update walks memory in tw
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import pairwise
-from typing import Any, overload
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -32,76 +30,87 @@ SCHEMES: dict[str, Callable[..., Tensor]] = {
     "kaiming_normal": initializers.kaiming_normal,
     "xavier_uniform": initializers.xavier_uniform,
     "xavier_normal": initializers.xavier_normal,
+    "orthogonal": initializers.orthogonal,
 }
 
 
-class Identity(Module):
-    """Returns its input."""
-
-    def forward(self, x: Operand) -> Any:
-        """(...) -> (...)."""
-        return x
+def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.Generator | None) -> None:
+    """Fills a layer's weight of shape (out, in, ...), and its bias of zeros where the scheme says so; see Linear."""
+    if callable(init):
+        init(weight)
+    elif init in SCHEMES:
+        SCHEMES[init](weight, rng=rng)
+    elif init == "default":
+        bound = 1 / math.sqrt(initializers.fans(weight)[0])
+        for p in (weight,) if bias is None else (weight, bias):
+            initializers.uniform(p, -bound, bound, rng=rng)
+    else:
+        raise ValueError(f"unknown init {init!r}; known are default, {', '.join(SCHEMES)}, or a function")
 
 
 class Flatten(Module):
-    """Joins all axes from `start_dim` on: (64, 28, 28) -> (64, 784), the batch axis left alone by default."""
+    """Joins the axes from start_dim to end_dim: (64, 28, 28) -> (64, 784), the batch axis left alone by default.
 
-    def __init__(self, start_dim: int = 1) -> None:
-        self.start_dim = start_dim
+    Args:
+        start_dim: First axis to join.
+        end_dim: Last axis to join, itself included.
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Operand) -> Tensor:
         """(n, ...) -> (n, product of the rest).
 
         Raises:
-            ValueError: The input has no axis `start_dim`.
+            ValueError: The input lacks one of the axes, or the last comes before the first.
         """
-        if not -x.ndim <= self.start_dim < x.ndim:
-            raise ValueError(f"{self} got input of shape {x.shape}, which has no axis {self.start_dim} to start from")
-        kept, joined = x.shape[: self.start_dim], x.shape[self.start_dim :]
-        return ops.reshape(x, (*kept, math.prod(joined)))
+        x = as_operand(x)
+        axes = range(x.ndim)
+        try:
+            start, end = axes[self.start_dim], axes[self.end_dim]
+        except IndexError:
+            raise ValueError(f"{self} got input of shape {x.shape}, which lacks one of these axes") from None
+        if start > end:
+            raise ValueError(f"{self} got input of shape {x.shape}, where axis {start} comes after axis {end}")
+        joined = math.prod(x.shape[start : end + 1])
+        return ops.reshape(x, (*x.shape[:start], joined, *x.shape[end + 1 :]))
 
     def extra_repr(self) -> str:
-        """The first axis to join."""
-        return f"start_dim={self.start_dim}"
+        """The axes, as PyTorch shows them."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
-class ReLU(Module):
-    """max(x, 0) as a module."""
+class Dropout(Module):
+    """In training sets each element to 0 with probability p; in evaluation returns its input: Srivastava et al. 2014.
 
-    def forward(self, x: Operand) -> Tensor:
-        """(...) -> (...)."""
-        return ops.relu(x)
+    What is left is divided by 1 - p ("inverted" dropout), so that the mean is kept and evaluation needs no factor.
 
+    Args:
+        p: Probability to drop an element, from 0 to 1.
+        rng: Generator of the draws, instead of the library's.
 
-class Sigmoid(Module):
-    """1 / (1 + exp(-x)) as a module."""
+    Raises:
+        ValueError: p lies outside [0, 1].
+    """
 
-    def forward(self, x: Operand) -> Tensor:
-        """(...) -> (...)."""
-        return ops.sigmoid(x)
-
-
-class Tanh(Module):
-    """Hyperbolic tangent as a module."""
-
-    def forward(self, x: Operand) -> Tensor:
-        """(...) -> (...)."""
-        return ops.tanh(x)
-
-
-class Softmax(Module):
-    """exp(x) / sum(exp(x)) along an axis; not before CrossEntropyLoss, which contains it."""
-
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p is {p!r}; the probability to drop an element must lie between 0 and 1")
+        self.p, self.rng = p, rng
 
     def forward(self, x: Operand) -> Tensor:
-        """(...) -> (...), positive and with the sum 1 along the axis."""
-        return functional.softmax(x, axis=self.axis)
+        """(...) -> (...); draws anew at each call in training."""
+        x = as_operand(x)
+        if not self.training or self.p == 0:
+            return x  # type: ignore[no-any-return]
+        dtype = np.result_type(x.dtype, 0.5)  # x's own if that is a floating one
+        kept = (self.rng or initializers.generator()).random(x.shape, np.float32) >= self.p
+        return ops.multiply(x, kept * dtype.type(1 / (1 - self.p) if self.p < 1 else 0))
 
     def extra_repr(self) -> str:
-        """The axis that sums to 1."""
-        return f"axis={self.axis}"
+        """The probability."""
+        return f"p={self.p}"
 
 
 class Linear(Module):
@@ -111,9 +120,9 @@ class Linear(Module):
         in_features: Length of the input's last axis.
         out_features: Length of the output's last axis.
         bias: Whether a bias is added.
-        init: "default", PyTorch's own for Linear: weight and bias uniform over +-1 / sqrt(in_features);
-            "kaiming_uniform" or "kaiming_normal" (for relu), "xavier_uniform" or "xavier_normal" (gain 1), all with
-            bias 0; or a function that fills the weight Tensor in place and brings its own generator, bias 0 too.
+        init: "default", PyTorch's own: weight and bias uniform over +-1 / sqrt(in_features); "kaiming_uniform" or
+            "kaiming_normal" (for relu), "xavier_uniform", "xavier_normal" or "orthogonal" (gain 1), all with bias 0;
+            or a function that fills the weight Tensor in place and brings its own generator, bias 0 too.
         rng: Generator for the named schemes, instead of the library's.
         dtype: Floating dtype of the parameters.
 
@@ -141,16 +150,7 @@ class Linear(Module):
         self.in_features, self.out_features = int(in_features), int(out_features)
         self.weight = Tensor(np.zeros((in_features, out_features), dtype).T, name="weight")
         self.bias = Tensor(np.zeros(out_features, dtype), name="bias") if bias else None
-        if callable(init):
-            init(self.weight)
-        elif init in SCHEMES:
-            SCHEMES[init](self.weight, rng=rng)
-        elif init == "default":
-            bound = 1 / math.sqrt(in_features)
-            for p in self.parameters():
-                initializers.uniform(p, -bound, bound, rng=rng)
-        else:
-            raise ValueError(f"Linear: unknown init {init!r}; known are default, {', '.join(SCHEMES)}, or a function")
+        initialize(self.weight, self.bias, init, rng)
 
     def forward(self, x: Operand) -> Tensor:
         """(..., in_features) -> (..., out_features).
@@ -172,92 +172,48 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-class Sequential(Module):
-    """Layers one after another; each is an attribute named by its number, so the keys are "0.weight", "2.bias".
+class Maxout(Module):
+    """The largest of several linear functions, an activation that is learned: Goodfellow et al. 2013.
+
+    (..., in_features) -> (..., out_features). With two pieces it can become relu, abs, or any other bend.
 
     Args:
-        *layers: Modules; the output of one is the input of the next.
+        in_features: Length of the input's last axis.
+        out_features: Length of the output's last axis.
+        pieces: Number of linear functions for each output.
+        bias: Whether each of them has a bias.
+        init: As for Linear; also `rng` and `dtype`.
+
+    Attributes:
+        linear: Linear(in_features, pieces * out_features); the rows of a piece stand together.
 
     Raises:
-        TypeError: One is no Module.
-    """
-
-    def __init__(self, *layers: Module) -> None:
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Module):
-                made = isinstance(layer, type) and issubclass(layer, Module)
-                hint = f"write {layer.__name__}()" if made else "it takes Modules, such as Linear(2, 3) or ReLU()"
-                raise TypeError(f"Sequential: layer {i} is {layer!r}, no Module; {hint}")
-        vars(self).update({str(i): layer for i, layer in enumerate(layers)})
-
-    def forward(self, x: Any) -> Any:
-        """Runs the layers in order."""
-        for layer in self:
-            x = layer(x)
-        return x
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter([layer for name, layer in vars(self).items() if name.isdecimal()])
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> Module: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequential: ...
-
-    def __getitem__(self, index: int | slice) -> Module:
-        layers = list(iter(self))
-        return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
-
-
-ACTIVATIONS: dict[str, Callable[[], Module]] = {
-    "identity": Identity,
-    "relu": ReLU,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
-}
-
-
-class MLP(Sequential):
-    """A multi-layer perceptron: Linear layers with an activation between them and none after the last.
-
-    Args:
-        sizes: Lengths of input, hidden layers and output: [784, 128, 64, 10].
-        activation: "relu", "sigmoid", "tanh" or "identity".
-        init: "auto" takes what suits the activation, with biases 0: kaiming_uniform for relu, else xavier_uniform with
-            the activation's gain. Otherwise as for Linear.
-        rng: Generator for the initial weights, instead of the library's.
-        dtype: Floating dtype of the parameters.
-
-    Raises:
-        ValueError: Fewer than two sizes, one below 1, or an unknown activation.
-
-    Example:
-        >>> MLP([784, 128, 64, 10])(np.zeros((32, 784), np.float32)).shape
-        (32, 10)
+        ValueError: A size below 1, or an unknown `init`.
     """
 
     def __init__(
         self,
-        sizes: Sequence[int],
-        activation: str = "relu",
+        in_features: int,
+        out_features: int,
+        pieces: int = 2,
+        bias: bool = True,
         *,
-        init: Init = "auto",
+        init: Init = "default",
         rng: np.random.Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        if isinstance(sizes, int) or len(sizes) < 2:
-            raise ValueError(f"MLP: sizes is {sizes!r}; it needs at least input and output, such as [784, 128, 10]")
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"MLP: unknown activation {activation!r}; known are {', '.join(ACTIVATIONS)}")
-        if init == "auto" and activation == "relu":
-            init = partial(initializers.kaiming_uniform, rng=rng)
-        elif init == "auto":
-            init = partial(initializers.xavier_uniform, gain=initializers.calculate_gain(activation), rng=rng)
-        layers: list[Module] = []
-        for n_in, n_out in pairwise(sizes):
-            layers += [Linear(n_in, n_out, init=init, rng=rng, dtype=dtype), ACTIVATIONS[activation]()]
-        super().__init__(*layers[:-1])
+        for size in (out_features, pieces):
+            if not isinstance(size, (int, np.integer)) or size < 1:
+                sizes = f"Maxout({in_features}, {out_features}, pieces={pieces})"
+                raise ValueError(f"{sizes}: sizes must be integers of at least 1")
+        self.out_features, self.pieces = int(out_features), int(pieces)
+        self.linear = Linear(in_features, pieces * out_features, bias, init=init, rng=rng, dtype=dtype)
+
+    def forward(self, x: Operand) -> Tensor:
+        """(..., in_features) -> (..., out_features)."""
+        y = self.linear(x)  # (..., pieces * out_features)
+        return ops.max(y.reshape((*y.shape[:-1], self.pieces, self.out_features)), axis=-2)
+
+    def extra_repr(self) -> str:
+        """Number of outputs and pieces."""
+        return f"out_features={self.out_features}, pieces={self.pieces}"

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.modes import no_grad
 from tinygrad_edu.tensor import Tensor
 
 T = TypeVar("T")
@@ -189,31 +188,13 @@ class Module:
         return self
 
     def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
-        """A table of the layers with the number of parameters each holds itself, and the totals.
+        """A table of the layers, their output shapes for an example of `input_shape`, and their parameters.
 
-        Args:
-            input_shape: Shape of one example, without the batch axis. If given, a batch of one example of zeros runs
-                through the model in evaluation mode, and the table shows each layer's output shape, again without
-                the batch axis. The attributes of the modules are afterwards as they were.
-
-        Returns:
-            The table as text.
+        The same as nn.summary(self, input_shape), whose docstring says more.
         """
-        shapes = {} if input_shape is None else output_shapes(self, input_shape)
-        rows = [("layer", "class", "output shape" * (input_shape is not None), "parameters")]
-        seen: set[int] = set()
-        for path, module in self.named_modules():
-            new = {id(p): p.size for _, p in module._own(Tensor) if id(p) not in seen}
-            seen |= new.keys()
-            rows.append((path or "(all)", type(module).__name__, shapes.get(id(module), ""), f"{sum(new.values()):,}"))
-        a, b, c, d = [max([len(cell) for cell in column]) for column in zip(*rows, strict=True)]
-        lines = [f"{row[0]:<{a}}  {row[1]:<{b}}  {row[2]:<{c}}  {row[3]:>{d}}" for row in rows]
-        rule = "-" * len(lines[0])
-        sizes = [(p.size, p.requires_grad, p.data.nbytes) for p in self.parameters()]
-        total, trainable = sum([n for n, _, _ in sizes]), sum([n for n, needed, _ in sizes if needed])
-        memory = in_bytes(sum([n for _, _, n in sizes]))
-        totals = f"{total:,} parameters: {trainable:,} trainable, {total - trainable:,} frozen; {memory}"
-        return "\n".join([lines[0], rule, *lines[1:], rule, totals])
+        from tinygrad_edu.nn.summary import summary  # which needs this module
+
+        return summary(self, input_shape)
 
     def extra_repr(self) -> str:
         """What stands between the brackets of the repr, before the children."""
@@ -262,39 +243,3 @@ def mismatches(path: str, value: Any, target: Tensor | ndarray) -> list[str]:
     if isinstance(target, ndarray) and not target.flags.writeable:
         return [f"{path} is a read-only array in the model; give the module a copy"]
     return []
-
-
-def output_shapes(model: Module, input_shape: int | tuple[int, ...]) -> dict[int, str]:
-    """id(module) -> shape of its first output without the batch axis, found by running one example of zeros."""
-    shapes: dict[int, str] = {}
-
-    def watched(module: Module) -> Callable[..., Any]:
-        forward = module.forward
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            out = forward(*args, **kwargs)
-            shapes.setdefault(id(module), str(out.shape[1:]) if hasattr(out, "shape") else type(out).__name__)
-            return out
-
-        return run
-
-    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
-    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-    before = [(module, dict(vars(module))) for module in model.modules()]
-    try:
-        for module, _ in before:
-            module.forward = watched(module)  # type: ignore[method-assign]  # an attribute hides the method
-            module.training = False
-        with no_grad():
-            model(np.zeros((1, *shape), dtype))
-    finally:
-        for module, attributes in before:
-            vars(module).clear()
-            vars(module).update(attributes)
-    return shapes
-
-
-def in_bytes(n: float) -> str:
-    """A number of bytes in the unit that suits it."""
-    power = min(int(np.log2(max(n, 1)) // 10), 3)
-    return f"{n / 1024**power:,.{bool(power):d}f} {('bytes', 'KiB', 'MiB', 'GiB')[power]}"

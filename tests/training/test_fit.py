@@ -1,0 +1,390 @@
+import builtins
+import itertools
+import sys
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, data, functional, nn, optim
+from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, fit
+
+RNG = np.random.default_rng
+X = RNG(0).standard_normal((137, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.int64) + (X[:, 1] > 0)  # three classes
+
+
+class Augment:
+    """A transform with a generator of its own."""
+
+    def __init__(self, seed):
+        self.rng = RNG(seed)
+
+    def __call__(self, x):
+        return x + 0.1 * self.rng.standard_normal(x.shape).astype(np.float32)
+
+
+def loaders(batch_size=8, transform=None):
+    train = data.DataLoader(X[:98], Y[:98], batch_size, shuffle=True, seed=1, transform=transform)
+    return train, data.DataLoader(X[98:], Y[98:], 10)
+
+
+class Run:
+    """All that one training needs, made afresh from the same seeds."""
+
+    def __init__(self, optimizer=optim.Adam, schedule=None, stopping=None, lr=0.01):
+        nn.init.manual_seed(5)
+        self.model = nn.Sequential(
+            nn.Linear(4, 16),
+            nn.BatchNorm1d(16),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Dropout(0.1, rng=RNG(6)),
+            nn.Linear(16, 3),
+        )
+        self.train, self.validation = loaders(transform=Augment(2))
+        self.optimizer = optimizer(self.model.parameters(), lr=lr)
+        self.scheduler = schedule(self.optimizer) if schedule else None
+        self.stopping = stopping() if stopping else None
+
+    def fit(self, epochs, checkpoint=None, progress=False):
+        return fit(
+            self.model,
+            self.train,
+            optimizer=self.optimizer,
+            loss=nn.CrossEntropyLoss(),
+            epochs=epochs,
+            validation=self.validation,
+            scheduler=self.scheduler,
+            early_stopping=self.stopping,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+
+
+def simple(batches=None, *, epochs=1, lr=0.1, model=None, loss=None, progress=False, **options):
+    """A short training of a linear model."""
+    model = model or nn.Linear(4, 3, rng=RNG(0))
+    optimizer = options.pop("optimizer", None) or optim.SGD(model.parameters(), lr=lr)
+    loss = loss or nn.CrossEntropyLoss()
+    batches = [(X, Y)] if batches is None else batches
+    return fit(model, batches, optimizer=optimizer, loss=loss, epochs=epochs, progress=progress, **options)
+
+
+def without_seconds(history):
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
+
+
+def assert_same_bits(a, b):
+    assert list(a) == list(b)
+    for name in a:
+        assert a[name].dtype == b[name].dtype
+        assert a[name].tobytes() == b[name].tobytes(), name
+
+
+def test_it_learns():
+    history = Run(lr=0.03).fit(30)
+    assert list(history[0]) == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds"]
+    assert history["epoch"] == list(range(1, 31))
+    assert history["train_loss"][-1] < 0.7 * history["train_loss"][0]
+    assert history["val_accuracy"][-1] > 0.7
+
+
+def test_it_is_the_loop_written_out():
+    model, other = nn.Linear(4, 3, rng=RNG(0)), nn.Linear(4, 3, rng=RNG(0))
+    history = simple(loaders()[0], epochs=3, model=model, optimizer=optim.Adam(model.parameters()))
+    train, optimizer = loaders()[0], optim.Adam(other.parameters())
+    for epoch in range(3):
+        loss_sum = 0.0
+        for x, y in train:
+            loss = functional.cross_entropy(other(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.item() * len(y)
+        assert history["train_loss"][epoch] == loss_sum / 98
+    assert_same_bits(model.state_dict(), other.state_dict())
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 12, 100])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_measures_are_means_over_the_examples_whatever_the_batches(batch_size, reduction):
+    model = nn.Linear(4, 3, rng=RNG(0))
+    losses = functional.cross_entropy(model(X), Y, "none").data
+    batches = data.DataLoader(X, Y, batch_size)
+    loss = nn.CrossEntropyLoss(reduction=reduction)
+    [record] = simple(batches, model=model, lr=0.0, loss=loss, validation=batches)
+    for split in ("train", "val"):
+        assert record[f"{split}_loss"] == pytest.approx(losses.mean(), rel=1e-6)
+        assert record[f"{split}_accuracy"] == accuracy(model(X), Y)
+
+
+def test_accuracy_only_where_outputs_are_scores_and_targets_labels():
+    model = nn.Linear(4, 3, rng=RNG(0))
+    [record] = simple([(X, np.eye(3, dtype=np.float32)[Y])], model=model)
+    assert list(record) == ["epoch", "train_loss", "lr", "seconds"]
+    [record] = simple(
+        [(X, Y[:, None])], model=nn.Linear(4, 1), loss=lambda a, b: ((a - b.astype(np.float32)) ** 2).mean()
+    )
+    assert "train_accuracy" not in record
+    pixels = np.stack([X, -X], axis=1), np.stack([Y, Y], axis=1)  # (n, 2, 4) and (n, 2): labels of several places
+    [record] = simple([pixels], model=model, lr=0.0)
+    assert record["train_accuracy"] == accuracy(model(pixels[0]).data.reshape(-1, 3), pixels[1].ravel())
+    [record] = simple([(Tensor(X), Tensor(X[:, :3]))], model=model, loss=nn.MSELoss())
+    assert "train_accuracy" not in record
+
+
+class Mode(nn.Module):
+    """Notes in which mode it is called, and whether gradients are recorded."""
+
+    def __init__(self, inner):
+        self.inner, self.calls = inner, []
+
+    def forward(self, x):
+        out = self.inner(x)
+        self.calls.append((self.training, out.requires_grad))
+        return out
+
+
+def test_modes_while_it_runs_and_afterwards():
+    model = Mode(nn.Linear(4, 3))
+    model.inner.eval()
+    simple(epochs=2, model=model, validation=[(X, Y)])
+    assert model.calls == [(True, True), (False, False)] * 2
+    assert model.training and not model.inner.training
+    with pytest.raises(ValueError, match="there are no batches"):
+        simple(model=model, validation=[])
+    assert model.training and not model.inner.training
+
+
+def test_validation_changes_nothing():
+    first = Run()
+    first.validation = None
+    first.fit(3)
+    second = Run()
+    second.fit(3)
+    assert_same_bits(first.model.state_dict(), second.model.state_dict())
+
+
+def test_the_scheduler_steps_once_an_epoch():
+    model = nn.Linear(4, 3)
+    optimizer = optim.SGD(model.parameters(), lr=1.0)
+    scheduler = optim.StepLR(optimizer, step_size=2, gamma=0.5)
+    history = simple([(X, Y)] * 3, epochs=5, model=model, optimizer=optimizer, scheduler=scheduler)
+    assert history["lr"] == [1, 1, 0.5, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("validation", [None, [(-X, Y)]])
+def test_the_plateau_and_early_stopping_watch_the_validation_loss_or_the_training_loss(validation):
+    seen = []
+
+    class Plateau(optim.ReduceLROnPlateau):
+        def step(self, metrics):
+            seen.append(metrics)
+
+    class Stopping(EarlyStopping):
+        def step(self, value, model=None):
+            seen.append(value)
+            return super().step(value, model)
+
+    model = nn.Linear(4, 3)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    options = {"scheduler": Plateau(optimizer), "early_stopping": Stopping(), "validation": validation}
+    history = simple(epochs=2, model=model, optimizer=optimizer, **options)
+    watched = history["train_loss" if validation is None else "val_loss"]
+    assert seen == [watched[0]] * 2 + [watched[1]] * 2
+
+
+WRONG = [(X, (Y + 1) % 3)]  # a validation loss that can only grow
+
+
+def flat():
+    """A model that starts with equal scores."""
+    return nn.Linear(4, 3, init=nn.init.zeros)
+
+
+def test_early_stopping_stops_and_brings_the_best_weights_back():
+    model, stopping = flat(), EarlyStopping(patience=2)
+    history = simple(epochs=50, model=model, early_stopping=stopping, validation=WRONG)
+    assert history["epoch"] == [1, 2, 3]
+    assert stopping.best_epoch == 1
+    other = flat()
+    simple(epochs=1, model=other)
+    assert_same_bits(model.state_dict(), other.state_dict())
+    assert len(simple(epochs=50, model=other, early_stopping=stopping, validation=WRONG)) == 3  # it starts anew
+
+
+def test_without_restore_best_the_last_weights_stay():
+    model, other, stopping = flat(), flat(), EarlyStopping(patience=2, restore_best=False)
+    simple(epochs=50, model=model, early_stopping=stopping, validation=WRONG)
+    simple(epochs=3, model=other)
+    assert_same_bits(model.state_dict(), other.state_dict())
+
+
+def adamw(params, lr):
+    return optim.AdamW(params, lr, weight_decay=0.1)
+
+
+def sgd(params, lr):
+    return optim.SGD(params, lr, momentum=0.9)
+
+
+RUNS = {
+    "adam, cosine": {"schedule": lambda o: optim.CosineAnnealingLR(o, T_max=6), "stopping": EarlyStopping},
+    "sgd, plateau": {"optimizer": sgd, "schedule": lambda o: optim.ReduceLROnPlateau(o, patience=0, factor=0.5)},
+    "rmsprop, stops": {"optimizer": optim.RMSprop, "stopping": lambda: EarlyStopping(patience=1), "lr": 0.1},
+    "adamw, warm-up": {"optimizer": adamw, "schedule": lambda o: optim.LinearWarmup(o, then=optim.StepLR(o, 1))},
+}
+
+
+@pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.parametrize("cuts", [[1], [2, 3, 3, 5], [6]])
+def test_a_resumed_run_is_the_same_to_the_bit(tmp_path, kind, cuts):
+    pytest.importorskip("safetensors")
+    whole = Run(**RUNS[kind])
+    expected = whole.fit(6)
+    for epochs in [*cuts, 6]:
+        run = Run(**RUNS[kind])  # as a new process would make it
+        history = run.fit(epochs, tmp_path / "run.safetensors")
+    assert without_seconds(history) == without_seconds(expected)
+    assert_same_bits(run.model.state_dict(), whole.model.state_dict())
+    assert run.optimizer.lr == whole.optimizer.lr
+    if kind == "rmsprop, stops":
+        assert len(expected) < 6
+
+
+def interrupt_in_the_middle(run, error):
+    """Makes the third batch of the second epoch raise."""
+    batches, forward = itertools.count(1), run.model.forward
+
+    def interrupted(x):
+        if run.model.training and next(batches) == len(run.train) + 3:
+            raise error
+        return forward(x)
+
+    run.model.forward = interrupted
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_run_goes_on_after_its_last_whole_epoch(tmp_path, error, capsys):
+    pytest.importorskip("safetensors")
+    checkpoint = Checkpoint(tmp_path / "run.safetensors")
+    run = Run(**RUNS["adam, cosine"])
+    interrupt_in_the_middle(run, error)
+    with pytest.raises(error):
+        run.fit(4, checkpoint)
+    assert checkpoint.load(model=Run().model) == 1
+    assert run.model.training
+    run = Run(**RUNS["adam, cosine"])
+    history = run.fit(4, checkpoint, progress=True)
+    assert f"going on after epoch 1 of {checkpoint.path}" in capsys.readouterr().out
+    whole = Run(**RUNS["adam, cosine"])
+    assert without_seconds(history) == without_seconds(whole.fit(4))
+    assert_same_bits(run.model.state_dict(), whole.model.state_dict())
+
+
+def test_a_finished_run_is_only_read(tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "run.safetensors"
+    first = Run()
+    history = first.fit(2, path)
+    content, second = path.read_bytes(), Run()
+    for epochs in (2, 1, 0):
+        assert second.fit(epochs, path) == history
+        assert_same_bits(first.model.state_dict(), second.model.state_dict())
+    assert path.read_bytes() == content
+
+
+def test_nothing_to_do():
+    model = nn.Linear(4, 3)
+    before = model.state_dict()
+    assert simple(epochs=0, model=model) == History()
+    assert_same_bits(model.state_dict(), before)
+
+
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_a_loss_that_is_not_finite_is_named_before_the_step(split):
+    model = nn.Linear(4, 3, rng=RNG(0))
+    bad, before = [(X, Y), (X * np.float32(np.nan), Y)], model.state_dict()
+    options = {"batches": bad} if split == "training" else {"validation": bad}
+    with pytest.raises(FloatingPointError, match=f"epoch 1, {split}, batch 2: the loss became nan.*learning rate"):
+        simple(model=model, lr=0.0, **options)
+    assert_same_bits(model.state_dict(), before)
+
+
+class Scalar:
+    """A loss that returns no Tensor."""
+
+    def __call__(self, outputs, targets):
+        return 1.0
+
+
+MODEL, OTHER = nn.Linear(4, 3), nn.Linear(4, 3)
+OPTIMIZER = optim.SGD(OTHER.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"model": lambda x: x, "optimizer": OPTIMIZER}, TypeError, "model must be of the class Module"),
+        ({"model": nn.ReLU, "optimizer": OPTIMIZER}, TypeError, r"write ReLU\(...\)"),
+        ({"optimizer": "adam"}, TypeError, "optimizer must be of the class Optimizer, got 'adam'"),
+        ({"optimizer": optim.Adam}, TypeError, r"write Adam\(...\)"),
+        ({"model": MODEL, "optimizer": OPTIMIZER}, ValueError, "none of the model's parameters"),
+        ({"loss": "mse"}, TypeError, "loss must be a function"),
+        ({"loss": nn.CrossEntropyLoss}, TypeError, r"write CrossEntropyLoss\(\)"),
+        ({"loss": nn.CrossEntropyLoss(reduction="none")}, ValueError, r"got shape \(137,\). Use reduction='mean'"),
+        ({"loss": Scalar()}, ValueError, "a Tensor of shape .* got float"),
+        ({"epochs": -1}, ValueError, "epochs must be an integer of at least 0, got -1"),
+        ({"epochs": 1.5}, ValueError, "got 1.5"),
+        ({"batches": zip([X], [Y], strict=True)}, TypeError, "train is of type zip: an iterator is used up"),
+        ({"validation": (b for b in [(X, Y)])}, TypeError, "validation is of type generator: an iterator is used up"),
+        ({"batches": 3}, TypeError, "train is of type int: it gives no batches"),
+        ({"batches": []}, ValueError, "epoch 1, training: there are no batches"),
+        ({"batches": X}, TypeError, r"epoch 1, training, batch 1: a batch must be a pair .* got ndarray"),
+        ({"batches": [(X, Y, Y)]}, TypeError, "must be a pair"),
+        ({"batches": [(X[:0], Y[:0])]}, ValueError, r"targets of shape \(0,\) hold no examples"),
+        ({"scheduler": 0.1}, TypeError, "scheduler must be of the class Scheduler"),
+        ({"scheduler": optim.StepLR(OPTIMIZER, 1)}, ValueError, "belongs to another optimizer"),
+        ({"early_stopping": 3}, TypeError, "early_stopping must be of the class EarlyStopping, got 3"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be"),
+    ],
+)
+def test_arguments_that_cannot_work(options, error, words):
+    with pytest.raises(error, match=words):
+        simple(**options)
+
+
+def test_progress_is_a_table(capsys):
+    run = Run()
+    run.fit(2, progress=True)
+    out, err = capsys.readouterr()
+    header, *lines = out.splitlines()
+    assert header.split() == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds"]
+    assert [line.split()[0] for line in lines] == ["1", "2"]
+    assert {len(line) for line in lines} == {len(header)}
+    assert err == ""  # no terminal, no bar
+
+
+def test_without_progress_it_is_silent(capsys):
+    Run().fit(1)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_terminal_gets_a_bar_if_tqdm_is_there(monkeypatch, capsys, installed):
+    if installed:
+        pytest.importorskip("tqdm")
+    real = builtins.__import__
+
+    def refusing(name, *args):
+        if name == "tqdm":
+            raise ImportError(name)
+        return real(name, *args)
+
+    if not installed:
+        monkeypatch.setattr(builtins, "__import__", refusing)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    Run().fit(1, progress=True)
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert ("epoch 1, training" in err) is installed

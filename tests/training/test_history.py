@@ -1,0 +1,156 @@
+import copy
+import json
+import math
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from tinygrad_edu import Tensor, plots
+from tinygrad_edu.training import History
+
+numbers = st.floats() | st.integers()
+records = st.lists(st.dictionaries(st.text(min_size=1), numbers, min_size=1), max_size=4)
+EPOCHS = [
+    {"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.1},
+    {"epoch": 2, "train_loss": 0.1, "train_accuracy": 1.0},
+]
+
+
+def bits(records):
+    """Records in a form in which NaN equals NaN, and 1, 1.0 and -0.0 differ."""
+    return [{name: (type(v), repr(v)) for name, v in record.items()} for record in records]
+
+
+def test_columns_records_and_slices():
+    history = History(EPOCHS)
+    assert history["train_loss"] == [0.5, 0.1]
+    assert history[-1] == EPOCHS[1]
+    assert history[1:]["epoch"] == [2]
+    assert history.names() == ["epoch", "train_loss", "train_accuracy"]
+    assert history == EPOCHS
+
+
+@pytest.mark.parametrize("ending", ["json", "csv", "JSON"])
+@given(records=records)
+def test_a_file_gives_the_same_bits_back(tmp_path_factory, ending, records):
+    path = tmp_path_factory.mktemp("history") / f"h.{ending}"
+    History(records).save(path)
+    assert bits(History.load(path)) == bits(records)
+
+
+def test_the_json_is_strict_and_other_programs_read_it(tmp_path):
+    path = tmp_path / "h.json"
+    History([{"a": math.nan, "b": math.inf}, {"a": -math.inf, "b": 0.1}]).save(path)
+
+    def refuse(name):
+        raise AssertionError(name)
+
+    rows = json.loads(path.read_text(), parse_constant=refuse)
+    assert rows == [{"a": "NaN", "b": "Infinity"}, {"a": "-Infinity", "b": 0.1}]
+
+
+def test_the_csv_is_a_table(tmp_path):
+    path = tmp_path / "h.csv"
+    History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "val_loss": 0.25}]).save(path)
+    assert path.read_text().splitlines() == ["epoch,loss,val_loss", "1,0.5,", "2,,0.25"]
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as spreadsheets save it
+    assert History.load(path)["epoch"] == [1, 2]
+
+
+def test_numbers_of_numpy_and_tensors_become_pythons():
+    history = History()
+    history.append({"a": np.float32(0.5), "b": np.int64(3), "c": np.array(2.0), "d": Tensor(1.5)})
+    assert bits(history) == bits([{"a": 0.5, "b": 3, "c": 2.0, "d": 1.5}])
+
+
+def test_the_records_are_copies():
+    record = {"epoch": 1}
+    history = History([record])
+    history.extend([record])
+    record["epoch"] = 7
+    assert history["epoch"] == [1, 1]
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda h: pickle.loads(pickle.dumps(h))])
+def test_copies(twin):
+    history = History(EPOCHS)
+    assert type(twin(history)) is History
+    assert twin(history) == history
+
+
+def test_training_curves_take_it():
+    pytest.importorskip("matplotlib")
+    figure = plots.training_curves(History(EPOCHS))
+    assert [axes.get_title() for axes in figure.axes] == ["Loss", "Accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("history", "words"),
+    [
+        (History([{"a": 1}, {"b": 2}]), r"history\[1\] has no 'a'; the history has a, b"),
+        (History([{"b": 1}]), "has no 'a'; the history has b"),
+        (History(), "no 'a' yet; the history has no records"),
+    ],
+)
+def test_a_missing_column_is_named(history, words):
+    with pytest.raises(KeyError, match=words):
+        history["a"]
+
+
+@pytest.mark.parametrize(
+    ("record", "error", "words"),
+    [
+        ([1.0], TypeError, "a record is a dict"),
+        ({}, ValueError, "at least one number"),
+        ({"a": "1"}, TypeError, "'a': '1' is no name with a number"),
+        ({"a": None}, TypeError, "no name with a number"),
+        ({"a": True}, TypeError, "no name with a number"),
+        ({"a": np.bool_(True)}, TypeError, "no name with a number"),
+        ({"a": 1j}, TypeError, "no name with a number"),
+        ({"a": np.ones(1)}, TypeError, "no name with a number"),
+        ({1: 2.0}, TypeError, "no name with a number"),
+    ],
+)
+def test_what_is_no_record_is_refused(record, error, words):
+    history = History(EPOCHS)
+    for add in (history.append, lambda r: history.extend([{"a": 1}, r]), lambda r: History([r])):
+        with pytest.raises(error, match=words):
+            add(record)
+    assert history == EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b""),
+        ("a.json", b"{"),
+        ("a.json", b'{"epoch": 1}'),
+        ("a.json", b"[1, 2]"),
+        ("a.json", b'[{"epoch": "one"}]'),
+        ("a.json", b'[{"epoch": null}]'),
+        ("a.json", b"[{}]"),
+        ("a.json", b"[" * 100_000),
+        ("a.json", b"\x80\x04PNG"),
+        ("a.csv", b""),
+        ("a.csv", b"epoch,loss\r\n1\r\n"),
+        ("a.csv", b"epoch,epoch\r\n1,2\r\n"),
+        ("a.csv", b"epoch\r\none\r\n"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n\0\0"),
+    ],
+)
+def test_foreign_files_are_refused(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is no history") as caught:
+        History.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_other_endings_and_missing_files(tmp_path):
+    for call in (History().save, History.load):
+        with pytest.raises(ValueError, match=r"\.json or \.csv, got .*h\.txt"):
+            call(tmp_path / "h.txt")
+    with pytest.raises(FileNotFoundError):
+        History.load(tmp_path / "h.csv")

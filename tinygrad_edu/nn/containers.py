@@ -1,0 +1,151 @@
+"""Modules made of modules: Sequential chains layers, Residual adds its input, MLP builds the commonest chain.
+
+The hard idea is the shortcut of Residual. A chain multiplies the gradient by the slope of every layer, so that forty
+layers with slopes of a half leave 10**-12 of it; x + layers(x) has slopes around 1 instead, and every layer learns:
+
+    Sequential(*[Sequential(Linear(8, 8), Tanh()) for _ in range(40)])    # the first weight's gradient is about 0
+    Sequential(*[Residual(Linear(8, 8), Tanh()) for _ in range(40)])      # it is as large as the last one's
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.nn.activations import ACTIVATIONS, PReLU
+from tinygrad_edu.nn.layers import Dropout, Init, Linear
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.normalization import BatchNorm1d
+from tinygrad_edu.registry import as_operand
+
+S = TypeVar("S", bound="Sequential")
+
+
+class Sequential(Module):
+    """Layers one after another; each is an attribute named by its number, so the keys are "0.weight", "2.bias".
+
+    Args:
+        *layers: Modules; the output of one is the input of the next.
+
+    Raises:
+        TypeError: One is no Module.
+    """
+
+    def __init__(self, *layers: Module) -> None:
+        for layer in layers:
+            self.append(layer)
+
+    def append(self: S, layer: Module) -> S:
+        """Adds a layer at the end; returns this module."""
+        if not isinstance(layer, Module):
+            made = isinstance(layer, type) and issubclass(layer, Module)
+            hint = f"write {layer.__name__}()" if made else "it takes Modules, such as Linear(2, 3) or ReLU()"
+            raise TypeError(f"{type(self).__name__}: layer {len(self)} is {layer!r}, no Module; {hint}")
+        setattr(self, str(len(self)), layer)
+        return self
+
+    def forward(self, x: Any) -> Any:
+        """Runs the layers in order."""
+        for layer in self:
+            x = layer(x)
+        return x
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter([layer for name, layer in vars(self).items() if name.isdecimal()])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+
+    def __getitem__(self, index: int | slice) -> Module:
+        layers = list(iter(self))
+        return Sequential(*layers[index]) if isinstance(index, slice) else layers[index]
+
+
+class Residual(Sequential):
+    """x + layers(x), layers that learn a difference: He et al. 2016.
+
+    Args:
+        *layers: Modules; together they must keep the shape of x.
+
+    Raises:
+        TypeError: One is no Module.
+    """
+
+    def forward(self, x: Any) -> Any:
+        """(...) -> (...).
+
+        Raises:
+            ValueError: The layers change the shape.
+        """
+        x = as_operand(x)
+        change = super().forward(x)
+        if change.shape != x.shape:
+            raise ValueError(
+                f"Residual: the layers made shape {change.shape} of the input's {x.shape}, so the two cannot be added; "
+                "let the last layer put out what came in, or change the shape before or after"
+            )
+        return ops.add(x, change)
+
+
+class MLP(Sequential):
+    """A multi-layer perceptron: Linear layers with an activation between them and none after the last.
+
+    Behind each hidden Linear come BatchNorm1d if asked for, the activation, and Dropout if asked for. So the weights
+    load into a torch.nn.Sequential of the same layers.
+
+    Args:
+        sizes: Lengths of input, hidden layers and output: [784, 128, 64, 10].
+        activation: A name in nn.activations.ACTIVATIONS: "relu", "tanh", "gelu" and so on.
+        init: "auto" takes what suits the activation, with biases 0: kaiming_uniform for relu and its relatives,
+            xavier_uniform with the activation's gain for tanh, sigmoid and identity. Otherwise as for Linear.
+        dropout: Probability to drop a hidden element in training.
+        batch_norm: Whether hidden layers are normalised over the batch.
+        rng: Generator for the initial weights and for dropout, instead of the library's.
+        dtype: Floating dtype of the parameters.
+
+    Raises:
+        ValueError: Fewer than two sizes, one below 1, an unknown activation, or dropout outside [0, 1].
+
+    Example:
+        >>> MLP([784, 128, 64, 10])(np.zeros((32, 784), np.float32)).shape
+        (32, 10)
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str = "relu",
+        *,
+        init: Init = "auto",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        if isinstance(sizes, int) or len(sizes) < 2:
+            raise ValueError(f"MLP: sizes is {sizes!r}; it needs at least input and output, such as [784, 128, 10]")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"MLP: unknown activation {activation!r}; known are {', '.join(ACTIVATIONS)}")
+        make, scheme = ACTIVATIONS[activation]
+        activated = partial(make, dtype=dtype) if make is PReLU else make
+        linear = partial(Linear, init=partial(scheme, rng=rng) if init == "auto" else init, rng=rng, dtype=dtype)
+        super().__init__()
+        for n_in, n_out in pairwise(sizes[:-1]):
+            self.append(linear(n_in, n_out))
+            if batch_norm:
+                self.append(BatchNorm1d(n_out, dtype=dtype))
+            self.append(activated())
+            if dropout:
+                self.append(Dropout(dropout, rng))
+        self.append(linear(sizes[-2], sizes[-1]))

@@ -1,0 +1,141 @@
+"""Layers for images of shape (n, channels, height, width): convolution and pooling.
+
+The formulas stand in `tinygrad_edu.convolution`. The hard idea is what a shared kernel means for the next layer: it
+looks at every place of the image, so the layer's parameters do not depend on the image's size, but its output does:
+
+    Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 28 * 28, 10))    # wrong: it fits in 26 * 26 places of 28 * 28
+    Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 26 * 26, 10))
+
+Only a padding of (kernel_size - 1) / 2 keeps the size. `model.summary((1, 28, 28))` shows the sizes of all layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.convolution import Pair, avg_pool2d, conv2d, max_pool2d, pair
+from tinygrad_edu.nn.layers import Init, initialize
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops import Operand
+from tinygrad_edu.registry import as_operand
+from tinygrad_edu.tensor import Tensor
+
+
+class Conv2d(Module):
+    """Slides kernels over images: (n, in_channels, h, w) -> (n, out_channels, rows, columns), LeCun et al. 1989.
+
+    rows = (h + 2 * padding - kernel_size) // stride + 1, and columns likewise.
+
+    Args:
+        in_channels: Channels of the images: 1 for grey, 3 for colour, or those that the layer before makes.
+        out_channels: Number of kernels.
+        kernel_size: Size of a kernel, (height, width) or one number for both.
+        stride: Step from one place to the next, (down, right) or one number for both.
+        padding: Width of a border of zeros, (above and below, left and right) or one number for both.
+        bias: Whether each kernel adds a number of its own.
+        init: As for Linear, with in_features = in_channels * height * width of the kernel.
+        rng: Generator for the named schemes, instead of the library's.
+        dtype: Floating dtype of the parameters.
+
+    Attributes:
+        weight: Tensor of shape (out_channels, in_channels, *kernel_size).
+        bias: Tensor of shape (out_channels,), or None.
+
+    Raises:
+        TypeError: A size that is no integer.
+        ValueError: A size that is too small, or an unknown `init`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        bias: bool = True,
+        *,
+        init: Init = "default",
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        for channels in (in_channels, out_channels):
+            if not isinstance(channels, (int, np.integer)) or channels < 1:
+                raise ValueError(f"Conv2d({in_channels}, {out_channels}): channels must be integers of at least 1")
+        self.in_channels, self.out_channels = int(in_channels), int(out_channels)
+        self.kernel_size = pair("Conv2d: kernel_size", kernel_size, 1)
+        self.stride, self.padding = pair("Conv2d: stride", stride, 1), pair("Conv2d: padding", padding, 0)
+        self.weight = Tensor(np.zeros((out_channels, in_channels, *self.kernel_size), dtype), name="weight")
+        self.bias = Tensor(np.zeros(out_channels, dtype), name="bias") if bias else None
+        initialize(self.weight, self.bias, init, rng)
+
+    def forward(self, x: Operand) -> Tensor:
+        """(n, in_channels, h, w) -> (n, out_channels, rows, columns).
+
+        Raises:
+            ValueError: Another number of axes or channels, or images smaller than the kernel.
+        """
+        x = as_operand(x)
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(
+                f"Conv2d({self.in_channels}, {self.out_channels}) got input of shape {x.shape}; it must be "
+                f"(n, {self.in_channels}, height, width){mended(x.shape, self.in_channels)}"
+            )
+        return conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+    def extra_repr(self) -> str:
+        """Sizes, as PyTorch shows them."""
+        sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        sizes += f", padding={self.padding}" * (self.padding != (0, 0))
+        return sizes + ", bias=False" * (self.bias is None)
+
+
+def mended(shape: tuple[int, ...], channels: int) -> str:
+    """What to do about images of a wrong shape, if that can be guessed."""
+    if len(shape) == 3 and shape[0] == channels:
+        return "; for a single image add a batch axis: x[None]"
+    if len(shape) == 3 and channels == 1:
+        return "; add a channel axis: x[:, None]"
+    if len(shape) == 4 and shape[-1] == channels:
+        return "; move the channels to axis 1: np.moveaxis(x, -1, 1)"
+    return ""
+
+
+class MaxPool2d(Module):
+    """The largest element of every window: (n, c, h, w) -> (n, c, rows, columns).
+
+    A shift of the image by less than a window changes little, and the image becomes smaller.
+
+    Args:
+        kernel_size: Size of a window, (height, width) or one number for both.
+        stride: Step from one window to the next; kernel_size if None, so that windows do not overlap.
+        padding: Width of a border that never wins, at most half of the window.
+
+    Raises:
+        TypeError: A size that is no integer.
+        ValueError: A size that is too small.
+    """
+
+    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
+        stride = kernel_size if stride is None else stride
+        for what, value, low in (("kernel_size", kernel_size, 1), ("stride", stride, 1), ("padding", padding, 0)):
+            pair(f"{type(self).__name__}: {what}", value, low)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x: Operand) -> Tensor:
+        """(n, c, h, w) -> (n, c, rows, columns); see functional.max_pool2d."""
+        return max_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+    def extra_repr(self) -> str:
+        """Sizes, as PyTorch shows them."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(MaxPool2d):
+    """The mean of every window, in which a border counts as zeros; arguments as for MaxPool2d."""
+
+    def forward(self, x: Operand) -> Tensor:
+        """(n, c, h, w) -> (n, c, rows, columns); see functional.avg_pool2d."""
+        return avg_pool2d(x, self.kernel_size, self.stride, self.padding)

@@ -1,0 +1,201 @@
+"""Normalisation: layers that give their inputs mean 0 and variance 1, then a learned scale and shift.
+
+The hard idea is that mean and variance are made of the inputs, so gradients flow through them too. Take them for
+constants, as a plain NumPy line would, and backward is wrong:
+
+    y = (x - x.data.mean(0)) / x.data.std(0)      # x: (n, c)
+    y.sum().backward()                            # x.grad is 1 / std, although y.sum() is 0 whatever x is
+
+Every weight below would follow a gradient that belongs to no change of the loss. Here the statistics of a batch are
+computed with Tensors, and only their running averages are plain arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu import ops
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops import Operand
+from tinygrad_edu.registry import as_operand, plain
+from tinygrad_edu.tensor import Tensor
+
+
+def moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """(mean, x - mean, variance) over the axes, the divisor being n.
+
+    mean(x**2) - mean(x)**2 saves a pass but cancels: in float32, around 10,000, nothing is left of a variance of 1.
+    """
+    mean = ops.mean(x, axes, keepdims=True)
+    centered = x - mean
+    return mean, centered, ops.mean(centered * centered, axes, keepdims=True)
+
+
+class _BatchNorm(Module):
+    """What BatchNorm1d and BatchNorm2d share: all but the number of axes."""
+
+    axes: ClassVar[dict[int, str]]  # number of axes -> their names
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        if not isinstance(num_features, (int, np.integer)) or num_features < 1:
+            name = type(self).__name__
+            raise ValueError(f"{name}: num_features is {num_features!r}; it must be an integer of at least 1")
+        self.num_features, self.eps, self.momentum = int(num_features), eps, momentum
+        self.weight = Tensor(np.ones(num_features, dtype), name="weight") if affine else None
+        self.bias = Tensor(np.zeros(num_features, dtype), name="bias") if affine else None
+        self.running_mean = np.zeros(num_features, dtype) if track_running_stats else None
+        self.running_var = np.ones(num_features, dtype) if track_running_stats else None
+        self.num_batches_tracked = np.array(0, np.int64) if track_running_stats else None
+
+    def forward(self, x: Operand) -> Tensor:
+        """(n, c, ...) -> (n, c, ...).
+
+        Raises:
+            ValueError: Another number of axes or channels, or, in training, fewer than two values in a channel.
+        """
+        x = as_operand(x)
+        self._check(x.shape)
+        per_channel = (1, -1) + (1,) * (x.ndim - 2)
+        if self.training or self.running_mean is None or self.running_var is None:
+            mean, centered, var = moments(x, (0, *range(2, x.ndim)))
+            self._track(plain(mean), plain(var), x.size // self.num_features)
+        else:
+            centered, var = x - self.running_mean.reshape(per_channel), self.running_var.reshape(per_channel)
+        scale = (1.0 if self.weight is None else self.weight.reshape(per_channel)) / ops.sqrt(var + self.eps)
+        out: Tensor = centered * scale
+        return out if self.bias is None else out + self.bias.reshape(per_channel)
+
+    def _track(self, mean: ndarray, var: ndarray, n: int) -> None:
+        """Moves the running averages, if there are any, towards the statistics of a batch with n values per channel."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        self.running_mean += share * (mean.ravel() - self.running_mean)
+        self.running_var += share * (var.ravel() * (n / (n - 1)) - self.running_var)
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        """Refuses inputs that do not fit."""
+        name, c = f"{type(self).__name__}({self.num_features})", self.num_features
+        if len(shape) not in self.axes:
+            hint = "; add the axis of channels with x[:, None]" if len(shape) + 1 == max(self.axes) == 4 else ""
+            raise ValueError(f"{name} takes inputs of shape {' or '.join(self.axes.values())}, not {shape}{hint}")
+        if shape[1] != c:
+            hint = "; move the channels from the last axis to axis 1" if len(shape) > 2 and shape[-1] == c else ""
+            raise ValueError(f"{name} got input of shape {shape}; axis 1, the channels, must have length {c}{hint}")
+        if (self.training or self.running_mean is None) and math.prod(shape) < 2 * c:
+            raise ValueError(
+                f"{name} got input of shape {shape}: a variance needs at least two values in each channel; take a "
+                "larger batch, leave out a last batch of one example, or call model.eval() to predict"
+            )
+
+    def extra_repr(self) -> str:
+        """The settings, as PyTorch shows them."""
+        settings = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.weight is not None}"
+        return f"{settings}, track_running_stats={self.running_mean is not None}"
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalises each channel over the batch: (n, c) or (n, c, l), Ioffe & Szegedy 2015.
+
+    (x - mean) / sqrt(var + eps) * weight + bias. In training, mean and variance (with divisor n) are the batch's own,
+    so an example's output depends on its neighbours. In evaluation they are the running averages, and it does not:
+    forget model.eval(), and a prediction changes with the company in which it is made.
+
+    Args:
+        num_features: Number of channels c, the length of axis 1.
+        eps: Added to the variance, so that a constant channel does not divide by 0.
+        momentum: Share of the newest batch in the running averages; None weighs all batches equally.
+        affine: Whether there are weight and bias.
+        track_running_stats: False keeps no running averages: evaluation takes the batch's statistics too.
+        dtype: Floating dtype of parameters and running averages.
+
+    Attributes:
+        weight: Tensor of shape (c,), at first 1, or None.
+        bias: Tensor of shape (c,), at first 0, or None.
+        running_mean: Array of shape (c,), a buffer, or None.
+        running_var: Array of shape (c,), with divisor n - 1, a buffer, or None.
+        num_batches_tracked: int64 array of shape (), a buffer, or None.
+
+    Raises:
+        ValueError: num_features is no integer of at least 1.
+    """
+
+    axes: ClassVar = {2: "(n, c)", 3: "(n, c, l)"}
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalises each channel over batch, height and width: (n, c, h, w); otherwise as BatchNorm1d."""
+
+    axes: ClassVar = {4: "(n, c, h, w)"}
+
+
+class LayerNorm(Module):
+    """Normalises each example by itself over its last axes: Ba, Kiros & Hinton 2016.
+
+    (x - mean) / sqrt(var + eps) * weight + bias, the variance with divisor n; the same in training and evaluation.
+
+    Args:
+        normalized_shape: Lengths of the last axes, or the length of the last one.
+        eps: Added to the variance.
+        elementwise_affine: Whether there is a weight.
+        bias: Whether a bias comes with it.
+        dtype: Floating dtype of the parameters.
+
+    Attributes:
+        weight: Tensor of shape normalized_shape, at first 1, or None.
+        bias: Tensor of shape normalized_shape, at first 0, or None.
+
+    Raises:
+        ValueError: normalized_shape is empty or holds anything but integers of at least 1.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+        if not shape or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in shape):
+            what = "an integer of at least 1 or a sequence of such"
+            raise ValueError(f"LayerNorm: normalized_shape is {normalized_shape!r}; it must be {what}")
+        self.normalized_shape, self.eps = tuple([int(n) for n in shape]), eps
+        self.weight = Tensor(np.ones(shape, dtype), name="weight") if elementwise_affine else None
+        self.bias = Tensor(np.zeros(shape, dtype), name="bias") if elementwise_affine and bias else None
+
+    def forward(self, x: Operand) -> Tensor:
+        """(..., *normalized_shape) -> the same shape.
+
+        Raises:
+            ValueError: The last axes have other lengths.
+        """
+        x, shape = as_operand(x), self.normalized_shape
+        if x.shape[-len(shape) :] != shape:
+            raise ValueError(f"LayerNorm({shape}) got input of shape {x.shape}; its last axes must be {shape}")
+        _, centered, var = moments(x, tuple(range(-len(shape), 0)))
+        out: Tensor = centered * (1 / ops.sqrt(var + self.eps))
+        out = out if self.weight is None else out * self.weight
+        return out if self.bias is None else out + self.bias
+
+    def extra_repr(self) -> str:
+        """The settings, as PyTorch shows them."""
+        settings = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
+        return f"{settings}, bias={self.bias is not None}"

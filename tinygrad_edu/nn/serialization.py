@@ -1,0 +1,233 @@
+"""Weights in files: save and load, in the safetensors format.
+
+The format is a list of names, dtypes and shapes in JSON, followed by the bytes of the arrays. PyTorch, JAX and others
+read it too, and to read it runs no code, whereas a pickle may run any program its author wished for.
+
+The hard idea is to never lose the old file before the new one is safe. This program does, if it is killed or
+the power fails at a bad moment:
+
+    with open(path, "wb") as file:      # the old weights are gone
+        file.write(data)                # half of the new ones are on the disk
+
+So the bytes go to another file in the same folder, which then takes the old one's name; `os.replace` does that at once
+or not at all. The new name alone is not enough: the system writes to the disk when and in the order it likes, and may
+store the name before the bytes, so that a power failure leaves a file of zeros. `os.fsync` waits until the bytes are
+there, and once more, for the folder, until the name is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.registry import plain
+
+StrPath = str | os.PathLike[str]
+
+DTYPES = {  # safetensors' name: NumPy's name
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+    "C64": "complex64",
+}
+TORCH = "; with PyTorch, safetensors.torch.save_file(torch.load(path, weights_only=True), new_path) converts it"
+SIGNATURES = {  # first bytes: what such a file is
+    b"PK\x03\x04": f"a zip archive, as torch.save and np.savez write{TORCH}",
+    b"\x80": f"a pickle, as old versions of torch.save write{TORCH}",
+    b"\x93NUMPY": "an array of np.save",
+    b"\x89HDF": "an HDF5 file, as Keras writes",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x1f\x8b": "a gzip archive",
+    b"GGUF": "a GGUF model",
+}
+
+
+def save(model_or_state: Module | Mapping[str, Any], path: StrPath, metadata: Mapping[str, str] | None = None) -> None:
+    """Writes weights into a safetensors file; a file of that name is replaced at once or not at all.
+
+    Args:
+        model_or_state: A model, whose state_dict() is saved, or a mapping of names to arrays or Tensors of any shape
+            and memory layout, with real dtypes of up to 64 bits, bool or complex64. What is there under two names is
+            saved under both.
+        path: The file; a symbolic link stays, and the file it leads to is replaced.
+        metadata: Texts to keep with the weights, for example the sizes of the layers.
+
+    Raises:
+        ImportError: The package safetensors is not installed.
+        TypeError: Names or metadata that are no strings, or values that are no such arrays.
+        ValueError: The path is a folder or a device, or safetensors refuses the content.
+        FileNotFoundError: The folder of the path does not exist.
+
+    Example:
+        nn.save(model, "digits.safetensors", {"sizes": json.dumps([784, 128, 10])})
+        sizes = json.loads(nn.load_metadata("digits.safetensors")["sizes"])
+        model = nn.MLP(sizes)
+        model.load_state_dict(nn.load("digits.safetensors"))
+    """
+    state = model_or_state.state_dict() if isinstance(model_or_state, Module) else model_or_state
+    write_atomically(path, packed(state, {} if metadata is None else metadata))
+
+
+def load(path: StrPath) -> dict[str, ndarray]:
+    """Reads the arrays of a safetensors file, for `model.load_state_dict(nn.load(path))`.
+
+    Returns:
+        Name -> array, in the file's dtypes and shapes; each is writable and its own copy, and the file is closed.
+
+    Raises:
+        ImportError: The package safetensors is not installed.
+        FileNotFoundError: There is no such file.
+        ValueError: It is no safetensors file, or a damaged one, or has a dtype that NumPy lacks.
+    """
+    return read(path)[0]
+
+
+def load_metadata(path: StrPath) -> dict[str, str]:
+    """Reads the texts that were saved with the weights; errors as for load."""
+    return read(path)[1]
+
+
+def read(path: StrPath) -> tuple[dict[str, ndarray], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file, both of the same moment."""
+    codec = safetensors()
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path} is no safetensors file but a folder or a device")
+    data = Path(path).read_bytes()
+    try:
+        entries = codec.deserialize(data)  # checks lengths, offsets and shapes
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        arrays = {name: unpacked(path, name, e["dtype"], e["shape"], e["data"]) for name, e in entries}
+    except codec.SafetensorError as error:
+        raise ValueError(f"{path} cannot be read as a safetensors file: it is {looks(data)} ({error})") from error
+    return arrays, header.get("__metadata__") or {}
+
+
+def unpacked(path: StrPath, name: str, dtype: str, shape: list[int], data: bytearray) -> ndarray:
+    """An array of its own from the bytes of an entry."""
+    if dtype not in DTYPES:
+        raise ValueError(
+            f"{path}: {name} has the dtype {dtype}, which NumPy lacks; read the file with safetensors.torch.load_file, "
+            "convert it with .float() and save it again"
+        )
+    values = np.frombuffer(data, np.dtype(DTYPES[dtype]).newbyteorder("<"))
+    try:
+        return values.reshape(shape).astype(DTYPES[dtype])
+    except (OverflowError, ValueError) as error:  # an axis longer than any NumPy has, beside one of length 0
+        raise ValueError(f"{path}: {name} has the shape {tuple(shape)}, which NumPy cannot hold ({error})") from error
+
+
+def packed(state: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a safetensors file."""
+    codec = safetensors()
+    if not isinstance(state, Mapping):
+        raise TypeError(f"save takes a Module or a mapping of names to arrays, got {type(state).__name__}")
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata is a {type(metadata).__name__}; it must be a mapping of strings to strings")
+    for key, text in metadata.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise TypeError(f"metadata {key!r}: {text!r:.60} must be strings both; json.dumps(value) makes one of it")
+    arrays = {name: storable(name, value) for name, value in state.items()}
+    try:
+        return bytes(codec.numpy.save(arrays, dict(metadata) or None))  # {} without arrays makes an invalid file
+    except (codec.SafetensorError, UnicodeEncodeError) as error:
+        raise ValueError(f"safetensors cannot hold this: {error}") from error
+
+
+def storable(name: Any, value: Any) -> ndarray:
+    """An array in C order: safetensors writes memory as it lies, and would mix up a transposed view without a word."""
+    if not isinstance(name, str) or name == "__metadata__":
+        raise TypeError(f"{name!r} is no name for an array; names are strings other than '__metadata__'")
+    array = np.asarray(plain(value))
+    if array.dtype.name not in DTYPES.values() or hasattr(value, "mask"):
+        kind = "masked array" if hasattr(value, "mask") else f"{type(value).__name__} ({array.dtype})"
+        raise TypeError(f"{name} is a {kind}, which safetensors cannot hold; it takes {', '.join(DTYPES.values())}")
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
+
+
+def looks(data: bytes) -> str:
+    """What the content of a file is that is no valid safetensors file."""
+    if not data:
+        return "an empty file"
+    if data[8:9] == b"{":
+        return "a damaged or cut-off one"
+    known = [kind for signature, kind in SIGNATURES.items() if data.startswith(signature)]
+    return known[0] if known else f"something else that begins with {data[:8]!r}"
+
+
+def write_atomically(path: StrPath, data: bytes) -> None:
+    """Writes a file so that, whatever happens, the old or the new content is there in full.
+
+    The bytes are first in a hidden file beside it, `.NAME.XXXXXXXX.tmp`. An error removes it; what a killed process
+    has left, the next call does. So of two programs that write to one path at a time, one fails.
+
+    Args:
+        path: The file; a symbolic link stays, and the file it leads to is replaced. Permissions are those of the file
+            before, or of any new one.
+        data: Its content.
+
+    Raises:
+        ValueError: The path is a folder or a device.
+        OSError: The file cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{path} is a folder or a device, and only a file can be replaced; add a file name")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}; make it first")
+    for name in os.listdir(target.parent):
+        if name.startswith(f".{target.name}.") and name.endswith(".tmp") and len(name) == len(target.name) + 14:
+            with suppress(OSError):
+                (target.parent / name).unlink()
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            if target.exists():
+                shutil.copymode(target, temporary)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # Windows and some network disks cannot sync a folder
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def safetensors() -> Any:
+    """The package, which only this file needs.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            "saving and loading need the package safetensors; pip install tinygrad-edu[demos] brings it"
+        ) from error
+    return safetensors

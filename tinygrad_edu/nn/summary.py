@@ -1,0 +1,188 @@
+"""What a model looks like from outside: `summary` draws its table, `outputs` watches what its modules return.
+
+`outputs` hides each module's `forward` behind an attribute of the same name, and `unchanged` takes back whatever a run
+left in a model. The hard idea is that a run leaves more than its result, and in more places than one:
+
+    before = copy.copy(vars(norm))      # norm = BatchNorm1d(3), in training
+    norm(x)
+    vars(norm).update(before)           # norm.running_mean is the same array, and its numbers have moved
+
+So attributes are put back by reference, but buffers by value, and the states of random generators too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.modes import no_grad
+from tinygrad_edu.nn import init
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.tensor import Tensor
+
+WIDEST = 40  # characters of a path, a class or a shape
+
+
+class Output(NamedTuple):
+    """What a module returned from one call."""
+
+    path: str
+    module: Module
+    value: Any
+
+
+@contextmanager
+def outputs(model: Module) -> Iterator[list[Output]]:
+    """Context manager: a list that grows by one Output at each return of a module of the model, children first.
+
+    A module that is called twice is there twice, one that is not called is not there. Afterwards, also after an error,
+    the modules are no longer watched.
+
+    Example:
+        with outputs(model) as seen:
+            model(x)
+        shapes = {path: value.shape for path, _, value in seen}     # "" is the model itself
+    """
+    seen: list[Output] = []
+
+    def watched(path: str, module: Module) -> Callable[..., Any]:
+        forward = module.forward
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            value = forward(*args, **kwargs)
+            seen.append(Output(path, module, value))
+            return value
+
+        return run
+
+    named = list(model.named_modules())
+    before = [vars(module).get("forward") for _, module in named]
+    try:
+        for path, module in named:
+            module.forward = watched(path, module)  # type: ignore[method-assign]  # an attribute hides the method
+        yield seen
+    finally:
+        for (_, module), forward in zip(named, before, strict=True):
+            vars(module).pop("forward", None)
+            if forward is not None:
+                module.forward = forward  # type: ignore[method-assign]
+
+
+@contextmanager
+def unchanged(model: Module) -> Iterator[None]:
+    """Context manager: afterwards, also after an error, a model is as it was, whatever ran through it.
+
+    That is: attributes, values of the buffers, gradients of the parameters, and the states of the random generators
+    that the modules hold and of the library's. Values of the parameters are not kept: no forward changes them.
+    """
+    attributes = [(module, dict(vars(module))) for module in model.modules()]
+    buffers = [(buffer, buffer.copy()) for buffer in model.buffers() if buffer.flags.writeable]
+    gradients = [(p, p.grad) for p in model.parameters()]
+    generators = [init.generator(), *[generator for _, generator in model._all(np.random.Generator)]]
+    states = [(generator, generator.bit_generator.state) for generator in generators]
+    try:
+        yield
+    finally:
+        for module, values in attributes:
+            vars(module).clear()
+            vars(module).update(values)
+        for buffer, copy in buffers:
+            buffer[...] = copy
+        for p, gradient in gradients:
+            p.grad = gradient
+        for generator, state in states:
+            generator.bit_generator.state = state
+
+
+def summary(model: Module, input_shape: int | tuple[int, ...] | None = None) -> str:
+    """A table of the layers with the number of parameters each holds itself, the totals, and the memory they take.
+
+    A layer inside another has a path like "0.2"; one that is reachable by several paths is listed under the first, and
+    counts once. Memory is that of the parameters and, with `input_shape`, of the activations of one example: the
+    outputs of all modules, which training keeps until backward, each output once; what a layer computes on the way to
+    its output is not counted. A training step also needs a gradient for each trainable parameter and, with Adam, two
+    moments of the same size.
+
+    Args:
+        model: What to describe.
+        input_shape: Shape of one example, without the batch axis. If given, a batch of one example of zeros runs
+            through the model in evaluation mode, and the table shows each layer's output shape, again without the
+            batch axis. The model is afterwards as it was.
+
+    Returns:
+        The table as text.
+    """
+    seen = [] if input_shape is None else run_once(model, input_shape)
+    shapes = {output.path: shape_of(output.value) for output in reversed(seen)}  # of the first call, if there are more
+    rows = [["layer", "class", *["output shape"] * (input_shape is not None), "parameters"]]
+    counted: set[int] = set()
+    for path, module in model.named_modules():
+        new = {id(p): p.size for _, p in module._own(Tensor) if id(p) not in counted}
+        counted |= new.keys()
+        cells = [path or "(all)", type(module).__name__, f"{sum(new.values()):,}"]
+        if input_shape is not None:
+            cells.insert(2, shapes.get(path, "not called"))
+        rows.append([shortened(cell) for cell in cells])
+    return "\n".join([*table(rows, right={"parameters"}), *totals(model, seen)])
+
+
+def table(rows: list[list[str]], right: Iterable[str]) -> list[str]:
+    """The lines of a table: header, rule, rows, rule; the columns whose headers are in `right` are flush right."""
+    widths = [max([len(cell) for cell in column]) for column in zip(*rows, strict=True)]
+    formats = [f"{'>' if header in right else '<'}{width}" for header, width in zip(rows[0], widths, strict=True)]
+    lines = ["  ".join([format(*cell) for cell in zip(row, formats, strict=True)]).rstrip() for row in rows]
+    rule = "-" * max([len(line) for line in lines])
+    return [lines[0], rule, *lines[1:], rule]
+
+
+def totals(model: Module, seen: list[Output]) -> list[str]:
+    """The lines below the table."""
+    sizes = [(p.size, p.data.nbytes, p.requires_grad) for p in model.parameters()]
+    number, memory = sum([n for n, _, _ in sizes]), sum([b for _, b, _ in sizes])
+    trainable, gradients = sum([n for n, _, needed in sizes if needed]), sum([b for _, b, needed in sizes if needed])
+    lines = [f"{number:,} parameters: {trainable:,} trainable, {number - trainable:,} frozen; {in_bytes(memory)}"]
+    if seen:
+        arrays = {id(array): array.nbytes for output in seen for array in arrays_of(output.value)}
+        lines.append(f"activations of one example: {in_bytes(sum(arrays.values()))}")
+    if gradients:
+        lines.append(f"training adds: gradients {in_bytes(gradients)}; Adam's moments {in_bytes(2 * gradients)}")
+    return lines
+
+
+def run_once(model: Module, input_shape: int | tuple[int, ...]) -> list[Output]:
+    """What the modules return for one example of zeros in evaluation mode."""
+    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+    with unchanged(model), outputs(model) as seen, no_grad():
+        model.eval()
+        model(np.zeros((1, *shape), dtype))
+    return seen
+
+
+def arrays_of(value: Any) -> list[Any]:
+    """The arrays in what a module returned: its own, or those of a tuple, list or dict."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [array for item in value for array in arrays_of(item)]
+    value = value._data if isinstance(value, Tensor) else value
+    return [value] if hasattr(value, "nbytes") else []
+
+
+def shape_of(value: Any) -> str:
+    """The shapes in what a module returned, without the batch axis; its class if it holds no arrays."""
+    return ", ".join([str(array.shape[1:]) for array in arrays_of(value)]) or type(value).__name__
+
+
+def shortened(text: str) -> str:
+    """A cell that is too wide without its beginning: the end of a path tells layers apart."""
+    return text if len(text) <= WIDEST else "..." + text[3 - WIDEST :]
+
+
+def in_bytes(n: float) -> str:
+    """A number of bytes in the unit that suits it."""
+    power = min(int(np.log2(max(n, 1)) // 10), 3)
+    return f"{n / 1024**power:,.{bool(power):d}f} {('bytes', 'KiB', 'MiB', 'GiB')[power]}"

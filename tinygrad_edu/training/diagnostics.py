@@ -1,0 +1,250 @@
+"""What goes on inside a network: `diagnose` runs one batch through it and says which layers are ill.
+
+The idea is that of Glorot and Bengio 2010: a deep network learns only if the signal keeps its size on the way forward
+and the gradient on the way back. Both are products over the layers, so what each layer does to them need not be much:
+
+    0.7 ** 20       # 0.0008: each layer takes a third, and the first one hardly learns
+    1.5 ** 20       # 3325: each adds a half, and its steps are wild
+
+The hard idea is what to call the signal. A unit's value may be large and carry nothing, if it is the same for every
+example: in twenty layers of sigmoids all values stay near 0.5, and the outputs no longer depend on the input. So the
+signal is measured as `spread`, how much a unit's value differs between the examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu.modes import no_grad
+from tinygrad_edu.nn.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.summary import Output, outputs, shortened, table, unchanged
+from tinygrad_edu.registry import is_tensor, plain
+from tinygrad_edu.tensor import Tensor
+
+RECTIFIERS = (ReLU, LeakyReLU, PReLU, ELU, GELU, SiLU)
+FACTOR = 1000.0  # by which a signal may grow or shrink along the whole network
+DEAD = 0.75  # share of dead units in an ill layer; deep healthy networks come near to a half
+SATURATED = 0.5  # share of saturated values in an ill layer
+FLAT = 0.05  # a value is saturated where the slope is below this share of the largest
+
+ADVICE = {
+    "not finite": "NaN or infinity; detect_anomaly() names the op that made it first",
+    "dead": "these units are zero for every example and learn nothing; try a smaller learning rate, Kaiming weights, "
+    "biases of 0, LeakyReLU",
+    "saturated": "the slope there is nearly 0; try smaller weights (Xavier), standardized inputs, ReLU",
+    "exploding": "the signal grows from layer to layer; try smaller weights (Kaiming, Xavier), batch or layer norm, "
+    "clip_grad_norm_",
+    "vanishing": "hardly any signal gets through; try larger weights (Kaiming, Xavier), ReLU instead of sigmoid, batch "
+    "norm, Residual",
+    "healthy": "signal and gradient keep their size",
+}
+
+
+class Layer(NamedTuple):
+    """What one call of a module did to the signal; None where it does not apply."""
+
+    path: str
+    kind: str  # the class
+    mean: float  # of the output
+    std: float  # of all its numbers
+    spread: float  # standard deviation between the examples: root of the mean variance of a unit
+    zeros: float  # share of the output's numbers that are 0
+    dead: float | None  # share of units that are 0 for every example, after a rectifier
+    saturated: float | None  # share of numbers where the slope of tanh or sigmoid is nearly 0
+    gradient: float | None  # norm of the gradient of the loss to the output
+    weight_gradient: float | None  # norm of that to the module's own parameters
+    verdict: str = "healthy"
+
+
+class Report(NamedTuple):
+    """What `diagnose` found; print it for a table.
+
+    Attributes:
+        layers: One Layer for each call, in the order in which they returned.
+        loss: The loss of the batch, or None.
+    """
+
+    layers: list[Layer]
+    loss: float | None
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the layers' verdicts, in the order of ADVICE: what is likely the cause of the others."""
+        if self.loss is not None and not math.isfinite(self.loss):
+            return "not finite"
+        found = {layer.verdict for layer in self.layers}
+        return next(verdict for verdict in ADVICE if verdict in found)
+
+    def __str__(self) -> str:
+        numbers = ["mean", "std", "spread", "zeros", "dead", "saturated", "gradient", "weight_gradient"]
+        shown = [name for name in numbers if any(getattr(layer, name) is not None for layer in self.layers)]
+        headers = [name.replace("_", " ") for name in shown]
+        rows = [["layer", "class", *headers, "verdict"]]
+        for layer in self.layers:
+            cells = [cell(name, getattr(layer, name)) for name in shown]
+            rows.append([shortened(layer.path or "(all)"), shortened(layer.kind), *cells, layer.verdict])
+        paths = [layer.path or "(all)" for layer in self.layers if layer.verdict == self.verdict != "healthy"]
+        verdict = f"{self.verdict}, first in {paths[0]}" if paths else self.verdict
+        loss = "" if self.loss is None else f"loss {self.loss:.4g}; "
+        return "\n".join([*table(rows, right=headers), f"{loss}{verdict}", ADVICE[self.verdict]])
+
+
+def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], Any] | None = None) -> Report:
+    """Runs one batch through the model and looks at each layer's output and, given targets and loss, at its gradient.
+
+    The model runs in the mode it is in, and is afterwards as it was: gradients, running statistics and the states of
+    random generators too. Modules are seen, functions called between them are not; a module that only hands on what
+    one inside it returned has no row.
+
+    The verdict on a layer is the first of these that holds:
+        not finite: its output or a gradient has a NaN or an infinity.
+        dead: more than 3/4 of the units after a rectifier are 0 for every example.
+        saturated: more than half of the numbers after tanh or sigmoid are where the slope is below 1/20 of the largest.
+        exploding: its spread is over 1000 times that of the first layer, or its gradient that of the last one.
+        vanishing: likewise below 1/1000.
+        healthy: none of them.
+    The last layer is the last with parameters. What follows it makes probabilities of scores, where a sure prediction
+    is no illness, and can only be dead or not finite. Sizes are compared in the measure that Kaiming's weights keep,
+    whatever the widths: the signal by its spread, the gradient by its norm.
+
+    Args:
+        model: What to look at.
+        x: A batch of at least 2 inputs, better 32 or more: in a small batch many units are 0 by chance.
+        y: Its targets.
+        loss: A function of (outputs, targets) that returns a Tensor of shape ().
+
+    Returns:
+        A Report; without `y` and `loss`, or if the loss is not finite, there are no gradients in it.
+
+    Raises:
+        TypeError: Only one of `y` and `loss` is given.
+        ValueError: Fewer than 2 examples, or no module returned numbers.
+    """
+    if (y is None) != (loss is None):
+        raise TypeError("diagnose: gradients need both y and loss; give both, or neither")
+    if len(np.shape(plain(x))) < 1 or len(x) < 2:
+        raise ValueError(f"diagnose: x has shape {np.shape(plain(x))}; a batch of at least 2 examples is needed")
+    x, y = [value.detach() if is_tensor(value) else value for value in (x, y)]  # a graph of theirs is not looked at
+    with unchanged(model), outputs(model) as seen, np.errstate(all="ignore"):
+        model.zero_grad()
+        with no_grad() if loss is None else nullcontext():
+            out = model(x)
+        value = None
+        if loss is not None:
+            batch_loss = loss(out, y)
+            if not is_tensor(batch_loss) or batch_loss.shape:
+                got = getattr(batch_loss, "shape", type(batch_loss).__name__)
+                raise ValueError(f"diagnose: the loss must return a Tensor of shape (), got {got}; reduction='mean'?")
+            value = float(batch_loss.item())
+            if math.isfinite(value):
+                batch_loss.backward()
+        own = own_outputs(seen)
+        layers = [measured(output) for output in own]
+    if not layers:
+        raise ValueError(f"diagnose: no module of this {type(model).__name__} returned a floating array or Tensor")
+    learn = [i for i, output in enumerate(own) if any(True for _ in output.module._own(Tensor))]
+    return Report(judged(layers, learn[-1] if learn else len(layers) - 1), value)
+
+
+def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
+    """For each ReLU, and its relatives, the share of units whose output is 0 for every example of a batch.
+
+    Such a unit passes no gradient on, so only its neighbours can bring it back. The model runs in the mode it is in,
+    and is afterwards as it was.
+
+    Args:
+        model: A model with ReLU modules.
+        x: A batch of inputs; the more examples, the surer.
+
+    Returns:
+        Path of the module -> share from 0 to 1, over all its calls.
+    """
+    with unchanged(model), outputs(model) as seen, no_grad():
+        model(x)
+    units: dict[str, list[NDArray[np.bool_]]] = {}
+    for path, module, value in seen:
+        if isinstance(module, RECTIFIERS):
+            units.setdefault(path, []).append(dead_units(plain(value)).ravel())
+    return {path: float(np.concatenate(dead).mean()) for path, dead in units.items()}
+
+
+def own_outputs(seen: list[Output]) -> list[Output]:
+    """Those that are floating arrays or Tensors, without what a module inside had returned before."""
+    known: set[int] = set()
+    own = []
+    for output in seen:
+        new = id(output.value) not in known or not list(output.module.children())
+        known.add(id(output.value))
+        array = plain(output.value)
+        if new and isinstance(array, np.ndarray) and array.size and array.dtype.kind == "f":
+            own.append(output)
+    return own
+
+
+def measured(output: Output) -> Layer:
+    """The numbers of one output; the verdict comes later."""
+    path, module, value = output
+    array = np.asarray(plain(value), np.float64)
+    squashed = array if isinstance(module, Tanh) else 2 * array - 1 if isinstance(module, Sigmoid) else None
+    own = [p.grad for _, p in module._own(Tensor) if p.grad is not None]
+    gradient = getattr(value, "grad", None)
+    return Layer(
+        path,
+        type(module).__name__,
+        mean=float(array.mean()),
+        std=float(array.std()),
+        spread=float(np.sqrt(array.var(axis=0).mean())),
+        zeros=float((array == 0).mean()),
+        dead=float(dead_units(array).mean()) if isinstance(module, RECTIFIERS) else None,
+        saturated=None if squashed is None else float((1 - squashed**2 < FLAT).mean()),
+        gradient=None if gradient is None else norm([gradient]),
+        weight_gradient=norm(own) if own else None,
+    )
+
+
+def judged(layers: list[Layer], last: int) -> list[Layer]:
+    """The layers with their verdicts; `last` is the number of the last one with parameters."""
+    spread, gradient = layers[0].spread, layers[last].gradient
+    return [layer._replace(verdict=verdict(layer, spread, gradient, i <= last)) for i, layer in enumerate(layers)]
+
+
+def verdict(layer: Layer, first_spread: float, last_gradient: float | None, inside: bool) -> str:
+    """What is wrong with a layer, if anything; `inside`: it is no activation after the last layer with parameters."""
+    if not all(math.isfinite(value) for value in layer[2:] if isinstance(value, float)):
+        return "not finite"
+    if layer.dead is not None and layer.dead > DEAD:
+        return "dead"
+    if not inside:
+        return "healthy"
+    if layer.saturated is not None and layer.saturated > SATURATED:
+        return "saturated"
+    ratios = [layer.spread / first_spread] if first_spread else []
+    ratios += [layer.gradient / last_gradient] if layer.gradient is not None and last_gradient else []
+    if any(ratio > FACTOR for ratio in ratios):
+        return "exploding"
+    return "vanishing" if any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"
+
+
+def dead_units(array: Any) -> NDArray[np.bool_]:
+    """For each unit, a position of the output without the batch axis, whether it is 0 for every example."""
+    dead: NDArray[np.bool_] = np.all(array == 0, axis=0, keepdims=True)
+    return dead
+
+
+def norm(arrays: list[Any]) -> float:
+    """Root of the sum of squares over several arrays, in float64."""
+    return math.sqrt(sum([float(np.sum(np.square(np.asarray(plain(array), np.float64)))) for array in arrays]))
+
+
+def cell(name: str, value: float | None) -> str:
+    """A number of the table."""
+    if value is None:
+        return ""
+    return f"{value:.0%}" if name in ("zeros", "dead", "saturated") else f"{value:.3g}"

@@ -1,0 +1,133 @@
+"""EarlyStopping: ends the training when the validation loss no longer improves, and keeps the best weights.
+
+The hard idea is that the best weights are gone when one knows that they were the best. Parameters are updated in
+place, so a reference follows them:
+
+    best = dict(model.named_parameters())       # what the model will be, not what it is
+    best = model.state_dict()                   # copies, buffers included
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from tinygrad_edu.nn.module import Module
+
+
+class EarlyStopping:
+    """Counts the epochs without an improvement and says when to stop (Prechelt 1998).
+
+    Patience is that of Goodfellow, Bengio and Courville 2016, algorithm 7.1, and of Keras.
+
+    Args:
+        patience: Epochs in a row without an improvement after which to stop, at least 1.
+        min_delta: An improvement must be larger than this.
+        mode: "min" if less is better, as for losses, "max" if more is, as for accuracies.
+        restore_best: Whether `step(value, model)` keeps a copy of the model's state at each improvement.
+
+    Attributes:
+        best: The best value so far; before the first, infinity or, with mode "max", minus infinity.
+        best_epoch: The number of the step that brought it, from 1; 0 before.
+        epoch: How many steps there were.
+        bad_epochs: How many steps there were since the last improvement.
+        best_state: The model's state_dict() after the best step, or None.
+
+    Raises:
+        ValueError: `patience` below 1, a negative `min_delta`, or another mode.
+
+    Example:
+        stopping = EarlyStopping(patience=3)
+        for epoch in range(100):
+            ...
+            if stopping.step(val_loss, model):
+                break
+        stopping.restore(model)
+    """
+
+    def __init__(
+        self,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        *,
+        mode: Literal["min", "max"] = "min",
+        restore_best: bool = True,
+    ) -> None:
+        if not isinstance(patience, (int, np.integer)) or patience < 1:
+            raise ValueError(f"EarlyStopping: patience is {patience!r}; 1 stops at the first epoch that is not better")
+        if not 0 <= min_delta < math.inf:
+            raise ValueError(f"EarlyStopping: min_delta is {min_delta!r}; it must be at least 0 and finite")
+        if mode not in ("min", "max"):
+            raise ValueError(f"EarlyStopping: mode must be 'min' or 'max', not {mode!r}")
+        self.patience, self.min_delta = int(patience), float(min_delta)
+        self.mode, self.restore_best = mode, restore_best
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything, for a new training."""
+        self.best = math.inf if self.mode == "min" else -math.inf
+        self.best_epoch = self.epoch = self.bad_epochs = 0
+        self.best_state: dict[str, np.ndarray] | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether patience has run out."""
+        return self.bad_epochs >= self.patience
+
+    def step(self, value: float, model: Module | None = None) -> bool:
+        """Takes an epoch's value into account.
+
+        Args:
+            value: What to watch, such as the validation loss. NaN is never an improvement, nor is the worst infinity.
+            model: Its state is kept if the value is an improvement and `restore_best` is set.
+
+        Returns:
+            True if training should stop.
+        """
+        value = float(value)
+        self.epoch += 1
+        self.bad_epochs += 1
+        if (self.best - value if self.mode == "min" else value - self.best) > self.min_delta:
+            self.best, self.best_epoch, self.bad_epochs = value, self.epoch, 0
+            if model is not None and self.restore_best:
+                self.best_state = model.state_dict()
+        return self.stopped
+
+    def restore(self, model: Module) -> None:
+        """Brings the best state back into the model.
+
+        Raises:
+            RuntimeError: None was kept.
+        """
+        if self.best_state is None:
+            why = "no value was better than infinity" if self.restore_best else "restore_best is False"
+            raise RuntimeError(f"EarlyStopping.restore: no state was kept: step(value, model) got no model, or {why}")
+        model.load_state_dict(self.best_state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the arguments, as numbers, a string and copies of arrays."""
+        state = {name: getattr(self, name) for name in ("mode", "best", "best_epoch", "epoch", "bad_epochs")}
+        return state | {"best_state": copied(self.best_state)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what state_dict() returned; `patience` and the other arguments stay.
+
+        Raises:
+            ValueError: Missing or unexpected keys, or the state of another mode; nothing is loaded then.
+        """
+        if state.keys() != self.state_dict().keys():
+            expected = ", ".join(self.state_dict())
+            raise ValueError(f"EarlyStopping.load_state_dict: the state has {', '.join(state)}; it needs {expected}")
+        if state["mode"] != self.mode:
+            raise ValueError(f"EarlyStopping.load_state_dict: the state has mode {state['mode']!r}, this {self.mode!r}")
+        self.best = float(state["best"])
+        self.best_epoch, self.epoch, self.bad_epochs = [int(state[k]) for k in ("best_epoch", "epoch", "bad_epochs")]
+        self.best_state = copied(state["best_state"])
+
+
+def copied(state: Mapping[str, Any] | None) -> dict[str, np.ndarray] | None:
+    """A state with copies of its arrays."""
+    return None if state is None else {name: np.array(array) for name, array in state.items()}
