@@ -1,9 +1,12 @@
+"""The update rules: equal to PyTorch's, in place, without allocations or subnormal numbers."""
+
 import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings as hypothesis_settings
 from hypothesis.extra import numpy as npst
+from optim.gradients import with_grad
 
 from tinygrad_edu import Tensor, nn, optim
 
@@ -12,47 +15,77 @@ SETTINGS = [
     (optim.SGD, {"lr": 0.1, "momentum": 0.9}),
     (optim.SGD, {"lr": 0.1, "weight_decay": 0.3}),
     (optim.SGD, {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.3}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.5, "nesterov": True}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.3}),
+    (optim.RMSprop, {}),
+    (optim.RMSprop, {"weight_decay": 0.3, "alpha": 0.9, "eps": 1e-3}),
+    (optim.RMSprop, {"momentum": 0.9}),
+    (optim.RMSprop, {"centered": True, "weight_decay": 0.3}),
+    (optim.RMSprop, {"centered": True, "momentum": 0.5, "weight_decay": 0.3, "alpha": 0.5, "eps": 0.1}),
     (optim.Adam, {}),
     (optim.Adam, {"lr": 0.1, "weight_decay": 0.3}),
     (optim.Adam, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3}),
     (optim.Adam, {"lr": 0.1, "betas": (0.0, 0.9)}),
+    (optim.AdamW, {}),
+    (optim.AdamW, {"lr": 0.1, "weight_decay": 0.3, "betas": (0.5, 0.9)}),
 ]
-
-
-def with_grad(values, grad, dtype=None):
-    p = Tensor(values, dtype=dtype)
-    p.grad = np.asarray(grad, p.dtype)[()]
-    return p
+GROUPS = {  # what a second group has of its own
+    optim.SGD: {"lr": 0.02, "momentum": 0.7, "weight_decay": 0.1},
+    optim.RMSprop: {"lr": 0.02, "alpha": 0.8, "momentum": 0.3},
+    optim.Adam: {"betas": (0.8, 0.95), "weight_decay": 0.1},
+    optim.AdamW: {"lr": 0.02, "eps": 1e-4, "weight_decay": 0.0},
+}
+EVERY = pytest.mark.parametrize("optimizer", list(GROUPS))
 
 
 @pytest.mark.parametrize(("optimizer", "settings"), SETTINGS)
-def test_a_hundred_steps_are_pytorchs(optimizer, settings):
+@pytest.mark.parametrize("setup", ["plain", "groups", "clipped and scheduled"])
+def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     start = [rng.standard_normal(shape) for shape in [(4, 3), (3,), ()]]
     centre = [rng.standard_normal(np.shape(x)) for x in start]
     ours = [Tensor(x) for x in start]
     theirs = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in start]
-    a, b = optimizer(ours, **settings), getattr(torch.optim, optimizer.__name__)(theirs, **{"lr": 1e-3, **settings})
+
+    def grouped(params):
+        return params if setup == "plain" else [{"params": params[:1]}, {"params": params[1:], **GROUPS[optimizer]}]
+
+    a = optimizer(grouped(ours), **settings)
+    b = getattr(torch.optim, optimizer.__name__)(grouped(theirs), **settings)
+    schedules = [optim.StepLR(a, 7, 0.8), torch.optim.lr_scheduler.StepLR(b, 7, 0.8)]
     for step in range(100):
         a.zero_grad()
-        b.zero_grad()
-        for params in (ours, theirs):
-            targets = centre if params is ours else map(torch.tensor, centre)
-            used = list(zip(params, targets, strict=True))[: 2 if step % 3 == 1 else 3]  # the last has no gradient
-            sum([(((p - c) ** 2 + 1) ** 0.5).sum() for p, c in used]).backward()
+        used = list(zip(ours, centre, strict=True))[: 2 if step % 3 == 1 else 3]  # the last has no gradient
+        sum([(((p - c) ** 2 + 1) ** 0.5).sum() for p, c in used]).backward()
+        for p, q in zip(ours, theirs, strict=True):
+            q.grad = None if p.grad is None else torch.tensor(p.grad)
+        if setup == "clipped and scheduled":
+            norm = optim.clip_grad_norm_(ours, 0.5)
+            assert norm == pytest.approx(torch.nn.utils.clip_grad_norm_(theirs, 0.5).item(), rel=1e-12)
         a.step()
         b.step()
+        if setup == "clipped and scheduled":
+            for schedule in schedules:
+                schedule.step()
         for p, q in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+@EVERY
+def test_defaults_are_pytorchs(optimizer):
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.optim, optimizer.__name__)([torch.zeros(1, requires_grad=True)]).defaults
+    ours = optimizer([Tensor(0.0)]).defaults
+    assert {name: theirs[name] for name in ours} == ours
 
 
 def test_one_adam_step_by_hand():
     p = with_grad(1.0, 0.4)
     optimizer = optim.Adam([p], lr=1e-3)
     optimizer.step()
-    assert (1 - 0.9) * optimizer.first_moments[0] == pytest.approx(0.04)
-    assert (1 - 0.999) * optimizer.second_moments[0] == pytest.approx(0.00016)
+    assert (1 - 0.9) * optimizer.state[0]["grad_sum"] == pytest.approx(0.04)
+    assert (1 - 0.999) * optimizer.state[0]["square_sum"] == pytest.approx(0.00016)
     assert p.item() - 1 == pytest.approx(-0.001, rel=1e-6)
 
     p = with_grad([1.0, 2.0, 3.0], [0.5, -0.3, 0.8])
@@ -71,6 +104,7 @@ def test_momentum_by_hand():
 
 
 @pytest.mark.parametrize(("optimizer", "settings"), SETTINGS)
+@hypothesis_settings(max_examples=25)
 @given(shape=npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
 def test_dtype_gradient_and_array_stay(optimizer, settings, shape):
     rng = np.random.default_rng(0)
@@ -88,7 +122,7 @@ def test_dtype_gradient_and_array_stay(optimizer, settings, shape):
     assert p.grad is not None
 
 
-@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
+@EVERY
 def test_parameters_of_several_dtypes(optimizer):
     params = [with_grad([1.0, 2.0], [0.1, 0.2], dtype) for dtype in (np.float64, np.float32, np.float16)]
     optimizer(params, lr=0.5).step()
@@ -97,7 +131,7 @@ def test_parameters_of_several_dtypes(optimizer):
         np.testing.assert_allclose(p.data, params[0].data, rtol=1e-2)
 
 
-@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
+@EVERY
 def test_a_parameter_without_gradient_is_skipped(optimizer):
     used, unused = with_grad([1.0], [1.0]), Tensor([1.0])
     step = optimizer([unused, used], weight_decay=0.1)
@@ -107,7 +141,7 @@ def test_a_parameter_without_gradient_is_skipped(optimizer):
     assert step.steps == [0, 1]
 
 
-@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
+@EVERY
 def test_gradients_that_are_tensors(optimizer):
     results = []
     for create_graph in (False, True):
@@ -138,23 +172,10 @@ def test_zero_grad_left_out_adds_up():
     assert p.grad is None
 
 
-@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
-def test_lr_is_a_plain_attribute(optimizer):
-    p = with_grad(np.ones(2, np.float32), [1.0, 1.0])
-    step = optimizer([p])
-    step.lr = np.float64(0.5)
-    step.step()
-    np.testing.assert_allclose(p.data, 0.5, rtol=1e-6)
-    assert p.dtype == np.float32
-    step.lr = 0
-    step.step()
-    np.testing.assert_allclose(p.data, 0.5, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("optimizer", "settings"), [(optim.SGD, {"momentum": 0.9}), (optim.Adam, {})])
+@pytest.mark.parametrize(("optimizer", "settings"), SETTINGS)
 def test_a_step_allocates_nothing_that_grows_with_the_model(optimizer, settings):
-    params = [Tensor(np.ones(shape, np.float32).T) for shape in [(1000, 500), (300, 1000)]]
-    step = optimizer(params, weight_decay=0.1, **settings)
+    params = [Tensor(np.ones(shape, np.float32).T) for shape in [(400, 500), (300, 400)]]
+    step = optimizer(params, **{"weight_decay": 0.1, **settings})
     for p in params:
         p.grad = np.ones_like(p.data)
     step.step()
@@ -163,88 +184,108 @@ def test_a_step_allocates_nothing_that_grows_with_the_model(optimizer, settings)
         step.step()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 20_000  # the smaller parameter has 1,200,000 bytes; ufuncs take small buffers of their own
+    assert peak < 20_000  # the smaller parameter has 480,000 bytes; ufuncs take small buffers of their own
 
 
-def test_scratch_has_the_layout_of_the_parameter_and_the_size_of_the_largest():
+def test_work_arrays_have_the_layout_of_the_parameter_and_the_size_of_the_largest():
     model = nn.MLP([7, 5, 3])
-    scratch = optim.Adam(model.parameters())._scratch
-    assert [s.strides for s in scratch] == [p.data.strides for p in model.parameters()]
-    assert {s.base.nbytes for s in scratch} == {7 * 5 * 4}
+    optimizer = optim.Adam(model.parameters())
+    for place in (0, 1):
+        arrays = [work[place] for work in optimizer._work]
+        assert [a.strides for a in arrays] == [p.data.strides for p in model.parameters()]
+        assert {a.base.nbytes for a in arrays} == {7 * 5 * 4}
+        assert len({id(a.base) for a in arrays}) == 1
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("settings", [{}, {"betas": (0.9, 0.9)}])
-def test_moments_without_gradients_become_zero_not_subnormal(dtype, settings):
-    tiny = np.finfo(dtype).tiny  # the smallest number that is not subnormal
-    p = with_grad(np.ones(4), [1.0, 1e-3, 1e-12, 1e8 * tiny], dtype)
-    optimizer = optim.Adam([p], **settings)
-    optimizer.step()
-    p.grad = np.zeros(4, dtype)
-    moments = [optimizer.first_moments[0], optimizer.second_moments[0]]
-    for _ in range(1200):
-        optimizer.step()
-        for moment in moments:
-            assert ((moment == 0) | (moment >= tiny)).all()
-    assert not moments[0].any()
-    assert moments[1].any() == (not settings)  # 0.999**1200 is still 0.3
-
-
-def test_velocities_without_gradients_become_zero_not_subnormal():
-    p = with_grad([1.0], [1.0], np.float32)
-    optimizer = optim.SGD([p], momentum=0.9)
-    optimizer.step()
-    p.grad = np.zeros(1, np.float32)
-    for _ in range(1200):
-        optimizer.step()
-        v = optimizer.velocities[0]
-        assert v == 0 or v >= np.finfo(np.float32).tiny
-    assert v == 0
-
-
-def test_flushing_does_not_disturb_small_moments():
-    """Tiny steady gradients and a tiny eps: where eps is small, so is what may be taken for zero."""
-    p = with_grad([0.0], [1e-17], np.float32)
-    optimizer = optim.Adam([p], lr=1e-3, eps=1e-20)
-    before = 0.0
-    for _ in range(200):
-        optimizer.step()
-        assert before - p.item() == pytest.approx(1e-3, rel=0.02)
-        before = p.item()
-
-
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize(
-    ("make", "error", "words"),
+    ("optimizer", "settings", "gone"),
     [
-        (lambda p: optim.SGD([]), ValueError, "params is empty"),
-        (lambda p: optim.SGD(p), TypeError, "params is a Tensor; pass model.parameters"),
-        (lambda p: optim.SGD(3), TypeError, "params is a int"),
-        (lambda p: optim.SGD(nn.Flatten()), TypeError, "params is a Flatten; pass model.parameters"),
-        (lambda p: optim.SGD(nn.MLP([2, 2])), TypeError, r"params\[0\] is a Linear, no Tensor; pass model.parameters"),
-        (lambda p: optim.SGD(nn.Linear(2, 2).named_parameters()), TypeError, r"params\[0\] is a tuple"),
-        (lambda p: optim.SGD([p, np.ones(2)]), TypeError, r"params\[1\] is a ndarray"),
-        (lambda p: optim.SGD([p * 2]), ValueError, "result of an op"),
-        (lambda p: optim.SGD([p, Tensor(1.0), p]), ValueError, r"params\[2\] w\(2,\) is there twice"),
-        (lambda p: optim.SGD([p], lr=-1), ValueError, "SGD: lr is -1; it must be a number, at least 0 and finite"),
-        (lambda p: optim.Adam([p], lr=float("nan")), ValueError, "Adam: lr is nan"),
-        (lambda p: optim.Adam([p], lr=float("inf")), ValueError, "Adam: lr is inf"),
-        (lambda p: optim.Adam([p], lr="0.1"), ValueError, "lr is '0.1'"),
-        (lambda p: optim.SGD([p], momentum=1.0), ValueError, "momentum is 1.0; it must be .* below 1"),
-        (lambda p: optim.SGD([p], weight_decay=-0.1), ValueError, "weight_decay"),
-        (lambda p: optim.Adam([p], betas=(0.9, 1.0)), ValueError, "beta2 is 1.0"),
-        (lambda p: optim.Adam([p], betas=0.9), ValueError, "betas is 0.9; it must be a pair"),
-        (lambda p: optim.Adam([p], eps=-1e-8), ValueError, "eps"),
-        (lambda p: optim.Optimizer([with_grad(1.0, 1.0)], 0.1).step(), NotImplementedError, "define update"),
+        (optim.SGD, {"momentum": 0.9}, {"momentum_buffer"}),
+        (optim.SGD, {"momentum": 0.9, "nesterov": True}, {"momentum_buffer"}),
+        (optim.RMSprop, {}, set()),  # 0.99**1200 * 1 is still 6e-6
+        (optim.RMSprop, {"alpha": 0.9}, {"square_sum"}),
+        (optim.RMSprop, {"alpha": 0.9, "momentum": 0.9, "centered": True}, {"square_sum", "grad_sum", "step_sum"}),
+        (optim.Adam, {}, {"grad_sum"}),
+        (optim.Adam, {"betas": (0.9, 0.9)}, {"grad_sum", "square_sum"}),
+        (optim.AdamW, {"betas": (0.9, 0.9)}, {"grad_sum", "square_sum"}),
     ],
 )
-def test_errors(make, error, words):
-    with pytest.raises(error, match=words):
-        make(Tensor([1.0, 2.0], name="w"))
+def test_moments_without_gradients_become_zero_not_subnormal(optimizer, settings, gone, dtype):
+    kept = np.promote_types(dtype, np.float32)
+    tiny = np.finfo(kept).tiny  # the smallest number that is not subnormal
+    p = with_grad(np.ones(4), [1.0, 1e-3, 1e-12, 1e8 * float(tiny)], dtype)
+    step = optimizer([p], **settings)
+    step.step()
+    p.grad = np.zeros(4, dtype)
+    for _ in range(1200):
+        step.step()
+        moments = {k: np.abs(v) for k, v in step.state[0].items() if k != "step"}
+        for moment in moments.values():
+            assert moment.dtype == kept
+            assert ((moment == 0) | (moment >= tiny)).all()
+    assert {k for k, v in moments.items() if not v.any()} == gone
+
+
+@pytest.mark.parametrize(("optimizer", "limit"), [(optim.Adam, 0.02), (optim.RMSprop, 0.3)])
+def test_flushing_does_not_disturb_small_moments(optimizer, limit):
+    """Tiny steady gradients and a tiny eps: where eps is small, so is what may be taken for zero."""
+    p = with_grad([0.0], [1e-17], np.float32)
+    settings = {} if optimizer is optim.Adam else {"alpha": 0.9}
+    step = optimizer([p], lr=1e-3, eps=1e-20, **settings)
+    for _ in range(200):
+        before = p.item()
+        step.step()
+    assert before - p.item() == pytest.approx(1e-3, rel=limit)
+
+
+@EVERY
+def test_zero_and_large_gradients_of_float16_stay_finite(optimizer):
+    """In float16 the eps 1e-8 is 0, and the square of 300 infinite: 0 / 0 and 300 / inf."""
+    p = with_grad(np.ones(3), [0.0, 300.0, 1e-4], np.float16)
+    step = optimizer([p], lr=0.125, weight_decay=0.0)
+    step.step()
+    assert p.dtype == np.float16
+    size = {optim.SGD: 300.0, optim.RMSprop: 10.0}.get(optimizer, 1.0)
+    assert p.data[:2].tolist() == [1.0, pytest.approx(1 - 0.125 * size, rel=2e-3)]
+    assert np.isfinite(p.data).all()
+
+
+def test_centered_rmsprop_of_a_constant_gradient_stays_finite():
+    """Its variance is zero, and below zero after rounding."""
+    p = with_grad(np.zeros(50), np.linspace(0.1, 7, 50), np.float32)
+    optimizer = optim.RMSprop([p], lr=1e-10, alpha=0.9, centered=True)
+    for _ in range(500):
+        optimizer.step()
+    assert np.isfinite(p.data).all()
+
+
+@EVERY
+@pytest.mark.parametrize("grad", [np.array([1.0, 2.0]), np.array([1, 2]), [1.0, 2.0]])
+def test_gradients_of_another_dtype_set_by_hand(optimizer, grad):
+    p, q = Tensor([1.0, 2.0], dtype=np.float32), with_grad([1.0, 2.0], [1.0, 2.0], np.float32)
+    p.grad = grad
+    for parameter in (p, q):
+        optimizer([parameter]).step()
+    assert p.dtype == np.float32
+    np.testing.assert_array_equal(p.data, q.data)
+
+
+def test_decoupled_decay_is_the_same_for_large_and_small_gradients():
+    def moved(optimizer, weight_decay):
+        p = with_grad([1.0, 1.0], [1e-3, 1e3])
+        step = optimizer([p], lr=0.1, weight_decay=weight_decay)
+        step.step()
+        return p.data
+
+    np.testing.assert_allclose(moved(optim.AdamW, 0.5) - moved(optim.AdamW, 0.0), -0.05, rtol=1e-12)
+    np.testing.assert_allclose(moved(optim.Adam, 0.5), moved(optim.Adam, 0.0), atol=1e-5)  # decay drowns in the root
 
 
 def test_a_gradient_of_another_shape_is_refused():
-    p = Tensor([1.0, 2.0])
-    p.grad = np.float64(1.0)
-    with pytest.raises(ValueError, match=r"parameter 0 has shape \(2,\) but its grad \(\)"):
-        optim.Adam([p]).step()
-    np.testing.assert_array_equal(p.data, [1.0, 2.0])
+    p, q = with_grad([1.0], [1.0]), Tensor([1.0, 2.0])
+    q.grad = np.float64(1.0)
+    with pytest.raises(ValueError, match=r"parameter 1 has shape \(2,\) but its grad \(\)"):
+        optim.Adam([p, q]).step()
+    np.testing.assert_array_equal(p.data, [1.0])
+    np.testing.assert_array_equal(q.data, [1.0, 2.0])

@@ -1,11 +1,45 @@
 """Optimizers: they turn gradients into steps, with PyTorch's names, defaults and update rules.
 
-optimizer = optim.Adam(model.parameters())
-optimizer.zero_grad()
-loss.backward()
-optimizer.step()
+optimizer = optim.AdamW(
+    [{"params": model[0].parameters(), "lr": 1e-4}, {"params": model[2].parameters()}], lr=1e-3
+)
+scheduler = optim.CosineAnnealingLR(optimizer, T_max=epochs)
+for epoch in range(epochs):
+    for images, labels in loader:
+        optimizer.zero_grad()
+        loss_function(model(images), labels).backward()
+        optim.clip_grad_norm_(model.parameters(), max_norm=1.0)
+        optimizer.step()
+    scheduler.step()
 """
 
-from tinygrad_edu.optim.optimizers import SGD, Adam, Optimizer
+from tinygrad_edu.optim.base import Optimizer
+from tinygrad_edu.optim.clip import clip_grad_norm_, clip_grad_value_
+from tinygrad_edu.optim.finder import LRFinderResult, lr_finder
+from tinygrad_edu.optim.optimizers import SGD, Adam, AdamW, RMSprop
+from tinygrad_edu.optim.schedulers import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearWarmup,
+    ReduceLROnPlateau,
+    Scheduler,
+    StepLR,
+)
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "LRFinderResult",
+    "LinearWarmup",
+    "Optimizer",
+    "RMSprop",
+    "ReduceLROnPlateau",
+    "Scheduler",
+    "StepLR",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "lr_finder",
+]

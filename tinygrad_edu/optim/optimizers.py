@@ -1,8 +1,10 @@
-"""SGD and Adam: from gradients to steps.
+"""SGD, RMSprop, Adam and AdamW: from gradients to steps.
 
 An optimizer touches every parameter at every step, so the passes over memory are its cost. All arithmetic is in place
-or in one scratch buffer that the parameters share; a step allocates nothing that grows with the model, and gradients
-are only read.
+or in two work arrays that the parameters share; a step allocates nothing that grows with the model, and gradients
+are only read. Where a formula says m = beta * m + (1 - beta) * grad, the sum m = beta * m + grad is kept: the factor
+and the bias correction then join the learning rate, one scalar a step, instead of one more pass. (So the decays, betas
+and alpha, should stay what they are during a training.)
 
 The hard idea is the smallest numbers. Moments decay by a factor at each step, and in float32 that never reaches zero:
 
@@ -18,125 +20,124 @@ is a dark pixel gets there after some hundred steps without a gradient, and trai
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.optim.base import Optimizer, Params
 from tinygrad_edu.tensor import Tensor
 
 FLUSH_EVERY = 64  # steps: 0.9**64 = 0.001, so nothing gets from the rounding error to the subnormals in between
 FLUSH_BY = 1e-23
 
 
-class Optimizer:
-    """Base class: a subclass defines `update`, which says what to subtract from one parameter.
-
-    Args:
-        params: Leaf Tensors, such as model.parameters().
-        lr: Learning rate, at least 0.
-
-    Attributes:
-        params: The list of parameters.
-        lr: The learning rate; may be set between steps.
-        steps: For each parameter, the number of steps it has taken.
-
-    Raises:
-        TypeError: `params` is a single Tensor or contains something else than Tensors.
-        ValueError: `params` is empty, or has a duplicate or the result of an op; `lr` is negative or not finite.
-    """
-
-    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        self.params = checked(params)
-        self.lr = self._number("lr", lr)
-        self.steps = [0] * len(self.params)
-        self._scratch = scratch_arrays(self.params)
-
-    def zero_grad(self) -> None:
-        """Forgets the gradients: backward() adds to what is there."""
-        for p in self.params:
-            p.grad = None
-
-    def step(self) -> None:
-        """Updates every parameter that has a gradient.
-
-        Raises:
-            ValueError: A gradient that was set by hand has another shape than its parameter.
-        """
-        for i, p in enumerate(self.params):
-            if p.grad is None:
-                continue
-            grad = p.grad.data if isinstance(p.grad, Tensor) else p.grad
-            if getattr(grad, "shape", ()) != p.shape:
-                raise ValueError(f"step: parameter {i} has shape {p.shape} but its grad {np.shape(grad)}")
-            self.steps[i] += 1
-            p.data -= self.update(i, p.data, grad, self._scratch[i])
-
-    def update(self, i: int, data: Any, grad: Any, scratch: ndarray) -> ndarray:
-        """What to subtract from parameter i.
-
-        Args:
-            i: Its place in `params`.
-            data: Its values, to be read.
-            grad: Its gradient, of the same shape and dtype, to be read.
-            scratch: Array of that shape, dtype and layout to work in; the others use the same memory.
-        """
-        raise NotImplementedError(f"{type(self).__name__} is no complete optimizer; define update in it")
-
-    def _number(self, name: str, value: Any, below: float = math.inf) -> float:
-        """A hyperparameter, checked, as a Python float: a NumPy float64 would make float32 arithmetic float64."""
-        if not isinstance(value, Real) or not 0 <= float(value) < below:
-            limit = "finite" if below == math.inf else f"below {below:g}"
-            raise ValueError(f"{type(self).__name__}: {name} is {value!r}; it must be a number, at least 0 and {limit}")
-        return float(value)
-
-    def _flush(self, i: int, moment: ndarray, by: float = FLUSH_BY) -> None:
-        """Rounds what is nearly subnormal to zero, every 64 steps."""
-        if self.steps[i] % FLUSH_EVERY == 0:
-            moment += by
-            moment -= by
-
-
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum (Polyak 1964), in PyTorch's form.
+    """Stochastic gradient descent with momentum (Polyak 1964; Sutskever et al. 2013), in PyTorch's form.
 
         v = momentum * v + grad + weight_decay * p
         p = p - lr * v
 
     Args:
-        params: Leaf Tensors.
+        params: Leaf Tensors, or groups of them.
         lr: Learning rate.
         momentum: Share of the last step's direction that is kept, in [0, 1).
         weight_decay: Strength of the L2 penalty weight_decay / 2 * p**2.
+        nesterov: Step along grad + momentum * v, as if the gradient were taken one step ahead (Nesterov 1983).
 
     Raises:
         TypeError: As Optimizer.
-        ValueError: As Optimizer, or a hyperparameter out of range.
+        ValueError: As Optimizer, or nesterov without momentum.
     """
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.0, weight_decay: float = 0.0
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        *,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
     ) -> None:
-        super().__init__(params, lr)
-        self.momentum = self._number("momentum", momentum, below=1)
-        self.weight_decay = self._number("weight_decay", weight_decay)
-        self.velocities = [np.zeros_like(p.data) for p in self.params] if momentum else []
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov})
 
-    def update(self, i: int, data: Any, grad: Any, scratch: ndarray) -> ndarray:
+    def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
         """lr * v."""
-        if self.weight_decay:
-            np.multiply(data, self.weight_decay, out=scratch)
-            scratch += grad
-            grad = scratch
-        if self.velocities:
-            v = self.velocities[i]
-            v *= self.momentum
+        if group["momentum"]:
+            v = moment(state, "momentum_buffer", scratch)
+            v *= group["momentum"]
             v += grad
-            self._flush(i, v)
+            flush(state, v)
+            if group["nesterov"]:
+                np.multiply(v, group["momentum"], out=scratch)
+                scratch += grad
+                v = scratch
             grad = v
-        np.multiply(grad, float(self.lr), out=scratch)
+        np.multiply(grad, group["lr"], out=scratch)
+        return scratch
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman & Hinton 2012, lecture 6.5 of their course): each step over the size of recent gradients.
+
+        v = alpha * v + (1 - alpha) * grad**2
+        p = p - lr * grad / (sqrt(v) + eps)
+
+    The state is square_sum = v / (1 - alpha), see the top of the file; grad_sum, the sum of gradients, if centered; and
+    step_sum, the decayed sum of grad / sqrt(square_sum), if there is momentum.
+
+    Args:
+        params: Leaf Tensors, or groups of them.
+        lr: Learning rate.
+        alpha: Decay of the mean square, in [0, 1).
+        eps: Added to the denominator.
+        weight_decay: Strength of the L2 penalty weight_decay / 2 * p**2.
+        momentum: Share of the last step that is kept, in [0, 1).
+        centered: Divide by the standard deviation: subtract the squared mean gradient from v (Graves 2013).
+
+    Raises:
+        TypeError: As Optimizer.
+        ValueError: As Optimizer.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**defaults, "momentum": momentum, "centered": centered})
+
+    def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
+        """lr times the gradient over its root mean square, or the momentum of that."""
+        alpha, eps, factor = group["alpha"], group["eps"], 1 - group["alpha"]
+        v = moment(state, "square_sum", scratch)
+        v *= alpha
+        v += np.multiply(grad, grad, out=scratch)
+        flush(state, v, eps)
+        if group["centered"]:
+            m = moment(state, "grad_sum", scratch)
+            m *= alpha
+            m += grad
+            flush(state, m)
+            np.multiply(m, m, out=scratch)
+            scratch *= -factor
+            scratch += v
+            v = np.maximum(scratch, 0.0, out=scratch)  # rounding makes the variance of a constant negative
+        np.sqrt(v, out=scratch)
+        scratch += eps / math.sqrt(factor)
+        step = np.divide(grad, scratch, out=scratch)
+        if group["momentum"]:
+            step = moment(state, "step_sum", scratch)
+            step *= group["momentum"]
+            step += scratch
+            flush(state, step)
+        np.multiply(step, group["lr"] / math.sqrt(factor), out=scratch)
         return scratch
 
 
@@ -147,11 +148,11 @@ class Adam(Optimizer):
         v = beta2 * v + (1 - beta2) * grad**2
         p = p - lr * m / (1 - beta1**t) / (sqrt(v / (1 - beta2**t)) + eps)
 
-    The arrays are kept without the factors (1 - beta): m = beta1 * m + grad. They and the bias corrections then make
-    two scalars a step, as at the end of section 2 of the paper, instead of three passes over memory.
+    The state is grad_sum = m / (1 - beta1) and square_sum = v / (1 - beta2), see the top of the file and the end of
+    section 2 of the paper.
 
     Args:
-        params: Leaf Tensors.
+        params: Leaf Tensors, or groups of them.
         lr: Learning rate: about the length of a step in each coordinate.
         betas: Decay of the mean of the gradient and of its square, in [0, 1).
         eps: Added to the denominator.
@@ -159,72 +160,72 @@ class Adam(Optimizer):
 
     Raises:
         TypeError: As Optimizer.
-        ValueError: As Optimizer, or a hyperparameter out of range.
+        ValueError: As Optimizer.
     """
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, lr)
-        if np.shape(betas) != (2,):
-            raise ValueError(f"{type(self).__name__}: betas is {betas!r}; it must be a pair such as (0.9, 0.999)")
-        self.betas = self._number("beta1", betas[0], below=1), self._number("beta2", betas[1], below=1)
-        self.eps = self._number("eps", eps)
-        self.weight_decay = self._number("weight_decay", weight_decay)
-        self.first_moments = [np.zeros_like(p.data) for p in self.params]
-        self.second_moments = [np.zeros_like(p.data) for p in self.params]
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
-    def update(self, i: int, data: Any, grad: Any, scratch: ndarray) -> ndarray:
+    def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
         """lr times the corrected mean over the root of the corrected mean square."""
-        (beta1, beta2), t = self.betas, self.steps[i]
-        m, v = self.first_moments[i], self.second_moments[i]
-        if self.weight_decay:
-            np.multiply(data, self.weight_decay, out=scratch)
-            scratch += grad
-            grad = scratch
+        (beta1, beta2), eps, t = group["betas"], group["eps"], state["step"]
+        m, v = moment(state, "grad_sum", scratch), moment(state, "square_sum", scratch)
         m *= beta1
         m += grad
-        np.multiply(grad, grad, out=scratch)
         v *= beta2
-        v += scratch
-        self._flush(i, m)
-        self._flush(i, v, min(FLUSH_BY, 1e-7 * self.eps**2))  # of no weight beside eps under the root
+        v += np.multiply(grad, grad, out=scratch)
+        flush(state, m)
+        flush(state, v, eps)
         scale = math.sqrt((1 - beta2) / (1 - beta2**t))  # sqrt(corrected v) = scale * sqrt(v)
         np.sqrt(v, out=scratch)
-        scratch += self.eps / scale
+        scratch += eps / scale
         np.divide(m, scratch, out=scratch)
-        scratch *= float(self.lr) * (1 - beta1) / (1 - beta1**t) / scale
+        scratch *= group["lr"] * (1 - beta1) / (1 - beta1**t) / scale
         return scratch
 
 
-def checked(params: Iterable[Tensor]) -> list[Tensor]:
-    """The parameters as a list, each a leaf Tensor and none twice."""
-    if isinstance(params, Tensor) or not isinstance(params, Iterable):
-        raise TypeError(f"params is a {type(params).__name__}; pass model.parameters() or a list of Tensors")
-    params = list(params)
-    if not params:
-        raise ValueError("params is empty: there is nothing to optimize; a generator can be used up only once")
-    seen = set()
-    for i, p in enumerate(params):
-        if not isinstance(p, Tensor):
-            raise TypeError(f"params[{i}] is a {type(p).__name__}, no Tensor; pass model.parameters()")
-        if not p.is_leaf:
-            raise ValueError(f"params[{i}] is the result of an op, and only leaves can be updated; use Tensor(values)")
-        if id(p) in seen:
-            raise ValueError(f"params[{i}] {p.name or ''}{p.shape} is there twice and would take two steps at once")
-        seen.add(id(p))
-    return params
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+        p = p - lr * weight_decay * p,    then as Adam without weight decay
+
+    Adam divides each gradient by its usual size, and a penalty that is part of the gradient with it: weights with large
+    gradients would hardly decay. Here all decay at the same rate. Arguments as for Adam.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    def _decay(self, p: Tensor, grad: ndarray, group: dict[str, Any], buffer: ndarray) -> ndarray:
+        p.data *= 1 - group["lr"] * group["weight_decay"]
+        return super()._decay(p, grad, {}, buffer)
 
 
-def scratch_arrays(params: list[Tensor]) -> list[ndarray]:
-    """For each parameter an array of its shape, dtype and layout, all on one piece of memory for each dtype."""
-    sizes: dict[Any, int] = {}
-    for p in params:
-        sizes[p.dtype] = max(sizes.get(p.dtype, 0), p.size)
-    buffers = {dtype: np.empty(size, dtype) for dtype, size in sizes.items()}
-    return [np.ndarray(p.shape, p.dtype, buffers[p.dtype], strides=p.data.strides) for p in params]
+def moment(state: dict[str, Any], name: str, like: ndarray) -> ndarray:
+    """An array of the state, at first zeros of the layout that its parameter has."""
+    if name not in state:
+        state[name] = np.zeros_like(like)
+    array: ndarray = state[name]
+    return array
+
+
+def flush(state: dict[str, Any], array: ndarray, eps: float = 1.0) -> None:
+    """Rounds what is nearly subnormal to zero, every 64 steps, in mean squares only what is nothing beside eps**2."""
+    if state["step"] % FLUSH_EVERY == 0:
+        by = min(FLUSH_BY, 1e-7 * eps**2)
+        array += by
+        array -= by

@@ -1,0 +1,245 @@
+"""Schedules: PyTorch's rates over a hundred epochs, from the start and resumed."""
+
+import json
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, optim
+from tinygrad_edu.optim import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearWarmup,
+    ReduceLROnPlateau,
+    Scheduler,
+    StepLR,
+)
+
+RATES = [0.1, 0.5, 3e-3]
+METRICS = np.abs(np.random.default_rng(0).normal(np.linspace(3, 0.5, 100), 0.6))
+METRICS[[7, 20]] = math.nan, math.inf
+
+
+def optimizer(rates=RATES):
+    return optim.SGD([{"params": [Tensor(0.0)], "lr": lr} for lr in rates])
+
+
+def warm_cosine(o, **settings):
+    return LinearWarmup(o, 7, 0.01, then=CosineAnnealingLR(o, T_max=60, **settings))
+
+
+def torch_warm_cosine(schedulers, o):
+    warm = schedulers.LinearLR(o, start_factor=0.01, total_iters=7)
+    return schedulers.SequentialLR(o, [warm, schedulers.CosineAnnealingLR(o, T_max=60)], milestones=[7])
+
+
+SCHEDULES = {
+    "StepLR": (partial(StepLR, step_size=30), lambda s, o: s.StepLR(o, 30)),
+    "StepLR of 1": (partial(StepLR, step_size=1, gamma=1.01), lambda s, o: s.StepLR(o, 1, 1.01)),
+    "ExponentialLR": (partial(ExponentialLR, gamma=0.93), lambda s, o: s.ExponentialLR(o, 0.93)),
+    "CosineAnnealingLR": (partial(CosineAnnealingLR, T_max=100), lambda s, o: s.CosineAnnealingLR(o, 100)),
+    "Cosine up again": (
+        partial(CosineAnnealingLR, T_max=23, eta_min=1e-3),
+        lambda s, o: s.CosineAnnealingLR(o, 23, 1e-3),
+    ),
+    "LinearWarmup": (LinearWarmup, lambda s, o: s.LinearLR(o)),
+    "LinearWarmup of 1": (partial(LinearWarmup, total_iters=1, start_factor=1), lambda s, o: s.LinearLR(o, 1, 1, 1)),
+    "LinearWarmup of 40": (
+        partial(LinearWarmup, total_iters=40, start_factor=0.05),
+        lambda s, o: s.LinearLR(o, 0.05, total_iters=40),
+    ),
+    "warm-up and cosine": (warm_cosine, torch_warm_cosine),
+}
+for settings in (
+    {},
+    {"patience": 0, "factor": 0.7},
+    {"patience": 2, "cooldown": 3, "factor": 0.5, "min_lr": 1e-3},
+    {"patience": 1, "mode": "max", "threshold": 0.05},
+    {"patience": 1, "mode": "max", "threshold": 0.3, "threshold_mode": "abs", "min_lr": [1e-2, 1e-3, 0.0]},
+    {"patience": 3, "threshold": 0.3, "threshold_mode": "abs", "factor": 0.5},
+):
+    SCHEDULES[f"Plateau {settings}"] = (
+        partial(ReduceLROnPlateau, **settings),
+        lambda s, o, settings=settings: s.ReduceLROnPlateau(o, **settings),
+    )
+EVERY = pytest.mark.parametrize("name", list(SCHEDULES))
+
+
+def advance(scheduler, epoch):
+    """One step, with a metric for those that want it."""
+    plateau = hasattr(scheduler, "patience")
+    scheduler.step(*[METRICS[epoch]] * plateau)
+
+
+@EVERY
+@pytest.mark.filterwarnings("ignore:.*optimizer.step.*:UserWarning")
+@pytest.mark.filterwarnings("ignore:The epoch parameter:UserWarning")
+def test_the_rates_of_a_hundred_epochs_are_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    ours, theirs = SCHEDULES[name]
+    a = optimizer()
+    b = torch.optim.SGD([{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in RATES])
+    mine, other = ours(a), theirs(torch.optim.lr_scheduler, b)
+    rates = []
+    for epoch in range(100):
+        rates.append(mine.get_last_lr())
+        np.testing.assert_allclose(rates[-1], [group["lr"] for group in b.param_groups], rtol=0, atol=1e-12)
+        assert rates[-1] == [group["lr"] for group in a.param_groups]
+        assert mine.last_epoch == epoch
+        advance(mine, epoch)
+        advance(other, epoch)
+    assert len({row[0] for row in rates}) > 1 or name == "LinearWarmup of 1"
+
+
+@EVERY
+@pytest.mark.parametrize("at", [0, 5, 33])
+def test_resuming_goes_on_exactly(name, at):
+    make = SCHEDULES[name][0]
+    straight = make(optimizer())
+    for epoch in range(at):
+        advance(straight, epoch)
+    state = json.loads(json.dumps(straight.state_dict()))
+    resumed = make(optimizer([1.0, 1.0, 1.0]))
+    advance(resumed, 0)
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == straight.state_dict()
+    for epoch in range(at, 100):
+        assert resumed.get_last_lr() == straight.get_last_lr()
+        advance(straight, epoch)
+        advance(resumed, epoch)
+
+
+@EVERY
+def test_the_state_holds_the_settings_and_stays_as_it_was_taken(name):
+    scheduler = SCHEDULES[name][0](optimizer())
+    state = scheduler.state_dict()
+    before = json.dumps(state)
+    for epoch in range(50):
+        advance(scheduler, epoch)
+    assert json.dumps(state) == before
+    scheduler.load_state_dict(state)
+    advance(scheduler, 0)
+    assert json.dumps(state) == before
+
+
+def test_lr_at_is_the_whole_schedule_beforehand():
+    scheduler = warm_cosine(optimizer())
+    drawn = [scheduler.lr_at(epoch, 0.5) for epoch in range(80)]
+    taken = []
+    for _ in range(80):
+        taken.append(scheduler.get_last_lr()[1])
+        scheduler.step()
+    assert drawn == taken
+    assert drawn[0] == pytest.approx(0.005)
+    assert max(drawn) == drawn[7] == 0.5
+
+
+def test_warm_ups_in_a_row_start_from_the_initial_rate():
+    o = optimizer([1.0])
+    scheduler = LinearWarmup(o, 2, 0.5, then=LinearWarmup(o, 2, 0.1, then=StepLR(o, 1, 0.5)))
+    rates = []
+    for _ in range(7):
+        rates += scheduler.get_last_lr()
+        scheduler.step()
+    assert rates == pytest.approx([0.5, 0.75, 0.1, 0.55, 1.0, 0.5, 0.25])
+
+
+def test_the_steps_of_the_optimizer_follow():
+    p = Tensor([0.0])
+    sgd = optim.SGD([p], lr=1.0)
+    scheduler = ExponentialLR(sgd, 0.5)
+    for _ in range(3):
+        p.grad = np.ones(1)
+        sgd.step()
+        scheduler.step()
+    assert p.data == -1.75
+
+
+def test_a_schedule_of_your_own():
+    class Linear(Scheduler):
+        def __init__(self, optimizer, epochs):
+            self.epochs = epochs
+            super().__init__(optimizer)
+
+        def lr_at(self, epoch, base_lr):
+            return base_lr * (1 - epoch / self.epochs)
+
+    o = optimizer()
+    scheduler = Linear(o, 10)
+    scheduler.step()
+    assert scheduler.get_last_lr() == pytest.approx([0.9 * lr for lr in RATES])
+    again = Linear(optimizer(), 4)
+    again.load_state_dict(scheduler.state_dict())
+    assert again.get_last_lr() == scheduler.get_last_lr()
+    assert again.epochs == 10
+
+
+def test_a_metric_may_be_any_number():
+    scheduler = ReduceLROnPlateau(optimizer(), patience=0)
+    for metric in (Tensor(1.0), np.float32(2.0), 3):
+        scheduler.step(metric)
+    assert scheduler.get_last_lr() == pytest.approx([lr / 100 for lr in RATES])
+    assert scheduler.best == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda o: StepLR(None, 1), TypeError, "StepLR: optimizer is a NoneType, no Optimizer"),
+        (lambda o: ReduceLROnPlateau([Tensor(1.0)]), TypeError, "ReduceLROnPlateau: optimizer is a list"),
+        (lambda o: StepLR(o, 0), ValueError, "StepLR: step_size is 0; it must be a whole number, at least 1"),
+        (lambda o: StepLR(o, 2.0), ValueError, r"step_size is 2\.0; it must be a whole number"),
+        (lambda o: StepLR(o, 2, -1), ValueError, "StepLR: gamma is -1; it must be a number, at least 0"),
+        (lambda o: ExponentialLR(o, math.nan), ValueError, "gamma is nan"),
+        (lambda o: CosineAnnealingLR(o, True), ValueError, "T_max is True"),
+        (lambda o: CosineAnnealingLR(o, 5, -0.1), ValueError, "eta_min is -0.1"),
+        (lambda o: LinearWarmup(o, 0), ValueError, "total_iters is 0"),
+        (lambda o: LinearWarmup(o, 3, 0.0), ValueError, "start_factor is 0.0; it must be above 0 and at most 1"),
+        (lambda o: LinearWarmup(o, 3, 1.5), ValueError, "start_factor is 1.5"),
+        (lambda o: LinearWarmup(o, then="cosine"), TypeError, "then is 'cosine'; pass a scheduler"),
+        (lambda o: LinearWarmup(o, then=ReduceLROnPlateau(o)), TypeError, "that only depends on the epoch"),
+        (lambda o: LinearWarmup(o, then=StepLR(optimizer(), 1)), ValueError, "of another optimizer"),
+        (lambda o: ReduceLROnPlateau(o, "least"), ValueError, "mode is 'least'; it must be 'min' or 'max'"),
+        (lambda o: ReduceLROnPlateau(o, factor=1.0), ValueError, "factor is 1.0; it must be .* below 1"),
+        (lambda o: ReduceLROnPlateau(o, patience=-1), ValueError, "patience is -1; .* at least 0"),
+        (lambda o: ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "threshold_mode is 'x'"),
+        (lambda o: ReduceLROnPlateau(o, min_lr=[0.0]), ValueError, "min_lr has 1 entries for 3 groups"),
+        (lambda o: Scheduler(o), NotImplementedError, "Scheduler is no complete schedule; define lr_at"),
+    ],
+)
+def test_errors(make, error, words):
+    with pytest.raises(error, match=words):
+        make(optimizer())
+
+
+@pytest.mark.parametrize("make", [partial(StepLR, step_size=1), partial(ReduceLROnPlateau, patience=0)])
+def test_a_group_added_later_is_refused_with_a_reason(make):
+    o = optimizer()
+    scheduler = make(o)
+    advance(scheduler, 0)
+    o.add_param_group({"params": [Tensor(1.0)]})
+    with pytest.raises(ValueError, match="has 4 groups, but had 3 when this scheduler was made; add groups first"):
+        for epoch in range(1, 9):
+            advance(scheduler, epoch)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda s: None, "LinearWarmup.load_state_dict: expected the keys .*, got NoneType"),
+        (lambda s: StepLR(optimizer(), 1).state_dict(), "expected the keys .*, got step_size, gamma"),
+        (lambda s: warm_cosine(optimizer([1.0])).state_dict(), r"base_lrs is \[1.0\]; this optimizer needs 3"),
+        (lambda s: LinearWarmup(optimizer()).state_dict(), "then is None, but here <"),
+        (lambda s: s | {"then": StepLR(optimizer(), 1).state_dict()}, "CosineAnnealingLR.load_state_dict: expected"),
+        (lambda s: s | {"last_lr": [0.1, -1, 0.1]}, "the rate is -1"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
+    scheduler = warm_cosine(optimizer())
+    scheduler.step()
+    before = scheduler.state_dict()
+    with pytest.raises(ValueError, match=words):
+        scheduler.load_state_dict(spoil(before))
+    assert scheduler.state_dict() == before

@@ -1,0 +1,316 @@
+"""Optimizer, the base class: groups of parameters, the loop over them, and the state from which training goes on.
+
+A subclass only says what to subtract from one parameter; see optimizers.py.
+
+The hard idea is identity. An optimizer holds the Tensors themselves, and what it keeps of their past belongs to these
+objects, so whoever restores a model or an optimizer must write into what is there:
+
+    model = copy.deepcopy(best)         # the optimizer still holds the old model's Tensors
+    optimizer.step()                    # and trains those; this model stands still
+
+model.load_state_dict() and optimizer.load_state_dict() write in place, whichever comes first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.tensor import Tensor
+
+Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+
+LIMITS = {"lr": math.inf, "momentum": 1.0, "alpha": 1.0, "eps": math.inf, "weight_decay": math.inf}
+SWITCHES = ("nesterov", "centered")
+
+
+class Optimizer:
+    """Base class: a subclass defines `update`, which says what to subtract from one parameter.
+
+    Parameters come in groups, each with hyperparameters of its own. `step` reads them at every step, so they may be
+    changed in between, as schedulers do: optimizer.param_groups[0]["lr"] = 0.01.
+
+    Args:
+        params: Leaf Tensors, such as model.parameters(), or groups of them: dicts {"params": [...], "lr": 0.1}.
+        defaults: The hyperparameters and their values where a group has none of its own; `weight_decay`, if there is
+            one, is added to the gradient as that of the penalty weight_decay / 2 * p**2.
+
+    Attributes:
+        param_groups: A list of dicts with "params" and every hyperparameter.
+        state: For each parameter a dict with "step", the number of its steps, and its moments; {} before the first.
+
+    Raises:
+        TypeError: `params` is a single Tensor or contains something else than Tensors, or than groups.
+        ValueError: A group is empty, or has a duplicate or the result of an op; a hyperparameter is out of range or
+            unknown.
+
+    Example:
+        class SignSGD(Optimizer):       # Bernstein et al. 2018
+            def __init__(self, params, lr=1e-3):
+                super().__init__(params, {"lr": lr})
+
+            def update(self, grad, state, group, scratch):
+                return np.multiply(np.sign(grad), group["lr"], out=scratch)
+    """
+
+    def __init__(self, params: Params, defaults: Mapping[str, Any]) -> None:
+        self.defaults = checked_values(type(self).__name__, defaults)
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: list[dict[str, Any]] = []
+        self._seen: list[dict[str, Any]] = []  # the groups as they were last checked
+        self._work: list[tuple[ndarray, ndarray]] = []
+        if isinstance(params, Iterable) and not isinstance(params, (Tensor, Mapping)):
+            params = list(params)  # type: ignore[assignment]
+        if isinstance(params, list) and any(isinstance(x, Mapping) for x in params):
+            for group in params:
+                self.add_param_group(group)
+        else:
+            self._add("params", params, {})
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Adds a group, for example layers that were frozen so far.
+
+        Args:
+            group: {"params": [...], ...}; hyperparameters that it does not name have the defaults.
+
+        Raises:
+            TypeError: As for the class.
+            ValueError: As for the class, or a parameter is in another group.
+        """
+        where = f"param_groups[{len(self.param_groups)}]"
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(f'{where} is {group!r:.80}; a group is a dict such as {{"params": [...], "lr": 0.1}}')
+        params = group["params"]
+        params = [params] if isinstance(params, Tensor) else params
+        self._add(f"{where}['params']", params, values_of(group))
+
+    def _add(self, where: str, params: Any, values: dict[str, Any]) -> None:
+        params = checked(params, where, self.params)
+        values = self._checked(len(self.param_groups), {**self.defaults, **values})
+        self.param_groups.append({"params": params, **values})
+        self._seen.append({})
+        self.state += [{} for _ in params]
+        self._work = work_arrays(self.params)
+
+    def _checked(self, n: int, values: dict[str, Any]) -> dict[str, Any]:
+        """The hyperparameters of group n, provided they are those of this optimizer and in range."""
+        where = f"{type(self).__name__}, param_groups[{n}]"
+        if values.keys() != self.defaults.keys():
+            wrong = ", ".join(sorted(map(str, values.keys() ^ self.defaults.keys())))
+            raise ValueError(f"{where}: unknown or missing {wrong}; it has params, {', '.join(self.defaults)}")
+        return checked_values(where, values)
+
+    @property
+    def params(self) -> list[Tensor]:
+        """The parameters of all groups, in their order."""
+        return [p for group in self.param_groups for p in group["params"]]
+
+    @property
+    def steps(self) -> list[int]:
+        """For each parameter, the number of steps it has taken."""
+        return [state.get("step", 0) for state in self.state]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first group; setting it sets that of every group."""
+        lr: float = self.param_groups[0]["lr"]
+        return lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        value = number(type(self).__name__, "lr", value)
+        for group in self.param_groups:
+            group["lr"] = value
+
+    def zero_grad(self) -> None:
+        """Forgets the gradients: backward() adds to what is there."""
+        for p in self.params:
+            p.grad = None
+
+    def step(self) -> None:
+        """Updates every parameter that has a gradient.
+
+        Raises:
+            ValueError: A hyperparameter was set to a value out of range, or a gradient that was set by hand has another
+                shape than its parameter. No parameter has changed then.
+        """
+        for n, group in enumerate(self.param_groups):
+            if group != self._seen[n]:
+                group.update(self._checked(n, values_of(group)))
+                self._seen[n] = dict(group)
+        places = [(p, group) for group in self.param_groups for p in group["params"]]
+        grads = [as_array(p.grad) for p, _ in places]
+        for i, (grad, (p, _)) in enumerate(zip(grads, places, strict=True)):
+            if grad is not None and grad.shape != p.shape:
+                raise ValueError(f"step: parameter {i} has shape {p.shape} but its grad {grad.shape}")
+        for (p, group), grad, state, (buffer, scratch) in zip(places, grads, self.state, self._work, strict=True):
+            if grad is not None:
+                state["step"] = state.get("step", 0) + 1
+                step = self.update(self._decay(p, grad, group, buffer), state, group, scratch)
+                p.data -= step  # not in one line: p.data on the left would be read before _decay
+
+    def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
+        """What to subtract from a parameter.
+
+        Args:
+            grad: Its gradient, of the parameter's shape, to be read; float32 where the parameter is float16.
+            state: What is kept for this parameter; state["step"] is 1 at its first step.
+            group: The hyperparameters.
+            scratch: Array of the gradient's shape and dtype to work in; all parameters use the same memory.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is no complete optimizer; define update in it")
+
+    def _decay(self, p: Tensor, grad: ndarray, group: dict[str, Any], buffer: ndarray) -> ndarray:
+        """The gradient with that of the L2 penalty, in the dtype to compute in; `buffer` may hold it."""
+        if group.get("weight_decay"):
+            np.multiply(p.data, group["weight_decay"], out=buffer, dtype=buffer.dtype)
+            buffer += grad
+            return buffer
+        if grad.dtype != buffer.dtype:
+            buffer[...] = grad
+            return buffer
+        return grad
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training needs to go on as if it had not stopped.
+
+        Returns:
+            {"optimizer": name of the class, "state": {i: {"step": n, "<moment>": array}}, "param_groups": [...]}, where
+            a group has its hyperparameters and, as "params", the numbers i of its parameters. The arrays are
+            C-contiguous copies, all else plain numbers. Save the model's state_dict() with it.
+        """
+        indices = iter(range(len(self.state)))
+        groups = [{**group, "params": [next(indices) for _ in group["params"]]} for group in self.param_groups]
+        state = {
+            i: {k: np.array(v, order="C") if isinstance(v, ndarray) else v for k, v in entry.items()}
+            for i, entry in enumerate(self.state)
+            if entry
+        }
+        return {"optimizer": type(self).__name__, "state": state, "param_groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what state_dict() returned, all of it or, on an error, nothing.
+
+        Moments that exist already stay the same arrays, with their memory layout.
+
+        Args:
+            state: As from state_dict(); the numbers of the parameters may be strings, as JSON makes them.
+
+        Raises:
+            ValueError: It is the state of another class of optimizer, or of other groups or shapes of parameters.
+        """
+        where = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state, Mapping) or state.keys() != {"optimizer", "state", "param_groups"}:
+            keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
+            raise ValueError(f"{where}: expected the keys optimizer, state, param_groups, got {keys}")
+        if state["optimizer"] != type(self).__name__:
+            raise ValueError(f"{where}: this is the state of {state['optimizer']}; make that optimizer, then load it")
+        saved, own = ([len(g.get("params", ())) for g in x] for x in (state["param_groups"], self.param_groups))
+        if saved != own:
+            raise ValueError(f"{where}: the state has groups of {saved} parameters, this optimizer of {own}")
+        values = [self._checked(n, values_of(group)) for n, group in enumerate(state["param_groups"])]
+        entries = {int(i): entry for i, entry in state["state"].items() if entry}
+        if not entries.keys() <= set(range(len(self.state))):
+            raise ValueError(f"{where}: the state is of parameters {[*entries]}, this optimizer has {len(self.state)}")
+        arrays = [self._slots(i, entries.get(i, {}), where) for i in range(len(self.state))]
+        for group, new in zip(self.param_groups, values, strict=True):  # whatever can fail has been done now
+            group.update(new)
+        for i, slots in enumerate(arrays):
+            self.state[i].clear()
+            if i in entries:
+                self.state[i]["step"] = entries[i]["step"]
+            for name, array in slots.items():
+                array[...] = entries[i][name]
+                self.state[i][name] = array
+
+    def _slots(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
+        """The arrays that the saved moments of parameter i go to; those that it has not yet are made."""
+        if entry and not isinstance(entry.get("step"), int):
+            raise ValueError(f"{where}: parameter {i} has step {entry.get('step')!r}; it must be a whole number")
+        slots = {}
+        for name, value in entry.items():
+            if name != "step":
+                value, own = np.asarray(value), self.state[i].get(name)
+                slots[name] = slot = np.empty_like(self._work[i][1]) if own is None else own
+                if value.shape != slot.shape or not np.can_cast(value.dtype, slot.dtype, "same_kind"):
+                    found = f"{name} of shape {value.shape} {value.dtype}"
+                    raise ValueError(f"{where}: parameter {i} needs {slot.shape} {slot.dtype}, the state has {found}")
+        return slots
+
+
+def as_array(grad: Any) -> ndarray | None:
+    """A gradient as an array, also where it is a Tensor (create_graph) or a NumPy scalar."""
+    if grad is None or type(grad) is ndarray:
+        return grad
+    return np.asarray(grad.data if isinstance(grad, Tensor) else grad)
+
+
+def values_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of a group."""
+    return {k: v for k, v in group.items() if k != "params"}
+
+
+def number(owner: str, name: str, value: Any, below: float = math.inf) -> float:
+    """A hyperparameter, checked, as a Python float: a NumPy float64 would make float32 arithmetic float64."""
+    if not isinstance(value, Real) or not 0 <= float(value) < below:
+        limit = "finite" if below == math.inf else f"below {below:g}"
+        raise ValueError(f"{owner}: {name} is {value!r}; it must be a number, at least 0 and {limit}")
+    return float(value)
+
+
+def checked_values(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters in range, as plain numbers; those of your own optimizers as they are."""
+    values = dict(values)
+    for name, value in values.items():
+        if name in LIMITS:
+            values[name] = number(owner, name, value, LIMITS[name])
+        elif name in SWITCHES and not isinstance(value, bool):
+            raise ValueError(f"{owner}: {name} is {value!r}; it must be True or False")
+        elif name == "betas":
+            if np.shape(value) != (2,):
+                raise ValueError(f"{owner}: betas is {value!r}; it must be a pair such as (0.9, 0.999)")
+            values[name] = number(owner, "beta1", value[0], below=1), number(owner, "beta2", value[1], below=1)
+    if values.get("nesterov") and not values["momentum"]:
+        raise ValueError(f"{owner}: nesterov needs a momentum to look ahead with; try momentum=0.9")
+    return values
+
+
+def checked(params: Any, where: str, others: Iterable[Tensor] = ()) -> list[Tensor]:
+    """The parameters as a list, each a leaf Tensor and none twice, nor among the others."""
+    if isinstance(params, (Tensor, Mapping)) or not isinstance(params, Iterable):
+        raise TypeError(f"{where} is a {type(params).__name__}; pass model.parameters() or a list of Tensors")
+    leaves: list[Tensor] = list(params)
+    if not leaves:
+        raise ValueError(f"{where} is empty: there is nothing to optimize; a generator can be used up only once")
+    seen = {id(p) for p in others}
+    for i, p in enumerate(leaves):
+        if not isinstance(p, Tensor):
+            raise TypeError(f"{where}[{i}] is a {type(p).__name__}, no Tensor; pass model.parameters()")
+        if not p.is_leaf:
+            raise ValueError(f"{where}[{i}] is the result of an op, and only leaves can be updated; use Tensor(values)")
+        if id(p) in seen:
+            raise ValueError(f"{where}[{i}] {p.name or ''}{p.shape} is there twice and would take two steps at once")
+        seen.add(id(p))
+    return leaves
+
+
+def work_arrays(params: list[Tensor]) -> list[tuple[ndarray, ndarray]]:
+    """For each parameter two arrays of its shape and layout, all on two pieces of memory for each dtype.
+
+    The dtype is the parameter's, but float32 for float16, where 1e-8 is zero and 70,000 infinite.
+    """
+    dtypes = [np.promote_types(p.dtype, np.float32) for p in params]
+    sizes: dict[Any, int] = {}
+    for p, dtype in zip(params, dtypes, strict=True):
+        sizes[dtype] = max(sizes.get(dtype, 0), p.size)
+    memory = {dtype: (np.empty(size, dtype), np.empty(size, dtype)) for dtype, size in sizes.items()}
+
+    def on(buffer: ndarray, p: Tensor) -> ndarray:
+        return np.ndarray(p.shape, buffer.dtype, buffer, strides=np.empty_like(p.data, buffer.dtype).strides)
+
+    return [(on(memory[dtype][0], p), on(memory[dtype][1], p)) for p, dtype in zip(params, dtypes, strict=True)]

@@ -1,0 +1,130 @@
+"""Gradient clipping, between backward() and step(): a bound on how far one batch can throw the weights.
+
+Where a loss has cliffs, as in recurrent networks, one gradient can be a thousand times longer than the others.
+Pascanu, Mikolov & Bengio 2013 ("On the difficulty of training recurrent neural networks") shorten it.
+
+The hard idea is which length. Clipping each parameter's gradient by itself changes the direction of the whole step:
+
+    for p in model.parameters():
+        clip_grad_norm_(p, 1.0)                     # large and small gradients become equally long
+    clip_grad_norm_(model.parameters(), 1.0)        # one factor for all: the same direction, a shorter step
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.optim.base import checked
+from tinygrad_edu.tensor import Tensor
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> float:
+    """Scales all gradients by max_norm / (norm + 1e-6) if that is below 1, in place.
+
+    Args:
+        parameters: Leaf Tensors, or one; those without a gradient are skipped.
+        max_norm: The largest norm allowed, at least 0; math.inf only measures.
+        norm_type: The p of the p-norm, above 0: 2 is the length, math.inf the largest entry.
+        error_if_nonfinite: Whether a norm that is NaN or infinite is an error. If not, an infinite norm makes all
+            gradients 0 or NaN, and NaN makes all NaN, as in PyTorch.
+
+    Returns:
+        The norm before clipping of all gradients as one vector; 0.0 if there are none. Worth plotting.
+
+    Raises:
+        TypeError: `parameters` are no Tensors, or a gradient is a Tensor (create_graph=True).
+        ValueError: `max_norm` or `norm_type` is out of range, or a parameter is no leaf or there twice.
+        RuntimeError: The norm is not finite, and `error_if_nonfinite`; nothing has changed.
+    """
+    params = with_gradients("clip_grad_norm_", parameters)
+    check("clip_grad_norm_", "max_norm", max_norm, "at least 0")
+    check("clip_grad_norm_", "norm_type", norm_type, "above 0")
+    total = norm([norm(p.grad, norm_type) for p in params], norm_type)
+    if error_if_nonfinite and not math.isfinite(total):
+        how = "detect_anomaly() finds where that comes from"
+        raise RuntimeError(f"clip_grad_norm_: the norm is {total}, and no factor makes it {max_norm}; {how}")
+    factor = float(max_norm) / (total + 1e-6)
+    if not factor >= 1:  # NaN too
+        with np.errstate(invalid="ignore"):
+            for p in params:
+                if writable(p.grad):
+                    p.grad *= factor
+                else:
+                    p.grad = p.grad * factor
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Clips each entry of each gradient to [-clip_value, clip_value], in place; that changes the direction.
+
+    Args:
+        parameters: Leaf Tensors, or one; those without a gradient are skipped.
+        clip_value: The largest absolute value allowed, at least 0.
+
+    Raises:
+        TypeError: `parameters` are no Tensors, or a gradient is a Tensor (create_graph=True).
+        ValueError: `clip_value` is out of range, or a parameter is no leaf or there twice.
+    """
+    params = with_gradients("clip_grad_value_", parameters)
+    check("clip_grad_value_", "clip_value", clip_value, "at least 0")
+    high = float(clip_value)
+    for p in params:
+        if writable(p.grad):
+            np.clip(p.grad, -high, high, out=p.grad)
+        else:
+            p.grad = np.clip(p.grad, -high, high)
+
+
+def norm(values: Any, p: float) -> float:
+    """The p-norm of all entries."""
+    flat = np.ravel(values, order="K")  # a view, also of a transposed array
+    if not flat.size:
+        return 0.0
+    if p == math.inf:
+        return float(np.maximum(flat.max(), -flat.min()))
+    with np.errstate(all="ignore"):
+        if p == 2:
+            square = float(np.dot(flat, flat)) if flat.itemsize > 2 else math.inf
+            if not 1e-30 < square < math.inf:  # too small or large for float32, or float16, but not for float64
+                square = float(np.einsum("i,i->", flat, flat, dtype=np.float64))
+            return math.sqrt(square)
+        powers = np.abs(flat, dtype=np.float64)
+        return float(np.power(powers, p, out=powers).sum() ** (1 / p))
+
+
+def writable(grad: Any) -> bool:
+    """Whether a gradient can be changed in place: a NumPy scalar, for the shape (), cannot."""
+    return isinstance(grad, ndarray) and grad.flags.writeable
+
+
+def with_gradients(function: str, parameters: Any) -> list[Tensor]:
+    """The parameters that have a gradient.
+
+    Only leaves: their gradients are arrays of their own, those of intermediate results may be shared.
+    """
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    params = [p for p in checked(parameters, f"{function}: parameters") if p.grad is not None]
+    for p in params:
+        if isinstance(p.grad, Tensor):
+            raise TypeError(
+                f"{function}: the gradient of {p.name or 'a parameter'}{p.shape} is a Tensor with a graph "
+                "(create_graph=True), and clipping would cut it off; drop the graph with p.grad = p.grad.numpy()"
+            )
+    return params
+
+
+def check(function: str, name: str, value: Any, low: str) -> None:
+    """Raises unless the value is a number, possibly infinite, "at least 0" or "above 0"."""
+    if not isinstance(value, Real) or not (float(value) > 0 or (value == 0 and low == "at least 0")):
+        raise ValueError(f"{function}: {name} is {value!r}; it must be a number, {low}")

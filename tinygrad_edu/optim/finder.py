@@ -1,0 +1,174 @@
+"""The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks").
+
+Train for some hundred batches while the rate grows exponentially. Too short steps change nothing, good ones lower the
+loss, too long ones blow it up; the curve shows all three within one go.
+
+The hard idea is leaving no trace. The test trains and wrecks the model, so everything that training touches is put
+back, also after an error. That is more than the weights:
+
+    weights = model.state_dict()
+    lr_finder(...)                      # suppose it left the rest to you
+    model.load_state_dict(weights)      # but Adam's moments are of a diverged model, and the first steps wreck this one
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu.nn import init
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim.base import Optimizer, number
+from tinygrad_edu.optim.schedulers import whole
+
+
+class LRFinderResult(NamedTuple):
+    """What lr_finder returns; plot losses over lrs with a logarithmic axis.
+
+    Attributes:
+        lrs: float64 array of shape (n,), the learning rates that were tried, rising.
+        losses: float64 array of shape (n,), the smoothed loss before the step with that rate.
+        suggestion: Where the loss fell fastest: the (geometric) middle of the factor of ten in the rate over which it
+            fell most, before its lowest point; None if it never fell. A rate to try, not a truth: look at the curve.
+    """
+
+    lrs: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    suggestion: float | None
+
+
+def lr_finder(
+    model: Module,
+    loader: Iterable[tuple[Any, Any]],
+    *,
+    optimizer: Optimizer,
+    loss: Callable[[Any, Any], Any],
+    start_lr: float = 1e-7,
+    end_lr: float = 10.0,
+    steps: int = 100,
+    smoothing: float = 0.8,
+    divergence: float = 4.0,
+) -> LRFinderResult:
+    """Trains with a rate that grows from step to step, and leaves everything as it was.
+
+    Put back at the end, or on an exception: parameters, gradients, buffers and all other attributes of the modules, the
+    optimizer, the library's random generator and those that modules, loader and its transform hold. Graphs made before
+    are used up: the parameters count as updated.
+
+    Args:
+        model: Put into training mode for the test.
+        loader: Batches (inputs, targets), as from DataLoader; begun again when it is through.
+        optimizer: Of the model's parameters; all its groups get the same rate.
+        loss: loss(model(inputs), targets) is a Tensor of size 1.
+        start_lr: The first rate, above 0.
+        end_lr: The last rate, above start_lr.
+        steps: How many batches, at least 2; the rates are evenly spaced on a logarithmic axis.
+        smoothing: Share of the old average that is kept when a loss comes in, in [0, 1): 0.8 averages about 5. More
+            suits noisy losses, and shifts the curve to the right.
+        divergence: Stop when the smoothed loss is this many times its lowest value, or not finite.
+
+    Returns:
+        The curve up to there and a suggestion, see LRFinderResult.
+
+    Raises:
+        TypeError: `model` is no Module or `optimizer` no Optimizer.
+        ValueError: A number is out of range, the optimizer has no parameter of the model, the loader is empty, or the
+            very first loss is not finite.
+
+    Example:
+        found = lr_finder(model, loader, optimizer=optimizer, loss=cross_entropy)
+        optimizer.lr = found.suggestion
+    """
+    name = "lr_finder"
+    if not isinstance(model, Module) or not isinstance(optimizer, Optimizer):
+        kinds = f"{type(model).__name__} and {type(optimizer).__name__}"
+        raise TypeError(f"{name}: needs a Module and an Optimizer, got {kinds}")
+    if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
+        raise ValueError(f"{name}: the optimizer has none of the model's parameters; make it with model.parameters()")
+    start_lr, end_lr = number(name, "start_lr", start_lr), number(name, "end_lr", end_lr)
+    if not 0 < start_lr < end_lr:
+        raise ValueError(f"{name}: the rates must rise from above 0, got start_lr={start_lr:g}, end_lr={end_lr:g}")
+    steps, smoothing = whole(name, "steps", steps, 2), number(name, "smoothing", smoothing, 1)
+    if not number(name, "divergence", divergence) > 1:
+        raise ValueError(f"{name}: divergence is {divergence!r}; it must be above 1")
+
+    rates, losses = np.geomspace(start_lr, end_lr, steps), []
+    average, best = 0.0, math.inf
+    with preserved(model, optimizer, loader), np.errstate(all="ignore"):  # overflow is where this leads
+        model.train()
+        for k, (lr, (inputs, targets)) in enumerate(zip(rates.tolist(), cycle(loader), strict=False)):
+            optimizer.lr = lr
+            optimizer.zero_grad()
+            value = loss(model(inputs), targets)
+            if not math.isfinite(value.item()):
+                break
+            average = smoothing * average + (1 - smoothing) * value.item()
+            losses.append(average / (1 - smoothing ** (k + 1)))  # the average began with 0
+            best = min(best, losses[-1])
+            if losses[-1] > best + (divergence - 1) * abs(best):
+                break
+            value.backward()
+            optimizer.step()
+    if not losses:
+        raise ValueError(f"{name}: the first loss is {value.item()}; look at the data and the initial weights")
+    curve = np.array(losses)
+    return LRFinderResult(rates[: len(curve)], curve, steepest(rates[: len(curve)], curve))
+
+
+def steepest(lrs: NDArray[np.float64], losses: NDArray[np.float64]) -> float | None:
+    """The middle of the decade of rates over which the loss fell most, up to its lowest point.
+
+    Over a decade, as between neighbours the noise of the batches is larger than the fall.
+    """
+    n = int(losses.argmin()) + 1
+    if n < 2:
+        return None
+    width = min(max(1, round(math.log(10) / math.log(lrs[1] / lrs[0]))), n - 1)
+    falls = losses[: n - width] - losses[width:n]
+    k = int(falls.argmax())
+    return math.sqrt(lrs[k] * lrs[k + width]) if falls[k] > 0 else None
+
+
+def cycle(loader: Iterable[Any]) -> Iterator[Any]:
+    """The batches, over and over."""
+    while True:
+        batch = None
+        for batch in loader:
+            yield batch
+        if batch is None:
+            raise ValueError("lr_finder: the loader has no batches (left); a generator can be used up only once")
+
+
+@contextmanager
+def preserved(model: Module, optimizer: Optimizer, loader: Any) -> Iterator[None]:
+    """Puts back everything that training changes."""
+    modules = [(module, dict(vars(module))) for module in model.modules()]
+    buffers = [(buffer, buffer.copy()) for buffer in model.buffers()]
+    params = {id(p): p for p in [*model.parameters(), *optimizer.params]}.values()
+    values = [(p, p.numpy(), p.grad) for p in params]
+    state = optimizer.state_dict()
+    held = [
+        x for holder in (loader, getattr(loader, "transform", None)) for x in getattr(holder, "__dict__", {}).values()
+    ]
+    held += [init.generator(), *[g for _, g in model._all(np.random.Generator)]]
+    generators = [x.bit_generator for x in held if isinstance(x, np.random.Generator)]
+    draws = [(bits, bits.state) for bits in generators]
+    try:
+        yield
+    finally:
+        for module, attributes in modules:
+            vars(module).clear()
+            vars(module).update(attributes)
+        for buffer, array in buffers:
+            buffer[...] = array
+        for p, array, grad in values:
+            p.assign(array)
+            p.grad = grad
+        optimizer.load_state_dict(state)
+        for bits, position in draws:
+            bits.state = position

@@ -1,0 +1,328 @@
+"""Learning-rate schedulers: long steps first to get ahead, short ones later to settle, with PyTorch's names.
+
+scheduler = CosineAnnealingLR(optimizer, T_max=epochs)
+for epoch in range(epochs):
+    train_one_epoch()
+    scheduler.step()
+
+The hard idea is where the rate comes from. A rule that multiplies the current rate forgets where it started:
+
+    group["lr"] *= 0.5 * (1 + math.cos(math.pi * epoch / T_max))    # a product of cosines, not a cosine
+
+So each schedule is a function of the epoch and the group's initial rate, `lr_at`. It can be drawn beforehand, and a
+training that is resumed needs two numbers to go on with it. Only ReduceLROnPlateau has to watch the training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tinygrad_edu.optim.base import Optimizer, number
+
+
+class Scheduler:
+    """Base class: a subclass defines `lr_at`, the rate of an epoch.
+
+    It sets the rates of epoch 0 when it is made, and those of the next epoch at each step(); what was set by hand
+    meanwhile is lost. An epoch is what lies between two steps, and may as well be a batch.
+
+    Args:
+        optimizer: Its groups' learning rates are the initial ones.
+
+    Attributes:
+        base_lrs: The initial learning rate of each group.
+        last_epoch: How often step() was called.
+
+    Raises:
+        TypeError: `optimizer` is none.
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = checked_optimizer(self, optimizer)
+        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
+        self.last_epoch = 0
+        self._set([self.lr_at(0, base) for base in self.base_lrs])
+
+    def lr_at(self, epoch: int, base_lr: float) -> float:
+        """The learning rate of an epoch, from 0, of a group whose initial one is `base_lr`."""
+        raise NotImplementedError(f"{type(self).__name__} is no complete schedule; define lr_at in it")
+
+    def step(self) -> None:
+        """Goes to the next epoch.
+
+        Raises:
+            ValueError: The optimizer got another group meanwhile.
+        """
+        self._set([self.lr_at(self.last_epoch + 1, base) for base in self.base_lrs])
+        self.last_epoch += 1
+
+    def get_last_lr(self) -> list[float]:
+        """The current learning rate of each group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def _set(self, rates: list[float]) -> None:
+        groups, name = self.optimizer.param_groups, type(self).__name__
+        if len(rates) != len(groups):
+            have = f"the optimizer has {len(groups)} groups, but had {len(rates)} when this scheduler was made"
+            raise ValueError(f"{name}: {have}; add groups first, then make the scheduler")
+        rates = [number(name, "the rate", lr) for lr in rates]
+        for group, lr in zip(groups, rates, strict=True):
+            group["lr"] = lr
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position, settings and current rates, as plain numbers that JSON can hold."""
+        values = {k: v for k, v in vars(self).items() if k != "optimizer"}
+        return {k: stored(v) for k, v in values.items()} | {"last_lr": self.get_last_lr()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where state_dict() was taken, with its settings; sets the optimizer's learning rates.
+
+        Raises:
+            ValueError: It is the state of another kind of scheduler, or of one for another number of groups; nothing
+                has changed then.
+        """
+        self._check(state)
+        self._set(state["last_lr"])
+        for name, value in state.items():
+            own = vars(self).get(name)
+            if isinstance(own, Scheduler):
+                own.load_state_dict({**value, "last_lr": state["last_lr"]})
+            elif name != "last_lr":
+                setattr(self, name, list(value) if isinstance(own, list) else value)
+
+    def _check(self, state: Any) -> None:
+        """Raises if a state does not fit, down to that of a scheduler inside."""
+        name, own = type(self).__name__, self.state_dict()
+        if not isinstance(state, Mapping) or state.keys() != own.keys():
+            keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
+            raise ValueError(f"{name}.load_state_dict: expected the keys {', '.join(own)}, got {keys}")
+        for key, value in own.items():
+            saved, inner = state[key], vars(self).get(key)
+            if isinstance(value, list) and (not isinstance(saved, list) or len(saved) != len(value)):
+                raise ValueError(f"{name}.load_state_dict: {key} is {saved}; this optimizer needs {len(value)} of them")
+            if isinstance(value, dict) != isinstance(saved, Mapping):
+                raise ValueError(f"{name}.load_state_dict: {key} is {saved!r:.80}, but here {inner!r:.80}")
+            if isinstance(inner, Scheduler):
+                inner._check(saved)
+
+
+class StepLR(Scheduler):
+    """Multiplies the rate by gamma every `step_size` epochs: base_lr * gamma ** (epoch // step_size).
+
+    Args:
+        optimizer: The optimizer.
+        step_size: Epochs from one reduction to the next, at least 1.
+        gamma: The factor, at least 0.
+
+    Raises:
+        TypeError: As Scheduler.
+        ValueError: As Scheduler.
+    """
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        self.step_size, self.gamma = whole("StepLR", "step_size", step_size), number("StepLR", "gamma", gamma)
+        super().__init__(optimizer)
+
+    def lr_at(self, epoch: int, base_lr: float) -> float:
+        """base_lr * gamma ** (epoch // step_size)."""
+        return base_lr * self.gamma ** (epoch // self.step_size)
+
+
+class ExponentialLR(Scheduler):
+    """Multiplies the rate by gamma every epoch: base_lr * gamma ** epoch.
+
+    Args:
+        optimizer: The optimizer.
+        gamma: The factor, at least 0.
+
+    Raises:
+        TypeError: As Scheduler.
+        ValueError: As Scheduler.
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        self.gamma = number("ExponentialLR", "gamma", gamma)
+        super().__init__(optimizer)
+
+    def lr_at(self, epoch: int, base_lr: float) -> float:
+        """base_lr * gamma ** epoch."""
+        return base_lr * self.gamma**epoch
+
+
+class CosineAnnealingLR(Scheduler):
+    """Half a cosine from the initial rate to `eta_min` (Loshchilov & Hutter 2017, equation 5, without restarts).
+
+        eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2
+
+    Args:
+        optimizer: The optimizer.
+        T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again as the cosine does.
+        eta_min: The lowest rate.
+
+    Raises:
+        TypeError: As Scheduler.
+        ValueError: As Scheduler.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+        self.T_max = whole("CosineAnnealingLR", "T_max", T_max)
+        self.eta_min = number("CosineAnnealingLR", "eta_min", eta_min)
+        super().__init__(optimizer)
+
+    def lr_at(self, epoch: int, base_lr: float) -> float:
+        """eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2."""
+        return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
+
+
+class LinearWarmup(Scheduler):
+    """A straight line from start_factor * base_lr to base_lr, then another schedule (Goyal et al. 2017, section 2.2).
+
+    At the start gradients are large and moments unknown; full steps could throw the weights far off. Alone it is
+    PyTorch's LinearLR with end_factor=1; with `then` as SequentialLR of both.
+
+    Args:
+        optimizer: The optimizer.
+        total_iters: Epochs until the full rate is reached, at least 1.
+        start_factor: Share of the rate to start with, above 0 and at most 1.
+        then: Scheduler of the same optimizer that takes over: its epoch 0 is the one after the warm-up. Step only the
+            warm-up, not `then`.
+
+    Raises:
+        TypeError: As Scheduler, or `then` is none, or is ReduceLROnPlateau, which is no function of the epoch.
+        ValueError: As Scheduler, or `then` has another optimizer.
+
+    Example:
+        scheduler = LinearWarmup(optimizer, total_iters=5, then=CosineAnnealingLR(optimizer, T_max=95))
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        total_iters: int = 5,
+        start_factor: float = 1 / 3,
+        then: Scheduler | None = None,
+    ) -> None:
+        self.total_iters = whole("LinearWarmup", "total_iters", total_iters)
+        self.start_factor = number("LinearWarmup", "start_factor", start_factor)
+        if not 0 < self.start_factor <= 1:
+            raise ValueError(f"LinearWarmup: start_factor is {start_factor!r}; it must be above 0 and at most 1")
+        if then is not None and (not isinstance(then, Scheduler) or isinstance(then, ReduceLROnPlateau)):
+            raise TypeError(f"LinearWarmup: then is {then!r:.80}; pass a scheduler that only depends on the epoch")
+        if then is not None and then.optimizer is not optimizer:
+            raise ValueError("LinearWarmup: then is a scheduler of another optimizer; make both for the same")
+        if then is not None:
+            then._set(then.base_lrs)  # `then` may have changed them when it was made
+        self.then = then
+        super().__init__(optimizer)
+
+    def lr_at(self, epoch: int, base_lr: float) -> float:
+        """base_lr * (start_factor + (1 - start_factor) * epoch / total_iters), later as `then` says."""
+        if epoch >= self.total_iters:
+            return base_lr if self.then is None else self.then.lr_at(epoch - self.total_iters, base_lr)
+        return base_lr * (self.start_factor + (1 - self.start_factor) * epoch / self.total_iters)
+
+
+class ReduceLROnPlateau(Scheduler):
+    """Multiplies the current rates by `factor` when a metric has not improved for more than `patience` epochs.
+
+    Args:
+        optimizer: The optimizer.
+        mode: "min" if the metric should fall, as a loss, "max" if it should rise, as an accuracy.
+        factor: What the rates are multiplied by, below 1.
+        patience: Epochs without improvement that are let pass.
+        threshold: How much better than the best so far a value must be to count.
+        threshold_mode: "rel": the threshold is a share of the best value, "abs": a difference.
+        cooldown: Epochs after a reduction in which none is counted.
+        min_lr: The lowest rate, or a list with one for each group.
+        eps: A reduction by less than this is left out.
+
+    Attributes:
+        best: The best metric so far.
+        num_bad_epochs: Epochs without improvement since.
+
+    Raises:
+        TypeError: As Scheduler.
+        ValueError: As Scheduler.
+
+    Example:
+        scheduler = ReduceLROnPlateau(optimizer, patience=3)
+        scheduler.step(validation_loss)     # after each epoch
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | list[float] = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        name = "ReduceLROnPlateau"
+        if mode not in ("min", "max"):
+            raise ValueError(f"{name}: mode is {mode!r}; it must be 'min' or 'max'")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"{name}: threshold_mode is {threshold_mode!r}; it must be 'rel' or 'abs'")
+        self.optimizer = checked_optimizer(self, optimizer)
+        groups = len(optimizer.param_groups)
+        floors = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * groups
+        if len(floors) != groups:
+            raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
+        self.min_lrs = [number(name, "min_lr", low) for low in floors]
+        self.mode, self.threshold_mode = mode, threshold_mode
+        self.factor, self.threshold = number(name, "factor", factor, 1), number(name, "threshold", threshold)
+        self.patience, self.cooldown = whole(name, "patience", patience, 0), whole(name, "cooldown", cooldown, 0)
+        self.eps = number(name, "eps", eps)
+        self.best = math.inf if mode == "min" else -math.inf
+        self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
+
+    def step(self, metrics: float) -> None:  # type: ignore[override]  # as PyTorch has it
+        """Goes to the next epoch.
+
+        Args:
+            metrics: The value to watch; NaN is never better.
+        """
+        value = float(metrics)
+        self.last_epoch += 1
+        better = self._is_better(value)
+        self.best = value if better else self.best
+        self.num_bad_epochs = 0 if better else self.num_bad_epochs + 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            old = self.get_last_lr()
+            new = [max(lr * self.factor, low) for lr, low in zip(old, self.min_lrs, strict=False)]
+            self._set([b if a - b > self.eps else a for a, b in zip(old, new, strict=False)])  # which counts them
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+
+    def _is_better(self, value: float) -> bool:
+        sign = -1 if self.mode == "min" else 1
+        if self.threshold_mode == "rel":
+            return sign * value > sign * self.best * (1 + sign * self.threshold)
+        return sign * value > sign * self.best + self.threshold
+
+
+def checked_optimizer(scheduler: Scheduler, optimizer: Any) -> Optimizer:
+    """The optimizer, if it is one."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(scheduler).__name__}: optimizer is a {type(optimizer).__name__}, no Optimizer")
+    return optimizer
+
+
+def stored(value: Any) -> Any:
+    """An attribute as it is saved."""
+    return value.state_dict() if isinstance(value, Scheduler) else list(value) if isinstance(value, list) else value
+
+
+def whole(owner: str, name: str, value: Any, low: int = 1) -> int:
+    """A whole number, checked, as a Python int."""
+    if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < low:
+        raise ValueError(f"{owner}: {name} is {value!r}; it must be a whole number, at least {low}")
+    return int(value)
