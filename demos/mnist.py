@@ -4,9 +4,12 @@ It teaches the loop that all of deep learning shares: forward, loss, zero_grad, 
 Around it stand a validation split to watch for overfitting, a learning rate that decays, and a test set used only once.
 Run it with `python demos/mnist.py`; without MNIST's files and network it trains on synthetic digits and says so.
 `--help` lists what to play with; `--hidden` without a number leaves softmax regression, the line to beat.
+After every epoch the run is saved, so that `--resume FILE` can go on after Ctrl-C, to the same weights to the bit.
+`python demos/mnist.py predict FILE IMAGE.png ...` reads digits in pictures of your own.
 """
 
 import argparse
+import json
 import math
 import os
 import sys
@@ -22,29 +25,62 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from tinygrad_edu import data, nn, no_grad, optim, plots
-from tinygrad_edu.functional import cross_entropy
-from tinygrad_edu.training.metrics import accuracy, confusion_matrix, most_confused_pair
+from tinygrad_edu.functional import cross_entropy, softmax
+from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, confusion_matrix, most_confused_pair
 
 try:
     import matplotlib  # noqa: F401  (better missed now than after the training)
+    import safetensors  # noqa: F401
     from tqdm import tqdm
 except ImportError as error:
     sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
-OPTIMIZERS = {"adam": partial(optim.Adam, lr=1e-3), "sgd": partial(optim.SGD, lr=0.05, momentum=0.9)}
+OPTIMIZERS = {
+    "sgd": partial(optim.SGD, lr=0.05, momentum=0.9),
+    "rmsprop": partial(optim.RMSprop, lr=1e-3),
+    "adam": partial(optim.Adam, lr=1e-3),
+    "adamw": partial(optim.AdamW, lr=1e-3),
+}
+SCHEDULERS = {  # functions of the optimizer and the number of epochs
+    "none": lambda optimizer, epochs: None,
+    "step": lambda optimizer, epochs: optim.StepLR(optimizer, step_size=math.ceil(epochs / 3)),
+    "exponential": lambda optimizer, epochs: optim.ExponentialLR(optimizer, gamma=0.01 ** (1 / epochs)),
+    "cosine": optim.CosineAnnealingLR,
+    "warmup": lambda optimizer, epochs: optim.LinearWarmup(
+        optimizer, total_iters=3, then=optim.CosineAnnealingLR(optimizer, max(1, epochs - 3))
+    ),
+    "plateau": lambda optimizer, epochs: optim.ReduceLROnPlateau(optimizer, patience=2),
+}
+INITS = {**{name: name for name in ("auto", "default", *nn.layers.SCHEMES)}, "zeros": nn.init.zeros}
+RECIPES = {  # chosen on validation images; the test images had no say
+    "best": {
+        "hidden": [800, 400],
+        "dropout": 0.2,
+        "batch_norm": True,
+        "augment": True,
+        "lr": 2e-3,
+        "batch_size": 128,
+        "epochs": 40,
+    }
+}
+SAVED = (  # what a resumed run takes over
+    *("hidden", "activation", "init", "dropout", "batch_norm", "augment", "optimizer", "lr", "weight_decay"),
+    *("scheduler", "batch_size", "epochs", "patience", "seed", "dataset"),
+)
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
-def train(model, optimizer, training, validation, epochs, note):
-    """Trains, prints a line for each epoch, and returns the curves: a list of records for `plots`.
+def train(model, optimizer, scheduler, stopping, training, validation, history, epochs, save, note):
+    """Trains up to a number of epochs; after each it adds a record to the history, saves, and prints a line.
 
     Training loss and accuracy are averages over an epoch in which the model improves, so validation looks better first.
     """
-    history, first_lr = [], optimizer.lr
     print("epoch  train loss  train acc  val loss  val acc  seconds")
-    for epoch in range(1, epochs + 1):
+    for epoch in range(len(history) + 1, epochs + 1):
+        if stopping is not None and stopping.stopped:
+            print(f"no lower val loss for {stopping.patience} epochs; epoch {stopping.best_epoch} had the lowest")
+            break
         start = time.perf_counter()
-        optimizer.lr = first_lr * (1 - (epoch - 1) / epochs)  # long steps first, short ones to settle
         loss_sum = correct = seen = 0
         with tqdm(training, desc=f"epoch {epoch}", leave=False, disable=None) as bar:  # no bar without a terminal
             for images, labels in bar:  # (batch, 784) and (batch,)
@@ -63,9 +99,20 @@ def train(model, optimizer, training, validation, epochs, note):
         val_loss, predictions = evaluate(model, validation)
         row = loss_sum / seen, correct / seen, val_loss, accuracy(predictions, validation.labels)
         history.append(dict(zip(CURVES, row, strict=True)))
+        advance(scheduler, val_loss)
+        if stopping is not None:
+            stopping.step(val_loss, model)
+        save(epoch=epoch)
         line = "{:5}  {:10.4f}  {:9.2%}  {:8.4f}  {:7.2%}  {:7.2f}".format(epoch, *row, time.perf_counter() - start)
         print(line + note, flush=True)
-    return history
+
+
+def advance(scheduler, val_loss):
+    """Sets the learning rate of the next epoch."""
+    if isinstance(scheduler, optim.ReduceLROnPlateau):
+        scheduler.step(val_loss)
+    elif scheduler is not None:
+        scheduler.step()
 
 
 @no_grad()
@@ -81,53 +128,116 @@ def evaluate(model, loader):
     return sum(losses) / len(loader.labels), np.concatenate(predictions)
 
 
-def load(dataset, data_dir):
-    """Returns the name of the data set, and its training images and labels and test images and labels."""
-    if dataset != "synthetic":
-        try:
-            return "MNIST", data.load_mnist(data_dir)
-        except data.MNISTNotFoundError as error:
-            if dataset == "mnist":
-                raise
-            print(f"{error}\n\nSo this run uses synthetic digits; its figures say nothing about MNIST.\n")
-    return "synthetic digits", (*data.synthetic_digits(20_000, seed=1), *data.synthetic_digits(4_000, seed=2))
+def build(args):
+    """The network that the options describe."""
+    sizes, init = [784, *args.hidden, 10], INITS[args.init]
+    return nn.MLP(sizes, args.activation, init=init, dropout=args.dropout, batch_norm=args.batch_norm)
+
+
+def flat(images):
+    """What the network takes of images (n, 28, 28): float32 of shape (n, 784), standardised."""
+    return data.normalize(images).reshape(-1, 784)
 
 
 def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["predict"]:
+        return predict(argv[1:])
     args = parse(argv)
     try:
-        name, (images, labels, test_images, test_labels) = load(args.dataset, args.data_dir)
-        if len(labels) < 2 or not len(test_labels):
-            raise ValueError(f"need 2 images to train and 1 to test, got {len(labels)} and {len(test_labels)}")
+        name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset, args.data_dir)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
+    args.dataset = "mnist" if name == "MNIST" else "synthetic"
     note = "" if name == "MNIST" else f" ({name})"
 
+    rng = np.random.default_rng(args.seed)  # of the order and the augmentation; its state is saved with the run
     order = np.random.default_rng(args.seed).permutation(len(labels))
     held_out, kept = np.split(order, [max(1, len(labels) // 12)])  # 5,000 and 55,000 of MNIST's 60,000
-    options = {"batch_size": args.batch_size, "transform": lambda x: data.normalize(x).reshape(-1, 784)}
-    training = data.DataLoader(images[kept], labels[kept], shuffle=True, seed=args.seed, **options)
-    validation = data.DataLoader(images[held_out], labels[held_out], **options)
-    test = data.DataLoader(test_images, test_labels, **options)
+    move = data.RandomAffine(degrees=15, translate=(0.08, 0.08), scale=(0.9, 1.1), shear=10, rng=rng)
+    augmented = (lambda x: flat(move(x))) if args.augment else flat
+    training = data.DataLoader(images[kept], labels[kept], args.batch_size, shuffle=True, rng=rng, transform=augmented)
+    validation = data.DataLoader(images[held_out], labels[held_out], 500, transform=flat)
+    test = data.DataLoader(test_images, test_labels, 500, transform=flat)
 
     nn.init.manual_seed(args.seed)
-    sizes = [784, *args.hidden, 10]
-    model = nn.MLP(sizes, activation=args.activation)
-    optimizer = OPTIMIZERS[args.optimizer](model.parameters(), **({"lr": args.lr} if args.lr else {}))
+    model = build(args)
+    make_optimizer = OPTIMIZERS[args.optimizer]
+    rates = {"lr": args.lr or make_optimizer.keywords["lr"], "weight_decay": args.weight_decay}
+    optimizer = make_optimizer(model.parameters(), **rates)
+    stopping = EarlyStopping(args.patience) if args.patience else None
+    history = History()
+    run = {"model": model, "optimizer": optimizer, "early_stopping": stopping}
+    run |= {"history": history, "generators": {"training": rng}}
+    options = json.dumps({name: getattr(args, name) for name in SAVED})
+    save = partial(Checkpoint(args.save).save, **run, metadata={"options": options})
 
     start = time.perf_counter()
-    history = train(model, optimizer, training, validation, args.epochs, note)
+    try:
+        if args.resume:
+            Checkpoint(args.resume).load(**run)
+        save(epoch=len(history))  # better refused now than after an epoch
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    optimizer.param_groups[0] |= rates  # the schedule begins anew: a resumed run may have another, or more epochs
+    scheduler = SCHEDULERS[args.scheduler](optimizer, args.epochs)
+    for record in history:
+        advance(scheduler, record["val_loss"])
+    try:
+        train(model, optimizer, scheduler, stopping, training, validation, history, args.epochs, save, note)
+    except KeyboardInterrupt:
+        print(f"interrupted; to go on: python {sys.argv[0]} --resume {args.save}", file=sys.stderr)
+        sys.exit(130)
+    if stopping is not None:
+        stopping.restore(model)
     _, predictions = evaluate(model, test)
     seconds = time.perf_counter() - start
 
-    path = args.out / "curves.png"
-    plots.training_curves(history, f"{name}: {'-'.join(map(str, sizes))}, {args.optimizer}").savefig(path, dpi=150)
+    path, sizes = args.out / "curves.png", "-".join(map(str, [784, *args.hidden, 10]))
+    plots.training_curves(history, f"{name}: {sizes}, {args.optimizer}").savefig(path, dpi=150)
     true, predicted, count = most_confused_pair(confusion_matrix(predictions, test_labels, 10))
     print(f"\nloss and accuracy curves: {path}")
+    print(f"saved run: {args.save}")
     print(f"test accuracy: {accuracy(predictions, test_labels):.2%}{note}")
     print(f"parameters: {sum(p.size for p in model.parameters()):,}")
     print(f"time: {seconds:.1f} s")
     print(f"most confused: {f'{true} taken for {predicted}' if count else 'none'}{note}")
+
+
+def predict(argv):
+    """Reads digits in the user's own pictures with the network of a saved run."""
+    parser = argparse.ArgumentParser(prog="mnist.py predict", description=predict.__doc__)
+    parser.add_argument("weights", metavar="WEIGHTS", help="file of a saved run")
+    help = "picture of one digit, of any size and colours"
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help=help)
+    args = parser.parse_args(argv)
+    try:
+        options = argparse.Namespace(**saved_options(args.weights))
+        model, stopping = build(options), EarlyStopping() if options.patience else None
+        Checkpoint(args.weights).load(model=model, early_stopping=stopping)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    if stopping is not None and stopping.best_state:
+        stopping.restore(model)
+    model.eval()
+    problems = 0
+    for path in args.images:
+        try:
+            p = softmax(model(flat(data.read_digit(path)[None]))).data[0]  # (10,)
+        except (OSError, ValueError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            problems += 1
+        else:
+            print(f"{path}: {p.argmax()} ({p.max():.1%})")
+    sys.exit(1 if problems else 0)
+
+
+def saved_options(path):
+    """The options of a saved run."""
+    metadata = Checkpoint(path).metadata()
+    if "options" not in metadata:
+        raise ValueError(f"{path} is no run of this demo: which network its weights belong to is not in it")
+    return json.loads(metadata["options"])
 
 
 def parse(argv):
@@ -139,19 +249,43 @@ def parse(argv):
                 return value
         raise argparse.ArgumentTypeError(f"expected a finite {kind.__name__} > {low}, got {text!r}")
 
+    def share(text):
+        with suppress(ValueError):
+            if 0 <= (value := float(text)) < 1:
+                return value
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0 and below 1, got {text!r}")
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     option, size = parser.add_argument, partial(above, 0, int)
+    option("--recipe", choices=RECIPES, help="options that go well together; further ones change them")
     option("--hidden", type=size, nargs="*", default=[256, 128], help="sizes of the hidden layers, or none")
-    option("--activation", choices=["relu", "tanh", "sigmoid"], default="relu")
+    option("--activation", choices=nn.activations.ACTIVATIONS, default="relu")
+    option("--init", choices=INITS, default="auto", help="initial weights; auto: what suits the activation")
+    option("--dropout", type=share, default=0.0, help="share of the hidden units that each step leaves out")
+    option("--batch-norm", action="store_true", help="batch normalisation before each activation")
+    option("--augment", action="store_true", help="shift, turn, scale and slant the training images at random")
     option("--optimizer", choices=OPTIMIZERS, default="adam", help="sgd has momentum 0.9")
-    option("--lr", type=partial(above, 0, float), help="learning rate of the first epoch; adam: 0.001, sgd: 0.05")
+    option("--lr", type=partial(above, 0, float), help="learning rate to start from; sgd: 0.05, others: 0.001")
+    option("--weight-decay", type=share, default=0.0, help="strength of the L2 penalty; adamw: decoupled from it")
+    option("--scheduler", choices=SCHEDULERS, default="cosine", help="how the learning rate falls, epoch by epoch")
     option("--batch-size", type=size, default=64)
     option("--epochs", type=size, default=10)
+    option("--patience", type=size, help="stop after so many epochs without a lower validation loss; keep the best")
     option("--seed", type=partial(above, -1, int), default=0, help="of the split, the weights and the batches")
     option("--data-dir", type=Path, help="folder with the four files of MNIST")
     option("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
     option("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the picture")
+    option("--save", type=Path, metavar="FILE", help="where the run is kept; OUT/mnist.safetensors or as --resume")
+    option("--resume", type=Path, metavar="FILE", help="go on with a saved run, with its options unless given anew")
     args = parser.parse_args(argv)
+    parser.set_defaults(**RECIPES.get(args.recipe, {}))
+    if args.resume:
+        try:
+            parser.set_defaults(**saved_options(args.resume))
+        except (OSError, ValueError) as error:
+            parser.error(f"argument --resume: {error}")
+    args = parser.parse_args(argv)
+    args.save = args.save or args.resume or args.out / "mnist.safetensors"
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=args.out).close()

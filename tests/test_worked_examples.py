@@ -261,6 +261,10 @@ LAYERS = {
     "Tanh": lambda: nn.Tanh(),
     "Sigmoid": lambda: nn.Sigmoid(),
     "Softmax alone": lambda: nn.Softmax(),
+    "BatchNorm1d": lambda: nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)),
+    "LayerNorm": lambda: nn.LayerNorm(3),
+    "Maxout": lambda: nn.Maxout(3, 2),
+    "Residual": lambda: nn.Residual(nn.Linear(3, 3), nn.GELU()),
 }
 
 
@@ -299,3 +303,36 @@ def test_26_a_small_batch_overfits():
         loss.backward()
         optimizer.step()
     assert accuracy(model(x), labels) == 1
+
+
+def test_27_dropout_keeps_the_mean_and_is_the_identity_in_evaluation():
+    x = Tensor(np.ones((1000, 1000), np.float32))
+    for p in (0.1, 0.5, 0.8):
+        layer = nn.Dropout(p, rng=np.random.default_rng(0))
+        out = layer(x).data
+        values, counts = np.unique(out, return_counts=True)
+        np.testing.assert_allclose(values, [0, 1 / (1 - p)], rtol=1e-6)
+        assert counts[0] / out.size == pytest.approx(p, abs=0.002)
+        assert out.mean() == pytest.approx(1, abs=0.01)
+        assert layer.eval()(x) is x
+
+
+def test_28_batch_norm_in_training_and_in_evaluation():
+    rng = np.random.default_rng(0)
+    layer = nn.BatchNorm1d(3, dtype=np.float64)
+    batches = rng.normal([5, -2, 0], [1, 3, 0.5], size=(200, 50, 3))
+    for x in batches:
+        out = layer(x).data  # scale 1 and shift 0
+        np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-12)
+        np.testing.assert_allclose(out.var(axis=0), 1, rtol=1e-4)  # less by eps beside the variance
+    np.testing.assert_allclose(layer.running_mean, [5, -2, 0], atol=0.3)
+    np.testing.assert_allclose(layer.running_var, [1, 9, 0.25], rtol=0.3)
+
+    running = 0.0
+    for x in batches:
+        running = 0.9 * running + 0.1 * x.mean(axis=0)
+    np.testing.assert_allclose(layer.running_mean, running, rtol=1e-12)
+    x = batches[0]
+    expected = (x - layer.running_mean) / np.sqrt(layer.running_var + layer.eps)
+    np.testing.assert_allclose(layer.eval()(x).data, expected, rtol=1e-12)
+    np.testing.assert_allclose(layer(x[:1]).data, expected[:1], rtol=1e-12)  # whatever the batch

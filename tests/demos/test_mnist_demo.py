@@ -1,10 +1,6 @@
-import contextlib
-import importlib.util
 import os
 import re
-import signal
 import struct
-import subprocess
 import sys
 from collections import Counter
 from functools import partial
@@ -13,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from demo_runs import DEMOS, REAL, import_demo, interrupt, run, write_mnist
 
-pytest.importorskip("matplotlib")
-pytest.importorskip("tqdm")
+from tinygrad_edu.data import synthetic_digits
 
-from tinygrad_edu.data import mnist, synthetic_digits
+for package in ("matplotlib", "tqdm", "safetensors"):
+    pytest.importorskip(package)
 
-DEMO = Path(__file__).parents[2] / "demos" / "mnist.py"
-REAL = os.environ.get("TINYGRAD_EDU_DATA")
+DEMO = DEMOS / "mnist.py"
 HEADING = "epoch  train loss  train acc  val loss  val acc  seconds"
 ROW = r" +\d+ +\d+\.\d{4} +\d+\.\d\d% +\d+\.\d{4} +\d+\.\d\d% +\d+\.\d\d"
 LAST_LINES = (
@@ -29,54 +25,13 @@ LAST_LINES = (
 SYNTHETIC = re.escape(" (synthetic digits)")
 
 
-@pytest.fixture(autouse=True)
-def nothing_of_the_users(tmp_path, monkeypatch):
-    """No data folder, an empty cache, and mirrors that refuse at once."""
-    monkeypatch.delenv("TINYGRAD_EDU_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
-
-
-@pytest.fixture
-def demo():
-    return import_demo()
-
-
-def import_demo():
-    spec = importlib.util.spec_from_file_location("mnist_demo", DEMO)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """600 training and 200 test images in the four files of MNIST."""
-    return write(tmp_path / "data", *synthetic_digits(600, seed=3), *synthetic_digits(200, seed=4))
-
-
-def write(path, *arrays):
-    path.mkdir()
-    for name, array in zip(mnist.FILES, arrays, strict=True):
-        header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-        (path / name).write_bytes(header + array.tobytes())
-    return path
-
-
 def numbers(output):
     """The output without what may differ between runs: the seconds."""
     return re.sub(r"time: .*|\d+\.\d\d$|\d+\.\d\d(?= \()", "", output, flags=re.MULTILINE)
 
 
-def run(*options, cwd, **environment):
-    command = [sys.executable, DEMO, *map(str, options)]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
-
-
 def test_end_to_end_from_another_folder(tmp_path):
-    result = run("--dataset", "synthetic", "--epochs", 2, "--hidden", 32, "--out", "pictures", cwd=tmp_path)
+    result = run("mnist", "--dataset", "synthetic", "--epochs", 2, "--hidden", 32, "--out", "pictures", cwd=tmp_path)
     assert result.returncode == 0
     assert result.stderr == "" and "\r" not in result.stdout  # no progress bar without a terminal
     lines = result.stdout.splitlines()
@@ -158,9 +113,7 @@ def pairs(images, labels):
 def test_no_image_is_in_two_sets_and_the_test_set_is_used_once_at_the_end(demo, folder, tmp_path, monkeypatch):
     seen = []
     train, evaluate = demo.train, demo.evaluate
-    monkeypatch.setattr(
-        demo, "train", lambda m, o, training, *rest: seen.append(training) or train(m, o, training, *rest)
-    )
+    monkeypatch.setattr(demo, "train", lambda *args: seen.append(args[4]) or train(*args))
     monkeypatch.setattr(demo, "evaluate", lambda model, loader: seen.append(loader) or evaluate(model, loader))
     demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "3", "--hidden"])
     training, *validations, test = seen
@@ -189,11 +142,11 @@ def test_the_loop_steps_on_fresh_gradients_with_a_rate_that_decays(demo, folder,
             calls.append("step")
             rates.append(self.lr)
 
-    monkeypatch.setitem(demo.OPTIMIZERS, "sgd", Spy)
+    monkeypatch.setitem(demo.OPTIMIZERS, "sgd", partial(Spy, lr=1.0))
     argv = ["--optimizer", "sgd", "--lr", "0.1", "--batch-size", "275", "--epochs", "4", "--hidden"]
     demo.main([*argv, "--data-dir", str(folder), "--out", str(tmp_path)])
     assert calls == ["zero_grad", "step"] * 8
-    np.testing.assert_allclose(rates, np.repeat([0.1, 0.075, 0.05, 0.025], 2))
+    np.testing.assert_allclose(rates, np.repeat(0.05 * (1 + np.cos(np.pi * np.arange(4) / 4)), 2))
 
 
 def test_the_progress_bar_shows_running_loss_and_accuracy(demo, folder, tmp_path, capsys, monkeypatch):
@@ -264,7 +217,7 @@ def test_a_folder_that_is_none_is_an_error(demo, tmp_path, capsys, dataset):
 
 
 def test_too_few_images_are_an_error(demo, tmp_path, capsys):
-    folder = write(tmp_path / "data", *synthetic_digits(1), *synthetic_digits(10))
+    folder = write_mnist(tmp_path / "data", *synthetic_digits(1), *synthetic_digits(10))
     assert "need 2 images to train" in failure(demo, capsys, "--data-dir", str(folder), "--out", str(tmp_path))
 
 
@@ -324,42 +277,27 @@ def test_unknown_options_are_refused(demo, capsys):
     assert "--momentum" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("package", ["matplotlib", "tqdm"])
+@pytest.mark.parametrize("package", ["matplotlib", "safetensors", "tqdm"])
 def test_a_missing_package_is_named_with_the_command(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SystemExit, match=rf"needs {package}.*pip install tinygrad-edu\[demos\]"):
-        import_demo()
+        import_demo("mnist")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_ends_in_one_line(folder, tmp_path):
-    # A shell may have told its children to ignore the signal; a terminal does not.
-    code = (
-        "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        f"sys.argv = [{str(DEMO)!r}, *sys.argv[1:]]; runpy.run_path({str(DEMO)!r}, run_name='__main__')"
-    )
-    options = ["--data-dir", folder, "--out", tmp_path, "--epochs", "1000000", "--hidden"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        try:
-            assert process.stdout.readline() == HEADING + "\n"
-            assert re.match(ROW, process.stdout.readline())
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=60)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-    assert err == "interrupted\n"
-    assert process.returncode == 130
+    options = ["--data-dir", folder, "--out", tmp_path, "--epochs", 1_000_000, "--hidden"]
+    code, out, err = interrupt("mnist", *options, after=2)
+    assert re.fullmatch(f"{HEADING}\n({ROW}\n)+", out)
+    assert err == f"interrupted; to go on: python {DEMO} --resume {tmp_path / 'mnist.safetensors'}\n"
+    assert code == 130
 
 
 def test_perfect_predictions_confuse_no_digits(demo, tmp_path, capsys):
     labels = (np.arange(600) % 10).astype(np.uint8)
     images = np.zeros((600, 28, 28), np.uint8)
     images[np.arange(600), labels] = 255  # the label is the row that is white
-    folder = write(tmp_path / "data", images, labels, images, labels)
+    folder = write_mnist(tmp_path / "data", images, labels, images, labels)
     demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--hidden", "--lr", "0.1"])
     out = capsys.readouterr().out
     assert "test accuracy: 100.00%\n" in out
@@ -368,7 +306,7 @@ def test_perfect_predictions_confuse_no_digits(demo, tmp_path, capsys):
 
 @pytest.mark.skipif(not REAL, reason="TINYGRAD_EDU_DATA does not name a folder with MNIST")
 def test_two_epochs_on_the_real_mnist(tmp_path):
-    result = run("--dataset", "mnist", "--epochs", 2, "--out", tmp_path, cwd=tmp_path, TINYGRAD_EDU_DATA=REAL)
+    result = run("mnist", "--dataset", "mnist", "--epochs", 2, "--out", tmp_path, cwd=tmp_path, TINYGRAD_EDU_DATA=REAL)
     assert result.returncode == 0, result.stderr
     last = re.search(LAST_LINES.format(""), result.stdout)
     assert last and float(last[1]) >= 96.5
@@ -376,6 +314,6 @@ def test_two_epochs_on_the_real_mnist(tmp_path):
 
 
 def test_a_network_that_does_not_fit_into_memory(tmp_path):
-    result = run("--dataset", "synthetic", "--hidden", str(10**12), "--out", str(tmp_path), cwd=tmp_path)
+    result = run("mnist", "--dataset", "synthetic", "--hidden", str(10**12), "--out", str(tmp_path), cwd=tmp_path)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr and "smaller --hidden" in result.stderr

@@ -7,9 +7,21 @@ Everything here is plain NumPy arrays, independent of the autograd.
         ...
 """
 
+from tinygrad_edu.data.augment import ElasticTransform, RandomAffine
+from tinygrad_edu.data.digits import load_digits
 from tinygrad_edu.data.idx import read_idx
 from tinygrad_edu.data.loader import DataLoader, normalize
 from tinygrad_edu.data.mnist import MNISTNotFoundError, load_mnist
 from tinygrad_edu.data.synthetic import synthetic_digits
 
-__all__ = ["DataLoader", "MNISTNotFoundError", "load_mnist", "normalize", "read_idx", "synthetic_digits"]
+__all__ = [
+    "DataLoader",
+    "ElasticTransform",
+    "MNISTNotFoundError",
+    "RandomAffine",
+    "load_digits",
+    "load_mnist",
+    "normalize",
+    "read_idx",
+    "synthetic_digits",
+]

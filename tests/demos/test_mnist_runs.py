@@ -1,0 +1,319 @@
+"""Runs of demos/mnist.py that are saved, interrupted, resumed and used; and the options that shape a run."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from demo_runs import run
+
+from tinygrad_edu import nn
+from tinygrad_edu.data import synthetic_digits
+from tinygrad_edu.training import Checkpoint
+
+for package in ("matplotlib", "tqdm", "safetensors", "PIL"):
+    pytest.importorskip(package)
+
+SMALL = ["--hidden", "16", "--batch-size", "50", "--lr", "0.01"]
+ALL = [*SMALL, "--dropout", "0.2", "--batch-norm", "--augment", "--weight-decay", "1e-4", "--patience", "5"]
+
+
+@pytest.fixture
+def train(demo, folder, tmp_path):
+    """Runs the demo on the small data and returns the path of the saved run."""
+
+    def run(*options, name="run"):
+        path = tmp_path / f"{name}.safetensors"
+        demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--save", str(path), *options])
+        return path
+
+    return run
+
+
+def interrupted_in_epoch(demo, monkeypatch, epoch):
+    """Lets the demo be interrupted when it validates for the nth time; returns how to end that."""
+    evaluate, calls = demo.evaluate, []
+
+    def stop(*args):
+        calls.append(args)
+        if len(calls) == epoch:
+            raise KeyboardInterrupt
+        return evaluate(*args)
+
+    monkeypatch.setattr(demo, "evaluate", stop)
+    return lambda: monkeypatch.setattr(demo, "evaluate", evaluate)
+
+
+def assert_same(a, b):
+    """The same arrays to the bit, and the same words."""
+    a, b = nn.load(a), nn.load(b)
+    assert a.keys() == b.keys()
+    for key in a:
+        np.testing.assert_array_equal(a[key], b[key], strict=True, err_msg=key)
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "warmup", "plateau"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(demo, train, capsys, monkeypatch, optimizer, scheduler):
+    options = [*ALL, "--optimizer", optimizer, "--scheduler", scheduler, "--epochs", "5"]
+    whole = train(*options, name="whole")
+    expected = capsys.readouterr().out
+    go_on = interrupted_in_epoch(demo, monkeypatch, 3)
+    with pytest.raises(SystemExit) as caught:
+        train(*options, name="parts")
+    assert caught.value.code == 130
+    out, err = capsys.readouterr()
+    assert err.startswith("interrupted; to go on: python ") and len(out.splitlines()) == 3
+    go_on()
+
+    path = err.split()[-1]
+    train("--resume", path, name="parts")
+    resumed = capsys.readouterr().out
+    assert_same(whole, path)
+    line = re.compile(r"^ +\d .*(?=  .*)|^test accuracy.*", re.MULTILINE)
+    assert line.findall(out)[:2] + line.findall(resumed) == line.findall(expected)
+
+
+def test_an_interruption_in_the_first_epoch_is_saved_too(demo, train, capsys, monkeypatch):
+    go_on = interrupted_in_epoch(demo, monkeypatch, 1)
+    with pytest.raises(SystemExit):
+        train(*SMALL, "--epochs", "2", name="parts")
+    go_on()
+    path = capsys.readouterr().err.split()[-1]
+    train("--resume", path, name="parts")
+    assert_same(train(*SMALL, "--epochs", "2", name="whole"), path)
+
+
+def test_a_run_can_be_prolonged_and_a_finished_one_changes_nothing(train, capsys):
+    first = train(*SMALL, "--scheduler", "exponential", "--epochs", "2", name="first")
+    again = train("--resume", str(first), name="again")
+    assert_same(first, again)
+    capsys.readouterr()
+    longer = train("--resume", str(first), "--epochs", "4", name="longer")
+    epochs = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:3]]
+    assert epochs == ["3", "4"]
+    assert not np.array_equal(nn.load(longer)["model.0.weight"], nn.load(first)["model.0.weight"])
+    assert json.loads(Checkpoint(longer).metadata()["options"])["epochs"] == 4
+
+
+def test_a_resumed_run_is_saved_where_it_was(demo, folder, tmp_path, train, capsys):
+    path = train(*SMALL, "--epochs", "1")
+    demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--resume", str(path), "--epochs", "2"])
+    assert f"saved run: {path}\n" in capsys.readouterr().out
+    assert json.loads(Checkpoint(path).metadata()["options"])["epochs"] == 2
+
+
+def test_a_run_is_saved_beside_the_picture_unless_told_otherwise(demo, folder, tmp_path, capsys):
+    demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "1", *SMALL])
+    assert f"saved run: {tmp_path / 'mnist.safetensors'}\n" in capsys.readouterr().out
+    assert "model.0.weight" in nn.load(tmp_path / "mnist.safetensors")
+
+
+def refused(demo, capsys, *argv):
+    """The message of a run that ends before any training."""
+    with pytest.raises(SystemExit) as caught:
+        demo.main([str(word) for word in argv])
+    assert caught.value.code not in (0, None)
+    out, err = capsys.readouterr()
+    assert "epoch  train loss" not in out
+    return caught.value.code if isinstance(caught.value.code, str) else err
+
+
+def test_files_that_cannot_be_resumed(demo, folder, tmp_path, train, capsys):
+    run = train(*SMALL, "--epochs", "1")
+    capsys.readouterr()
+    foreign, weights = tmp_path / "notes.txt", tmp_path / "weights.safetensors"
+    foreign.write_text("not a run")
+    nn.save(nn.MLP([784, 16, 10]), weights)
+    before = run.read_bytes()
+    data = ["--data-dir", folder, "--out", tmp_path]
+    for path, words in ((tmp_path / "none", "none"), (foreign, "notes.txt"), (weights, "weights.safetensors")):
+        message = refused(demo, capsys, *data, "--resume", path)
+        assert "argument --resume: " in message and words in message
+    assert "does not fit" in refused(demo, capsys, *data, "--resume", run, "--hidden", 17)
+    assert "optimizer" in refused(demo, capsys, *data, "--resume", run, "--optimizer", "sgd")
+    assert run.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_training(demo, folder, tmp_path, capsys):
+    path = tmp_path / "no" / "folder" / "run"
+    message = refused(demo, capsys, "--data-dir", folder, "--out", tmp_path, "--save", path)
+    assert str(tmp_path / "no" / "folder") in message
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "expected"),
+    [
+        ("none", [1, 1, 1, 1, 1, 1]),
+        ("step", [1, 1, 0.1, 0.1, 0.01, 0.01]),
+        ("exponential", 0.01 ** (np.arange(6) / 6)),
+        ("cosine", 0.5 + 0.5 * np.cos(np.pi * np.arange(6) / 6)),
+        ("warmup", [1 / 3, 5 / 9, 7 / 9, 1, 0.75, 0.25]),
+        ("plateau", [1, 1, 1, 1, 0.1, 0.1]),
+    ],
+)
+def test_schedulers(demo, train, monkeypatch, scheduler, expected):
+    rates = []
+    evaluate = demo.evaluate
+    monkeypatch.setattr(demo, "evaluate", lambda *args: (1.0, evaluate(*args)[1]))  # nothing ever improves
+    train_demo = demo.train
+
+    def spied(model, optimizer, *args):
+        step = optimizer.step
+        monkeypatch.setattr(optimizer, "step", lambda: rates.append(optimizer.lr) or step())
+        train_demo(model, optimizer, *args)
+
+    monkeypatch.setattr(demo, "train", spied)
+    train("--hidden", "--batch-size", "550", "--lr", "0.5", "--epochs", "6", "--scheduler", scheduler)
+    np.testing.assert_allclose(rates, 0.5 * np.array(expected), rtol=1e-12)
+
+
+def test_patience_stops_and_keeps_the_weights_of_the_best_epoch(demo, train, capsys, monkeypatch):
+    losses, evaluated = iter([0.5, 0.4, 0.45, 0.41, 0.6, 0.0]), []
+    evaluate = demo.evaluate
+
+    def scripted(model, loader):
+        evaluated.append(model.state_dict()["0.weight"])
+        return next(losses), evaluate(model, loader)[1]
+
+    monkeypatch.setattr(demo, "evaluate", scripted)
+    train(*SMALL, "--patience", "3", "--epochs", "20")
+    out = capsys.readouterr().out
+    assert "no lower val loss for 3 epochs; epoch 2 had the lowest\n" in out
+    assert len(evaluated) == 6
+    np.testing.assert_array_equal(evaluated[-1], evaluated[1])  # for the test images
+
+
+def test_augmented_are_the_training_images_and_no_others(demo, train, monkeypatch):
+    seen = {}
+    train_demo = demo.train
+
+    def spied(model, optimizer, scheduler, stopping, training, validation, *rest):
+        seen["training"], seen["validation"] = training, validation
+        train_demo(model, optimizer, scheduler, stopping, training, validation, *rest)
+
+    monkeypatch.setattr(demo, "train", spied)
+    for augment in (False, True):
+        train(*SMALL, "--epochs", "1", *["--augment"] * augment)
+        flat = demo.flat(seen["training"].images)
+        batch = np.concatenate([images for images, _ in seen["training"]])
+        assert batch.shape == flat.shape and batch.dtype == np.float32
+        same = {row.tobytes() for row in batch} == {row.tobytes() for row in flat}
+        assert same != augment
+        np.testing.assert_array_equal(next(iter(seen["validation"]))[0], demo.flat(seen["validation"].images))
+
+
+def test_options_reach_model_and_optimizer(demo, train, monkeypatch):
+    seen = []
+    train_demo = demo.train
+    monkeypatch.setattr(demo, "train", lambda *args: seen.append(args[:2]) or train_demo(*args))
+    layers = ["--hidden", "8", "4", "--activation", "gelu", "--dropout", "0.25", "--batch-norm", "--init", "zeros"]
+    train(*layers, "--optimizer", "adamw", "--weight-decay", "0.3", "--epochs", "1")
+    model, optimizer = seen[0]
+    expected = [*["Linear", "BatchNorm1d", "GELU", "Dropout"] * 2, "Linear"]
+    assert [type(layer).__name__ for layer in model] == expected
+    assert model[3].p == 0.25
+    assert not model[0].weight.data.any()  # zeros: symmetry, so that only the last bias learns
+    assert type(optimizer).__name__ == "AdamW" and optimizer.param_groups[0]["weight_decay"] == 0.3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--optimizer rmsprop",
+        "--optimizer adamw --weight-decay 0.01",
+        "--init orthogonal --activation elu",
+        "--activation prelu",
+        "--dropout 0.1 --batch-norm",
+        "--augment",
+    ],
+)
+def test_options_train(train, capsys, options):
+    train("--hidden", "32", "--epochs", "12", *options.split())
+    assert float(re.search(r"test accuracy: (.*)%", capsys.readouterr().out)[1]) > 60
+
+
+def test_the_recipe_is_a_set_of_defaults(demo, tmp_path):
+    args = demo.parse(["--recipe", "best", "--epochs", "3", "--out", str(tmp_path)])
+    assert args.augment and args.batch_norm and args.dropout > 0 and args.scheduler == "cosine"
+    assert args.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--dropout", "1"),
+        ("--dropout", "-0.1"),
+        ("--dropout", "half"),
+        ("--weight-decay", "nan"),
+        ("--scheduler", "linear"),
+        ("--patience", "0"),
+        ("--init", "ones"),
+        ("--recipe", "worst"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(demo, capsys, option, value):
+    message = refused(demo, capsys, option, value)
+    assert f"argument {option}: " in message.splitlines()[-1]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Digits 0 to 9, enlarged, dark on a light ground; with their paths."""
+    from PIL import Image
+
+    images, labels = synthetic_digits(40, seed=9)
+    paths = []
+    for digit in range(10):
+        paths.append(tmp_path / f"digit {digit}.png")
+        image = images[np.flatnonzero(labels == digit)[0]]
+        Image.fromarray(255 - image).resize((200, 200)).save(paths[-1])
+    return paths
+
+
+def test_predict_reads_pictures(train, pictures, tmp_path):
+    path = train("--dataset", "synthetic", "--hidden", "64", "--epochs", "3", "--patience", "2")
+    result = run("mnist", "predict", path, *pictures, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = [re.fullmatch(r"(.*): (\d) \((\d+\.\d)%\)", line) for line in result.stdout.splitlines()]
+    assert [line[1] for line in lines] == [str(p) for p in pictures]
+    assert all(10 < float(line[3]) <= 100 for line in lines)
+    assert np.mean([int(line[2]) == digit for digit, line in enumerate(lines)]) >= 0.8
+
+
+def test_predict_goes_on_after_a_file_that_is_no_picture(demo, train, pictures, tmp_path, capsys):
+    path = train(*SMALL, "--epochs", "1")
+    noise = tmp_path / "noise.png"
+    noise.write_bytes(b"no picture at all")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        demo.main(["predict", str(path), str(noise), str(tmp_path / "none.png"), str(pictures[0])])
+    assert caught.value.code == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{pictures[0]}: ")
+    errors = err.splitlines()
+    assert len(errors) == 2 and all(line.startswith("error: ") for line in errors)
+    assert str(noise) in errors[0] and "none.png" in errors[1]
+
+
+def test_predict_needs_a_run_of_this_demo(demo, pictures, tmp_path, capsys):
+    weights = tmp_path / "weights.safetensors"
+    nn.save(nn.MLP([784, 16, 10]), weights)
+    for path in (weights, pictures[0], tmp_path / "none"):
+        assert path.name in refused(demo, capsys, "predict", path, pictures[0])
+    assert "IMAGE" in refused(demo, capsys, "predict", weights)
+
+
+def test_predict_uses_the_weights_of_the_best_epoch(demo, train, pictures, capsys, monkeypatch):
+    losses = iter([0.1, 0.2, 0.3])
+    evaluate, best = demo.evaluate, []
+    monkeypatch.setattr(
+        demo, "evaluate", lambda *args: best.append(args[0].state_dict()) or (next(losses, 1), evaluate(*args)[1])
+    )
+    path = train(*SMALL, "--patience", "9", "--epochs", "3")
+    used, build = [], demo.build
+    monkeypatch.setattr(demo, "build", lambda args: used.append(build(args)) or used[-1])
+    with pytest.raises(SystemExit):
+        demo.main(["predict", str(path), str(pictures[0])])
+    np.testing.assert_array_equal(used[0].state_dict()["0.weight"], best[0]["0.weight"])
+    assert not np.array_equal(best[2]["0.weight"], best[0]["0.weight"])

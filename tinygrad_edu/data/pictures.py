@@ -1,0 +1,224 @@
+"""Your own picture of a digit, made to look like those of MNIST, so that a trained network can read it.
+
+    image = read_digit("seven.jpg")     # a photo, a scan or a drawing; uint8 of shape (28, 28)
+    model(normalize(image).reshape(1, 784)).data.argmax()
+
+A network knows only what its training images had in common: light ink on black, the digit as large as a box of 20x20
+pixels allows, its centre of mass in the middle of 28x28 (LeCun, Bottou, Bengio & Haffner 1998). The program that
+forgets this,
+
+    Image.open("seven.jpg").convert("L").resize((28, 28))
+
+gives it dark ink on white, a small digit in a corner, and the shadow of the hand, and it answers nonsense without
+hesitation.
+
+The hard idea is to tell ink from paper, where neither is black or white and the light falls from one side. First the
+paper is guessed: a smooth surface through most of the picture's edge, then fitted again and again to all pixels that
+agree with it. Ink is what remains, measured along the direction in colour space in which pixels differ most from the
+paper. So it may be darker or lighter, red on green or opaque on transparent; nothing is assumed but that there is less
+ink than paper.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE = 28  # of the result
+BOX = 20  # the digit fits in
+WORKING_SIZE = 400  # larger pictures are reduced before ink is looked for
+FAINT = 0.1  # less contrast than this is no ink; 1 is black on white
+ROUNDS = 8  # of fitting the paper
+STROKES = 2.0, 3.5  # the widths of pens, in pixels of the result; others are made thicker or thinner
+
+
+def read_digit(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Reads a picture of one digit in the form of an MNIST image.
+
+    Ink may be dark or light, in any colour, on paper, a screen or nothing (transparency); the paper may be unevenly lit
+    and noisy. Lines along the edge and specks are left out. An MNIST image comes out nearly as it was.
+
+    Args:
+        path: A file in any format that Pillow reads, such as PNG or JPEG.
+
+    Returns:
+        uint8 array of shape (28, 28): 0 for background to 255 for ink, the longer side of the digit 20 pixels, its
+        centre of mass in the middle.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: Pillow is not installed.
+        ValueError: It is a folder, no picture, damaged, too large, or there is no digit in it.
+    """
+    name = os.fspath(path)
+    ink, noise = _ink(_open(name))
+    strokes = _strokes(ink, noise)
+    if strokes is None:
+        raise ValueError(f"{name}: found no digit in the picture; draw one digit with a pen that stands out clearly")
+    return _place(_fit(strokes))
+
+
+def _open(name: str) -> NDArray[np.float32]:
+    """Reads a picture as (h, w, channels), upright and at most WORKING_SIZE high and wide.
+
+    The channels are red, green, blue, each multiplied by the opacity, and the opacity; or just grey. They are scaled
+    so that black and white are at a distance of 1.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ImportError("reading pictures needs Pillow; pip install tinygrad-edu[demos] brings it") from error
+
+    if os.path.exists(name) and not os.path.isfile(name):
+        raise ValueError(f"{name}: expected a picture, found a folder or a device; give the path of one file")
+    with open(name, "rb") as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                image = Image.open(file)
+            image = ImageOps.exif_transpose(image)
+            step = max(1, math.ceil(max(image.size) / WORKING_SIZE))
+            if image.mode[0] in "IF":  # 16 or 32 bits a pixel
+                white = 65535 if image.mode[0] == "I" else 1
+                grey = np.nan_to_num(np.asarray(image, np.float32))
+                reduced = Image.fromarray(grey / max(white, float(grey.max()))).reduce(step)
+                return np.asarray(reduced, np.float32)[..., None]
+            colours = np.asarray(image.convert("RGBA").convert("RGBa").reduce(step), np.float32)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise ValueError(f"{name}: the picture is too large ({error}); save it in a smaller size") from error
+        except Exception as error:  # on damaged files Pillow raises errors of many kinds
+            reason = f"Pillow cannot read it as a picture ({type(error).__name__}: {error})"
+            raise ValueError(f"{name}: {reason}; save it as PNG or JPEG") from error
+    return colours / np.array([255 * math.sqrt(3)] * 3 + [255], np.float32)
+
+
+def _ink(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """How far each pixel is from the paper, (h, w), about 0 for paper and positive for ink; and the paper's noise."""
+    h, w, channels = picture.shape
+    pixels = picture.reshape(-1, channels)
+    y, x = np.meshgrid(np.linspace(-1, 1, h), np.linspace(-1, 1, w), indexing="ij")
+    edge = (np.maximum(abs(x), abs(y)) > 0.9).ravel()
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6).astype(np.float32)
+    paper = np.median(pixels[edge], axis=0)
+    for _ in range(ROUNDS):
+        distance = np.linalg.norm(pixels - paper, axis=1)
+        agree = distance <= max(3 * float(np.median(distance[edge])), 0.02)
+        paper = terms @ np.linalg.lstsq(terms[agree], pixels[agree], rcond=None)[0]
+    difference = pixels - paper
+    _, directions = np.linalg.eigh(difference.T @ difference)
+    ink = difference @ directions[:, -1]
+    if (ink**3).sum() < 0:  # there is less ink than paper, but it is farther off
+        ink = -ink
+    return ink.reshape(h, w), float(ink[agree].std())
+
+
+def _strokes(ink: NDArray[np.float32], noise: float) -> NDArray[np.float32] | None:
+    """The digit alone, cropped to its bounding box, from 0 to 1 (fully inked); None if there is none."""
+    inked = ink > max(_otsu(ink), 4 * noise, FAINT)
+    digit = np.zeros_like(inked)
+    for part in _digit_parts(inked):
+        digit[tuple(part)] = True
+    if not digit.any():
+        return None
+    strokes = np.where(_grown(digit), ink / np.percentile(ink[digit], 80), 0).clip(0, 1)
+    rows, columns = np.nonzero(strokes > 0.08)
+    return strokes[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    """The threshold that parts values into the two most different classes (Otsu 1979).
+
+    It maximises the variance between the classes, n1 * n2 * (mean1 - mean2)**2.
+    """
+    counts, edges = np.histogram(values, 256)
+    sums = counts * (edges[:-1] + edges[1:]) / 2
+    below, above = counts.cumsum()[:-1], counts[::-1].cumsum()[-2::-1]
+    means_apart = sums[::-1].cumsum()[-2::-1] / np.maximum(above, 1) - sums.cumsum()[:-1] / np.maximum(below, 1)
+    return float(edges[1:-1][np.argmax(below * above * means_apart**2)])
+
+
+def _digit_parts(inked: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """The connected parts of a mask that make up the digit, each as rows and columns (2, n); [] if there is none.
+
+    These are the largest part and its neighbours. Parts that touch or follow the picture's edge are taken for the
+    paper's edge, a shadow or a frame, unless there is nothing else.
+    """
+    last = np.array(inked.shape)[:, None] - 1
+    parts = list(_connected(inked))
+
+    def length(part: NDArray[np.intp]) -> int:
+        return int(np.ptp(part, axis=1).max()) + 1
+
+    def apart(part: NDArray[np.intp]) -> bool:
+        to_edge = np.minimum(part, last - part)
+        return bool(to_edge.min() > 0 and (to_edge < last / 8).any(axis=0).mean() < 0.9)
+
+    candidates = [part for part in parts if length(part) >= max(inked.shape) / 10 and apart(part)]
+    main = max(candidates or parts, key=lambda part: part.shape[1], default=None)
+    if main is None or length(main) < max(3, max(inked.shape) / 40):
+        return []
+    reach = length(main) / 4
+    low, high = main.min(axis=1, keepdims=True) - reach, main.max(axis=1, keepdims=True) + reach
+    return [
+        part
+        for part in parts
+        if part.shape[1] >= 0.03 * main.shape[1]
+        and ((low <= part) & (part <= high)).all()
+        and (apart(part) or not candidates)
+    ]
+
+
+def _connected(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
+    """The parts of a mask whose pixels touch, if only by a corner; each as rows and columns, shape (2, n)."""
+    width = mask.shape[1] + 2  # a frame, so that no step leads from the end of a row to the start of the next
+    steps = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    waiting = set(np.flatnonzero(np.pad(mask, 1)).tolist())
+    while waiting:
+        reached = [waiting.pop()]
+        for pixel in reached:  # which grows meanwhile
+            near = waiting.intersection([pixel + step for step in steps])
+            waiting -= near
+            reached += near
+        yield np.array(np.divmod(np.array(reached), width)) - 1
+
+
+def _fit(strokes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Resizes a digit so that its longer side is BOX pixels; antialiased, and with a pen of MNIST's width."""
+    from PIL import Image, ImageFilter
+
+    outline = np.hypot(*np.gradient(np.pad(strokes, 1))).sum()  # the length of both sides of the strokes
+    width = 2 * float(strokes.sum() / outline)
+    scale = BOX / max(strokes.shape)
+    grow = round((float(np.clip(width, STROKES[0] / scale, STROKES[1] / scale)) - width) / 2)  # pixels on each side
+    image = Image.fromarray(np.rint(255 * np.pad(strokes, max(grow, 0))).astype(np.uint8))
+    if grow:
+        image = image.filter((ImageFilter.MaxFilter if grow > 0 else ImageFilter.MinFilter)(2 * abs(grow) + 1))
+        image = image.crop(image.getbbox())
+    scale = BOX / max(image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    fitted = np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)
+    return fitted / fitted.max()
+
+
+def _place(digit: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Puts a digit into the picture so that its centre of mass is in the middle, to the nearest pixel."""
+    result = np.zeros((SIZE, SIZE), np.uint8)
+    h, w = digit.shape
+    mass = digit.sum()
+    top = SIZE / 2 - digit.sum(axis=1) @ np.arange(h) / mass
+    left = SIZE / 2 - digit.sum(axis=0) @ np.arange(w) / mass
+    row, column = int(np.clip(round(top), 0, SIZE - h)), int(np.clip(round(left), 0, SIZE - w))
+    result[row : row + h, column : column + w] = np.rint(255 * digit)
+    return result
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask with the pixels around it."""
+    padded = np.pad(mask, 1)
+    wide = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
+    return wide[:-2] | wide[1:-1] | wide[2:]
