@@ -39,11 +39,7 @@ LAYERS = {  # name: (makes it of nn or torch.nn, shapes of inputs, order up to w
     "LeakyReLU": (lambda m, **o: m.LeakyReLU(), any_shape, 1),
     "Linear": (lambda m, **o: m.Linear(3, 2, **o), ending_in(3), 2),
     "LogSoftmax": (lambda m, **o: m.LogSoftmax(dim=-1), any_shape, 2),
-    "MLP": (
-        lambda m, **o: m.MLP([2, 3, 2], "tanh", dropout=0.2, **o),
-        st.tuples(st.integers(2, 4), st.just(2)),
-        2,
-    ),
+    "MLP": (lambda m, **o: m.MLP([2, 3, 2], "tanh", dropout=0.2, **o), ending_in(2), 2),
     "MaxPool2d": (lambda m, **o: m.MaxPool2d(2, 1, 1), st.tuples(some, some, some, some), 1),
     "Maxout": (lambda m, **o: m.Maxout(3, 2, **o), ending_in(3), 1),
     "PReLU": (lambda m, **o: m.PReLU(2, **o), st.tuples(some, st.just(2), some), 1),

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from optim.gradients import with_grad
+from gradients import with_grad
 
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.functional import cross_entropy

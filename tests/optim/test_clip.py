@@ -5,8 +5,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from gradients import with_grad
 from hypothesis import given, strategies as st
-from optim.gradients import with_grad
 from strategies import arrays, full
 
 from tinygrad_edu import Tensor, nn, optim

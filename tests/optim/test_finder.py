@@ -65,7 +65,7 @@ def test_it_leaves_no_trace(make, trained, fail_at):
         frozen = Tensor(2.0)
         optimizer = make([*model.parameters(), frozen])
         train(model, loader, optimizer, epochs=trained)
-        model.inner.eval()
+        model.eval()
         model.fail_at = fail_at and model.calls + fail_at
         attributes = [dict(vars(m)) for m in model.modules()]
         state, moments, grads = model.state_dict(), optimizer.state_dict(), [p.grad for p in optimizer.params]
@@ -81,6 +81,7 @@ def test_it_leaves_no_trace(make, trained, fail_at):
         np.testing.assert_equal(optimizer.state_dict(), moments)
         assert all(p.grad is g for p, g in zip(optimizer.params, grads, strict=True))
         model.fail_at = None
+        model.train()
         train(model, loader, optimizer, epochs=2)
         return model.state_dict(), optimizer.state_dict(), nn.init.generator().random()
 

@@ -4,9 +4,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from gradients import with_grad
 from hypothesis import given, settings as hypothesis_settings
 from hypothesis.extra import numpy as npst
-from optim.gradients import with_grad
 
 from tinygrad_edu import Tensor, nn, optim
 

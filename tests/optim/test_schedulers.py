@@ -239,7 +239,9 @@ def test_a_group_added_later_is_refused_with_a_reason(make):
 def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
     scheduler = warm_cosine(optimizer())
     scheduler.step()
-    before = scheduler.state_dict()
+    before, other = scheduler.state_dict(), warm_cosine(optimizer(), eta_min=1e-3)
+    for _ in range(3):
+        other.step()
     with pytest.raises(ValueError, match=words):
-        scheduler.load_state_dict(spoil(before))
+        scheduler.load_state_dict(spoil(other.state_dict()))
     assert scheduler.state_dict() == before

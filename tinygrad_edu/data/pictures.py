@@ -34,7 +34,7 @@ BOX = 20  # the digit fits in
 WORKING_SIZE = 400  # larger pictures are reduced before ink is looked for
 FAINT = 0.1  # less contrast than this is no ink; 1 is black on white
 ROUNDS = 8  # of fitting the paper
-STROKES = 2.0, 3.5  # the widths of pens, in pixels of the result; others are made thicker or thinner
+STROKE = 2.0  # strokes of a thin pen are thickened to this width, in pixels of the result
 
 
 def read_digit(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -81,20 +81,21 @@ def _open(name: str) -> NDArray[np.float32]:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 image = Image.open(file)
-            image = ImageOps.exif_transpose(image)
-            step = max(1, math.ceil(max(image.size) / WORKING_SIZE))
-            if image.mode[0] in "IF":  # 16 or 32 bits a pixel
-                white = 65535 if image.mode[0] == "I" else 1
-                grey = np.nan_to_num(np.asarray(image, np.float32))
+            upright = ImageOps.exif_transpose(image)
+            step = max(1, math.ceil(max(upright.size) / WORKING_SIZE))
+            if upright.mode[0] in "IF":  # grey, 16 or 32 bits a pixel
+                white = 65535 if upright.mode[0] == "I" else 1
+                grey = np.nan_to_num(np.asarray(upright, np.float32))
                 reduced = Image.fromarray(grey / max(white, float(grey.max()))).reduce(step)
                 return np.asarray(reduced, np.float32)[..., None]
-            colours = np.asarray(image.convert("RGBA").convert("RGBa").reduce(step), np.float32)
+            colours = np.array(upright.convert("RGBA").convert("RGBa").reduce(step), np.float32)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise ValueError(f"{name}: the picture is too large ({error}); save it in a smaller size") from error
         except Exception as error:  # on damaged files Pillow raises errors of many kinds
             reason = f"Pillow cannot read it as a picture ({type(error).__name__}: {error})"
             raise ValueError(f"{name}: {reason}; save it as PNG or JPEG") from error
-    return colours / np.array([255 * math.sqrt(3)] * 3 + [255], np.float32)
+    colours[..., :3] /= math.sqrt(3)
+    return colours / 255
 
 
 def _ink(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
@@ -188,17 +189,14 @@ def _connected(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
 
 
 def _fit(strokes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Resizes a digit so that its longer side is BOX pixels; antialiased, and with a pen of MNIST's width."""
+    """Resizes a digit, antialiased, so that its longer side is BOX pixels; a thin pen is thickened first."""
     from PIL import Image, ImageFilter
 
     outline = np.hypot(*np.gradient(np.pad(strokes, 1))).sum()  # the length of both sides of the strokes
     width = 2 * float(strokes.sum() / outline)
-    scale = BOX / max(strokes.shape)
-    grow = round((float(np.clip(width, STROKES[0] / scale, STROKES[1] / scale)) - width) / 2)  # pixels on each side
-    image = Image.fromarray(np.rint(255 * np.pad(strokes, max(grow, 0))).astype(np.uint8))
-    if grow:
-        image = image.filter((ImageFilter.MaxFilter if grow > 0 else ImageFilter.MinFilter)(2 * abs(grow) + 1))
-        image = image.crop(image.getbbox())
+    grow = max(0, round((STROKE * max(strokes.shape) / BOX - width) / 2))  # pixels on each side
+    image = Image.fromarray(np.rint(255 * np.pad(strokes, grow)).astype(np.uint8))
+    image = image.filter(ImageFilter.MaxFilter(2 * grow + 1))
     scale = BOX / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     fitted = np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)

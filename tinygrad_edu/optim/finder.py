@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.summary import unchanged
 from tinygrad_edu.optim.base import Optimizer, number
 from tinygrad_edu.optim.schedulers import whole
 
@@ -147,25 +147,16 @@ def cycle(loader: Iterable[Any]) -> Iterator[Any]:
 @contextmanager
 def preserved(model: Module, optimizer: Optimizer, loader: Any) -> Iterator[None]:
     """Puts back everything that training changes."""
-    modules = [(module, dict(vars(module))) for module in model.modules()]
-    buffers = [(buffer, buffer.copy()) for buffer in model.buffers()]
     params = {id(p): p for p in [*model.parameters(), *optimizer.params]}.values()
     values = [(p, p.numpy(), p.grad) for p in params]
     state = optimizer.state_dict()
-    held = [
-        x for holder in (loader, getattr(loader, "transform", None)) for x in getattr(holder, "__dict__", {}).values()
-    ]
-    held += [init.generator(), *[g for _, g in model._all(np.random.Generator)]]
-    generators = [x.bit_generator for x in held if isinstance(x, np.random.Generator)]
-    draws = [(bits, bits.state) for bits in generators]
+    holders = [x for x in (loader, getattr(loader, "transform", None)) if hasattr(x, "__dict__")]
+    held = [x.bit_generator for y in holders for x in vars(y).values() if isinstance(x, np.random.Generator)]
+    draws = [(bits, bits.state) for bits in held]
     try:
-        yield
+        with unchanged(model):
+            yield
     finally:
-        for module, attributes in modules:
-            vars(module).clear()
-            vars(module).update(attributes)
-        for buffer, array in buffers:
-            buffer[...] = array
         for p, array, grad in values:
             p.assign(array)
             p.grad = grad
