@@ -19,7 +19,8 @@ def test_the_tour_prints_what_it_shows():
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.split("\n", 1)[0] for block in BLOCKS])
-def test_code_blocks_run(block):
+def test_code_blocks_run(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     before = set(REGISTRY)
     try:
         exec(block, {})

@@ -1,4 +1,4 @@
-"""Data to train on: MNIST, a synthetic stand-in that needs no files, and mini-batches.
+"""Data to train on: MNIST, a synthetic stand-in, mini-batches, augmentation, and your own pictures of digits.
 
 Everything here is plain NumPy arrays, independent of the autograd.
 
@@ -12,6 +12,7 @@ from tinygrad_edu.data.digits import load_digits
 from tinygrad_edu.data.idx import read_idx
 from tinygrad_edu.data.loader import DataLoader, normalize
 from tinygrad_edu.data.mnist import MNISTNotFoundError, load_mnist
+from tinygrad_edu.data.pictures import read_digit
 from tinygrad_edu.data.synthetic import synthetic_digits
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "load_digits",
     "load_mnist",
     "normalize",
+    "read_digit",
     "read_idx",
     "synthetic_digits",
 ]

@@ -84,9 +84,10 @@ def _open(name: str) -> NDArray[np.float32]:
             upright = ImageOps.exif_transpose(image)
             step = max(1, math.ceil(max(upright.size) / WORKING_SIZE))
             if upright.mode[0] in "IF":  # grey, 16 or 32 bits a pixel
-                white = 65535 if upright.mode[0] == "I" else 1
                 grey = np.nan_to_num(np.asarray(upright, np.float32))
-                reduced = Image.fromarray(grey / max(white, float(grey.max()))).reduce(step)
+                peak = float(grey.max())
+                white = min((level for level in (1, 255, 65535) if level >= peak), default=peak)
+                reduced = Image.fromarray(grey / white).reduce(step)
                 return np.asarray(reduced, np.float32)[..., None]
             colours = np.array(upright.convert("RGBA").convert("RGBa").reduce(step), np.float32)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -95,7 +96,8 @@ def _open(name: str) -> NDArray[np.float32]:
             reason = f"Pillow cannot read it as a picture ({type(error).__name__}: {error})"
             raise ValueError(f"{name}: {reason}; save it as PNG or JPEG") from error
     colours[..., :3] /= math.sqrt(3)
-    return colours / 255
+    colours /= 255
+    return colours
 
 
 def _ink(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
@@ -109,7 +111,8 @@ def _ink(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     for _ in range(ROUNDS):
         distance = np.linalg.norm(pixels - paper, axis=1)
         agree = distance <= max(3 * float(np.median(distance[edge])), 0.02)
-        paper = terms @ np.linalg.lstsq(terms[agree], pixels[agree], rcond=None)[0]
+        known = terms[agree]
+        paper = terms @ np.linalg.lstsq(known.T @ known, known.T @ pixels[agree], rcond=None)[0]
     difference = pixels - paper
     _, directions = np.linalg.eigh(difference.T @ difference)
     ink = difference @ directions[:, -1]
@@ -169,7 +172,7 @@ def _digit_parts(inked: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
         part
         for part in parts
         if part.shape[1] >= 0.03 * main.shape[1]
-        and ((low <= part) & (part <= high)).all()
+        and ((low <= part) & (part <= high)).all(axis=0).any()
         and (apart(part) or not candidates)
     ]
 
@@ -192,15 +195,16 @@ def _fit(strokes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Resizes a digit, antialiased, so that its longer side is BOX pixels; a thin pen is thickened first."""
     from PIL import Image, ImageFilter
 
-    outline = np.hypot(*np.gradient(np.pad(strokes, 1))).sum()  # the length of both sides of the strokes
+    outline = np.hypot(*np.gradient(np.pad(strokes, 2))).sum()  # the length of both sides of the strokes
     width = 2 * float(strokes.sum() / outline)
     grow = max(0, round((STROKE * max(strokes.shape) / BOX - width) / 2))  # pixels on each side
     image = Image.fromarray(np.rint(255 * np.pad(strokes, grow)).astype(np.uint8))
     image = image.filter(ImageFilter.MaxFilter(2 * grow + 1))
     scale = BOX / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    fitted = np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32)
-    return fitted / fitted.max()
+    fitted = np.array(image.resize(size, Image.Resampling.BILINEAR), np.float32)
+    fitted /= fitted.max()
+    return fitted
 
 
 def _place(digit: NDArray[np.float32]) -> NDArray[np.uint8]:
