@@ -162,7 +162,8 @@ def _digit_parts(inked: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
         to_edge = np.minimum(part, last - part)
         return bool(to_edge.min() > 0 and (to_edge < last / 8).any(axis=0).mean() < 0.9)
 
-    candidates = [part for part in parts if length(part) >= max(inked.shape) / 10 and apart(part)]
+    least = max((part.size for part in parts), default=0) / 40  # smaller ones are specks beside the largest part
+    candidates = [p for p in parts if p.size >= least and length(p) >= max(inked.shape) / 10 and apart(p)]
     main = max(candidates or parts, key=lambda part: part.shape[1], default=None)
     if main is None or length(main) < max(3, max(inked.shape) / 40):
         return []
