@@ -8,6 +8,7 @@ Run it with `python demos/cnn.py`; without MNIST's files and network it trains o
 """
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -53,11 +54,12 @@ def main(argv=None):
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--lr", type=float, default=2e-3, help="learning rate to start from")
     parser.add_argument("--seed", type=int, default=0, help="of the split, the weights and the batches")
+    parser.add_argument("--checkpoint", type=Path, help="file to save the run to, and to go on with if it is there")
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
     parser.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
     args = parser.parse_args(argv)
-    if min(args.epochs, args.batch_size) < 1 or args.lr <= 0 or args.seed < 0:
-        parser.error("--epochs and --batch-size must be at least 1, --lr above 0, --seed at least 0")
+    if min(args.epochs, args.batch_size) < 1 or not 0 < args.lr < math.inf or args.seed < 0:
+        parser.error("--epochs and --batch-size must be at least 1, --lr above 0 and finite, --seed at least 0")
     try:
         name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset, args.data_dir)
     except (OSError, ValueError) as error:
@@ -74,15 +76,19 @@ def main(argv=None):
     model = build()
     optimizer = optim.Adam(model.parameters(), lr=args.lr)
     start = time.perf_counter()
-    fit(
-        model,
-        training,
-        optimizer=optimizer,
-        loss=nn.CrossEntropyLoss(),
-        epochs=args.epochs,
-        validation=validation,
-        scheduler=optim.CosineAnnealingLR(optimizer, args.epochs),
-    )
+    try:
+        fit(
+            model,
+            training,
+            optimizer=optimizer,
+            loss=nn.CrossEntropyLoss(),
+            epochs=args.epochs,
+            validation=validation,
+            scheduler=optim.CosineAnnealingLR(optimizer, args.epochs),
+            checkpoint=args.checkpoint,
+        )
+    except (ImportError, OSError, ValueError, FloatingPointError) as error:
+        sys.exit(f"error: {error}")
     predictions = predict(model, data.DataLoader(test_images, test_labels, **options))
     true, predicted, count = most_confused_pair(confusion_matrix(predictions, test_labels, 10))
     print(f"\ntest accuracy: {accuracy(predictions, test_labels):.2%}{note}")

@@ -12,9 +12,11 @@ import argparse
 import json
 import math
 import os
+import shlex
 import sys
 import tempfile
 import time
+import zlib
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -58,15 +60,13 @@ RECIPES = {  # chosen on validation images; the test images had no say
         "dropout": 0.2,
         "batch_norm": True,
         "augment": True,
-        "lr": 2e-3,
         "batch_size": 128,
         "epochs": 40,
     }
 }
-SAVED = (  # what a resumed run takes over
-    *("hidden", "activation", "init", "dropout", "batch_norm", "augment", "optimizer", "lr", "weight_decay"),
-    *("scheduler", "batch_size", "epochs", "patience", "seed", "dataset"),
-)
+FIXED = ("hidden", "activation", "init", "batch_norm", "optimizer", "seed", "dataset", "labels")  # of a run, for good
+SAVED = (*FIXED, "dropout", "augment", "lr", "weight_decay", "scheduler", "batch_size", "epochs", "patience")
+OUT = Path(__file__).parent / "out"
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -148,15 +148,25 @@ def main(argv=None):
         name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset, args.data_dir)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
-    args.dataset = "mnist" if name == "MNIST" else "synthetic"
+    args.dataset, checksum = "mnist" if name == "MNIST" else "synthetic", zlib.crc32(labels)
+    if args.resume and args.labels != checksum:
+        sys.exit(f"error: {args.resume} was trained on other images; say where they are with --data-dir")
+    args.labels = checksum
     note = "" if name == "MNIST" else f" ({name})"
 
     rng = np.random.default_rng(args.seed)  # of the order and the augmentation; its state is saved with the run
     order = np.random.default_rng(args.seed).permutation(len(labels))
     held_out, kept = np.split(order, [max(1, len(labels) // 12)])  # 5,000 and 55,000 of MNIST's 60,000
     move = data.RandomAffine(degrees=15, translate=(0.08, 0.08), scale=(0.9, 1.1), shear=10, rng=rng)
-    augmented = (lambda x: flat(move(x))) if args.augment else flat
-    training = data.DataLoader(images[kept], labels[kept], args.batch_size, shuffle=True, rng=rng, transform=augmented)
+    training = data.DataLoader(
+        images[kept],
+        labels[kept],
+        args.batch_size,
+        shuffle=True,
+        rng=rng,
+        drop_last=args.batch_norm and len(kept) % args.batch_size == 1,  # one example has no variance
+        transform=(lambda x: flat(move(x))) if args.augment else flat,
+    )
     validation = data.DataLoader(images[held_out], labels[held_out], 500, transform=flat)
     test = data.DataLoader(test_images, test_labels, 500, transform=flat)
 
@@ -172,11 +182,14 @@ def main(argv=None):
     options = json.dumps({name: getattr(args, name) for name in SAVED})
     save = partial(Checkpoint(args.save).save, **run, metadata={"options": options})
 
+    begun = args.save.exists() and args.save != args.resume  # another run is there: keep it until this one has an epoch
     start = time.perf_counter()
     try:
         if args.resume:
-            Checkpoint(args.resume).load(**run)
-        save(epoch=len(history))  # better refused now than after an epoch
+            Checkpoint(args.resume).load(**run | {"early_stopping": stopping if args.was_patient else None})
+            print(f"going on after epoch {len(history)} of {args.resume}")
+        if not begun:
+            save(epoch=len(history))  # better refused now than after an epoch
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     optimizer.param_groups[0] |= rates  # the schedule begins anew: a resumed run may have another, or more epochs
@@ -185,23 +198,38 @@ def main(argv=None):
         advance(scheduler, record["val_loss"])
     try:
         train(model, optimizer, scheduler, stopping, training, validation, history, args.epochs, save, note)
+        if stopping is not None:
+            stopping.restore(model)
+        _, predictions = evaluate(model, test)
+        report(args, name, history, model, predictions, test_labels, time.perf_counter() - start)
+    except OSError as error:
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        print(f"interrupted; to go on: python {sys.argv[0]} --resume {args.save}", file=sys.stderr)
+        how = "in the first epoch: nothing is saved" if begun and not history else f"to go on: {going_on(args)}"
+        print(f"interrupted; {how}", file=sys.stderr)
         sys.exit(130)
-    if stopping is not None:
-        stopping.restore(model)
-    _, predictions = evaluate(model, test)
-    seconds = time.perf_counter() - start
 
+
+def report(args, name, history, model, predictions, labels, seconds):
+    """Draws the curves and prints what came of the training."""
+    note = "" if name == "MNIST" else f" ({name})"
     path, sizes = args.out / "curves.png", "-".join(map(str, [784, *args.hidden, 10]))
     plots.training_curves(history, f"{name}: {sizes}, {args.optimizer}").savefig(path, dpi=150)
-    true, predicted, count = most_confused_pair(confusion_matrix(predictions, test_labels, 10))
+    true, predicted, count = most_confused_pair(confusion_matrix(predictions, labels, 10))
     print(f"\nloss and accuracy curves: {path}")
     print(f"saved run: {args.save}")
-    print(f"test accuracy: {accuracy(predictions, test_labels):.2%}{note}")
+    print(f"test accuracy: {accuracy(predictions, labels):.2%}{note}")
     print(f"parameters: {sum(p.size for p in model.parameters()):,}")
     print(f"time: {seconds:.1f} s")
     print(f"most confused: {f'{true} taken for {predicted}' if count else 'none'}{note}")
+
+
+def going_on(args):
+    """The command that resumes this run."""
+    words = ["python", sys.argv[0], "--resume", args.save]
+    words += ["--data-dir", args.data_dir] if args.data_dir else []
+    words += ["--out", args.out] if args.out != OUT else []
+    return shlex.join(map(str, words))
 
 
 def predict(argv):
@@ -213,13 +241,13 @@ def predict(argv):
     args = parser.parse_args(argv)
     try:
         options = argparse.Namespace(**saved_options(args.weights))
-        model, stopping = build(options), EarlyStopping() if options.patience else None
-        Checkpoint(args.weights).load(model=model, early_stopping=stopping)
+        model = build(options)
+        if not Checkpoint(args.weights).load(model=model):  # the number of epochs
+            raise ValueError(f"{args.weights}: no epoch of this run is over, so its weights are random")
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
-    if stopping is not None and stopping.best_state:
-        stopping.restore(model)
     model.eval()
+    note = "" if options.dataset == "mnist" else " (trained on synthetic digits)"
     problems = 0
     for path in args.images:
         try:
@@ -228,16 +256,17 @@ def predict(argv):
             print(f"error: {error}", file=sys.stderr)
             problems += 1
         else:
-            print(f"{path}: {p.argmax()} ({p.max():.1%})")
+            print(f"{path}: {p.argmax()} ({p.max():.1%}){note}")
     sys.exit(1 if problems else 0)
 
 
 def saved_options(path):
     """The options of a saved run."""
-    metadata = Checkpoint(path).metadata()
-    if "options" not in metadata:
-        raise ValueError(f"{path} is no run of this demo: which network its weights belong to is not in it")
-    return json.loads(metadata["options"])
+    try:
+        options = json.loads(Checkpoint(path).metadata()["options"])
+        return {name: options[name] for name in SAVED}
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no run of this demo: the options are not in it, nor so the network") from error
 
 
 def parse(argv):
@@ -262,8 +291,9 @@ def parse(argv):
     option("--activation", choices=nn.activations.ACTIVATIONS, default="relu")
     option("--init", choices=INITS, default="auto", help="initial weights; auto: what suits the activation")
     option("--dropout", type=share, default=0.0, help="share of the hidden units that each step leaves out")
-    option("--batch-norm", action="store_true", help="batch normalisation before each activation")
-    option("--augment", action="store_true", help="shift, turn, scale and slant the training images at random")
+    switch = argparse.BooleanOptionalAction
+    option("--batch-norm", action=switch, default=False, help="batch normalisation before each activation")
+    option("--augment", action=switch, default=False, help="shift, turn, scale and slant the training images at random")
     option("--optimizer", choices=OPTIMIZERS, default="adam", help="sgd has momentum 0.9")
     option("--lr", type=partial(above, 0, float), help="learning rate to start from; sgd: 0.05, others: 0.001")
     option("--weight-decay", type=share, default=0.0, help="strength of the L2 penalty; adamw: decoupled from it")
@@ -274,18 +304,37 @@ def parse(argv):
     option("--seed", type=partial(above, -1, int), default=0, help="of the split, the weights and the batches")
     option("--data-dir", type=Path, help="folder with the four files of MNIST")
     option("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    option("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the picture")
-    option("--save", type=Path, metavar="FILE", help="where the run is kept; OUT/mnist.safetensors or as --resume")
+    option("--out", type=Path, default=OUT, help="folder for the picture")
+    option(
+        "--save",
+        type=Path,
+        metavar="FILE",
+        help="where this run is kept, in place of the one that was there; as --resume, or OUT/mnist.safetensors",
+    )
     option("--resume", type=Path, metavar="FILE", help="go on with a saved run, with its options unless given anew")
     args = parser.parse_args(argv)
-    parser.set_defaults(**RECIPES.get(args.recipe, {}))
-    if args.resume:
-        try:
-            parser.set_defaults(**saved_options(args.resume))
-        except (OSError, ValueError) as error:
-            parser.error(f"argument --resume: {error}")
+    saved = RECIPES.get(args.recipe, {})
+    save = args.save or args.resume or args.out / "mnist.safetensors"
+    try:
+        if save.exists():
+            saved_options(save)  # nothing but a run is overwritten
+        if args.resume:
+            saved = saved_options(args.resume)
+    except (OSError, ValueError) as error:
+        parser.error(f"argument {'--save' if save != args.resume else '--resume'}: {error}")
+    parser.set_defaults(**saved)
     args = parser.parse_args(argv)
-    args.save = args.save or args.resume or args.out / "mnist.safetensors"
+    args.save, args.was_patient = save, bool(saved.get("patience"))
+    if args.resume and args.recipe:
+        parser.error("argument --recipe: it begins a run, --resume goes on with one; take one of them")
+    for name in FIXED if args.resume else ():
+        if getattr(args, name) != saved[name]:
+            why = f"the run was begun with {saved[name]}, which cannot change"
+            parser.error(f"argument --{name.replace('_', '-')}: {why}")
+    if args.batch_norm and args.batch_size == 1:
+        parser.error("argument --batch-size: --batch-norm needs 2 examples or more")
+    if not args.hidden and (args.batch_norm or args.dropout):
+        parser.error("argument --hidden: --batch-norm and --dropout need hidden layers, and there are none")
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=args.out).close()

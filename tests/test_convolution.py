@@ -1,12 +1,14 @@
 """The ops of convolution.py are walked in test_ops.py; here are the functions made of them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from finite_differences import check, check_dtype
 from hypothesis import given, settings, strategies as st
 from strategies import spaced
 
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, no_grad
 from tinygrad_edu.functional import avg_pool2d, conv2d, max_pool2d
 
 RNG = np.random.default_rng
@@ -120,6 +122,46 @@ def test_float32_stays_and_the_results_are_chained_without_a_copy():
     assert out.data.swapaxes(0, 1).flags.c_contiguous
 
 
+def test_nan_wins_and_takes_the_gradient():
+    x = Tensor([[[[1.0, np.nan], [2.0, 3.0]]]])
+    out = max_pool2d(x, 2)
+    out.sum().backward()
+    assert np.isnan(out.item())
+    np.testing.assert_array_equal(x.grad, [[[[0, 1], [0, 0]]]])
+
+
+def test_integers_become_floats():
+    x = np.full((1, 1, 2, 2), 200, np.uint8)
+    assert conv2d(x, np.full((1, 1, 2, 2), 2, np.uint8)).item() == 1600
+    assert avg_pool2d(x, 2).item() == 200
+    np.testing.assert_array_equal(
+        max_pool2d(np.full((1, 1, 2, 2), -5, np.int8), 2, padding=1), np.full((1, 1, 2, 2), -5)
+    )
+    assert max_pool2d(x, 2).dtype == np.float32
+
+
+def test_the_mean_of_large_float16_numbers():
+    x = Tensor(np.full((1, 1, 2, 2), 30000, np.float16))
+    out = avg_pool2d(x, 2)
+    out.sum().backward()
+    assert out.dtype == x.grad.dtype == np.float16
+    assert out.item() == 30000 and (x.grad == 0.25).all()
+
+
+def test_images_without_gradient_are_not_copied_for_each_window():
+    x, weight = Tensor(np.ones((8, 2, 30, 30)), requires_grad=False), Tensor(np.ones((2, 2, 5, 5)))
+    recorded = conv2d(x, weight)
+    with no_grad():
+        tracemalloc.start()
+        out = conv2d(x, weight)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    np.testing.assert_array_equal(out.data, recorded.data)
+    columns = 8 * 26 * 26 * 2 * 25 * 8  # bytes of the windows, which the product needs once
+    assert peak < 1.5 * columns
+    assert isinstance(conv2d(x, np.ones((2, 2, 5, 5))), Tensor)
+
+
 IMAGES, KERNELS = np.zeros((2, 3, 5, 6)), np.zeros((4, 3, 3, 3))
 
 
@@ -139,6 +181,7 @@ IMAGES, KERNELS = np.zeros((2, 3, 5, 6)), np.zeros((4, 3, 3, 3))
         (lambda: conv2d(IMAGES, KERNELS, stride=(1, 2, 3)), ValueError, r"stride is \(1, 2, 3\); .* or a pair"),
         (lambda: max_pool2d(IMAGES, 6), ValueError, r"max_pool2d: a kernel of \(6, 6\) does not fit"),
         (lambda: max_pool2d(IMAGES, 2, padding=2), ValueError, r"padding \(2, 2\) is more than half of the kernel"),
+        (lambda: avg_pool2d(IMAGES, 2, padding=2), ValueError, r"padding \(2, 2\) is more than half of the kernel"),
         (lambda: avg_pool2d(IMAGES[0], 2), ValueError, "avg_pool2d: images must have the shape"),
         (lambda: avg_pool2d(IMAGES, (2, "3")), TypeError, "kernel_size"),
     ],

@@ -41,8 +41,8 @@ class Node:
     """What the engine knows of a tensor.
 
     `_data` is an ndarray or, where the shape is (), a NumPy scalar: a tenth of the cost. `_inputs` is a tuple of the
-    operands as given, so that a + a has two edges; `_number` dates creation or update; `_op` is None for a leaf. Tensor
-    adds methods, which are ops, which make Tensors: that circle is cut here, where Tensor's class announces itself.
+    operands as given, so that a + a has two edges; `_number` dates creation or update; `_op` is None for a leaf, and
+    `_params` for a leaf that no op made. Tensor adds methods, which are ops, which make Tensors: that circle is cut here, where Tensor's class announces itself.
     """
 
     __slots__ = (
@@ -136,16 +136,16 @@ def result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], re
     tensor: Tensor = new_tensor(Tensor)
     tensor._number = new_number()
     tensor._hooks = tensor.grad = tensor.name = None
+    tensor._params = params
     if requires_grad and (mode is PLAIN or mode.recording):
         tensor._data = out
         tensor._requires_grad = True
         tensor._op = op
         tensor._inputs = inputs
-        tensor._params = params
     else:  # copied if it is a view: an update of what it views would change it unseen
         tensor._data = out.copy() if type(out) is ndarray and out.base is not None else out
         tensor._requires_grad = False
-        tensor._op = tensor._params = None
+        tensor._op = None
         tensor._inputs = ()
     if mode is not PLAIN and mode.watch is not None:
         mode.watch.forward(op, inputs, tensor)

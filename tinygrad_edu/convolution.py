@@ -29,7 +29,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tinygrad_edu import ops
 from tinygrad_edu.autograd import op
 from tinygrad_edu.ops import Operand, broadcast_to, expand_dims
-from tinygrad_edu.registry import Array, as_operand, plain
+from tinygrad_edu.registry import Array, as_operand, is_tensor, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -72,7 +72,7 @@ def winners(out: Array, x: Array, size: Pair, stride: Pair) -> Array:
     """Where each window has its maximum, the first of equals: booleans of the shape of `windows`."""
     won, open_ = np.empty((*size, *out.shape), bool), np.ones(out.shape, bool)
     for at, part in positions(x, size, stride, out.shape[2:]):
-        np.logical_and(part == out, open_, out=won[at])
+        np.logical_and((part == out) | (part != part), open_, out=won[at])  # NaN wins, and is equal to nothing
         open_ &= ~won[at]
     return np.moveaxis(won, (0, 1), (-2, -1))
 
@@ -127,7 +127,7 @@ def conv2d(
         TypeError: stride or padding that are no integers.
         ValueError: Shapes that do not fit.
     """
-    x, weight = as_operand(x), as_operand(weight)
+    x, weight, bias = as_operand(x), as_operand(weight), None if bias is None else as_operand(bias)
     if weight.ndim != 4 or (bias is not None and bias.shape != weight.shape[:1]):
         what = f"weight of shape {weight.shape}" + ("" if bias is None else f" and bias of shape {bias.shape}")
         raise ValueError(f"conv2d: {what}; they must be (out, channels, height, width) and (out,)")
@@ -138,6 +138,8 @@ def conv2d(
             f"takes {channels}; the axes of images are (n, channels, height, width)"
         )
     x, size, steps = prepared("conv2d", x, size, stride, padding)
+    if is_tensor(weight) and not getattr(x, "requires_grad", False):
+        x = plain(x)  # where nothing is recorded a Tensor's views are copied, windows a hundredfold; an array's are not
     seen = windows(x, size, steps)  # (n, channels, rows, columns, *size)
     n, _, rows, columns = seen.shape[:4]
     seen = ops.transpose(seen, (1, 4, 5, 0, 2, 3)).reshape((channels * prod(size), -1))  # a column for each window
@@ -155,7 +157,7 @@ def max_pool2d(
         x: Images.
         kernel_size: Size of a window, (height, width) or one number for both.
         stride: Step from one window to the next; kernel_size if None, so that windows do not overlap.
-        padding: Width of a border that never wins, at most half of the kernel.
+        padding: Width of a border of -inf, which never wins against a number; at most half of the kernel.
 
     Raises:
         TypeError: Sizes that are no integers.
@@ -168,6 +170,9 @@ def avg_pool2d(
     x: Operand, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
 ) -> Tensor:
     """The mean of every window, in which a border counts as zeros; arguments as for max_pool2d."""
+    x = as_operand(x)
+    if x.dtype == np.float16:  # a sum of float16 may overflow where the mean does not
+        return ops.astype(avg_pool2d(ops.astype(x, np.float32), kernel_size, stride, padding), np.float16)
     return mean_pool(*prepared("avg_pool2d", x, kernel_size, stride, padding))
 
 
@@ -186,10 +191,12 @@ def prepared(
     """The images with their border, size and stride of the windows, all checked."""
     x, size, around = as_operand(x), pair(f"{name}: kernel_size", size, 1), pair(f"{name}: padding", padding, 0)
     steps = size if stride is None else pair(f"{name}: stride", stride, 1)
+    if x.dtype.kind in "biu":
+        x = x.astype(np.result_type(x.dtype, np.float32))  # integers would wrap around, and know no -inf
     if x.ndim != 4:
         hint = "; add the axis of channels with x[:, None]" if x.ndim == 3 else ""
         raise ValueError(f"{name}: images must have the shape (n, channels, height, width), not {x.shape}{hint}")
-    if border and (2 * around[0] > size[0] or 2 * around[1] > size[1]):
+    if name != "conv2d" and (2 * around[0] > size[0] or 2 * around[1] > size[1]):
         raise ValueError(f"{name}: padding {around} is more than half of the kernel {size}: a window could be empty")
     height, width = x.shape[2] + 2 * around[0], x.shape[3] + 2 * around[1]
     if height < size[0] or width < size[1]:

@@ -13,6 +13,22 @@ def test_end_to_end_on_synthetic_digits(tmp_path):
     assert last and float(last[1]) > 93
 
 
+def test_the_loop_is_told_everything(folder, monkeypatch):
+    demo, told = import_demo("cnn"), {}
+
+    def spied(model, train, **options):
+        told.update(options, model=model, train=train)
+
+    monkeypatch.setattr(demo, "fit", spied)
+    argv = ["--data-dir", str(folder), "--epochs", "7", "--lr", "0.25", "--batch-size", "9", "--checkpoint", "run"]
+    demo.main(argv)
+    assert told["optimizer"].lr == 0.25 and told["epochs"] == told["scheduler"].T_max == 7
+    assert told["scheduler"].optimizer is told["optimizer"] and str(told["checkpoint"]) == "run"
+    assert told["train"].shuffle and told["train"].batch_size == 9
+    assert len(told["train"].labels) == 550 and len(told["validation"].labels) == 50
+    assert not told["model"].training  # for the test images
+
+
 def test_one_seed_gives_the_same_numbers(folder, capsys):
     demo, outputs = import_demo("cnn"), []
     for seed in ("0", "0", "1"):
@@ -28,7 +44,9 @@ def test_shapes():
     assert demo.build()(x).shape == (3, 10)
 
 
-@pytest.mark.parametrize("options", [["--epochs", "0"], ["--lr", "-1"], ["--batch-size", "x"], ["--dataset", "cifar"]])
+@pytest.mark.parametrize(
+    "options", [["--epochs", "0"], ["--lr", "-1"], ["--lr", "nan"], ["--batch-size", "x"], ["--dataset", "cifar"]]
+)
 def test_wrong_values_are_refused(options, capsys):
     with pytest.raises(SystemExit) as caught:
         import_demo("cnn").main(options)

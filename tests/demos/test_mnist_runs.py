@@ -2,10 +2,11 @@
 
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
-from demo_runs import run
+from demo_runs import run, write_mnist
 
 from tinygrad_edu import nn
 from tinygrad_edu.data import synthetic_digits
@@ -21,13 +22,21 @@ ALL = [*SMALL, "--dropout", "0.2", "--batch-norm", "--augment", "--weight-decay"
 @pytest.fixture
 def train(demo, folder, tmp_path):
     """Runs the demo on the small data and returns the path of the saved run."""
+    out = tmp_path / "my runs"
 
     def run(*options, name="run"):
-        path = tmp_path / f"{name}.safetensors"
-        demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--save", str(path), *options])
+        path = out / f"{name}.safetensors"
+        demo.main(["--data-dir", str(folder), "--out", str(out), "--save", str(path), *map(str, options)])
         return path
 
     return run
+
+
+def command(err):
+    """The arguments of the command in the message of an interrupted run."""
+    python, _, *argv = shlex.split(err.removeprefix("interrupted; to go on: "))
+    assert python == "python"
+    return argv
 
 
 def interrupted_in_epoch(demo, monkeypatch, epoch):
@@ -63,13 +72,12 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(demo, train, capsys, 
         train(*options, name="parts")
     assert caught.value.code == 130
     out, err = capsys.readouterr()
-    assert err.startswith("interrupted; to go on: python ") and len(out.splitlines()) == 3
+    assert len(out.splitlines()) == 3
     go_on()
-
-    path = err.split()[-1]
-    train("--resume", path, name="parts")
+    demo.main(command(err))
     resumed = capsys.readouterr().out
-    assert_same(whole, path)
+    assert resumed.startswith("going on after epoch 2 of ")
+    assert_same(whole, whole.with_stem("parts"))
     line = re.compile(r"^ +\d .*(?=  .*)|^test accuracy.*", re.MULTILINE)
     assert line.findall(out)[:2] + line.findall(resumed) == line.findall(expected)
 
@@ -79,9 +87,65 @@ def test_an_interruption_in_the_first_epoch_is_saved_too(demo, train, capsys, mo
     with pytest.raises(SystemExit):
         train(*SMALL, "--epochs", "2", name="parts")
     go_on()
-    path = capsys.readouterr().err.split()[-1]
-    train("--resume", path, name="parts")
-    assert_same(train(*SMALL, "--epochs", "2", name="whole"), path)
+    demo.main(command(capsys.readouterr().err))
+    whole = train(*SMALL, "--epochs", "2", name="whole")
+    assert_same(whole, whole.with_stem("parts"))
+
+
+@pytest.mark.parametrize("where", ["confusion_matrix", "accuracy"])
+def test_an_interruption_after_the_training_loses_nothing(demo, train, capsys, monkeypatch, where):
+    compute, calls = getattr(demo, where), []
+
+    def stop(*args):
+        calls.append(args)
+        if len(calls) == (1 if where == "confusion_matrix" else 3):
+            raise KeyboardInterrupt
+        return compute(*args)
+
+    monkeypatch.setattr(demo, where, stop)
+    with pytest.raises(SystemExit):
+        train(*SMALL, "--epochs", "2")
+    monkeypatch.setattr(demo, where, compute)
+    err = capsys.readouterr().err
+    demo.main(command(err))
+    out = capsys.readouterr().out
+    assert out.startswith("going on after epoch 2 of ") and "test accuracy" in out
+
+
+def test_the_run_that_was_there_is_kept_until_the_new_one_has_an_epoch(demo, train, capsys, monkeypatch):
+    path = train(*SMALL, "--epochs", "1")
+    before = path.read_bytes()
+    capsys.readouterr()
+    go_on = interrupted_in_epoch(demo, monkeypatch, 1)
+    with pytest.raises(SystemExit):
+        train(*SMALL, "--epochs", "2", "--seed", "1")
+    assert capsys.readouterr().err == "interrupted; in the first epoch: nothing is saved\n"
+    assert path.read_bytes() == before
+    go_on()
+    train(*SMALL, "--epochs", "2", "--seed", "1")
+    assert path.read_bytes() != before
+
+
+def test_nothing_but_a_run_is_overwritten(demo, folder, tmp_path, capsys):
+    diary = tmp_path / "diary.txt"
+    diary.write_text("dear diary")
+    message = refused(demo, capsys, "--data-dir", folder, "--out", tmp_path, "--save", diary)
+    assert "argument --save: " in message and "diary.txt" in message
+    assert diary.read_text() == "dear diary"
+
+
+def test_a_full_disk_is_an_error_in_words(demo, train, monkeypatch):
+    save, calls = demo.Checkpoint.save, []
+
+    def full(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(demo.Checkpoint, "save", full)
+    with pytest.raises(SystemExit, match=r"error: .*No space left on device"):
+        train(*SMALL, "--epochs", "3")
 
 
 def test_a_run_can_be_prolonged_and_a_finished_one_changes_nothing(train, capsys):
@@ -127,12 +191,31 @@ def test_files_that_cannot_be_resumed(demo, folder, tmp_path, train, capsys):
     nn.save(nn.MLP([784, 16, 10]), weights)
     before = run.read_bytes()
     data = ["--data-dir", folder, "--out", tmp_path]
+    other = write_mnist(tmp_path / "other", *synthetic_digits(600, seed=5), *synthetic_digits(200, seed=4))
     for path, words in ((tmp_path / "none", "none"), (foreign, "notes.txt"), (weights, "weights.safetensors")):
         message = refused(demo, capsys, *data, "--resume", path)
         assert "argument --resume: " in message and words in message
-    assert "does not fit" in refused(demo, capsys, *data, "--resume", run, "--hidden", 17)
-    assert "optimizer" in refused(demo, capsys, *data, "--resume", run, "--optimizer", "sgd")
+    for options, words in (
+        (["--hidden", 17], r"--hidden: the run was begun with \[16\], which cannot change"),
+        (["--hidden"], "--hidden: the run was begun"),
+        (["--optimizer", "sgd"], "--optimizer: the run was begun with adam"),
+        (["--activation", "tanh"], "--activation: the run was begun with relu"),
+        (["--batch-norm"], "--batch-norm: the run was begun with False"),
+        (["--seed", 1], "--seed: the run was begun with 0"),
+        (["--dataset", "synthetic"], "--dataset: the run was begun with mnist"),
+        (["--recipe", "best"], "--recipe: it begins a run"),
+    ):
+        assert re.search(f"argument {words}", refused(demo, capsys, *data, "--resume", run, *options))
+    message = refused(demo, capsys, "--data-dir", other, "--out", tmp_path, "--resume", run)
+    assert "was trained on other images" in message
     assert run.read_bytes() == before
+
+
+def test_patience_may_begin_on_resuming(train, capsys):
+    path = train(*SMALL, "--epochs", "1")
+    train("--resume", path, "--patience", "2", "--epochs", "3")
+    train("--resume", path, "--epochs", "4")
+    assert json.loads(Checkpoint(path).metadata()["options"])["patience"] == 2
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_training(demo, folder, tmp_path, capsys):
@@ -237,6 +320,24 @@ def test_the_recipe_is_a_set_of_defaults(demo, tmp_path):
     args = demo.parse(["--recipe", "best", "--epochs", "3", "--out", str(tmp_path)])
     assert args.augment and args.batch_norm and args.dropout > 0 and args.scheduler == "cosine"
     assert args.epochs == 3
+    args = demo.parse(["--recipe", "best", "--no-augment", "--no-batch-norm", "--out", str(tmp_path)])
+    assert not args.augment and not args.batch_norm and args.dropout > 0
+
+
+def test_a_last_batch_of_one_example_is_left_out_where_it_would_have_no_variance(train):
+    train("--hidden", "8", "--batch-norm", "--batch-size", "61", "--epochs", "1")  # 550 = 9 * 61 + 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--batch-norm", "--batch-size", "1"], "--batch-norm needs 2 examples"),
+        (["--hidden", "--dropout", "0.5"], "need hidden layers"),
+        (["--batch-norm", "--hidden"], "need hidden layers"),
+    ],
+)
+def test_options_that_do_not_go_together(demo, capsys, options, words):
+    assert words in refused(demo, capsys, *options)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +376,8 @@ def test_predict_reads_pictures(train, pictures, tmp_path):
     path = train("--dataset", "synthetic", "--hidden", "64", "--epochs", "3", "--patience", "2")
     result = run("mnist", "predict", path, *pictures, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    lines = [re.fullmatch(r"(.*): (\d) \((\d+\.\d)%\)", line) for line in result.stdout.splitlines()]
+    line = r"(.*): (\d) \((\d+\.\d)%\) \(trained on synthetic digits\)"
+    lines = [re.fullmatch(line, text) for text in result.stdout.splitlines()]
     assert [line[1] for line in lines] == [str(p) for p in pictures]
     assert all(10 < float(line[3]) <= 100 for line in lines)
     assert np.mean([int(line[2]) == digit for digit, line in enumerate(lines)]) >= 0.8
@@ -304,6 +406,14 @@ def test_predict_needs_a_run_of_this_demo(demo, pictures, tmp_path, capsys):
     assert "IMAGE" in refused(demo, capsys, "predict", weights)
 
 
+def test_predict_needs_a_finished_epoch(demo, train, pictures, capsys, monkeypatch):
+    interrupted_in_epoch(demo, monkeypatch, 1)
+    with pytest.raises(SystemExit):
+        train(*SMALL)
+    path = command(capsys.readouterr().err)[1]
+    assert "no epoch of this run is over" in refused(demo, capsys, "predict", path, pictures[0])
+
+
 def test_predict_uses_the_weights_of_the_best_epoch(demo, train, pictures, capsys, monkeypatch):
     losses = iter([0.1, 0.2, 0.3])
     evaluate, best = demo.evaluate, []
@@ -317,3 +427,16 @@ def test_predict_uses_the_weights_of_the_best_epoch(demo, train, pictures, capsy
         demo.main(["predict", str(path), str(pictures[0])])
     np.testing.assert_array_equal(used[0].state_dict()["0.weight"], best[0]["0.weight"])
     assert not np.array_equal(best[2]["0.weight"], best[0]["0.weight"])
+
+
+def test_pictures_and_validation_images_are_read_without_dropout_and_with_running_statistics(
+    demo, train, pictures, capsys, monkeypatch
+):
+    modes, forward = [], nn.Dropout.forward
+    monkeypatch.setattr(nn.Dropout, "forward", lambda self, x: modes.append(self.training) or forward(self, x))
+    path = train("--hidden", "16", "--dropout", "0.5", "--batch-norm", "--batch-size", "550", "--epochs", "2")
+    assert modes == [True, False, True, False, False]  # two epochs with their validation, and the test
+    modes.clear()
+    with pytest.raises(SystemExit):
+        demo.main(["predict", str(path), str(pictures[0])])
+    assert modes == [False]
