@@ -314,17 +314,20 @@ def parse(argv):
     option("--resume", type=Path, metavar="FILE", help="go on with a saved run, with its options unless given anew")
     args = parser.parse_args(argv)
     saved = RECIPES.get(args.recipe, {})
-    save = args.save or args.resume or args.out / "mnist.safetensors"
     try:
-        if save.exists():
-            saved_options(save)  # nothing but a run is overwritten
+        if args.save and args.save.exists():
+            saved_options(args.save)  # nothing but a run is overwritten
+    except (OSError, ValueError) as error:
+        parser.error(f"argument --save: {error}")
+    try:
         if args.resume:
             saved = saved_options(args.resume)
     except (OSError, ValueError) as error:
-        parser.error(f"argument {'--save' if save != args.resume else '--resume'}: {error}")
+        parser.error(f"argument --resume: {error}")
     parser.set_defaults(**saved)
     args = parser.parse_args(argv)
-    args.save, args.was_patient = save, bool(saved.get("patience"))
+    args.save = args.save or args.resume or args.out / "mnist.safetensors"
+    args.was_patient = bool(saved.get("patience"))
     if args.resume and args.recipe:
         parser.error("argument --recipe: it begins a run, --resume goes on with one; take one of them")
     for name in FIXED if args.resume else ():

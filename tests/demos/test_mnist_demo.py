@@ -1,5 +1,6 @@
 import os
 import re
+import shlex
 import struct
 import sys
 from collections import Counter
@@ -289,7 +290,8 @@ def test_ctrl_c_ends_in_one_line(folder, tmp_path):
     options = ["--data-dir", folder, "--out", tmp_path, "--epochs", 1_000_000, "--hidden"]
     code, out, err = interrupt("mnist", *options, after=2)
     assert re.fullmatch(f"{HEADING}\n({ROW}\n)+", out)
-    assert err == f"interrupted; to go on: python {DEMO} --resume {tmp_path / 'mnist.safetensors'}\n"
+    resume = ["python", DEMO, "--resume", tmp_path / "mnist.safetensors", *options[:4]]
+    assert err == f"interrupted; to go on: {shlex.join(map(str, resume))}\n"
     assert code == 130
 
 

@@ -154,7 +154,7 @@ def test_a_run_can_be_prolonged_and_a_finished_one_changes_nothing(train, capsys
     assert_same(first, again)
     capsys.readouterr()
     longer = train("--resume", str(first), "--epochs", "4", name="longer")
-    epochs = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:3]]
+    epochs = [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:4]]
     assert epochs == ["3", "4"]
     assert not np.array_equal(nn.load(longer)["model.0.weight"], nn.load(first)["model.0.weight"])
     assert json.loads(Checkpoint(longer).metadata()["options"])["epochs"] == 4
