@@ -375,6 +375,12 @@ def test_masked_arrays_are_refused():
         Tensor([1.0, 2.0]) * np.ma.array([1.0, 2.0], mask=[True, False])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_bias_does_not_widen_the_output(dtype):
+    with pytest.raises(ValueError, match=rf"linear of .*{np.dtype(dtype)}: .*broadcast"):
+        functional.linear(Tensor(np.ones((2, 3)), dtype=np.float32), np.ones((1, 3), np.float32), np.ones(4, dtype))
+
+
 def test_numpys_own_keywords():
     x = Tensor([[3.0, 1.0], [2.0, 4.0]])
     assert np.sum(a=x, axis=0).data.tolist() == [5.0, 5.0]

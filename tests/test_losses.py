@@ -158,6 +158,57 @@ def test_gradients_flow_to_targets_and_weights_too(target, label_smoothing, data
     check(lambda x, q, w: functional.binary_cross_entropy_with_logits(x, q, pos_weight=w), x, q, weight)
 
 
+CLASSIFIERS = ("cross_entropy", "nll_loss")
+NAMES = sorted(name for name in LOSSES if "penalty" not in name)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        *[(name, shape) for name in NAMES for shape in [(3,), (0, 4), (2, 3, 4), (2, 1, 3, 2)]],
+        *[(name, shape) for name in NAMES if name not in CLASSIFIERS for shape in [(), (0,)]],
+    ],
+)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.filterwarnings("ignore:.*(empty slice|invalid value|divide by zero)")  # the mean of nothing: NaN in both
+def test_any_number_of_axes_is_as_in_pytorch(name, shape, reduction):
+    torch = pytest.importorskip("torch")
+    classes, rng = name in CLASSIFIERS, RNG(2)
+    x, target = np.asarray(rng.uniform(0.1, 0.9, shape)), np.asarray(rng.uniform(0.1, 0.9, shape))
+    if classes:
+        target = np.asarray(rng.integers(0, shape[-1], shape[:-1]))
+    ours, theirs = Tensor(x), torch.tensor(x, requires_grad=True)
+    out = getattr(functional, name)(ours, target, reduction)
+    by_channel = theirs.movedim(-1, 1).contiguous() if classes and len(shape) > 1 else theirs
+    expected = getattr(torch.nn.functional, name)(by_channel, torch.tensor(target), reduction=reduction)
+    np.testing.assert_allclose(out.data, expected.detach().numpy(), rtol=1e-12, strict=True)
+    out.backward(np.ones(out.shape)), expected.sum().backward()
+    np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int32, np.int64])
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "huber_loss"])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_integers_do_not_wrap_around(name, reduction, dtype):
+    x, target = np.array([1, 0, 100, 0], dtype), np.array([0, 1, 0, 120], dtype)
+    expected = getattr(functional, name)(x.astype(float), target.astype(float), reduction)
+    found = getattr(functional, name)(x, target, reduction)
+    np.testing.assert_allclose(found, expected)
+    assert found.dtype == np.result_type(dtype, np.float32)
+    np.testing.assert_allclose(getattr(functional, name)(Tensor(x.astype(float)), target, reduction).data, expected)
+
+
+def test_integer_logits_do_not_wrap_around():
+    logits, labels = np.array([[200, 3], [0, 250]], np.uint8), np.array([0, 0])
+    expected = functional.cross_entropy(logits.astype(float), labels, "none")
+    for options in ({}, {"weight": np.ones(2)}):
+        np.testing.assert_allclose(functional.cross_entropy(logits, labels, "none", **options), expected, rtol=1e-6)
+    np.testing.assert_allclose(functional.nll_loss(logits, labels, "none"), [-200, 0])
+    on = np.array([True, False])
+    exact = functional.binary_cross_entropy_with_logits(on.astype(float), on)
+    np.testing.assert_allclose(functional.binary_cross_entropy_with_logits(on, on), exact, rtol=1e-6)
+
+
 def test_cross_entropy_of_huge_logits():
     logits = Tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], dtype=np.float32)
     loss = functional.cross_entropy(logits, np.array([1, 2]), reduction="none")
@@ -243,6 +294,12 @@ REFUSALS = [
     ("cross_entropy", (ONES, [0, 3]), {}, ValueError, "labels run from 0 to 3.*0 to 2"),
     ("cross_entropy", (ONES, [-1, 0]), {}, ValueError, "labels run from -1 to 0"),
     ("cross_entropy", (ONES, [0.0, 1.0]), {}, TypeError, "labels must be integers, got float64"),
+    ("cross_entropy", (ONES, Tensor([0, 1])), {}, TypeError, "labels must be a plain array of integers, not a Tensor"),
+    ("cross_entropy", (np.ones((2, 3, 4)), np.zeros((2, 4), int)), {}, ValueError, r"np.moveaxis\(input, 1, -1\)"),
+    ("nll_loss", (np.ones((2, 3, 4)), np.zeros((2, 4), int)), {}, ValueError, r"np.moveaxis\(input, 1, -1\)"),
+    ("cross_entropy", (ONES, [0, 1], np.ones(3)), {}, ValueError, "reduction must be .* by name: weight=..."),
+    ("nll_loss", (ONES, [0, 1], np.ones(3)), {}, ValueError, "reduction must be .* by name: weight=..."),
+    ("nll_loss", (ONES, [0, 1], np.ones(3)), {"weight": np.ones(3)}, ValueError, "reduction must be"),
     ("cross_entropy", (ONES, [True, False]), {}, TypeError, "labels must be integers, got bool"),
     ("cross_entropy", (ONES, [0, 1, 2]), {}, ValueError, r"takes integer labels of shape \(2,\).*not \(3,\)"),
     ("cross_entropy", (ONES, [[0], [1]]), {}, ValueError, r"takes integer labels of shape \(2,\).*not \(2, 1\)"),
@@ -272,6 +329,7 @@ REFUSALS = [
     ("binary_cross_entropy_with_logits", (1.0, 1.0), {"pos_weight": [1.0]}, ValueError, r"\(1,\) does not broadcast"),
     *[(f"l{n}_penalty", ([], 0.1), {}, ValueError, "there are no parameters") for n in (1, 2)],
     *[(f"l{n}_penalty", ([ONES], -0.1), {}, ValueError, "strength is -0.1") for n in (1, 2)],
+    *[(f"l{n}_penalty", ([("0.weight", Tensor(ONES))], 0.1), {}, TypeError, "is a tuple; pass mo") for n in (1, 2)],
     *[(f"l{n}_penalty", (Tensor(ONES), 0.1), {}, TypeError, "parameters is a Tensor") for n in (1, 2)],
 ]
 
@@ -285,9 +343,9 @@ def test_refusals(name, args, options, error, message):
             getattr(functional, name)(Tensor(args[0]), *args[1:], **options)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in LOSSES if "penalty" not in name))
+@pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_reduction_is_refused(name):
-    target = np.array([0]) if name in ("cross_entropy", "nll_loss") else np.ones((1, 2))
+    target = np.array([0]) if name in CLASSIFIERS else np.ones((1, 2))
     with pytest.raises(ValueError, match="reduction must be 'mean', 'sum' or 'none', not 'average'"):
         getattr(functional, name)(Tensor(np.ones((1, 2))), target, "average")
 

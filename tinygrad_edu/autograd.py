@@ -42,7 +42,8 @@ class Node:
 
     `_data` is an ndarray or, where the shape is (), a NumPy scalar: a tenth of the cost. `_inputs` is a tuple of the
     operands as given, so that a + a has two edges; `_number` dates creation or update; `_op` is None for a leaf, and
-    `_params` for a leaf that no op made. Tensor adds methods, which are ops, which make Tensors: that circle is cut here, where Tensor's class announces itself.
+    `_params` for a leaf that no op made. Tensor adds methods, which are ops, which make Tensors: that circle is cut
+    here, where Tensor's class announces itself.
     """
 
     __slots__ = (

@@ -75,7 +75,8 @@ def softplus(x: Operand) -> Array:
 def linear(x: Operand, weight: Operand, bias: Operand) -> Array:
     """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
     out = np.matmul(x, weight.T)
-    return np.add(out, bias, out=out if out.dtype == bias.dtype else None)
+    dtype = np.result_type(out, bias)
+    return np.add(out, bias, out=out if out.dtype == dtype else np.empty(out.shape, dtype))  # refuses a longer bias
 
 
 def rows(x: Any) -> Any:

@@ -35,8 +35,9 @@ Reduction = Literal["mean", "sum", "none"]
 
 def check(reduction: str) -> None:
     """Refuses an unknown reduction."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
+        hint = "" if isinstance(reduction, str) else "; class weights are given by name: weight=..."
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r:.60}{hint}")
 
 
 def reduced(losses: Any, reduction: str) -> Tensor:
@@ -45,9 +46,15 @@ def reduced(losses: Any, reduction: str) -> Tensor:
     return losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)
 
 
+def as_floating(x: Operand) -> Any:
+    """x with a shape; integers and booleans as floats, since unsigned differences wrap around: 1 - 2 = 255."""
+    x = as_operand(x)
+    return x.astype(np.result_type(x.dtype, np.float32)) if x.dtype.kind in "biu" else x
+
+
 def alike(name: str, input: Operand, target: Operand) -> tuple[Any, Any]:
-    """Both with a shape, which must be the same: (n,) against (n, 1) would broadcast to all n * n pairs."""
-    input, target = as_operand(input), as_operand(target)
+    """Both as floats of one shape: (n,) against (n, 1) would broadcast to all n * n pairs."""
+    input, target = as_floating(input), as_floating(target)
     if input.shape != target.shape:
         raise ValueError(
             f"{name}: input has shape {input.shape}, target {target.shape}; reshape one so that they are equal"
@@ -127,8 +134,8 @@ def binary_cross_entropy(input: Operand, target: Operand, reduction: Reduction =
     """Cross-entropy of yes-or-no answers from probabilities p: -(t * log(p) + (1 - t) * log(1 - p)).
 
     It is the negative log-likelihood of Bernoulli's distribution (Cox 1958). Where p is 0 or 1 the logarithm is taken
-    as -100 and its slope as 1e12, PyTorch's limits: a wrong answer costs 100. Logits lose nothing, so prefer
-    binary_cross_entropy_with_logits.
+    as -100 and its slope as 1e12, PyTorch's limits: a wrong answer costs 100. A right answer there costs 0 and keeps
+    its slope, 1 or -1, where PyTorch has 0. Logits lose nothing, so prefer binary_cross_entropy_with_logits.
 
     Args:
         input: Probabilities of any shape, each in [0, 1].
@@ -189,6 +196,8 @@ def check_classes(name: str, input: Any) -> None:
 def check_labels(name: str, input: Any, target: Any) -> None:
     """Refuses labels that are no integers in [0, classes); their shape is right already."""
     classes = input.shape[-1]
+    if is_tensor(target):
+        raise TypeError(f"{name}: labels must be a plain array of integers, not a Tensor, which holds floats")
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {target.dtype}; use labels.astype(int)")
     if target.size and not 0 <= target.min() <= target.max() < classes:
@@ -196,6 +205,12 @@ def check_labels(name: str, input: Any, target: Any) -> None:
             f"{name}: labels run from {target.min()} to {target.max()}, "
             f"but with {classes} classes they must lie in 0 to {classes - 1}"
         )
+
+
+def layout_hint(input: Any, target: Any) -> str:
+    """What to do about PyTorch's layout, (n, classes, ...) against (n, ...)."""
+    torchs = input.ndim > 2 and target.shape == input.shape[:1] + input.shape[2:]
+    return "; the classes must lie along the last axis: np.moveaxis(input, 1, -1)" if torchs else ""
 
 
 def class_weights(name: str, weight: Operand | None, input: Any) -> Any:
@@ -208,6 +223,7 @@ def class_weights(name: str, weight: Operand | None, input: Any) -> Any:
 
 def weighted(losses: Any, weights: Any, reduction: str) -> Tensor:
     """Losses that have their weights in them, reduced; the mean is the weighted one."""
+    check(reduction)
     return ops.divide(ops.sum(losses), ops.sum(weights)) if reduction == "mean" else reduced(losses, reduction)
 
 
@@ -217,7 +233,7 @@ def nll_loss(
     """Negative log-likelihood -weight[t] * input[t] of labels t, for what log_softmax returns: Fisher 1922.
 
     Args:
-        input: Log-probabilities of shape (..., classes).
+        input: Log-probabilities of shape (..., classes); PyTorch has the classes on axis 1.
         target: Integer labels of shape (...), each in [0, classes).
         reduction: "sum" over the batch, "none" for shape (...), or "mean", the sum over the sum of weight[t].
         weight: One number per class, (classes,); 1 if None.
@@ -226,10 +242,13 @@ def nll_loss(
         TypeError: Labels that are no integers.
         ValueError: Shapes that do not fit, a label out of range, or an unknown reduction.
     """
-    input, target = as_operand(input), as_operand(target)
+    input, target = as_floating(input), as_operand(target)
     check_classes("nll_loss", input)
     if target.shape != input.shape[:-1]:
-        raise ValueError(f"nll_loss: input {input.shape} takes labels of shape {input.shape[:-1]}, not {target.shape}")
+        raise ValueError(
+            f"nll_loss: input {input.shape} takes labels of shape {input.shape[:-1]}, not {target.shape}"
+            f"{layout_hint(input, target)}"
+        )
     check_labels("nll_loss", input, target)
     losses = -1.0 * ops.getitem(input, (*np.indices(target.shape, sparse=True), target))
     if weight is None:
@@ -252,7 +271,8 @@ def cross_entropy(
     (Szegedy et al. 2016) makes it (1 - label_smoothing) * q + label_smoothing / classes.
 
     Args:
-        input: Logits (unnormalised scores, no softmax before) of shape (..., classes).
+        input: Logits (unnormalised scores, no softmax before) of shape (..., classes); PyTorch has the classes on
+            axis 1.
         target: Integer labels of shape (...), each in [0, classes), or probabilities of input's shape.
         reduction: "sum" over the batch, "none" for shape (...), or "mean". The mean of labels with weights is the sum
             over the sum of weight[label], that of probabilities the sum over the size of the batch, as in PyTorch.
@@ -263,7 +283,7 @@ def cross_entropy(
         TypeError: Labels that are no integers.
         ValueError: Shapes that do not fit, a label or label_smoothing out of range, or an unknown reduction.
     """
-    input, target = as_operand(input), as_operand(target)
+    input, target = as_floating(input), as_operand(target)
     check_classes("cross_entropy", input)
     classes, labels = input.shape[-1], target.shape == input.shape[:-1]
     if labels:
@@ -273,7 +293,7 @@ def cross_entropy(
     else:
         raise ValueError(
             f"cross_entropy: input {input.shape} takes integer labels of shape {input.shape[:-1]} "
-            f"or probabilities of shape {input.shape}, not {target.shape}"
+            f"or probabilities of shape {input.shape}, not {target.shape}{layout_hint(input, target)}"
         )
     check(reduction)
     spread = number("cross_entropy: label_smoothing", label_smoothing, 0, 1)
@@ -294,10 +314,13 @@ def total(name: str, parameters: Iterable[Any], of: Any, strength: float) -> Ten
     """strength * the sum of `of(p)` over all elements of all parameters."""
     if is_tensor(parameters) or not isinstance(parameters, Iterable):
         raise TypeError(f"{name}: parameters is a {type(parameters).__name__}; pass model.parameters() or a list")
-    strength, sums = number(f"{name}: strength", strength, 0, math.inf), [ops.sum(of(p)) for p in parameters]
-    if not sums:
+    strength, parameters = number(f"{name}: strength", strength, 0, math.inf), list(parameters)
+    if not parameters:
         raise ValueError(f"{name}: there are no parameters; a generator can be used up only once")
-    return ops.multiply(reduce(ops.add, sums), strength)
+    for p in parameters:
+        if not hasattr(p, "dtype"):
+            raise TypeError(f"{name}: among the parameters is a {type(p).__name__}; pass model.parameters()")
+    return ops.multiply(reduce(ops.add, [ops.sum(of(p)) for p in parameters]), strength)
 
 
 def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
@@ -308,7 +331,7 @@ def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
         strength: At least 0.
 
     Raises:
-        TypeError: A single Tensor.
+        TypeError: A single Tensor, or something among them that is none.
         ValueError: No parameters, or strength below 0.
     """
     return total("l1_penalty", parameters, ops.abs, strength)

@@ -166,6 +166,17 @@ def test_parameters_fill_their_ranges_evenly(monkeypatch):
     assert abs(np.corrcoef(shares) - np.eye(6)).max() < 0.06
 
 
+@pytest.mark.parametrize("numbers", [(1, 2), (1, 2, -4, -3)])
+def test_ranges_may_be_arrays(numbers):
+    assert RandomAffine(shear=np.array(numbers)).shear == RandomAffine(shear=numbers).shear
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, np.array([1.0, 0.0]), np.nan])
+def test_a_scale_that_is_not_above_0_is_refused(scale):
+    with pytest.raises(ValueError, match=r"affine: scale is .*; it must be above 0"):
+        affine(DIGITS[:2], scale=scale)
+
+
 def test_a_shear_does_not_change_the_angles():
     turned, both = (RandomAffine(90, shear=shear, seed=2)(DIGITS) for shear in (None, (0.01, 0.01)))
     np.testing.assert_allclose(both, turned, atol=3)
@@ -254,12 +265,14 @@ def test_numbers_for_another_batch_are_refused():
         (RandomAffine, {"shear": 90}, ValueError, "less than 90"),
         (RandomAffine, {"shear": (0, 1, -95, 0)}, ValueError, "less than 90"),
         (RandomAffine, {"shear": (0, 1, 2)}, TypeError, "shear is .* pair"),
+        (RandomAffine, {"shear": []}, TypeError, "shear is .* pair"),
+        (RandomAffine, {"shear": ""}, TypeError, "shear is .* pair"),
         (ElasticTransform, {"alpha": -1}, ValueError, "alpha is -1"),
         (ElasticTransform, {"alpha": (1, 1)}, TypeError, "alpha must be a number, got tuple"),
         (ElasticTransform, {"sigma": 0}, ValueError, "sigma is 0"),
         (ElasticTransform, {"fill": np.nan}, ValueError, "fill is nan"),
         (ElasticTransform, {"seed": 1, "rng": np.random.default_rng(1)}, ValueError, "both seed and rng"),
-        (RandomAffine, {"rng": 1}, TypeError, "default_rng"),
+        (RandomAffine, {"rng": 0}, TypeError, "got 0; make one with default_rng"),
     ],
 )
 def test_bad_arguments(make, given, error, message):

@@ -89,7 +89,7 @@ def test_takes_array_likes():
         ({"batch_size": 2.0}, TypeError, "int, got 2.0"),
         ({"batch_size": True}, TypeError, "int, got True"),
         ({"seed": 1, "rng": np.random.default_rng(1)}, ValueError, "both seed and rng"),
-        ({"rng": 1}, TypeError, "default_rng"),
+        ({"rng": 0}, TypeError, "got 0; make one with default_rng"),
         ({"transform": 1}, TypeError, "callable"),
     ],
 )

@@ -141,6 +141,7 @@ def test_prelu_has_a_slope_for_each_channel(shape):
         (lambda: nn.GELU("sigmoid"), ValueError, "GELU: approximate must be 'none' or 'tanh', not 'sigmoid'"),
         (lambda: functional.gelu(1.0, "sigmoid"), ValueError, "gelu: approximate must be"),
         (lambda: nn.Softplus(0), ValueError, "beta is 0; it must be above 0"),
+        (lambda: nn.Softplus("1"), ValueError, "beta is '1'; it must be a number"),
     ],
 )
 def test_refusals(make, error, words):
@@ -178,6 +179,9 @@ def test_the_table_keeps_the_signal(name):
 def test_the_tables_gains():
     w = Tensor(np.zeros((400, 300), np.float64))
     expected = {"leaky_relu": (2 / (1 + 0.01**2) / 300) ** 0.5, "prelu": (2 / (1 + 0.25**2) / 300) ** 0.5}
-    expected |= {"tanh": init.calculate_gain("tanh") * (2 / 700) ** 0.5, "sigmoid": (2 / 700) ** 0.5}
+    expected |= dict.fromkeys(("relu", "elu", "gelu", "silu", "softplus"), (2 / 300) ** 0.5)
+    expected |= {"tanh": init.calculate_gain("tanh") * (2 / 700) ** 0.5}
+    expected |= dict.fromkeys(("sigmoid", "identity"), (2 / 700) ** 0.5)
+    assert expected.keys() == activations.ACTIVATIONS.keys()
     for name, std in expected.items():
         assert activations.ACTIVATIONS[name][1](w, rng=RNG(0)).data.std() == pytest.approx(std, rel=0.01)

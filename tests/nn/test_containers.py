@@ -33,6 +33,14 @@ def test_append_returns_the_module():
     assert repr(model[1]) == "Tanh()" and list(model.state_dict()) == ["0.weight", "0.bias"]
 
 
+def test_append_after_a_removal_replaces_no_layer():
+    model = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Linear(2, 3))
+    last = model[2]
+    delattr(model, "1")
+    assert list(model.append(nn.Sigmoid()))[1] is last
+    assert list(model.state_dict()) == ["2.weight", "2.bias"] and repr(model[2]) == "Sigmoid()"
+
+
 def test_residual_adds_its_input():
     block = nn.Residual(nn.Linear(3, 4, rng=RNG(0)), nn.Tanh(), nn.Linear(4, 3, rng=RNG(1)))
     x = RNG(2).standard_normal((5, 3)).astype(np.float32)
@@ -95,10 +103,11 @@ def test_every_activation_keeps_the_dtype(activation, dtype):
 @pytest.mark.parametrize(
     ("activation", "std"),
     [
-        ("relu", (2 / 400) ** 0.5),
+        *[(name, (2 / 400) ** 0.5) for name in ("relu", "elu", "gelu", "silu", "softplus")],
         ("leaky_relu", (2 / 1.0001 / 400) ** 0.5),
+        ("prelu", (2 / 1.0625 / 400) ** 0.5),
         ("tanh", 5 / 3 * (2 / 700) ** 0.5),
-        ("sigmoid", (2 / 700) ** 0.5),
+        *[(name, (2 / 700) ** 0.5) for name in ("sigmoid", "identity")],
     ],
 )
 def test_auto_init_suits_the_activation(activation, std):
@@ -124,7 +133,11 @@ def test_seeds_repeat():
         (lambda: nn.MLP([784, -1, 10]), ValueError, r"Linear\(784, -1\)"),
         (lambda: nn.MLP([2, 2], "swish"), ValueError, "'swish'; known are identity, relu, .*tanh"),
         (lambda: nn.MLP([2, 2], nn.ReLU), ValueError, "unknown activation .*ReLU"),
-        (lambda: nn.MLP([2, 2, 2], dropout=-0.5), ValueError, "p is -0.5"),
+        (lambda: nn.MLP(np.int64(784)), ValueError, "at least input and output"),
+        (lambda: nn.MLP(n for n in (2, 3)), ValueError, "at least input and output"),
+        (lambda: nn.MLP([2, 2, 2], dropout=-0.5), ValueError, "Dropout: p.* is -0.5"),
+        (lambda: nn.MLP([2, 2], dropout=1.5), ValueError, "Dropout: p.* is 1.5"),
+        (lambda: nn.MLP([2, 2], rng=0), TypeError, "got 0; make one with default_rng"),
         (lambda: nn.Sequential(nn.Linear(2, 3), nn.ReLU), TypeError, r"layer 1 .* write ReLU\(\)"),
         (lambda: nn.Sequential(np.tanh), TypeError, "layer 0 .* takes Modules"),
         (lambda: nn.Residual("relu"), TypeError, "Residual: layer 0 is 'relu'"),

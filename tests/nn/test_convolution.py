@@ -106,6 +106,12 @@ def test_other_schemes_leave_the_bias_0(scheme):
     assert conv.weight.data.all() and not conv.bias.data.any()
 
 
+@pytest.mark.parametrize("make", [nn.MaxPool2d, nn.AvgPool2d])
+def test_a_padding_of_more_than_half_the_window_is_refused(make):
+    with pytest.raises(ValueError, match="more than half of the kernel"):
+        make(2, padding=2)(np.ones((1, 1, 4, 4)))
+
+
 def test_a_padding_of_half_the_kernel_keeps_the_size():
     x = np.zeros((2, 1, 28, 28), np.float32)
     assert nn.Conv2d(1, 4, 5, padding=2)(x).shape == (2, 4, 28, 28)
@@ -124,6 +130,9 @@ def test_a_padding_of_half_the_kernel_keeps_the_size():
         (lambda: nn.Conv2d(1, 3, 3, stride=0), ValueError, "Conv2d: stride is 0"),
         (lambda: nn.Conv2d(1, 3, 3, padding=-1), ValueError, "Conv2d: padding is -1"),
         (lambda: nn.Conv2d(1, 3, 3, init="lecun"), ValueError, "unknown init 'lecun'"),
+        (lambda: nn.Conv2d(1, 3, 3, bias="orthogonal"), TypeError, "bias is 'orthogonal'.* init=..."),
+        (lambda: nn.Conv2d(1, 3, 3, 1, 1, 2), TypeError, "positional arguments"),  # PyTorch's sixth is dilation
+        (lambda: nn.Conv2d(1, 3, 3, rng=0), TypeError, "got 0; make one with default_rng"),
         (lambda: nn.MaxPool2d(0), ValueError, "MaxPool2d: kernel_size is 0"),
         (lambda: nn.MaxPool2d(None), TypeError, "MaxPool2d: kernel_size is None"),
         (lambda: nn.AvgPool2d(2, 0), ValueError, "AvgPool2d: stride is 0"),

@@ -356,14 +356,28 @@ def test_schemes(scheme, std):
         (lambda: nn.Linear(2, 3, init="xavier"), "unknown init 'xavier'; known are default, kaiming"),
         (lambda: nn.Maxout(2, 0), r"Maxout\(2, 0, pieces=2\): sizes must be"),
         (lambda: nn.Maxout(2, 3, pieces=1.5), r"Maxout\(2, 3, pieces=1.5\): sizes must be"),
-        (lambda: nn.Dropout(1.5), "p is 1.5; the probability"),
-        (lambda: nn.Dropout(-0.1), "p is -0.1"),
-        (lambda: nn.Dropout(float("nan")), "p is nan"),
+        (lambda: nn.Linear(2, 3, init=["xavier_normal"]), r"unknown init \['xavier_normal'\]"),
+        (lambda: nn.Dropout(1.5), "p, the probability to drop an element, is 1.5"),
+        (lambda: nn.Dropout(-0.1), "is -0.1; it must be a number, 0 to 1"),
+        (lambda: nn.Dropout(float("nan")), "is nan"),
+        (lambda: nn.Dropout("0.5"), "is '0.5'"),
+        (lambda: nn.Linear(2, 3, rng=0), "got 0; make one with default_rng"),
+        (lambda: nn.Maxout(2, 3, rng=0), "got 0; make one with default_rng"),
+        (lambda: nn.Dropout(0.5, rng=0), "got 0; make one with default_rng"),
+        (lambda: nn.Dropout(0.5, True), "got True; make one"),  # PyTorch's second argument is inplace
+        (lambda: nn.Linear(2, 3, "orthogonal"), "bias is 'orthogonal'; it must be True or False.* init=..."),
+        (lambda: nn.Maxout(2, 3, bias=2), "bias is 2"),
+        (lambda: nn.Linear(2, 3, init=lambda w: np.ones(w.shape)), "returned a new ndarray.* fill the weight in place"),
     ],
 )
 def test_errors(make, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, TypeError), match=words):
         make()
+
+
+def test_an_initial_function_may_return_the_weight_or_nothing():
+    for init in (lambda w: w.assign(2.0), lambda w: nn.init.constant(w, 2.0), lambda w: w.data.fill(2.0)):
+        assert (nn.Linear(2, 3, init=init).weight.data == 2).all()
 
 
 def test_wrong_input_size_says_what_to_do():

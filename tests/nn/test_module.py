@@ -1,10 +1,12 @@
 import copy
+import pathlib
 import weakref
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, nn
+from tinygrad_edu import Tensor, nn, no_grad
 
 
 class Net(nn.Module):
@@ -200,6 +202,14 @@ def test_load_state_dict_lists_all_problems_and_changes_nothing(spoil, error, wo
     assert_same(before, values(net))
 
 
+@pytest.mark.parametrize("path", ["w.safetensors", pathlib.Path("w.safetensors")])
+def test_load_state_dict_given_a_path_says_what_to_pass(path):
+    with pytest.raises(TypeError, match=r"Net\.load_state_dict: .* got .*; for a file pass nn\.load\(.*w\.safe.*\)$"):
+        Net().load_state_dict(path)
+    with pytest.raises(TypeError, match=r"a mapping of names to arrays, got list$"):
+        Net().load_state_dict([1.0])
+
+
 def test_load_state_dict_into_a_read_only_buffer_changes_nothing():
     net = Net()
     net.running.flags.writeable = False
@@ -253,3 +263,23 @@ def test_repr_is_nested():
         "  )",
         ")",
     ]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("recording", [False, True])
+def test_an_output_that_a_layer_keeps_is_no_parameter(frozen, recording):
+    class Keeping(nn.Module):
+        def __init__(self):
+            self.linear = nn.Linear(2, 2)
+
+        def forward(self, x):
+            self.out = self.linear(x).relu()
+            return self.out
+
+    model = Keeping()
+    for p in model.parameters():
+        p.requires_grad = not frozen
+    with nullcontext() if recording else no_grad():
+        model(np.ones((1, 2), np.float32))
+    assert [name for name, _ in model.named_parameters()] == ["linear.weight", "linear.bias"]
+    Keeping().load_state_dict(model.state_dict())

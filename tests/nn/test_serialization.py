@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 from tinygrad_edu import Tensor, nn
+from tinygrad_edu.nn import serialization
 from tinygrad_edu.nn.serialization import DTYPES, packed, write_atomically
 
 pytest.importorskip("safetensors")
@@ -290,12 +292,66 @@ def test_the_bytes_are_on_the_disk_before_the_name_changes(tmp_path, monkeypatch
         assert seen[2] == ("fsync", "folder")
 
 
-def test_left_over_temporary_files_of_this_path_are_removed(tmp_path):
-    ours, others = [".w.0123abcd.tmp", ".w.89ef0123.tmp"], [".w.x.0123abcd.tmp", ".x.0123abcd.tmp", "w.tmp", ".w.tmp"]
-    for name in ours + others:
+@pytest.fixture(scope="module")
+def gone():
+    """The number of a process that is no more."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+@posix
+def test_left_over_temporary_files_of_this_path_are_removed(tmp_path, gone):
+    ours, young = [f".w.{gone}.0123abcd.tmp", f".w.{gone}.89ef0123.tmp"], f".w.{os.getpid()}.0123abcd.tmp"
+    others = [f".w.x.{gone}.0123abcd.tmp", f".x.{gone}.0123abcd.tmp", "w.tmp", ".w.tmp", f".w.{gone}.tmp"]
+    for name in [*ours, young, *others]:
         (tmp_path / name).write_bytes(b"half")
     write_atomically(tmp_path / "w", b"content")
-    assert sorted(os.listdir(tmp_path)) == sorted(["w", *others])
+    assert sorted(os.listdir(tmp_path)) == sorted(["w", young, *others])
+
+
+@pytest.mark.parametrize("system", ["posix", "other"])
+def test_temporary_files_of_unknown_processes_are_removed_after_a_day(tmp_path, monkeypatch, system):
+    def kill(pid, signal):
+        assert system == "posix"
+        raise PermissionError  # it lives, and is another user's
+
+    files = [tmp_path / f".w.1234.0000000{i}.tmp" for i in range(2)]
+    for file, days in zip(files, (0.9, 1.1), strict=True):
+        file.write_bytes(b"half")
+        os.utime(file, (0, time.time() - days * 86_400))
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(serialization.os, "name", system)
+    serialization.remove_left_over(files[0], 1234)
+    serialization.remove_left_over(files[1], 1234)
+    assert [file.exists() for file in files] == [True, False]
+
+
+@posix
+def test_two_programs_write_to_one_path(tmp_path):
+    code = """
+import sys
+from tinygrad_edu.nn.serialization import write_atomically
+for _ in range(150):
+    write_atomically(sys.argv[1], sys.argv[2].encode() * 100_000)
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "w", letter]) for letter in "ab"]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        if (tmp_path / "w").exists():
+            content = (tmp_path / "w").read_bytes()
+            seen.add(content[:1])
+            assert content in (b"a" * 100_000, b"b" * 100_000)
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert seen == {b"a", b"b"}
+    assert os.listdir(tmp_path) == ["w"]
+
+
+@pytest.mark.parametrize("name", ["w" * 255, "\N{GREEK SMALL LETTER OMEGA}" * 127])
+def test_every_name_that_the_system_takes(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    write_atomically(tmp_path / name, b"content")
+    assert (tmp_path / name).read_bytes() == b"content"
 
 
 @posix

@@ -175,6 +175,15 @@ def test_outputs_takes_its_hands_off_after_an_error_and_keeps_a_forward_of_the_u
     assert "forward" not in vars(model)
 
 
+def test_unchanged_finds_generators_that_lie_deeper_and_beside_the_model():
+    inner, beside = np.random.default_rng(0), np.random.default_rng(1)
+    model = nn.Linear(1, 1)
+    model.noise = lambda: inner.random()
+    with unchanged(model, [beside]):
+        first = model.noise(), beside.random()
+    assert (model.noise(), beside.random()) == first
+
+
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
 def test_unchanged(error):
     model = nn.Sequential(nn.Linear(2, 2), Probe())

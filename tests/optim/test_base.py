@@ -125,6 +125,14 @@ def test_momentum_may_be_switched_on_later():
         ),
         (lambda groups: groups[0].pop("momentum"), r"SGD, param_groups\[0\]: unknown or missing momentum"),
         (lambda groups: groups[0].update(nesterov=True), "nesterov needs a momentum"),
+        (
+            lambda groups: groups.append(dict(groups[0])),
+            "3 parameters in param_groups, but 2 were added; use add_param",
+        ),
+        (
+            lambda groups: groups[0]["params"].append(Tensor(1.0)),
+            "3 parameters in param_groups, .*; use add_param_group",
+        ),
     ],
 )
 def test_a_group_that_was_spoilt_is_found_before_anything_moves(change, words):
@@ -132,8 +140,9 @@ def test_a_group_that_was_spoilt_is_found_before_anything_moves(change, words):
     step = optim.SGD([{"params": [p]}, {"params": [q]}], lr=0.1)
     change(step.param_groups)
     for _ in range(2):
-        with pytest.raises(ValueError, match=words):
-            step.step()
+        for look in (step.step, step.state_dict):
+            with pytest.raises(ValueError, match=words):
+                look()
     assert p.data == q.data == 1
 
 
@@ -149,6 +158,28 @@ def test_an_optimizer_of_your_own():
     SignSGD([{"params": [a]}, {"params": [b], "half": True}], lr=0.5).step()
     assert a.tolist() == [0.5, 2.5]
     assert b.tolist() == [0.75]
+
+
+def test_moments_of_your_own_are_loaded_if_they_are_named():
+    class Averaged(optim.Optimizer):
+        def __init__(self, params, lr=1e-3):
+            super().__init__(params, {"lr": lr})
+
+        def update(self, grad, state, group, scratch):
+            state["mean"] = (state.get("mean", 0) + grad) / 2
+            return np.multiply(state["mean"], group["lr"], out=scratch)
+
+    class Named(Averaged):
+        def moments(self, group):
+            return {"mean": 1.0}
+
+    step = Averaged([with_grad([1.0], [4.0])])
+    step.step()
+    with pytest.raises(ValueError, match=r"parameter 0 has mean, but Averaged keeps nothing; .* see moments\(\)"):
+        step.load_state_dict(step.state_dict())
+    named = Named([Tensor([1.0])])
+    named.load_state_dict(step.state_dict() | {"optimizer": "Named"})
+    assert named.state == [{"step": 1, "mean": 2}]
 
 
 @STATEFUL
@@ -195,6 +226,16 @@ def test_the_state_is_a_contiguous_copy_of_plain_values(optimizer, settings):
     assert_same(state, before)
 
 
+def test_the_step_may_be_a_numpy_integer():
+    model, step = two_groups(optim.Adam)
+    train(model, step, 2)
+    state = step.state_dict()
+    state["state"][3]["step"] = np.int64(7)
+    step.load_state_dict(state)
+    assert step.steps == [2, 2, 2, 7]
+    assert [type(n) for n in step.steps] == [int] * 4
+
+
 def test_steps_and_moments_of_a_parameter_without_gradient():
     used, unused = with_grad([1.0], [1.0]), Tensor([1.0])
     a = optim.Adam([unused, used])
@@ -223,6 +264,27 @@ def test_the_state_of_scalars_and_empty_arrays(optimizer, settings, shape):
     b.step()
     np.testing.assert_array_equal(p.data, q.data)
     assert_same(a.state_dict(), b.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "change"), [(optim.Adam, {"betas": (0.5, 0.9)}), (optim.RMSprop, {"alpha": 0.9, "momentum": 0.5})]
+)
+@pytest.mark.parametrize("before", [True, False], ids=["before saving", "after loading"])
+def test_decays_changed_around_a_stop(optimizer, change, before):
+    """Whose decays the saved moments belong to has to be known at any moment."""
+    straight, a = two_groups(optimizer)
+    train(straight, a, 5)
+    resumed, b = two_groups(optimizer)
+    for one in [a, b] if before else []:
+        one.param_groups[1].update(change)
+    b.load_state_dict(as_json(a.state_dict()))
+    resumed.load_state_dict(straight.state_dict())
+    for one in (a, b):
+        one.param_groups[1].update(change)
+    train(straight, a, 5)
+    train(resumed, b, 5)
+    assert_same(b.state_dict(), a.state_dict())
+    assert_same(resumed.state_dict(), straight.state_dict())
 
 
 def changed(state, *path, value):
@@ -254,6 +316,11 @@ def changed(state, *path, value):
         ),
         (lambda s: changed(s, "state", 3, "grad_sum", value=np.ones(3, complex)), "complex128"),
         (lambda s: changed(s, "state", 3, "step", value=1.5), "parameter 3 has step 1.5"),
+        (lambda s: changed(s, "state", 3, "step", value=0), "step 0; it must be a whole number, at least 1"),
+        (
+            lambda s: changed(s, "state", 3, value={"step": 5, "exp_avg": np.ones(3), "exp_avg_sq": np.ones(3)}),
+            "parameter 3 has exp_avg, but Adam keeps grad_sum, square_sum; PyTorch's .* are scaled otherwise",
+        ),
         (lambda s: changed(s, "state", 3, value={"grad_sum": np.ones(3)}), "parameter 3 has step None"),
         (lambda s: changed(s, "param_groups", 0, value={}), r"groups of \[0, 2\] parameters"),
     ],

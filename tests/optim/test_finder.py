@@ -62,13 +62,15 @@ def test_it_leaves_no_trace(make, trained, fail_at):
     def run(with_test):
         nn.init.manual_seed(3)
         model, loader = Noisy(), digits()
-        frozen = Tensor(2.0)
-        optimizer = make([*model.parameters(), frozen])
+        outside = Tensor(2.0)  # of no module
+        outside.grad = np.array(3.0)
+        optimizer = make([*model.parameters(), outside])
         train(model, loader, optimizer, epochs=trained)
         model.eval()
         model.fail_at = fail_at and model.calls + fail_at
         attributes = [dict(vars(m)) for m in model.modules()]
         state, moments, grads = model.state_dict(), optimizer.state_dict(), [p.grad for p in optimizer.params]
+        values = [p.numpy() for p in optimizer.params]
         if with_test and fail_at:
             with pytest.raises(RuntimeError, match="planted"):
                 lr_finder(model, loader, optimizer=optimizer, loss=cross_entropy)
@@ -79,6 +81,7 @@ def test_it_leaves_no_trace(make, trained, fail_at):
             assert all(vars(module)[k] is v for k, v in before.items())
         np.testing.assert_equal(model.state_dict(), state)
         np.testing.assert_equal(optimizer.state_dict(), moments)
+        assert outside.data == values[-1]
         assert all(p.grad is g for p, g in zip(optimizer.params, grads, strict=True))
         model.fail_at = None
         model.train()
@@ -88,7 +91,8 @@ def test_it_leaves_no_trace(make, trained, fail_at):
     np.testing.assert_equal(run(True), run(False))
 
 
-def test_generators_of_the_loaders_transform():
+@pytest.mark.parametrize("hidden", [False, True])
+def test_generators_of_the_loaders_transform(hidden):
     class Jitter:
         def __init__(self):
             self.rng = RNG(0)
@@ -96,12 +100,13 @@ def test_generators_of_the_loaders_transform():
         def __call__(self, x):
             return x + self.rng.standard_normal(x.shape).astype(np.float32)
 
-    loader = digits(transform=Jitter())
+    jitter = Jitter()
+    loader = digits(transform=(lambda x: jitter(x)) if hidden else jitter)
     model = nn.MLP([4, 3], rng=RNG(0))
     optimizer = optim.SGD(model.parameters())
-    before = copy.deepcopy((loader.rng, loader.transform.rng))
+    before = copy.deepcopy((loader.rng, jitter.rng))
     lr_finder(model, loader, optimizer=optimizer, loss=cross_entropy, steps=12)
-    for generator, old in zip((loader.rng, loader.transform.rng), before, strict=True):
+    for generator, old in zip((loader.rng, jitter.rng), before, strict=True):
         assert generator.random() == old.random()
 
 
@@ -222,6 +227,8 @@ def test_no_suggestion_where_the_loss_never_falls():
         ({"divergence": 1}, ValueError, "divergence is 1; it must be above 1"),
         ({"loader": []}, ValueError, "no batches"),
         ({"loader": iter([(np.ones((1, 1)), np.ones((1, 1)))])}, ValueError, r"\(left\); a generator can be used up"),
+        ({"loss": lambda out, y: 1.0}, ValueError, r"lr_finder: the loss must return .* shape \(\); got float"),
+        ({"loss": lambda out, y: out}, ValueError, r"got shape \(1, 1\)\. Use reduction='mean'"),
         ({"loss": lambda out, y: out.sum() * np.nan}, ValueError, "the first loss is nan; look at the data"),
     ],
 )

@@ -35,11 +35,24 @@ GROUPS = {  # what a second group has of its own
     optim.Adam: {"betas": (0.8, 0.95), "weight_decay": 0.1},
     optim.AdamW: {"lr": 0.02, "eps": 1e-4, "weight_decay": 0.0},
 }
+CHANGES = {  # how training starts, then what its groups get on the way; PyTorch's RMSprop has no momentum to switch on
+    optim.SGD: [{}, {"momentum": 0.9}, {"nesterov": True, "weight_decay": 0.1}, {"lr": 0.02, "momentum": 0.5}],
+    optim.RMSprop: [
+        {"momentum": 0.9, "centered": True},
+        {"alpha": 0.9, "momentum": 0.5},
+        {"momentum": 0.0, "eps": 1e-3, "lr": 0.02},
+        {"alpha": 0.99, "weight_decay": 0.1},
+        {"momentum": 0.7},
+        {"centered": False},
+    ],
+    optim.Adam: [{}, {"betas": (0.5, 0.9)}, {"eps": 1e-3, "lr": 0.02}, {"betas": (0.5, 0.999), "weight_decay": 0.1}],
+}
+CHANGES[optim.AdamW] = CHANGES[optim.Adam]
 EVERY = pytest.mark.parametrize("optimizer", list(GROUPS))
 
 
 @pytest.mark.parametrize(("optimizer", "settings"), SETTINGS)
-@pytest.mark.parametrize("setup", ["plain", "groups", "clipped and scheduled"])
+@pytest.mark.parametrize("setup", ["plain", "groups", "clipped and scheduled", "changing"])
 def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
@@ -51,6 +64,8 @@ def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup):
     def grouped(params):
         return params if setup == "plain" else [{"params": params[:1]}, {"params": params[1:], **GROUPS[optimizer]}]
 
+    first, *changes = CHANGES[optimizer] if setup == "changing" else [{}]
+    settings = {**settings, **first}
     a = optimizer(grouped(ours), **settings)
     b = getattr(torch.optim, optimizer.__name__)(grouped(theirs), **settings)
     schedules = [optim.StepLR(a, 7, 0.8), torch.optim.lr_scheduler.StepLR(b, 7, 0.8)]
@@ -63,6 +78,10 @@ def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup):
         if setup == "clipped and scheduled":
             norm = optim.clip_grad_norm_(ours, 0.5)
             assert norm == pytest.approx(torch.nn.utils.clip_grad_norm_(theirs, 0.5).item(), rel=1e-12)
+        if step % 15 == 7 and step // 15 < len(changes):
+            for one in (a, b):
+                one.param_groups[step // 15 % 2].update(changes[step // 15])
+                one.param_groups[1].update(changes[step // 15])
         a.step()
         b.step()
         if setup == "clipped and scheduled":
@@ -73,11 +92,36 @@ def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup):
 
 
 @EVERY
+def test_every_hyperparameter_is_changed_on_the_way(optimizer):
+    assert {name for change in CHANGES[optimizer][1:] for name in change} == optimizer([Tensor(0.0)]).defaults.keys()
+
+
+@EVERY
 def test_defaults_are_pytorchs(optimizer):
     torch = pytest.importorskip("torch")
     theirs = getattr(torch.optim, optimizer.__name__)([torch.zeros(1, requires_grad=True)]).defaults
     ours = optimizer([Tensor(0.0)]).defaults
     assert {name: theirs[name] for name in ours} == ours
+
+
+@EVERY
+def test_moments_are_what_the_state_holds_and_their_scales_give_the_formulas_values(optimizer):
+    torch = pytest.importorskip("torch")
+    names = {"grad_sum": "exp_avg", "square_sum": "exp_avg_sq", "step_sum": "momentum_buffer"}
+    if optimizer is optim.RMSprop:
+        names |= {"grad_sum": "grad_avg", "square_sum": "square_avg"}
+    settings = {"momentum": 0.5} if optimizer in (optim.SGD, optim.RMSprop) else {}
+    settings |= {"centered": True} if optimizer is optim.RMSprop else {}
+    p, q = with_grad([1.0, 2.0], [0.3, -4.0]), torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    q.grad = torch.tensor(p.grad)
+    a, b = optimizer([p], **settings), getattr(torch.optim, optimizer.__name__)([q], **settings)
+    for _ in range(3):
+        a.step()
+        b.step()
+    scales = a.moments(a.param_groups[0])
+    assert a.state[0].keys() == scales.keys() | {"step"}
+    for name, scale in scales.items():
+        np.testing.assert_allclose(a.state[0][name] * scale, b.state[q][names.get(name, name)].numpy(), rtol=1e-7)
 
 
 def test_one_adam_step_by_hand():

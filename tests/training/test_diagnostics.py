@@ -153,6 +153,62 @@ def test_relatives_of_relu_die_too(slope):
     assert dead_relu_fraction(model, batch(0)[0]) == {"1": 1.0}
 
 
+def test_dead_units_of_no_examples():
+    with pytest.raises(ValueError, match=r"shape \(0, 20\); there are no examples"):
+        dead_relu_fraction(net("relu", 1), batch(0)[0][:0])
+
+
+@pytest.mark.parametrize("learn", [True, False])
+@pytest.mark.parametrize("scale", [0.0, 1e-9])
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+@pytest.mark.parametrize("lost", [0, 2, 4])
+def test_a_layer_that_the_signal_does_not_pass_is_found(lost, bias, scale, learn):
+    model = net("tanh", 2, bias=bias)
+    model[lost].weight.assign(model[lost].weight.data * scale)
+    report = examined(model, learn=learn)
+    assert report.verdict == "vanishing"
+    without = [layer for layer in report.layers if layer.path == str(lost)]
+    assert [layer.verdict for layer in without] == ["vanishing"]
+    assert without[0].spread < 1e-6
+    if scale == 0:
+        assert {layer.verdict for layer in report.layers[lost:]} == {"vanishing"}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_spread_that_is_only_rounding_is_none(dtype):
+    model, x = nn.Linear(20, 5, dtype=dtype, rng=RNG(0)), batch(0)[0].astype(dtype)
+    model.bias.assign(1e5 if dtype is np.float32 else 1e14)
+    model.weight.data *= 1e-2
+    assert np.ptp(model(x).data, axis=0).any()
+    assert diagnose(model, x).layers[0].spread == 0
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e5])
+def test_inputs_in_other_units(scale):
+    """The first layer is compared with its input, but may bring large numbers down to size."""
+    x = scale * batch(0)[0]
+    assert diagnose(net("leaky_relu", 3), x).verdict == "healthy"
+    assert diagnose(nn.Sequential(nn.BatchNorm1d(20), net("relu", 3)), x).verdict == "healthy"
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.7, "healthy"), (0.8, "dead")])
+def test_dead_means_more_than_three_quarters(share, verdict):
+    model = nn.Sequential(nn.Linear(20, 10, rng=RNG(0)), nn.ReLU(), nn.Linear(10, 3))
+    model[0].bias.data[: round(10 * share)] = -1e4
+    layer = diagnose(model, batch(0)[0]).layers[1]
+    assert (layer.dead, layer.verdict) == (share, verdict)
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(0.04, "saturated"), (0.06, "healthy")])
+@pytest.mark.parametrize("squash", [nn.Tanh(), nn.Sigmoid()])
+def test_saturated_is_where_the_slope_is_below_a_twentieth(squash, slope, verdict):
+    """tanh' = 1 - tanh**2, and sigmoid(2x) = (1 + tanh(x)) / 2 has a slope in proportion to it."""
+    x = np.arctanh(np.sqrt(1 - slope)) * (2 if isinstance(squash, nn.Sigmoid) else 1)
+    model = nn.Sequential(nn.Linear(1, 1, init=nn.init.zeros), squash, nn.Linear(1, 1))
+    model[0].weight.assign(1.0)
+    assert diagnose(model, np.array([[x], [-x]], np.float32)).layers[1].verdict == verdict
+
+
 def test_what_is_not_finite_is_named_where_it_begins():
     model = net("relu", 3)
     model[2].weight.data[0, 0] = np.nan
@@ -253,8 +309,9 @@ def test_inside_no_grad_without_a_loss():
         ((np.ones((4, 20)), None, nn.MSELoss()), TypeError, "both y and loss"),
         ((np.ones((1, 20)),), ValueError, r"shape \(1, 20\); a batch of at least 2"),
         ((np.float64(3.0),), ValueError, r"shape \(\); a batch"),
-        ((np.ones((4, 20)), np.ones((4, 10)), nn.MSELoss("none")), ValueError, r"shape \(\), got \(4, 10\)"),
-        ((np.ones((4, 20)), 1, lambda out, y: 1.0), ValueError, r"shape \(\), got float"),
+        ((np.eye(4, 20), np.ones((4, 10)), nn.MSELoss("none")), ValueError, r"shape \(\); got shape \(4, 10\)"),
+        ((np.eye(4, 20), 1, lambda out, y: 1.0), ValueError, r"shape \(\); got float"),
+        ((np.ones((4, 20)),), ValueError, "all examples of x are the same"),
     ],
 )
 def test_arguments(args, error, words):
@@ -268,4 +325,4 @@ def test_no_output_to_measure():
             return len(x)
 
     with pytest.raises(ValueError, match="no module of this Count returned"):
-        diagnose(Count(), np.ones(3))
+        diagnose(Count(), np.arange(3))

@@ -1,84 +1,12 @@
 import builtins
-import itertools
 import sys
 
 import numpy as np
 import pytest
+from fit_runs import RNG, Run, X, Y, assert_same_bits, loaders, simple
 
 from tinygrad_edu import Tensor, data, functional, nn, optim
-from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, fit
-
-RNG = np.random.default_rng
-X = RNG(0).standard_normal((137, 4)).astype(np.float32)
-Y = (X[:, 0] > 0).astype(np.int64) + (X[:, 1] > 0)  # three classes
-
-
-class Augment:
-    """A transform with a generator of its own."""
-
-    def __init__(self, seed):
-        self.rng = RNG(seed)
-
-    def __call__(self, x):
-        return x + 0.1 * self.rng.standard_normal(x.shape).astype(np.float32)
-
-
-def loaders(batch_size=8, transform=None):
-    train = data.DataLoader(X[:98], Y[:98], batch_size, shuffle=True, seed=1, transform=transform)
-    return train, data.DataLoader(X[98:], Y[98:], 10)
-
-
-class Run:
-    """All that one training needs, made afresh from the same seeds."""
-
-    def __init__(self, optimizer=optim.Adam, schedule=None, stopping=None, lr=0.01):
-        nn.init.manual_seed(5)
-        self.model = nn.Sequential(
-            nn.Linear(4, 16),
-            nn.BatchNorm1d(16),
-            nn.ReLU(),
-            nn.Dropout(0.3),
-            nn.Dropout(0.1, rng=RNG(6)),
-            nn.Linear(16, 3),
-        )
-        self.train, self.validation = loaders(transform=Augment(2))
-        self.optimizer = optimizer(self.model.parameters(), lr=lr)
-        self.scheduler = schedule(self.optimizer) if schedule else None
-        self.stopping = stopping() if stopping else None
-
-    def fit(self, epochs, checkpoint=None, progress=False):
-        return fit(
-            self.model,
-            self.train,
-            optimizer=self.optimizer,
-            loss=nn.CrossEntropyLoss(),
-            epochs=epochs,
-            validation=self.validation,
-            scheduler=self.scheduler,
-            early_stopping=self.stopping,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-
-
-def simple(batches=None, *, epochs=1, lr=0.1, model=None, loss=None, progress=False, **options):
-    """A short training of a linear model."""
-    model = model or nn.Linear(4, 3, rng=RNG(0))
-    optimizer = options.pop("optimizer", None) or optim.SGD(model.parameters(), lr=lr)
-    loss = loss or nn.CrossEntropyLoss()
-    batches = [(X, Y)] if batches is None else batches
-    return fit(model, batches, optimizer=optimizer, loss=loss, epochs=epochs, progress=progress, **options)
-
-
-def without_seconds(history):
-    return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
-
-
-def assert_same_bits(a, b):
-    assert list(a) == list(b)
-    for name in a:
-        assert a[name].dtype == b[name].dtype
-        assert a[name].tobytes() == b[name].tobytes(), name
+from tinygrad_edu.training import EarlyStopping, History, accuracy
 
 
 def test_it_learns():
@@ -218,80 +146,6 @@ def test_without_restore_best_the_last_weights_stay():
     simple(epochs=50, model=model, early_stopping=stopping, validation=WRONG)
     simple(epochs=3, model=other)
     assert_same_bits(model.state_dict(), other.state_dict())
-
-
-def adamw(params, lr):
-    return optim.AdamW(params, lr, weight_decay=0.1)
-
-
-def sgd(params, lr):
-    return optim.SGD(params, lr, momentum=0.9)
-
-
-RUNS = {
-    "adam, cosine": {"schedule": lambda o: optim.CosineAnnealingLR(o, T_max=6), "stopping": EarlyStopping},
-    "sgd, plateau": {"optimizer": sgd, "schedule": lambda o: optim.ReduceLROnPlateau(o, patience=0, factor=0.5)},
-    "rmsprop, stops": {"optimizer": optim.RMSprop, "stopping": lambda: EarlyStopping(patience=1), "lr": 0.1},
-    "adamw, warm-up": {"optimizer": adamw, "schedule": lambda o: optim.LinearWarmup(o, then=optim.StepLR(o, 1))},
-}
-
-
-@pytest.mark.parametrize("kind", RUNS)
-@pytest.mark.parametrize("cuts", [[1], [2, 3, 3, 5], [6]])
-def test_a_resumed_run_is_the_same_to_the_bit(tmp_path, kind, cuts):
-    pytest.importorskip("safetensors")
-    whole = Run(**RUNS[kind])
-    expected = whole.fit(6)
-    for epochs in [*cuts, 6]:
-        run = Run(**RUNS[kind])  # as a new process would make it
-        history = run.fit(epochs, tmp_path / "run.safetensors")
-    assert without_seconds(history) == without_seconds(expected)
-    assert_same_bits(run.model.state_dict(), whole.model.state_dict())
-    assert run.optimizer.lr == whole.optimizer.lr
-    if kind == "rmsprop, stops":
-        assert len(expected) < 6
-
-
-def interrupt_in_the_middle(run, error):
-    """Makes the third batch of the second epoch raise."""
-    batches, forward = itertools.count(1), run.model.forward
-
-    def interrupted(x):
-        if run.model.training and next(batches) == len(run.train) + 3:
-            raise error
-        return forward(x)
-
-    run.model.forward = interrupted
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_run_goes_on_after_its_last_whole_epoch(tmp_path, error, capsys):
-    pytest.importorskip("safetensors")
-    checkpoint = Checkpoint(tmp_path / "run.safetensors")
-    run = Run(**RUNS["adam, cosine"])
-    interrupt_in_the_middle(run, error)
-    with pytest.raises(error):
-        run.fit(4, checkpoint)
-    assert checkpoint.load(model=Run().model) == 1
-    assert run.model.training
-    run = Run(**RUNS["adam, cosine"])
-    history = run.fit(4, checkpoint, progress=True)
-    assert f"going on after epoch 1 of {checkpoint.path}" in capsys.readouterr().out
-    whole = Run(**RUNS["adam, cosine"])
-    assert without_seconds(history) == without_seconds(whole.fit(4))
-    assert_same_bits(run.model.state_dict(), whole.model.state_dict())
-
-
-def test_a_finished_run_is_only_read(tmp_path):
-    pytest.importorskip("safetensors")
-    path = tmp_path / "run.safetensors"
-    first = Run()
-    history = first.fit(2, path)
-    content, second = path.read_bytes(), Run()
-    for epochs in (2, 1, 0):
-        assert second.fit(epochs, path) == history
-        assert_same_bits(first.model.state_dict(), second.model.state_dict())
-    assert path.read_bytes() == content
 
 
 def test_nothing_to_do():

@@ -2,6 +2,7 @@ import copy
 import json
 import math
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -115,10 +116,26 @@ def test_a_missing_column_is_named(history, words):
 )
 def test_what_is_no_record_is_refused(record, error, words):
     history = History(EPOCHS)
-    for add in (history.append, lambda r: history.extend([{"a": 1}, r]), lambda r: History([r])):
+    adders = [history.append, lambda r: history.extend([{"a": 1}, r]), lambda r: History([r])]
+    adders += [lambda r: history.__add__([r]), lambda r: history.__iadd__([{"a": 1}, r]), partial(history.insert, 0)]
+    adders += [partial(history.__setitem__, 0), lambda r: history.__setitem__(slice(1), [r])]
+    for add in adders:
         with pytest.raises(error, match=words):
             add(record)
     assert history == EPOCHS
+
+
+def test_what_changes_a_list_gives_a_history():
+    history = History(EPOCHS)
+    assert type(history.copy()) is type(history[:1]) is type(history + EPOCHS) is History
+    assert history.copy() is not history
+    assert (history + EPOCHS)["epoch"] == [1, 2, 1, 2]
+    history += [{"epoch": np.int64(3)}]
+    history.insert(0, {"epoch": np.int64(0)})
+    history[1] = {"epoch": np.int64(10)}
+    history[2:3] = [{"epoch": np.int64(20)}]
+    assert type(history) is History
+    assert bits(history) == bits([{"epoch": 0}, {"epoch": 10}, {"epoch": 20}, {"epoch": 3}])
 
 
 @pytest.mark.parametrize(

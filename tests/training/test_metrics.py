@@ -48,6 +48,7 @@ def test_most_confused_pair():
     assert most_confused_pair(matrix) == (1, 2, 7)
     np.testing.assert_array_equal(matrix, before)
     assert most_confused_pair(np.eye(3, dtype=int))[2] == 0
+    assert most_confused_pair([[1.0, 4.0], [2.0, 3.0]]) == (0, 1, 4)
     assert most_confused_pair(confusion_matrix([4, 9, 9], [4, 4, 4], classes=10)) == (4, 9, 2)
 
 
@@ -61,6 +62,9 @@ def test_most_confused_pair():
         (lambda: accuracy([0.2, 0.9], [0, 1]), TypeError, "predictions of dtype float64 .* no labels"),
         (lambda: accuracy(["a"], ["a"]), TypeError, "no labels"),
         (lambda: accuracy([np.nan], [0]), TypeError, "no labels"),
+        (lambda: accuracy([np.inf], [0]), TypeError, "no labels"),
+        (lambda: confusion_matrix([0], [0], classes=3.0), TypeError, "classes is 3.0; it must be a whole number"),
+        (lambda: most_confused_pair([[5, 0.9], [0.2, 3]]), TypeError, "entries of dtype float64 .* no counts"),
         (lambda: confusion_matrix([0, 3], [0, 1], classes=3), ValueError, "predictions run from 0 to 3, but 3 classes"),
         (lambda: confusion_matrix([0, 1], [0, -1]), ValueError, "labels run from -1 to 0"),
         (lambda: most_confused_pair(np.zeros((2, 3))), ValueError, r"square .* got \(2, 3\)"),

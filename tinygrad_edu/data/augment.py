@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinygrad_edu.data.loader import chosen
+
 CHUNK_PIXELS = 2**14  # a chunk of images is warped at once; its arrays stay in the processor's cache
 
 
@@ -40,12 +42,7 @@ class Augmentation:
     """
 
     def __init__(self, fill: float, seed: int | None, rng: np.random.Generator | None) -> None:
-        if seed is not None and rng is not None:
-            raise ValueError("got both seed and rng; give one of them, as rng already carries its seed")
-        if rng is not None and not isinstance(rng, np.random.Generator):
-            found = type(rng).__name__
-            raise TypeError(f"rng must be a numpy.random.Generator, got {found}; make one with default_rng(seed)")
-        self.rng = rng if rng is not None else np.random.default_rng(seed)
+        self.rng = chosen(seed, rng)
         self.fill = _number("fill", fill)
 
     def __call__(self, images: NDArray[Any]) -> NDArray[Any]:
@@ -114,8 +111,10 @@ class RandomAffine(Augmentation):
         self.scale = _numbers("scale", (1.0, 1.0) if scale is None else scale)
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale is {scale!r}; give the lowest factor, above 0, and then the highest")
-        along_x, along_y = (shear[:2], shear[2:]) if isinstance(shear, Sequence) and len(shear) == 4 else (shear, 0.0)
-        self.shear = _interval("shear", along_x or 0.0) + _interval("shear", along_y)
+        if isinstance(shear, Sequence | np.ndarray) and len(shear) == 4:
+            self.shear = _interval("shear", shear[:2]) + _interval("shear", shear[2:])
+        else:
+            self.shear = (*_interval("shear", 0.0 if shear is None else shear), 0.0, 0.0)
         if max(map(abs, self.shear)) >= 90:
             raise ValueError(f"shear is {shear!r}; slants must be less than 90 degrees")
 
@@ -202,10 +201,11 @@ def affine(
 
     Raises:
         TypeError: `images` is not an array of real numbers.
-        ValueError: It has another number of axes, or its dtype cannot hold the fill value.
+        ValueError: It has another number of axes, its dtype cannot hold the fill value, or scale is not above 0.
     """
     _check(images, fill)
-    _, h, w = images.shape
+    if not np.all(np.asarray(scale) > 0):
+        raise ValueError(f"affine: scale is {scale!r:.60}; it must be above 0")
     n, h, w = images.shape
     given = np.radians(angle), *translate, scale, np.radians(shear[0]), np.radians(shear[1])
     turn, dx, dy, size, slant_x, slant_y = (_per_image(value, n) for value in given)  # (n, 1, 1) or (1, 1, 1)

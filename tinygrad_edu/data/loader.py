@@ -12,6 +12,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
+def chosen(seed: int | None, rng: np.random.Generator | None) -> np.random.Generator:
+    """The generator to draw from: the one given, or a new one that starts from the seed, or from chance if it is None.
+
+    Raises:
+        TypeError: rng is no generator.
+        ValueError: Both are given.
+    """
+    if seed is not None and rng is not None:
+        raise ValueError("got both seed and rng; give one of them, as rng already carries its seed")
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, got {rng!r}; make one with default_rng(seed)")
+    return np.random.default_rng(seed) if rng is None else rng
+
+
 class DataLoader:
     """Iterates over images and labels in mini-batches; one pass is one epoch.
 
@@ -61,20 +75,13 @@ class DataLoader:
             raise TypeError(f"batch_size must be an int, got {batch_size!r} ({type(batch_size).__name__})")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if seed is not None and rng is not None:
-            raise ValueError("got both seed and rng; give one of them, as rng already carries its seed")
-        if rng is not None and not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"rng must be a numpy.random.Generator, got {type(rng).__name__}; "
-                "make one with numpy.random.default_rng(seed)"
-            )
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable or None, got {type(transform).__name__}")
         self.batch_size = int(batch_size)
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.transform = transform
-        self.rng = rng if rng is not None else np.random.default_rng(seed)
+        self.rng = chosen(seed, rng)
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""

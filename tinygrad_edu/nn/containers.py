@@ -46,7 +46,8 @@ class Sequential(Module):
             made = isinstance(layer, type) and issubclass(layer, Module)
             hint = f"write {layer.__name__}()" if made else "it takes Modules, such as Linear(2, 3) or ReLU()"
             raise TypeError(f"{type(self).__name__}: layer {len(self)} is {layer!r}, no Module; {hint}")
-        setattr(self, str(len(self)), layer)
+        last = max([int(name) for name in vars(self) if name.isdecimal()], default=-1)
+        setattr(self, str(last + 1), layer)
         return self
 
     def forward(self, x: Any) -> Any:
@@ -115,6 +116,7 @@ class MLP(Sequential):
         dtype: Floating dtype of the parameters.
 
     Raises:
+        TypeError: rng is no generator.
         ValueError: Fewer than two sizes, one below 1, an unknown activation, or dropout outside [0, 1].
 
     Example:
@@ -133,13 +135,14 @@ class MLP(Sequential):
         rng: np.random.Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        if isinstance(sizes, int) or len(sizes) < 2:
+        if not hasattr(sizes, "__len__") or len(sizes) < 2:
             raise ValueError(f"MLP: sizes is {sizes!r}; it needs at least input and output, such as [784, 128, 10]")
         if activation not in ACTIVATIONS:
             raise ValueError(f"MLP: unknown activation {activation!r}; known are {', '.join(ACTIVATIONS)}")
         make, scheme = ACTIVATIONS[activation]
         activated = partial(make, dtype=dtype) if make is PReLU else make
         linear = partial(Linear, init=partial(scheme, rng=rng) if init == "auto" else init, rng=rng, dtype=dtype)
+        Dropout(dropout, rng)  # checks both, also where there is nothing to drop
         super().__init__()
         for n_in, n_out in pairwise(sizes[:-1]):
             self.append(linear(n_in, n_out))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.convolution import Pair, avg_pool2d, conv2d, max_pool2d, pair
-from tinygrad_edu.nn.layers import Init, initialize
+from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.registry import as_operand
@@ -26,7 +26,8 @@ from tinygrad_edu.tensor import Tensor
 class Conv2d(Module):
     """Slides kernels over images: (n, in_channels, h, w) -> (n, out_channels, rows, columns), LeCun et al. 1989.
 
-    rows = (h + 2 * padding - kernel_size) // stride + 1, and columns likewise.
+    rows = (h + 2 * padding - kernel_size) // stride + 1, and columns likewise. PyTorch's dilation, groups, padding_mode
+    and paddings by name ("same", "valid") are left out.
 
     Args:
         in_channels: Channels of the images: 1 for grey, 3 for colour, or those that the layer before makes.
@@ -44,7 +45,7 @@ class Conv2d(Module):
         bias: Tensor of shape (out_channels,), or None.
 
     Raises:
-        TypeError: A size that is no integer.
+        TypeError: A size that is no integer, a `bias` that is no bool, and what Linear refuses of `init` and `rng`.
         ValueError: A size that is too small, or an unknown `init`.
     """
 
@@ -55,8 +56,8 @@ class Conv2d(Module):
         kernel_size: int | Pair,
         stride: int | Pair = 1,
         padding: int | Pair = 0,
-        bias: bool = True,
         *,
+        bias: bool = True,
         init: Init = "default",
         rng: np.random.Generator | None = None,
         dtype: Any = np.float32,
@@ -68,7 +69,7 @@ class Conv2d(Module):
         self.kernel_size = pair("Conv2d: kernel_size", kernel_size, 1)
         self.stride, self.padding = pair("Conv2d: stride", stride, 1), pair("Conv2d: padding", padding, 0)
         self.weight = Tensor(np.zeros((out_channels, in_channels, *self.kernel_size), dtype), name="weight")
-        self.bias = Tensor(np.zeros(out_channels, dtype), name="bias") if bias else None
+        self.bias = zero_bias(out_channels, bias, dtype)
         initialize(self.weight, self.bias, init, rng)
 
     def forward(self, x: Operand) -> Tensor:
@@ -104,14 +105,15 @@ def mended(shape: tuple[int, ...], channels: int) -> str:
 
 
 class MaxPool2d(Module):
-    """The largest element of every window: (n, c, h, w) -> (n, c, rows, columns).
+    """The largest element of every window: (n, c, h, w) -> (n, c, rows, columns), Zhou & Chellappa 1988.
 
-    A shift of the image by less than a window changes little, and the image becomes smaller.
+    A shift of the image by less than a window changes little, and the image becomes smaller. PyTorch's dilation,
+    ceil_mode and return_indices are left out: what is too narrow for a window at the right and below is not seen.
 
     Args:
         kernel_size: Size of a window, (height, width) or one number for both.
         stride: Step from one window to the next; kernel_size if None, so that windows do not overlap.
-        padding: Width of a border that never wins, at most half of the window.
+        padding: Width of a border that never wins, at most half of the window, which forward checks.
 
     Raises:
         TypeError: A size that is no integer.
@@ -134,7 +136,10 @@ class MaxPool2d(Module):
 
 
 class AvgPool2d(MaxPool2d):
-    """The mean of every window, in which a border counts as zeros; arguments as for MaxPool2d."""
+    """The mean of every window, in which a border counts as zeros: LeCun et al. 1990; arguments as for MaxPool2d.
+
+    PyTorch's ceil_mode, count_include_pad (True here) and divisor_override are left out.
+    """
 
     def forward(self, x: Operand) -> Tensor:
         """(n, c, h, w) -> (n, c, rows, columns); see functional.avg_pool2d."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import functional, ops
+from tinygrad_edu.losses import number
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
@@ -37,15 +38,27 @@ SCHEMES: dict[str, Callable[..., Tensor]] = {
 def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.Generator | None) -> None:
     """Fills a layer's weight of shape (out, in, ...), and its bias of zeros where the scheme says so; see Linear."""
     if callable(init):
-        init(weight)
+        made = init(weight)
+        if made is not None and made is not weight:
+            raise TypeError(
+                f"init returned a new {type(made).__name__}, which would be lost; let it fill the weight in place: "
+                "nn.init.normal(weight, std=0.01) or weight.assign(array)"
+            )
+    elif not isinstance(init, str) or init not in ("default", *SCHEMES):
+        raise ValueError(f"unknown init {init!r}; known are default, {', '.join(SCHEMES)}, or a function")
     elif init in SCHEMES:
         SCHEMES[init](weight, rng=rng)
-    elif init == "default":
+    else:
         bound = 1 / math.sqrt(initializers.fans(weight)[0])
         for p in (weight,) if bias is None else (weight, bias):
             initializers.uniform(p, -bound, bound, rng=rng)
-    else:
-        raise ValueError(f"unknown init {init!r}; known are default, {', '.join(SCHEMES)}, or a function")
+
+
+def zero_bias(size: int, wanted: bool, dtype: Any) -> Tensor | None:
+    """A layer's bias, zeros of shape (size,), or None if it is not wanted."""
+    if not isinstance(wanted, (bool, np.bool_)):
+        raise TypeError(f"bias is {wanted!r}; it must be True or False. Initial values are given by name: init=...")
+    return Tensor(np.zeros(size, dtype), name="bias") if wanted else None
 
 
 class Flatten(Module):
@@ -91,13 +104,13 @@ class Dropout(Module):
         rng: Generator of the draws, instead of the library's.
 
     Raises:
-        ValueError: p lies outside [0, 1].
+        TypeError: rng is no generator.
+        ValueError: p is no number in [0, 1].
     """
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p is {p!r}; the probability to drop an element must lie between 0 and 1")
-        self.p, self.rng = p, rng
+        self.p = number("Dropout: p, the probability to drop an element,", p, 0, 1)
+        self.rng = None if rng is None else initializers.chosen(rng)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...); draws anew at each call in training."""
@@ -105,7 +118,7 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             return x  # type: ignore[no-any-return]
         dtype = np.result_type(x.dtype, 0.5)  # x's own if that is a floating one
-        kept = (self.rng or initializers.generator()).random(x.shape, np.float32) >= self.p
+        kept = initializers.chosen(self.rng).random(x.shape, np.float32) >= self.p
         return ops.multiply(x, kept * dtype.type(1 / (1 - self.p) if self.p < 1 else 0))
 
     def extra_repr(self) -> str:
@@ -131,6 +144,7 @@ class Linear(Module):
         bias: Tensor of shape (out_features,), or None.
 
     Raises:
+        TypeError: `bias` is no bool, rng no generator, or the function returns a new array instead of filling.
         ValueError: A size below 1, or an unknown `init`.
     """
 
@@ -149,7 +163,7 @@ class Linear(Module):
                 raise ValueError(f"Linear({in_features}, {out_features}): sizes must be integers of at least 1")
         self.in_features, self.out_features = int(in_features), int(out_features)
         self.weight = Tensor(np.zeros((in_features, out_features), dtype).T, name="weight")
-        self.bias = Tensor(np.zeros(out_features, dtype), name="bias") if bias else None
+        self.bias = zero_bias(out_features, bias, dtype)
         initialize(self.weight, self.bias, init, rng)
 
     def forward(self, x: Operand) -> Tensor:
@@ -188,7 +202,7 @@ class Maxout(Module):
         linear: Linear(in_features, pieces * out_features); the rows of a piece stand together.
 
     Raises:
-        ValueError: A size below 1, or an unknown `init`.
+        TypeError, ValueError: As for Linear.
     """
 
     def __init__(

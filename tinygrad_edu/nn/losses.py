@@ -1,6 +1,7 @@
 """Losses as modules: the functions of `functional` with their settings remembered. Formulas and sources stand there.
 
-Class weights are buffers, as in PyTorch: constants that state_dict saves with the model.
+Class weights are buffers, as in PyTorch: constants that state_dict saves with the model. PyTorch's `ignore_index`
+and the `weight` of its two BCE losses are left out.
 """
 
 from __future__ import annotations

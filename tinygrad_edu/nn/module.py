@@ -16,6 +16,7 @@ each object once, under its first name, and only state_dict has all the names.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from reprlib import recursive_repr
 from typing import Any, NamedTuple, TypeVar
@@ -40,8 +41,8 @@ class IncompatibleKeys(NamedTuple):
 class Module:
     """Base class of layers and models: define `forward`, and call the module like a function.
 
-    A Tensor attribute that is a leaf is a parameter; the result of an op is not, so a layer may keep its output to be
-    looked at (not under no_grad(), where results are leaves). A link from a child to its parent must be a weakref.ref.
+    A Tensor attribute is a parameter; the result of an op is not, so a layer may keep its output to be looked at. A
+    link from a child to its parent must be a weakref.ref.
 
     Attributes:
         training: True while training, False in evaluation: dropout and batch norm differ. Set by train() and eval().
@@ -141,9 +142,14 @@ class Module:
             The keys (missing_keys, unexpected_keys), both empty if strict.
 
         Raises:
+            TypeError: `state` is no mapping, such as the path of a file: pass nn.load(path).
             KeyError: Missing or unexpected keys, if strict; the message lists every other problem too.
             ValueError: Values of another shape, or that do not cast to the dtype (no numbers, floats for integers).
         """
+        if not isinstance(state, Mapping):
+            hint = f"; for a file pass nn.load({state!r})" if isinstance(state, (str, os.PathLike)) else ""
+            what = f"a mapping of names to arrays, got {type(state).__name__}"
+            raise TypeError(f"{type(self).__name__}.load_state_dict: needs {what}{hint}")
         own: dict[str, Any] = dict(self._all(Tensor, ndarray))
         keys = IncompatibleKeys([k for k in own if k not in state], [k for k in state if k not in own])
         problems = [f"missing keys {', '.join(keys.missing_keys)}"] * bool(strict and keys.missing_keys)
@@ -213,7 +219,7 @@ class Module:
 def held(name: str, value: Any, kind: type[T]) -> Named[T]:
     """What of a kind an attribute's value is or contains, through lists, tuples and dicts but not through modules."""
     if isinstance(value, kind):
-        if not isinstance(value, Tensor) or value.is_leaf:
+        if not isinstance(value, Tensor) or value._params is None:  # no op made it, recorded or not
             yield name, value
     elif isinstance(value, (dict, list, tuple)):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):

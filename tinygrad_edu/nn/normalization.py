@@ -36,6 +36,12 @@ def moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
     return mean, centered, ops.mean(centered * centered, axes, keepdims=True)
 
 
+def through_float32(layer: Module, x: Any) -> Tensor:
+    """What a layer makes of float16, where the square of 256 overflows: computed in float32, then as NumPy promotes."""
+    dtype = np.result_type(x.dtype, *[p.dtype for p in layer.parameters()])
+    return ops.astype(layer.forward(ops.astype(x, np.float32)), dtype)
+
+
 class _BatchNorm(Module):
     """What BatchNorm1d and BatchNorm2d share: all but the number of axes."""
 
@@ -57,8 +63,9 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = int(num_features), eps, momentum
         self.weight = Tensor(np.ones(num_features, dtype), name="weight") if affine else None
         self.bias = Tensor(np.zeros(num_features, dtype), name="bias") if affine else None
-        self.running_mean = np.zeros(num_features, dtype) if track_running_stats else None
-        self.running_var = np.ones(num_features, dtype) if track_running_stats else None
+        wide = np.result_type(dtype, np.float32)  # a variance soon leaves float16
+        self.running_mean = np.zeros(num_features, wide) if track_running_stats else None
+        self.running_var = np.ones(num_features, wide) if track_running_stats else None
         self.num_batches_tracked = np.array(0, np.int64) if track_running_stats else None
 
     def forward(self, x: Operand) -> Tensor:
@@ -68,6 +75,8 @@ class _BatchNorm(Module):
             ValueError: Another number of axes or channels, or, in training, fewer than two values in a channel.
         """
         x = as_operand(x)
+        if x.dtype == np.float16:
+            return through_float32(self, x)
         self._check(x.shape)
         per_channel = (1, -1) + (1,) * (x.ndim - 2)
         if self.training or self.running_mean is None or self.running_var is None:
@@ -98,9 +107,10 @@ class _BatchNorm(Module):
             hint = "; move the channels from the last axis to axis 1" if len(shape) > 2 and shape[-1] == c else ""
             raise ValueError(f"{name} got input of shape {shape}; axis 1, the channels, must have length {c}{hint}")
         if (self.training or self.running_mean is None) and math.prod(shape) < 2 * c:
+            to_predict = "call model.eval()" if self.training else "keep track_running_stats=True"
             raise ValueError(
                 f"{name} got input of shape {shape}: a variance needs at least two values in each channel; take a "
-                "larger batch, leave out a last batch of one example, or call model.eval() to predict"
+                f"larger batch, leave out a last batch of one example, or {to_predict} to predict"
             )
 
     def extra_repr(self) -> str:
@@ -122,7 +132,7 @@ class BatchNorm1d(_BatchNorm):
         momentum: Share of the newest batch in the running averages; None weighs all batches equally.
         affine: Whether there are weight and bias.
         track_running_stats: False keeps no running averages: evaluation takes the batch's statistics too.
-        dtype: Floating dtype of parameters and running averages.
+        dtype: Floating dtype of parameters and running averages; the averages are at least float32.
 
     Attributes:
         weight: Tensor of shape (c,), at first 1, or None.
@@ -188,6 +198,8 @@ class LayerNorm(Module):
             ValueError: The last axes have other lengths.
         """
         x, shape = as_operand(x), self.normalized_shape
+        if x.dtype == np.float16:
+            return through_float32(self, x)
         if x.shape[-len(shape) :] != shape:
             raise ValueError(f"LayerNorm({shape}) got input of shape {x.shape}; its last axes must be {shape}")
         _, centered, var = moments(x, tuple(range(-len(shape), 0)))

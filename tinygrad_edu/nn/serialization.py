@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -177,8 +179,9 @@ def looks(data: bytes) -> str:
 def write_atomically(path: StrPath, data: bytes) -> None:
     """Writes a file so that, whatever happens, the old or the new content is there in full.
 
-    The bytes are first in a hidden file beside it, `.NAME.XXXXXXXX.tmp`. An error removes it; what a killed process
-    has left, the next call does. So of two programs that write to one path at a time, one fails.
+    The bytes are first in a hidden file beside it, `.NAME.PID.XXXXXXXX.tmp`. An error removes it; what a killed process
+    has left, the next call does. Of two programs that write to one path at a time, the later one wins; they should run
+    on one computer, as only there one knows that the other still lives.
 
     Args:
         path: The file; a symbolic link stays, and the file it leads to is replaced. Permissions are those of the file
@@ -194,11 +197,11 @@ def write_atomically(path: StrPath, data: bytes) -> None:
         raise ValueError(f"{path} is a folder or a device, and only a file can be replaced; add a file name")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}; make it first")
+    start = f".{target.name[:50]}."  # all of it could make a name that is too long
     for name in os.listdir(target.parent):
-        if name.startswith(f".{target.name}.") and name.endswith(".tmp") and len(name) == len(target.name) + 14:
-            with suppress(OSError):
-                (target.parent / name).unlink()
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        if match := re.fullmatch(re.escape(start) + r"([0-9]{1,9})\.[0-9a-f]{8}\.tmp", name):
+            remove_left_over(target.parent / name, int(match[1]))
+    temporary = target.with_name(f"{start}{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
             if target.exists():
@@ -216,6 +219,19 @@ def write_atomically(path: StrPath, data: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def remove_left_over(path: Path, pid: int) -> None:
+    """Removes a temporary file if it is older than a day, or the process that wrote it is known to be gone."""
+    gone = False
+    if os.name == "posix":  # Windows has no signal 0: there os.kill would end the process
+        try:
+            os.kill(pid, 0)
+        except OSError as error:
+            gone = isinstance(error, ProcessLookupError)
+    with suppress(OSError):
+        if gone or time.time() - path.stat().st_mtime > 86_400:
+            path.unlink()
 
 
 def safetensors() -> Any:

@@ -72,16 +72,17 @@ def outputs(model: Module) -> Iterator[list[Output]]:
 
 
 @contextmanager
-def unchanged(model: Module) -> Iterator[None]:
+def unchanged(model: Module, *others: Any) -> Iterator[None]:
     """Context manager: afterwards, also after an error, a model is as it was, whatever ran through it.
 
-    That is: attributes, values of the buffers, gradients of the parameters, and the states of the random generators
-    that the modules hold and of the library's. Values of the parameters are not kept: no forward changes them.
+    That is: attributes, values of the buffers, gradients of the parameters, and the states of the library's random
+    generator and of those that the model, or another of the objects, draws from. Values of the parameters are not kept:
+    no forward changes them.
     """
     attributes = [(module, dict(vars(module))) for module in model.modules()]
     buffers = [(buffer, buffer.copy()) for buffer in model.buffers() if buffer.flags.writeable]
     gradients = [(p, p.grad) for p in model.parameters()]
-    generators = [init.generator(), *[generator for _, generator in model._all(np.random.Generator)]]
+    generators = [init.generator(), *init.generators_in([model, *others]).values()]
     states = [(generator, generator.bit_generator.state) for generator in generators]
     try:
         yield

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ SWITCHES = ("nesterov", "centered")
 
 
 class Optimizer:
-    """Base class: a subclass defines `update`, which says what to subtract from one parameter.
+    """Base class: a subclass defines `update`, which says what to subtract from one parameter, and names its `moments`.
 
     Parameters come in groups, each with hyperparameters of its own. `step` reads them at every step, so they may be
     changed in between, as schedulers do: optimizer.param_groups[0]["lr"] = 0.01.
@@ -91,9 +91,11 @@ class Optimizer:
 
     def _add(self, where: str, params: Any, values: dict[str, Any]) -> None:
         params = checked(params, where, self.params)
+        if not params:
+            raise ValueError(f"{where} is empty: there is nothing to optimize; a generator can be used up only once")
         values = self._checked(len(self.param_groups), {**self.defaults, **values})
         self.param_groups.append({"params": params, **values})
-        self._seen.append({})
+        self._seen.append({"params": params, **values})
         self.state += [{} for _ in params]
         self._work = work_arrays(self.params)
 
@@ -136,14 +138,11 @@ class Optimizer:
         """Updates every parameter that has a gradient.
 
         Raises:
-            ValueError: A hyperparameter was set to a value out of range, or a gradient that was set by hand has another
-                shape than its parameter. No parameter has changed then.
+            ValueError: A hyperparameter was set to a value out of range, a gradient that was set by hand has another
+                shape than its parameter, or a group was changed by other means than add_param_group. No parameter has
+                changed then.
         """
-        for n, group in enumerate(self.param_groups):
-            if group != self._seen[n]:
-                group.update(self._checked(n, values_of(group)))
-                self._seen[n] = dict(group)
-        places = [(p, group) for group in self.param_groups for p in group["params"]]
+        places = self._places()
         grads = [as_array(p.grad) for p, _ in places]
         for i, (grad, (p, _)) in enumerate(zip(grads, places, strict=True)):
             if grad is not None and grad.shape != p.shape:
@@ -165,6 +164,31 @@ class Optimizer:
         """
         raise NotImplementedError(f"{type(self).__name__} is no complete optimizer; define update in it")
 
+    def moments(self, group: Mapping[str, Any]) -> dict[str, float]:
+        """The names of the arrays that `update` keeps in the state, each with its scale.
+
+        The array times its scale is the moment of the formula. Where a scale depends on the group's hyperparameters and
+        these are changed, the array is rescaled, so that the moment stays what it is.
+        """
+        return {}
+
+    def _places(self) -> list[tuple[Tensor, dict[str, Any]]]:
+        """Each parameter with its group, after what was changed in the groups has been checked and taken over."""
+        places = [(p, group) for group in self.param_groups for p in group["params"]]
+        if len(places) != len(self.state):
+            have = f"{len(places)} parameters in param_groups, but {len(self.state)} were added"
+            raise ValueError(f"{type(self).__name__}: there are {have}; use add_param_group")
+        for n, (group, seen) in enumerate(zip(self.param_groups, self._seen, strict=True)):
+            if group != seen:
+                group.update(self._checked(n, values_of(group)))
+                before = self.moments(seen)
+                changed = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
+                for state in [s for s, (_, owner) in zip(self.state, places, strict=True) if owner is group]:
+                    for name in state.keys() & changed.keys():
+                        state[name] *= changed[name]
+                self._seen[n] = dict(group)
+        return places
+
     def _decay(self, p: Tensor, grad: ndarray, group: dict[str, Any], buffer: ndarray) -> ndarray:
         """The gradient with that of the L2 penalty, in the dtype to compute in; `buffer` may hold it."""
         if group.get("weight_decay"):
@@ -183,7 +207,11 @@ class Optimizer:
             {"optimizer": name of the class, "state": {i: {"step": n, "<moment>": array}}, "param_groups": [...]}, where
             a group has its hyperparameters and, as "params", the numbers i of its parameters. The arrays are
             C-contiguous copies, all else plain numbers. Save the model's state_dict() with it.
+
+        Raises:
+            ValueError: A group was spoilt, as for step().
         """
+        self._places()
         indices = iter(range(len(self.state)))
         groups = [{**group, "params": [next(indices) for _ in group["params"]]} for group in self.param_groups]
         state = {
@@ -202,7 +230,8 @@ class Optimizer:
             state: As from state_dict(); the numbers of the parameters may be strings, as JSON makes them.
 
         Raises:
-            ValueError: It is the state of another class of optimizer, or of other groups or shapes of parameters.
+            ValueError: It is the state of another class of optimizer, or of other groups or shapes of parameters, or
+                has moments of other names, such as PyTorch's.
         """
         where = f"{type(self).__name__}.load_state_dict"
         if not isinstance(state, Mapping) or state.keys() != {"optimizer", "state", "param_groups"}:
@@ -218,28 +247,34 @@ class Optimizer:
         if not entries.keys() <= set(range(len(self.state))):
             raise ValueError(f"{where}: the state is of parameters {[*entries]}, this optimizer has {len(self.state)}")
         arrays = [self._slots(i, entries.get(i, {}), where) for i in range(len(self.state))]
-        for group, new in zip(self.param_groups, values, strict=True):  # whatever can fail has been done now
+        for group, seen, new in zip(self.param_groups, self._seen, values, strict=True):  # nothing can fail from here
             group.update(new)
+            seen.update(new)
         for i, slots in enumerate(arrays):
             self.state[i].clear()
             if i in entries:
-                self.state[i]["step"] = entries[i]["step"]
+                self.state[i]["step"] = int(entries[i]["step"])
             for name, array in slots.items():
                 array[...] = entries[i][name]
                 self.state[i][name] = array
 
     def _slots(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
         """The arrays that the saved moments of parameter i go to; those that it has not yet are made."""
-        if entry and not isinstance(entry.get("step"), int):
-            raise ValueError(f"{where}: parameter {i} has step {entry.get('step')!r}; it must be a whole number")
-        slots = {}
-        for name, value in entry.items():
-            if name != "step":
-                value, own = np.asarray(value), self.state[i].get(name)
-                slots[name] = slot = np.empty_like(self._work[i][1]) if own is None else own
-                if value.shape != slot.shape or not np.can_cast(value.dtype, slot.dtype, "same_kind"):
-                    found = f"{name} of shape {value.shape} {value.dtype}"
-                    raise ValueError(f"{where}: parameter {i} needs {slot.shape} {slot.dtype}, the state has {found}")
+        step, moments, slots = entry.get("step"), self.moments(self.defaults), {}
+        if entry and (not isinstance(step, Integral) or step < 1):
+            raise ValueError(f"{where}: parameter {i} has step {step!r}; it must be a whole number, at least 1")
+        for name in entry:
+            if name == "step":
+                continue
+            if name not in moments:
+                known = ", ".join(moments) or "nothing"
+                why = "PyTorch's have other names because they are scaled otherwise, see moments()"
+                raise ValueError(f"{where}: parameter {i} has {name}, but {type(self).__name__} keeps {known}; {why}")
+            value, own = np.asarray(entry[name]), self.state[i].get(name)
+            slots[name] = slot = np.empty_like(self._work[i][1]) if own is None else own
+            if value.shape != slot.shape or not np.can_cast(value.dtype, slot.dtype, "same_kind"):
+                found = f"{name} of shape {value.shape} {value.dtype}"
+                raise ValueError(f"{where}: parameter {i} needs {slot.shape} {slot.dtype}, the state has {found}")
         return slots
 
 
@@ -285,8 +320,6 @@ def checked(params: Any, where: str, others: Iterable[Tensor] = ()) -> list[Tens
     if isinstance(params, (Tensor, Mapping)) or not isinstance(params, Iterable):
         raise TypeError(f"{where} is a {type(params).__name__}; pass model.parameters() or a list of Tensors")
     leaves: list[Tensor] = list(params)
-    if not leaves:
-        raise ValueError(f"{where} is empty: there is nothing to optimize; a generator can be used up only once")
     seen = {id(p) for p in others}
     for i, p in enumerate(leaves):
         if not isinstance(p, Tensor):

@@ -25,6 +25,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import unchanged
 from tinygrad_edu.optim.base import Optimizer, number
 from tinygrad_edu.optim.schedulers import whole
+from tinygrad_edu.registry import is_tensor
 
 
 class LRFinderResult(NamedTuple):
@@ -57,14 +58,14 @@ def lr_finder(
     """Trains with a rate that grows from step to step, and leaves everything as it was.
 
     Put back at the end, or on an exception: parameters, gradients, buffers and all other attributes of the modules, the
-    optimizer, the library's random generator and those that modules, loader and its transform hold. Graphs made before
-    are used up: the parameters count as updated.
+    optimizer, the library's random generator and those of the model and the loader that nn.init.generators_in finds.
+    Graphs made before are used up: the parameters count as updated.
 
     Args:
         model: Put into training mode for the test.
         loader: Batches (inputs, targets), as from DataLoader; begun again when it is through.
         optimizer: Of the model's parameters; all its groups get the same rate.
-        loss: loss(model(inputs), targets) is a Tensor of size 1.
+        loss: loss(model(inputs), targets) is a Tensor of shape ().
         start_lr: The first rate, above 0.
         end_lr: The last rate, above start_lr.
         steps: How many batches, at least 2; the rates are evenly spaced on a logarithmic axis.
@@ -77,12 +78,13 @@ def lr_finder(
 
     Raises:
         TypeError: `model` is no Module or `optimizer` no Optimizer.
-        ValueError: A number is out of range, the optimizer has no parameter of the model, the loader is empty, or the
-            very first loss is not finite.
+        ValueError: A number is out of range, the optimizer has no parameter of the model, the loader is empty, the loss
+            is not a single number, or the very first one is not finite.
 
     Example:
         found = lr_finder(model, loader, optimizer=optimizer, loss=cross_entropy)
-        optimizer.lr = found.suggestion
+        if found.suggestion is not None:
+            optimizer.lr = found.suggestion     # before a scheduler is made, which starts from this rate
     """
     name = "lr_finder"
     if not isinstance(model, Module) or not isinstance(optimizer, Optimizer):
@@ -104,20 +106,36 @@ def lr_finder(
         for k, (lr, (inputs, targets)) in enumerate(zip(rates.tolist(), cycle(loader), strict=False)):
             optimizer.lr = lr
             optimizer.zero_grad()
-            value = loss(model(inputs), targets)
-            if not math.isfinite(value.item()):
+            batch_loss = loss(model(inputs), targets)
+            value = loss_value(batch_loss, name)
+            if not math.isfinite(value):
                 break
-            average = smoothing * average + (1 - smoothing) * value.item()
+            average = smoothing * average + (1 - smoothing) * value
             losses.append(average / (1 - smoothing ** (k + 1)))  # the average began with 0
             best = min(best, losses[-1])
             if losses[-1] > best + (divergence - 1) * abs(best):
                 break
-            value.backward()
+            batch_loss.backward()
             optimizer.step()
     if not losses:
-        raise ValueError(f"{name}: the first loss is {value.item()}; look at the data and the initial weights")
+        raise ValueError(f"{name}: the first loss is {value}; look at the data and the initial weights")
     curve = np.array(losses)
     return LRFinderResult(rates[: len(curve)], curve, steepest(rates[: len(curve)], curve))
+
+
+def loss_value(loss: Any, where: str) -> float:
+    """The number in a batch's loss.
+
+    Raises:
+        ValueError: It is not a Tensor of shape ().
+    """
+    if not is_tensor(loss) or loss.shape:
+        what = f"shape {loss.shape}" if hasattr(loss, "shape") else type(loss).__name__
+        raise ValueError(
+            f"{where}: the loss must return the mean over the batch, a Tensor of shape (); got {what}. "
+            "Use reduction='mean'"
+        )
+    return float(loss.item())
 
 
 def steepest(lrs: NDArray[np.float64], losses: NDArray[np.float64]) -> float | None:
@@ -147,19 +165,13 @@ def cycle(loader: Iterable[Any]) -> Iterator[Any]:
 @contextmanager
 def preserved(model: Module, optimizer: Optimizer, loader: Any) -> Iterator[None]:
     """Puts back everything that training changes."""
-    params = {id(p): p for p in [*model.parameters(), *optimizer.params]}.values()
-    values = [(p, p.numpy(), p.grad) for p in params]
-    state = optimizer.state_dict()
-    holders = [x for x in (loader, getattr(loader, "transform", None)) if hasattr(x, "__dict__")]
-    held = [x.bit_generator for y in holders for x in vars(y).values() if isinstance(x, np.random.Generator)]
-    draws = [(bits, bits.state) for bits in held]
+    trained = Module()
+    vars(trained).update(model=model, params=optimizer.params)  # the optimizer may have other parameters too
+    values, state = [(p, p.numpy()) for p in trained.parameters()], optimizer.state_dict()
     try:
-        with unchanged(model):
+        with unchanged(trained, loader):
             yield
     finally:
-        for p, array, grad in values:
+        for p, array in values:
             p.assign(array)
-            p.grad = grad
         optimizer.load_state_dict(state)
-        for bits, position in draws:
-            bits.state = position

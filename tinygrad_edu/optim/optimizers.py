@@ -3,8 +3,8 @@
 An optimizer touches every parameter at every step, so the passes over memory are its cost. All arithmetic is in place
 or in two work arrays that the parameters share; a step allocates nothing that grows with the model, and gradients
 are only read. Where a formula says m = beta * m + (1 - beta) * grad, the sum m = beta * m + grad is kept: the factor
-and the bias correction then join the learning rate, one scalar a step, instead of one more pass. (So the decays, betas
-and alpha, should stay what they are during a training.)
+and the bias correction then join the learning rate, one scalar a step, instead of one more pass. `moments` says what
+the factors are; when betas or alpha change during a training, the sums are rescaled by them.
 
 The hard idea is the smallest numbers. Moments decay by a factor at each step, and in float32 that never reaches zero:
 
@@ -20,6 +20,7 @@ is a dark pixel gets there after some hundred steps without a gradient, and trai
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,10 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov})
+
+    def moments(self, group: Mapping[str, Any]) -> dict[str, float]:
+        """v, as it is in the formula."""
+        return {"momentum_buffer": 1.0}
 
     def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
         """lr * v."""
@@ -112,6 +117,11 @@ class RMSprop(Optimizer):
     ) -> None:
         defaults = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, {**defaults, "momentum": momentum, "centered": centered})
+
+    def moments(self, group: Mapping[str, Any]) -> dict[str, float]:
+        """v, the mean gradient and the momentum are these sums times these factors."""
+        factor = 1 - group["alpha"]
+        return {"square_sum": factor, "grad_sum": factor, "step_sum": 1 / math.sqrt(factor)}
 
     def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
         """lr times the gradient over its root mean square, or the momentum of that."""
@@ -172,6 +182,11 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def moments(self, group: Mapping[str, Any]) -> dict[str, float]:
+        """m and v are these sums times these factors."""
+        beta1, beta2 = group["betas"]
+        return {"grad_sum": 1 - beta1, "square_sum": 1 - beta2}
 
     def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
         """lr times the corrected mean over the root of the corrected mean square."""

@@ -11,6 +11,9 @@ The hard idea is where the rate comes from. A rule that multiplies the current r
 
 So each schedule is a function of the epoch and the group's initial rate, `lr_at`. It can be drawn beforehand, and a
 training that is resumed needs two numbers to go on with it. Only ReduceLROnPlateau has to watch the training.
+
+So schedulers do not chain, unlike PyTorch's, which multiply: of two for one optimizer, the one that steps last sets the
+rate. LinearWarmup(then=...) combines them.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ all. So to read it runs no code, and other programs can read the weights.
 from __future__ import annotations
 
 import json
+import math
 import operator
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from numpy import ndarray
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.serialization import StrPath, packed, read, safetensors, storable, write_atomically
+from tinygrad_edu.training.history import word
 
 KEY = "tinygrad_edu.checkpoint"  # of the JSON, in the file's metadata
 SUM = "tinygrad_edu.checksum"
@@ -75,14 +77,15 @@ class Checkpoint:
         optimizer: Any = None,
         scheduler: Any = None,
         early_stopping: Any = None,
-        history: Sequence[Mapping[str, Any]] | None = None,
+        history: list[Any] | None = None,
         epoch: int = 0,
         generators: Generators | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         """Writes the file.
 
-        The states of the library's random generator and of those that the model's modules hold are always saved.
+        The states of the library's random generator and of those that the model draws from, as far as
+        nn.init.generators_in finds them, are always saved.
 
         Args:
             model: Its parameters and buffers are saved.
@@ -96,18 +99,20 @@ class Checkpoint:
 
         Raises:
             TypeError: A state holds something else than dicts, lists, tuples, numbers, strings, None and arrays.
-            ValueError: The path is a folder.
+            ValueError: The path is a folder, or `epoch` is below 0.
             OSError: The file cannot be written; the one before it is still there.
         """
         texts = dict(metadata or {})
         for key in (KEY, SUM):
             if key in texts:
                 raise ValueError(f"metadata: the name {key!r} belongs to the checkpoint itself; take another")
+        if operator.index(epoch) < 0:
+            raise ValueError(f"epoch is {epoch}; it is the number of epochs done, at least 0")
         parts = parts_of(model, optimizer, scheduler, early_stopping, history)
         parts |= generators_of(model, generators)
         arrays: dict[str, ndarray] = {}
         states = {name: divided(state_of(part), name, arrays) for name, part in parts.items()}
-        texts[KEY] = json.dumps({"epoch": operator.index(epoch), "states": states})
+        texts[KEY] = json.dumps({"epoch": operator.index(epoch), "states": states}, allow_nan=False)
         write_atomically(self.path, packed(arrays, {**texts, SUM: checksum(arrays, texts)}))
 
     def load(
@@ -122,8 +127,9 @@ class Checkpoint:
     ) -> int:
         """Brings everything that is given back to its saved state, in place: all of it or, on an error, nothing.
 
-        With the model alone, to predict, only its parameters and buffers are restored; with anything beside it, to
-        train on, the library's random generator and those of the model's modules too.
+        With the model alone, to predict, only its parameters and buffers are restored: to the best state if early
+        stopping was saved and had kept one, else to the last. With anything beside it, to train on, it is the last, and
+        the library's random generator and those of the model are restored too.
 
         Args:
             model: As for save, made in the same way as the saved one; so are the others.
@@ -148,6 +154,8 @@ class Checkpoint:
             lost = [name for name in saved if name.startswith("random.") and name not in parts]
             if lost:
                 raise ValueError(f"{self.path} holds {', '.join(lost)}, which this model lacks; nothing loaded")
+        elif isinstance(stopping := saved.get("early_stopping"), dict) and stopping.get("best_state") is not None:
+            saved["model"] = stopping["best_state"]
         missing = [name for name in parts if name not in saved]
         if missing:
             raise ValueError(f"{self.path} holds no {', '.join(missing)}, but only {', '.join(saved)}; nothing loaded")
@@ -196,16 +204,18 @@ def parts_of(model: Module, optimizer: Any, scheduler: Any, early_stopping: Any,
     """What has a state, by name."""
     if not isinstance(model, Module):
         raise TypeError(f"model is a {type(model).__name__}, no nn.Module")
+    if history is not None and not isinstance(history, list):
+        raise TypeError(f"history is a {type(history).__name__}; it must be a list, whose records load can replace")
     parts = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping, "history": history}
     return {"model": model} | {name: part for name, part in parts.items() if part is not None}
 
 
 def generators_of(model: Module, generators: Generators | None) -> dict[str, Any]:
-    """The library's random generator, those of the model's modules, and the given ones."""
+    """The library's random generator, those of the model, and the given ones."""
     for name, rng in (generators or {}).items():
         if not isinstance(name, str) or not isinstance(rng, np.random.Generator):
             raise TypeError(f"generators: {name!r} is a {type(rng).__name__}; it takes names and np.random.Generators")
-    own = {f"random.model.{path}": rng for path, rng in model._all(np.random.Generator)}
+    own = {f"random.model.{path}": rng for path, rng in init.generators_in(model).items()}
     given = {f"generators.{name}": rng for name, rng in (generators or {}).items()}
     return {"random.library": init.generator()} | own | given
 
@@ -242,6 +252,8 @@ def divided(value: Any, path: str, arrays: dict[str, ndarray]) -> Any:
         return {kind: [divided(x, f"{path}.{i}", arrays) for i, x in enumerate(value)]}
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": word(value)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     while path in arrays:  # {"a.b": x, "a": {"b": y}}
@@ -257,6 +269,8 @@ def joined(value: Any, arrays: Mapping[str, ndarray]) -> Any:
     [(kind, content)] = value.items()
     if kind == "array":
         return arrays[content]
+    if kind == "float":
+        return float(content)
     if kind == "dict":
         return {key: joined(x, arrays) for key, x in content}
     items = [joined(x, arrays) for x in content]

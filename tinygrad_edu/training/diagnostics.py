@@ -25,6 +25,7 @@ from tinygrad_edu.modes import no_grad
 from tinygrad_edu.nn.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import Output, outputs, shortened, table, unchanged
+from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.registry import is_tensor, plain
 from tinygrad_edu.tensor import Tensor
 
@@ -54,7 +55,7 @@ class Layer(NamedTuple):
     kind: str  # the class
     mean: float  # of the output
     std: float  # of all its numbers
-    spread: float  # standard deviation between the examples: root of the mean variance of a unit
+    spread: float  # standard deviation between the examples, root of the mean variance of a unit; 0 if only rounding
     zeros: float  # share of the output's numbers that are 0
     dead: float | None  # share of units that are 0 for every example, after a rectifier
     saturated: float | None  # share of numbers where the slope of tanh or sigmoid is nearly 0
@@ -108,7 +109,8 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
         dead: more than 3/4 of the units after a rectifier are 0 for every example.
         saturated: more than half of the numbers after tanh or sigmoid are where the slope is below 1/20 of the largest.
         exploding: its spread is over 1000 times that of the first layer, or its gradient that of the last one.
-        vanishing: likewise below 1/1000.
+        vanishing: likewise below 1/1000; or its spread is 0; or, of the first layer, below 1/1000 of that of `x`, or of
+            1 where that is larger, as inputs in large units are scaled down.
         healthy: none of them.
     The last layer is the last with parameters. What follows it makes probabilities of scores, where a sure prediction
     is no illness, and can only be dead or not finite. Sizes are compared in the measure that Kaiming's weights keep,
@@ -125,12 +127,16 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
 
     Raises:
         TypeError: Only one of `y` and `loss` is given.
-        ValueError: Fewer than 2 examples, or no module returned numbers.
+        ValueError: Fewer than 2 examples, or all the same; the loss is not a single number; or no module returned
+            numbers.
     """
     if (y is None) != (loss is None):
         raise TypeError("diagnose: gradients need both y and loss; give both, or neither")
     if len(np.shape(plain(x))) < 1 or len(x) < 2:
         raise ValueError(f"diagnose: x has shape {np.shape(plain(x))}; a batch of at least 2 examples is needed")
+    inputs = np.asarray(plain(x))
+    if (inputs == inputs[:1]).all():
+        raise ValueError("diagnose: all examples of x are the same, so there is no signal to follow; take a real batch")
     x, y = [value.detach() if is_tensor(value) else value for value in (x, y)]  # a graph of theirs is not looked at
     with unchanged(model), outputs(model) as seen, np.errstate(all="ignore"):
         model.zero_grad()
@@ -139,18 +145,15 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
         value = None
         if loss is not None:
             batch_loss = loss(out, y)
-            if not is_tensor(batch_loss) or batch_loss.shape:
-                got = getattr(batch_loss, "shape", type(batch_loss).__name__)
-                raise ValueError(f"diagnose: the loss must return a Tensor of shape (), got {got}; reduction='mean'?")
-            value = float(batch_loss.item())
+            value = loss_value(batch_loss, "diagnose")
             if math.isfinite(value):
                 batch_loss.backward()
         own = own_outputs(seen)
-        layers = [measured(output) for output in own]
+        layers, signal = [measured(output) for output in own], min(1.0, spread_of(inputs))
     if not layers:
         raise ValueError(f"diagnose: no module of this {type(model).__name__} returned a floating array or Tensor")
     learn = [i for i, output in enumerate(own) if any(True for _ in output.module._own(Tensor))]
-    return Report(judged(layers, learn[-1] if learn else len(layers) - 1), value)
+    return Report(judged(layers, signal, learn[-1] if learn else len(layers) - 1), value)
 
 
 def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
@@ -160,12 +163,17 @@ def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
     and is afterwards as it was.
 
     Args:
-        model: A model with ReLU modules.
+        model: A model with ReLU modules; functions, such as x.relu(), are not seen.
         x: A batch of inputs; the more examples, the surer.
 
     Returns:
         Path of the module -> share from 0 to 1, over all its calls.
+
+    Raises:
+        ValueError: There are no examples.
     """
+    if not len(x):
+        raise ValueError(f"dead_relu_fraction: x has shape {np.shape(plain(x))}; there are no examples to look at")
     with unchanged(model), outputs(model) as seen, no_grad():
         model(x)
     units: dict[str, list[NDArray[np.bool_]]] = {}
@@ -200,7 +208,7 @@ def measured(output: Output) -> Layer:
         type(module).__name__,
         mean=float(array.mean()),
         std=float(array.std()),
-        spread=float(np.sqrt(array.var(axis=0).mean())),
+        spread=spread_of(plain(value)),
         zeros=float((array == 0).mean()),
         dead=float(dead_units(array).mean()) if isinstance(module, RECTIFIERS) else None,
         saturated=None if squashed is None else float((1 - squashed**2 < FLAT).mean()),
@@ -209,10 +217,21 @@ def measured(output: Output) -> Layer:
     )
 
 
-def judged(layers: list[Layer], last: int) -> list[Layer]:
-    """The layers with their verdicts; `last` is the number of the last one with parameters."""
+def spread_of(values: Any) -> float:
+    """Root of the mean variance of a unit; 0 if values of this size and dtype differ as much by rounding alone."""
+    array = np.asarray(values, np.float64)
+    spread, size = np.sqrt(array.var(axis=0).mean()), np.sqrt(np.square(array).mean())
+    noise = np.finfo(values.dtype).eps * size if values.dtype.kind == "f" else 0.0
+    return 0.0 if spread <= noise else float(spread)
+
+
+def judged(layers: list[Layer], signal: float, last: int) -> list[Layer]:
+    """The layers with their verdicts; `signal` is what went into the first, `last` the last one with parameters."""
     spread, gradient = layers[0].spread, layers[last].gradient
-    return [layer._replace(verdict=verdict(layer, spread, gradient, i <= last)) for i, layer in enumerate(layers)]
+    verdicts = [verdict(layer, spread, gradient, i <= last) for i, layer in enumerate(layers)]
+    if verdicts[0] == "healthy" and layers[0].spread < signal / FACTOR:
+        verdicts[0] = "vanishing"
+    return [layer._replace(verdict=text) for layer, text in zip(layers, verdicts, strict=True)]
 
 
 def verdict(layer: Layer, first_spread: float, last_gradient: float | None, inside: bool) -> str:
@@ -229,7 +248,7 @@ def verdict(layer: Layer, first_spread: float, last_gradient: float | None, insi
     ratios += [layer.gradient / last_gradient] if layer.gradient is not None and last_gradient else []
     if any(ratio > FACTOR for ratio in ratios):
         return "exploding"
-    return "vanishing" if any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"
+    return "vanishing" if not layer.spread or any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"
 
 
 def dead_units(array: Any) -> NDArray[np.bool_]:

@@ -7,7 +7,9 @@ The hard idea is the mean over an epoch. The last batch is often shorter, and a 
 
     np.mean([loss(model(x), y).item() for x, y in batches])     # 9 examples in batches of 8: one has half of the weight
 
-So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all.
+So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all. That is right
+for losses whose mean counts all examples alike. With class weights no number of examples makes up for what a batch was
+divided by, the sum of its weights, so the figure depends on how the batches were cut, as it does in PyTorch's loops.
 """
 
 from __future__ import annotations
@@ -23,14 +25,19 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.modes import no_grad
+from tinygrad_edu.nn.init import generators_in
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
-from tinygrad_edu.registry import is_tensor, plain
+from tinygrad_edu.optim.finder import loss_value
+from tinygrad_edu.registry import plain
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
 from tinygrad_edu.training.history import History, Record
 
 Batches = Iterable[Any]  # of pairs (inputs, targets)
+
+# Attributes of schedulers that are no settings
+PROGRESS = {"optimizer", "then", "last_epoch", "best", "num_bad_epochs", "cooldown_counter"}
 
 
 def fit(
@@ -49,13 +56,15 @@ def fit(
     """Trains a model, in place, and returns what was measured.
 
     Training loss and accuracy are means over an epoch in which the model improves, so validation looks better first.
-    If early stopping keeps the best weights, the model has these at the end.
+    If early stopping keeps the best weights, the model has these at the end. Each epoch puts the whole model into
+    training mode, also modules that were set to eval() before: the statistics of a frozen BatchNorm go on moving.
 
     With a checkpoint everything that the training needs is saved after each epoch; if the file is there already,
     training goes on after the epoch that it holds, and the result is the same to the bit as without the interruption.
-    For that, random numbers must come from generators that are saved: the library's, those that are attributes of the
-    model's modules, and `rng` of the loaders and of their transforms. A transform that is a lambda hides its generator:
-    let it share the loader's.
+    For that, random numbers must come from generators that are saved: the library's, and those of the model and of the
+    loaders with their transforms, as far as nn.init.generators_in finds them. Settings of the optimizer and the
+    scheduler are those of the file; where the arguments have others, a line names them. Training goes on from the last
+    weights, but `Checkpoint(path).load(model=model)` gives the best, if early stopping kept them, as fit does.
 
     Args:
         model: Takes a batch's inputs; in training mode while it trains, in evaluation mode while it is validated, and
@@ -74,13 +83,15 @@ def fit(
             terminal.
 
     Returns:
-        A record for each epoch: `epoch` from 1; `train_loss`, `val_loss`: means over the examples; `train_accuracy`,
+        A record for each epoch: `epoch` from 1; `train_loss`, `val_loss`: means over the examples or, with class
+        weights, of the batches' weighted means, each counted by its number of examples; `train_accuracy`,
         `val_accuracy` from 0 to 1, where outputs are scores of shape (..., classes) and targets integer labels of shape
         (...); `lr`, the learning rate of the epoch (of the first group); `seconds`.
 
     Raises:
         TypeError: An argument of the wrong kind, batches that are no pairs, or an iterator that one epoch uses up.
-        ValueError: Arguments that do not belong together, no batches, or a loss that is not a single number.
+        ValueError: Arguments that do not belong together, no batches, a loss that is not a single number, or a
+            checkpoint of another kind of training.
         FloatingPointError: The loss became NaN or infinite.
     """
     if isinstance(checkpoint, (str, os.PathLike)):
@@ -88,11 +99,9 @@ def fit(
     check(model, train, optimizer, loss, epochs, validation, scheduler, early_stopping, checkpoint)
     history, done = History(), 0
     state: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "history": history}
-    state |= {"early_stopping": early_stopping, "generators": generators(train=train, validation=validation)}
+    state |= {"early_stopping": early_stopping, "generators": generators_in({"train": train, "validation": validation})}
     if checkpoint is not None and checkpoint.exists():
-        done = checkpoint.load(**state)
-        if progress:
-            print(f"fit: going on after epoch {done} of {checkpoint.path}")
+        done = resume(checkpoint, state, progress)
     elif early_stopping is not None:
         early_stopping.reset()
     with same_mode(model):
@@ -122,6 +131,44 @@ def fit(
     if early_stopping is not None and early_stopping.best_state is not None:
         early_stopping.restore(model)
     return history
+
+
+def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int:
+    """Loads the checkpoint, says where its settings differ from the arguments', and returns the number of epochs."""
+    saved = checkpoint._content()[1]
+    for name in ("scheduler", "early_stopping"):
+        if (name in saved) != (state[name] is not None):
+            was, now = ("with", "without") if name in saved else ("without", "with")
+            raise ValueError(
+                f"fit: the training in {checkpoint.path} was begun {was} {name} and cannot go on {now} it, as then the "
+                "result would depend on where it was stopped. Call fit as before, or begin anew with another file"
+            )
+    given = settings(state["optimizer"], state["scheduler"])
+    done = checkpoint.load(**state)
+    if progress:
+        print(f"fit: going on after epoch {done} of {checkpoint.path}")
+        kept = settings(state["optimizer"], state["scheduler"])
+        changed = [f"{k} {v}, not {given[k]}" for k, v in kept.items() if repr(v) != repr(given[k])]
+        if changed:
+            print(
+                f"fit: going on with the file's {'; '.join(changed)}. To begin anew, delete the file; to change it, "
+                "load the model and the optimizer with Checkpoint(path).load, set it, and fit with another file"
+            )
+    return done
+
+
+def settings(optimizer: Optimizer, scheduler: Any) -> dict[str, Any]:
+    """The hyperparameters by name, without what the training itself changes: a schedule's rates and counts."""
+    found: dict[str, Any] = {}
+    for i, group in enumerate(optimizer.param_groups):
+        where = f" of param_groups[{i}]" if len(optimizer.param_groups) > 1 else ""
+        names = group.keys() - ({"params"} if scheduler is None else {"params", "lr"})
+        found |= {f"{name}{where}": group[name] for name in sorted(names)}
+    while scheduler is not None:
+        names = vars(scheduler).keys() - PROGRESS
+        found |= {f"{type(scheduler).__name__}.{name}": vars(scheduler)[name] for name in sorted(names)}
+        scheduler = getattr(scheduler, "then", None)
+    return found
 
 
 def run(
@@ -175,13 +222,7 @@ def pair(batch: Any, where: str) -> tuple[Any, Any]:
 
 def finite(loss: Any, where: str) -> float:
     """The value of a batch's loss."""
-    if not is_tensor(loss) or loss.shape:
-        what = f"shape {loss.shape}" if hasattr(loss, "shape") else type(loss).__name__
-        raise ValueError(
-            f"fit, {where}: the loss must return the mean over the batch, a Tensor of shape (); got {what}. "
-            "Use reduction='mean'"
-        )
-    value = float(loss.item())
+    value = loss_value(loss, f"fit, {where}")
     if not math.isfinite(value):
         raise FloatingPointError(
             f"fit, {where}: the loss became {value}. Often the steps are too long: try a learning rate ten times "
@@ -226,13 +267,6 @@ def check(
         raise ValueError("fit: the optimizer holds none of the model's parameters, so nothing would be learnt")
     if scheduler is not None and scheduler.optimizer is not optimizer:
         raise ValueError("fit: the scheduler belongs to another optimizer, so the learning rate would stay as it is")
-
-
-def generators(**loaders: Any) -> dict[str, np.random.Generator]:
-    """The random generators of loaders and of their transforms, by name."""
-    owners = loaders | {f"{name}.transform": getattr(loader, "transform", None) for name, loader in loaders.items()}
-    found = {name: getattr(owner, "rng", None) for name, owner in owners.items()}
-    return {name: rng for name, rng in found.items() if isinstance(rng, np.random.Generator)}
 
 
 @contextmanager

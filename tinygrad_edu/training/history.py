@@ -57,6 +57,24 @@ class History(list[Record]):
         """Adds several records."""
         super().extend([checked(record) for record in records])
 
+    def insert(self, index: SupportsIndex, record: Mapping[str, Any]) -> None:
+        """Adds a record before that of an index."""
+        super().insert(index, checked(record))
+
+    def copy(self) -> History:
+        """A History of its own."""
+        return History(self)
+
+    def __add__(self, records: Iterable[Mapping[str, Any]]) -> History:  # type: ignore[override]
+        return History([*self, *records])
+
+    def __iadd__(self, records: Iterable[Mapping[str, Any]]) -> History:  # type: ignore[override]
+        self.extend(records)
+        return self
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, [checked(record) for record in value] if isinstance(key, slice) else checked(value))
+
     @overload
     def __getitem__(self, key: SupportsIndex) -> Record: ...
 
@@ -141,9 +159,13 @@ def suffix(path: str | os.PathLike[str]) -> str:
 
 def to_json(history: History) -> str:
     """A list of objects, one a line."""
-    words = {math.inf: "Infinity", -math.inf: "-Infinity"}
-    rows = [{k: v if math.isfinite(v) else words.get(v, "NaN") for k, v in record.items()} for record in history]
+    rows = [{k: v if math.isfinite(v) else word(v) for k, v in record.items()} for record in history]
     return "[" + ",\n ".join([json.dumps(row, allow_nan=False) for row in rows]) + "]\n"
+
+
+def word(value: float) -> str:
+    """How JavaScript writes what is not finite, and float() reads it."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def from_json(text: str) -> list[dict[str, Any]]:

@@ -46,9 +46,11 @@ def confusion_matrix(predictions: Values, labels: Values, classes: int | None = 
         Integers of shape (classes, classes): rows are true labels, columns predicted ones; right ones on the diagonal.
 
     Raises:
-        TypeError: Labels that are no whole numbers.
+        TypeError: Labels or `classes` that are no whole numbers.
         ValueError: Shapes that do not fit, or labels outside of 0 to classes - 1.
     """
+    if classes is not None and not hasattr(classes, "__index__"):
+        raise TypeError(f"confusion_matrix: classes is {classes!r}; it must be a whole number")
     predicted, true = decided(predictions, labels)
     if classes is None:
         scores = np.shape(plain(predictions))
@@ -73,11 +75,13 @@ def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
         (true label, predicted label, count); the count is 0 if there is no mistake.
 
     Raises:
+        TypeError: Entries that are no counts, as of a matrix that was normalized.
         ValueError: The matrix is not square, or has fewer than two classes.
     """
     mistakes = np.array(matrix)
     if mistakes.ndim != 2 or len(set(mistakes.shape)) != 1 or len(mistakes) < 2:
         raise ValueError(f"most_confused_pair: needs a square matrix of two or more classes, got {mistakes.shape}")
+    mistakes = whole(mistakes, "most_confused_pair: entries", "counts")
     np.fill_diagonal(mistakes, -1)
     true, predicted = divmod(int(mistakes.argmax()), len(mistakes))
     return true, predicted, int(mistakes[true, predicted])
@@ -101,8 +105,8 @@ def decided(predictions: Values, labels: Values) -> tuple[NDArray[np.intp], NDAr
     return whole(predicted, "predictions"), whole(true, "labels")
 
 
-def whole(values: NDArray[Any], name: str) -> NDArray[np.intp]:
-    """Labels as integers."""
-    if values.dtype.kind not in "biuf" or (values != np.round(values)).any():
-        raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are no labels: whole numbers from 0")
+def whole(values: NDArray[Any], name: str, what: str = "labels") -> NDArray[np.intp]:
+    """Labels or counts as integers."""
+    if values.dtype.kind not in "biuf" or not np.isfinite(values).all() or (values != np.round(values)).any():
+        raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are no {what}: whole numbers from 0")
     return values.astype(np.intp)
