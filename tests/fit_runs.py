@@ -76,3 +76,11 @@ def assert_same_bits(a, b):
     for name in a:
         assert a[name].dtype == b[name].dtype
         assert a[name].tobytes() == b[name].tobytes(), name
+
+
+WRONG = [(X, (Y + 1) % 3)]  # a validation loss that can only grow
+
+
+def flat():
+    """A model that starts with equal scores."""
+    return nn.Linear(4, 3, init=nn.init.zeros)

@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from fit_runs import RNG, Run, X, Y, assert_same_bits, loaders, simple
+from fit_runs import RNG, WRONG, Run, X, Y, assert_same_bits, flat, loaders, simple
 
 from tinygrad_edu import Tensor, data, functional, nn, optim
 from tinygrad_edu.training import EarlyStopping, History, accuracy
@@ -120,14 +120,6 @@ def test_the_plateau_and_early_stopping_watch_the_validation_loss_or_the_trainin
     history = simple(epochs=2, model=model, optimizer=optimizer, **options)
     watched = history["train_loss" if validation is None else "val_loss"]
     assert seen == [watched[0]] * 2 + [watched[1]] * 2
-
-
-WRONG = [(X, (Y + 1) % 3)]  # a validation loss that can only grow
-
-
-def flat():
-    """A model that starts with equal scores."""
-    return nn.Linear(4, 3, init=nn.init.zeros)
 
 
 def test_early_stopping_stops_and_brings_the_best_weights_back():

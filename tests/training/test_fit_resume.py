@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 import pytest
-from fit_runs import RNG, Augment, Run, X, Y, assert_same_bits, simple, without_seconds
+from fit_runs import RNG, WRONG, Augment, Run, X, Y, assert_same_bits, flat, simple, without_seconds
 
 from tinygrad_edu import Tensor, data, nn, optim
 from tinygrad_edu.training import Checkpoint, EarlyStopping
