@@ -200,7 +200,8 @@ def _fit(strokes: NDArray[np.float32]) -> NDArray[np.float32]:
     width = 2 * float(strokes.sum() / outline)
     grow = max(0, round((STROKE * max(strokes.shape) / BOX - width) / 2))  # pixels on each side
     image = Image.fromarray(np.rint(255 * np.pad(strokes, grow)).astype(np.uint8))
-    image = image.filter(ImageFilter.MaxFilter(2 * grow + 1))
+    if grow:  # some versions of Pillow crash on a filter of one pixel
+        image = image.filter(ImageFilter.MaxFilter(2 * grow + 1))
     scale = BOX / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     fitted = np.array(image.resize(size, Image.Resampling.BILINEAR), np.float32)
