@@ -21,11 +21,12 @@ from collections.abc import Callable
 from functools import partial, wraps
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.hooks import run_hooks
 from tinygrad_edu.modes import PLAIN, current_mode
 from tinygrad_edu.registry import CONSTANTS, REGISTRY, Op, constant, described, explained, plain
 
@@ -42,13 +43,14 @@ class Node:
 
     `_data` is an ndarray or, where the shape is (), a NumPy scalar: a tenth of the cost. `_inputs` is a tuple of the
     operands as given, so that a + a has two edges; `_number` dates creation or update; `_op` is None for a leaf, and
-    `_params` for a leaf that no op made. Tensor adds methods, which are ops, which make Tensors: that circle is cut
-    here, where Tensor's class announces itself.
+    `_params` for a leaf that no op made; `_scopes` tells which module calls it came out of. Tensor adds methods, which
+    are ops, which make Tensors: that circle is cut here, where Tensor's class announces itself.
     """
 
     __slots__ = (
-        "__weakref__", "_data", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "grad", "name"
-    )  # fmt: skip
+        *("__weakref__", "_data", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "_scopes"),
+        *("grad", "name"),
+    )
 
     def __init_subclass__(cls) -> None:
         if "Tensor" in globals():
@@ -136,7 +138,7 @@ def result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], re
     mode = current_mode()
     tensor: Tensor = new_tensor(Tensor)
     tensor._number = new_number()
-    tensor._hooks = tensor.grad = tensor.name = None
+    tensor._hooks = tensor._scopes = tensor.grad = tensor.name = None
     tensor._params = params
     if requires_grad and (mode is PLAIN or mode.recording):
         tensor._data = out
@@ -273,37 +275,3 @@ def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
     if gradient._data.shape != shape:
         raise ValueError(f"backward: gradient has shape {gradient._data.shape}, the output {shape}; make them equal")
     return gradient.astype(dtype) if create_graph else gradient._data
-
-
-class Handle(NamedTuple):
-    """What register_hook returns."""
-
-    tensor: Tensor
-    hook: Callable[[Any], Any]
-
-    def remove(self) -> None:
-        """Takes the hook off."""
-        if self.hook in (self.tensor._hooks or ()):
-            self.tensor._hooks.remove(self.hook)
-
-
-def run_hooks(tensor: Tensor, g: Any) -> Any:
-    """Shows a gradient to the tensor's hooks; what a hook returns takes its place.
-
-    Addition hands one array to both operands, so a hook that wrote into it would change the other's gradient too: it
-    gets a read-only view.
-    """
-    for hook in list(tensor._hooks):
-        shown = g
-        if type(g) is ndarray:
-            shown = g.view()
-            shown.flags.writeable = False
-        new = hook(shown)
-        if new is None or new is shown:
-            continue
-        if type(new) is not Tensor:
-            new = Tensor(new, requires_grad=False, dtype=tensor.dtype)
-        if new.shape != tensor.shape:
-            raise ValueError(f"register_hook: a hook made shape {new.shape} of a gradient of shape {tensor.shape}")
-        g = new.astype(tensor.dtype) if type(g) is Tensor else new._data
-    return g

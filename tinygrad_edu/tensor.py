@@ -14,8 +14,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import functional, fused, ops
-from tinygrad_edu.autograd import Handle, Node, new_number, propagate, seed
+from tinygrad_edu.autograd import Node, new_number, propagate, seed
 from tinygrad_edu.functional import dispatch
+from tinygrad_edu.hooks import Handle
 from tinygrad_edu.modes import setting
 from tinygrad_edu.registry import floating, plain
 
@@ -65,6 +66,7 @@ class Tensor(Node):
         self._op: Any = None
         self._params: Any = None
         self._hooks: Any = None
+        self._scopes: Any = None
         self.grad: Any = None
 
     @property

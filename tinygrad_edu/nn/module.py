@@ -17,6 +17,7 @@ each object once, under its first name, and only state_dict has all the names.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from reprlib import recursive_repr
 from typing import Any, NamedTuple, TypeVar
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.autograd import new_number
 from tinygrad_edu.tensor import Tensor
 
 T = TypeVar("T")
@@ -59,7 +61,11 @@ class Module:
     training = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        start = new_number()
+        out = self.forward(*args, **kwargs)
+        if type(out) is Tensor and out._op is not None:  # pictures: what is older than out but not than start is inside
+            out._scopes = (*(out._scopes or ()), (weakref.ref(self), type(self), start))
+        return out
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; every subclass defines it.

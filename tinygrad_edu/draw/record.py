@@ -1,0 +1,246 @@
+"""What a picture shows: the recorded graph as cards and wires, with values, gradients and contributions.
+
+A `Card` is a tensor or a constant, a `Wire` leads from an operand to the result of an op. Pictures, text trees, worked
+solutions and the step player are all made of these, and of nothing else, so their numbers agree.
+
+The hard idea is where the numbers of the backward pass come from. `.grad` of a tensor is not the gradient of this
+output: leaves add up over several calls of backward(), and before the first there is none. So a record runs a
+backward pass of its own, which fills no `.grad`, and listens to what each rule hands to each operand:
+
+    a = Tensor(3.0)
+    h = a * a
+    h.backward(); h.backward()          # a.grad is 12, but the picture of h shows 6, the sum of 3 and 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.autograd import fit, propagate, seed
+from tinygrad_edu.modes import setting
+from tinygrad_edu.registry import Op, plain
+from tinygrad_edu.tensor import Tensor
+
+Kind = Literal["parameter", "input", "data", "op"]
+
+
+@dataclass(eq=False)
+class Scope:
+    """One call of a module: a cluster of the picture."""
+
+    name: str  # "0", "fc1", or the variable that holds the outermost module
+    label: str  # "Linear(2, 3)"
+    module: Any  # None if it is gone
+    parent: Scope | None = None
+
+    def path(self) -> list[Scope]:
+        """The scopes around this one and itself, outermost first."""
+        return [*(self.parent.path() if self.parent else ()), self]
+
+
+@dataclass(eq=False)
+class Card:
+    """A tensor, or a constant operand, in the picture.
+
+    Attributes:
+        id: "t0", "t1" ... in forward order; constants "c0" ...
+        name: What the picture calls it.
+        kind: "parameter", "input" (a leaf that needs a gradient), "data" (what needs none) or "op".
+        value: Its values, an array.
+        tensor: The Tensor, or None.
+        constant: The array or number that it is instead.
+        gradient: The gradient of the output with respect to it, of the same shape; None where none is needed.
+        op: The op that made it, or None.
+        params: The op's parameters, such as axis.
+        wires: From its operands, in their order.
+        uses: To its consumers within this graph, in forward order.
+        scope: The innermost module call that it was made in, or None.
+        named: Whether the name is its own, a variable's or a path, rather than made up here.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    value: ndarray
+    tensor: Tensor | None = None
+    constant: Any = None
+    gradient: ndarray | None = None
+    op: Op | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    wires: list[Wire] = field(default_factory=list)
+    uses: list[Wire] = field(default_factory=list)
+    scope: Scope | None = None
+    named: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return self.value.shape
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether gradients flow to it."""
+        return self.tensor is not None and self.tensor.requires_grad
+
+    def contributions(self) -> list[Wire]:
+        """The wires over which its gradient comes, in forward order."""
+        return [wire for wire in self.uses if wire.contribution is not None]
+
+
+@dataclass(eq=False)
+class Wire:
+    """From an operand to the result of an op.
+
+    Attributes:
+        source: The operand.
+        target: The result.
+        position: Which operand of the op it is.
+        contribution: What the op's rule hands back over it, of the source's shape; None where nothing flows.
+        local: The local derivative d target / d source where both are single numbers and a gradient flows.
+    """
+
+    source: Card
+    target: Card
+    position: int
+    contribution: ndarray | None = None
+    local: float | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a gradient arrives at the op, but nothing of it passes this wire."""
+        return self.contribution is not None and not self.contribution.any()
+
+
+@dataclass(eq=False)
+class Record:
+    """A graph, from its leaves to one output.
+
+    Attributes:
+        output: The card of the output.
+        cards: All cards, operands before results.
+        backward: The wires in the order in which the backward pass ran over them; empty if nothing needs a gradient.
+        seed: The gradient that the backward pass began with, or None.
+    """
+
+    output: Card
+    cards: list[Card]
+    backward: list[Wire] = field(default_factory=list)
+    seed: ndarray | None = None
+
+    def wires(self) -> Iterator[Wire]:
+        """All wires in forward order, each operand of each op once."""
+        return (wire for card in self.cards for wire in card.wires)
+
+
+class Listener:
+    """Hears what the engine hands to each operand."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[Tensor, int, Any]] = []
+
+    def forward(self, op: Op, inputs: Any, tensor: Tensor) -> None:
+        """A rule may compute with ops; these are not of the graph."""
+
+    def backward(self, tensor: Tensor, position: int, gradient: Any) -> None:
+        """A contribution to operand `position` of `tensor`."""
+        self.parts.append((tensor, position, gradient))
+
+
+def record(output: Tensor, *, backward: bool = True) -> Record:
+    """Walks the graph of an output, without recursion, and runs a backward pass that leaves no trace in it.
+
+    Args:
+        output: Any Tensor; a single leaf makes a record of one card.
+        backward: False leaves out gradients and contributions.
+
+    Returns:
+        The record. The backward pass begins with `output.grad` if there is one, else with ones.
+
+    Raises:
+        RuntimeError: A leaf was updated after it was used, so that its value is no longer the one that was computed
+            with. Draw before optimizer.step().
+    """
+    made = [tensor for tensor in reachable(output) if tensor._op is not None]
+    made.sort(key=lambda tensor: tensor._number)  # a result is newer than its operands
+    cards: dict[Any, Card] = {}
+    for tensor in made or [output]:
+        wires = []
+        for position, x in enumerate(tensor._inputs):
+            key = id(x) if isinstance(x, (Tensor, ndarray)) else (id(tensor), position)  # a number: one card for each
+            if key not in cards:
+                cards[key] = leaf_card(x, len(cards))
+            wires.append((cards[key], position))
+        card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
+        for source, position in wires:
+            wire = Wire(source, card, position)
+            card.wires.append(wire)
+            source.uses.append(wire)
+    found = Record(cards[id(output)], list(cards.values()))
+    if backward and output.requires_grad:
+        run_backward(found, cards)
+    return found
+
+
+def reachable(output: Tensor) -> Iterable[Tensor]:
+    """The output and every Tensor that it was made of, each once."""
+    seen, waiting = {id(output): output}, [output]
+    while waiting:
+        for x in waiting.pop()._inputs:
+            if type(x) is Tensor and id(x) not in seen:
+                seen[id(x)] = x
+                waiting.append(x)
+    return seen.values()
+
+
+def card_of(tensor: Tensor, number: int) -> Card:
+    """The card of a Tensor."""
+    kind: Kind = "op" if tensor._op is not None else "input" if tensor.requires_grad else "data"
+    value = np.asarray(tensor.data)
+    card = Card(f"t{number}", tensor.name or "", kind, value, tensor, named=tensor.name is not None)
+    if tensor._op is not None:
+        card.op, card.params = tensor._op, dict(tensor._params)
+    return card
+
+
+def leaf_card(x: Any, number: int) -> Card:
+    """The card of an operand that has not been met yet: a leaf, an array or a number."""
+    return card_of(x, number) if isinstance(x, Tensor) else Card(f"c{number}", "", "data", np.asarray(x), constant=x)
+
+
+def run_backward(found: Record, cards: dict[Any, Card]) -> None:
+    """Fills in gradients, contributions, local derivatives and the order of the backward pass."""
+    output = found.output.tensor
+    assert output is not None
+    start = seed(output, np.ones(output.shape) if output.grad is None else plain(output.grad), False)
+    listener = Listener()
+
+    def keep(tensor: Tensor, gradient: Any) -> None:
+        cards[id(tensor)].gradient = np.array(gradient)
+
+    with setting(watch=listener), np.errstate(all="ignore"):
+        propagate(output, start, False, keep)
+    found.seed = np.array(start)
+    for tensor, position, part in listener.parts:
+        wire = cards[id(tensor)].wires[position]
+        wire.contribution = np.array(part)
+        if wire.source.value.size == 1 == wire.target.value.size:
+            wire.local = local_derivative(wire)
+        found.backward.append(wire)
+
+
+def local_derivative(wire: Wire) -> float:
+    """d target / d source between single numbers: what the rule makes of the upstream gradient 1."""
+    tensor, x = wire.target.tensor, wire.source.tensor
+    assert tensor is not None and x is not None
+    op = tensor._op
+    values = [np.asarray(y._data if isinstance(y, Tensor) else y)[()] for y in tensor._inputs]
+    one = np.ones(tensor.shape, tensor.dtype)[()]
+    before = (wire.position,) if op.variadic else ()
+    rule = op.vjps[0 if op.variadic else wire.position]
+    with np.errstate(all="ignore"):
+        return float(fit(rule(*before, one, tensor._data, *values, **tensor._params), x, tensor, wire.position).item())
