@@ -92,7 +92,7 @@ from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from tinygrad_edu import data, nn, optim, training
+    from tinygrad_edu import data, draw, nn, optim, training
     from tinygrad_edu.nn.init import manual_seed
 
 __version__ = "0.1.0"
@@ -115,6 +115,7 @@ __all__ = [  # without abs, max, min and sum: a star import must not hide Python
     "diagonal",
     "divide",
     "dot",
+    "draw",
     "einsum",
     "elu",
     "erf",
@@ -198,6 +199,6 @@ def __getattr__(name: str) -> Any:
     """Imports a subpackage when it is first used: the engine alone needs none of them."""
     if name == "manual_seed":
         return import_module("tinygrad_edu.nn").init.manual_seed
-    if name in ("data", "nn", "optim", "training"):
+    if name in ("data", "draw", "nn", "optim", "training"):
         return import_module(f"tinygrad_edu.{name}")
     raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")

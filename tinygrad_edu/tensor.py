@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
@@ -19,6 +19,9 @@ from tinygrad_edu.functional import dispatch
 from tinygrad_edu.hooks import Handle
 from tinygrad_edu.modes import setting
 from tinygrad_edu.registry import floating, plain
+
+if TYPE_CHECKING:
+    from tinygrad_edu.draw import Explanation, Graph
 
 
 def compares(ufunc: Any) -> Callable[[Any, Any], Any]:
@@ -196,6 +199,18 @@ class Tensor(Node):
             raise TypeError(f"register_hook: {hook!r} is no function of a gradient")
         self._hooks = [*(self._hooks or ()), hook]
         return Handle(self, hook)
+
+    def graph(self, **options: Any) -> Graph:
+        """A picture of how this tensor was computed and of its gradients; options as for `draw.graph`."""
+        from tinygrad_edu import draw  # most programs draw nothing
+
+        return draw.graph(self, **options)
+
+    def explain(self, *inputs: Tensor, precision: int = 3) -> Explanation:
+        """The chain rule from this tensor to the inputs, worked out with its numbers; see `draw.explain`."""
+        from tinygrad_edu import draw
+
+        return draw.explain(self, *inputs, precision=precision)
 
     def __repr__(self) -> str:
         notes = [np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")]

@@ -20,13 +20,16 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from reprlib import recursive_repr
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.autograd import new_number
 from tinygrad_edu.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinygrad_edu.draw import Graph
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Module")
@@ -207,6 +210,20 @@ class Module:
         from tinygrad_edu.nn.summary import summary  # which needs this module
 
         return summary(self, input_shape)
+
+    def graph(self, *inputs: Any, **options: Any) -> Graph:
+        """A picture of one call: how the output comes from the inputs; options as for `draw.graph`, such as depth=1.
+
+        Raises:
+            TypeError: The module returned no Tensor.
+        """
+        from tinygrad_edu import draw  # most programs draw nothing
+
+        out = self(*inputs)
+        if not isinstance(out, Tensor):
+            name = type(self).__name__
+            raise TypeError(f"{name}.graph: the module returned {type(out).__name__}, and only a Tensor has a graph")
+        return draw.graph(out, **options)
 
     def extra_repr(self) -> str:
         """What stands between the brackets of the repr, before the children."""

@@ -1,0 +1,144 @@
+"""Draws the gallery: the pictures of a first course on backpropagation, from one product to an unrolled network.
+
+Each function builds a small computation and returns its output; what the picture shows, the engine has computed.
+Run it with `python demos/draw.py`: it writes the pictures and a player page into demos/gallery/, and prints their names.
+Blue is the forward pass, orange the backward pass; on every wire stands what the chain rule multiplies there.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tinygrad_edu import Tensor, maximum, nn
+from tinygrad_edu.draw import NoEngineError, engine
+
+GALLERY = Path(__file__).parent / "gallery"
+
+
+def product():
+    """f = (x + y) z, the first example of CS231n."""
+    x, y, z = Tensor(-2.0, name="x"), Tensor(5.0, name="y"), Tensor(-4.0, name="z")
+    q = x + y
+    f = q * z
+    return f.graph(title="f = (x + y) · z")
+
+
+class Neuron(nn.Module):
+    """A neuron with two inputs and a sigmoid."""
+
+    def __init__(self):
+        self.w0, self.w1, self.b = Tensor(2.0), Tensor(-3.0), Tensor(-3.0)
+
+    def forward(self, x0, x1):
+        p0, p1 = self.w0 * x0, self.w1 * x1
+        p0.name, p1.name = "p0", "p1"
+        s = p0 + p1
+        s.name = "s"
+        z = s + self.b
+        z.name = "z"
+        return z.sigmoid()
+
+
+def neuron():
+    """A sigmoid neuron: every wire carries local derivative times upstream gradient."""
+    neuron = Neuron()
+    x0, x1 = Tensor(-1.0, requires_grad=False, name="x0"), Tensor(-2.0, requires_grad=False, name="x1")
+    out = neuron(x0, x1)
+    return out.graph(title="a sigmoid neuron")
+
+
+def branch():
+    """Add, multiply, max and a tensor used twice: gradients add up, and the loser of max gets none."""
+    a, b, c = Tensor(2.0), Tensor(-3.0), Tensor(1.0)
+    d = a * b
+    e = maximum(d, c)
+    g = a + e
+    h = g * g
+    return h.graph(title="add, multiply, max and a branch")
+
+
+def softmax_cross_entropy():
+    """Three logits, their probabilities, and minus the logarithm of the right one."""
+    z = Tensor([2.0, 1.0, -1.0])
+    e = np.exp(z)
+    s = e.sum()
+    p = e / s
+    log_p = np.log(p)
+    loss = -log_p[1]
+    return loss.graph(title="softmax and cross-entropy, label 1")
+
+
+def mlp():
+    """Two layers and a squared error, with the rule of each op on its wires."""
+    rng = np.random.default_rng(0)
+    net = nn.MLP([2, 3, 2], rng=rng)
+    x, target = rng.normal(size=(4, 2)).astype(np.float32), rng.normal(size=(4, 2)).astype(np.float32)
+    loss = nn.MSELoss()(net(x), target)
+    return loss.graph(title="a network of two layers with a squared error")
+
+
+def mnist():
+    """The network of demos/mnist.py at batch 64: one card a layer."""
+    rng = np.random.default_rng(0)
+    net = nn.MLP([784, 256, 128, 10], rng=rng)
+    images, labels = rng.normal(size=(64, 784)).astype(np.float32), rng.integers(0, 10, 64)
+    loss = nn.CrossEntropyLoss()(net(images), labels)
+    return loss.graph(title="784-256-128-10 at batch 64, folded", depth=1)
+
+
+class Cell(nn.Module):
+    """One step of a recurrent network: tanh(x Wx + h Wh + b)."""
+
+    def __init__(self, inputs, hidden, rng):
+        self.input, self.hidden = nn.Linear(inputs, hidden, rng=rng), nn.Linear(hidden, hidden, bias=False, rng=rng)
+
+    def forward(self, x, h):
+        return (self.input(x) + self.hidden(h)).tanh()
+
+
+def recurrent(steps=830):
+    """A recurrent network unrolled: the first step, the last, and how many alike between them."""
+    rng = np.random.default_rng(0)
+    cell, h = Cell(8, 8, rng), np.zeros((2, 8), np.float32)
+    for x in rng.normal(size=(steps, 2, 8)).astype(np.float32):
+        h = cell(x, h)
+    loss = (h * h).mean()
+    return loss.graph(title=f"a recurrent network, unrolled for {steps} steps")
+
+
+PICTURES = {
+    "product": product,
+    "neuron": neuron,
+    "branch": branch,
+    "softmax": softmax_cross_entropy,
+    "mlp": mlp,
+    "mnist": mnist,
+    "recurrent": recurrent,
+}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=GALLERY, help="folder for the pictures")
+    parser.add_argument("--only", choices=PICTURES, nargs="+", default=list(PICTURES), help="draw these alone")
+    parser.add_argument("--theme", choices=["light", "dark"], default="light")
+    args = parser.parse_args(argv)
+    if engine() is None:
+        sys.exit(f"error: {NoEngineError()}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name in args.only:
+        graph = PICTURES[name]()
+        graph.theme = args.theme
+        path = args.out / f"{name}.svg"
+        path.write_bytes(graph.pipe("svg"))
+        print(f"{path}: {graph.title}")
+    if "neuron" in args.only:
+        path = args.out / "player.html"
+        neuron().player(path)
+        print(f"{path}: the sigmoid neuron, step by step")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+import html
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as npst
+
+import tinygrad_edu as te
+from tinygrad_edu import Tensor
+from tinygrad_edu.draw.cards import Look, array, blocks, common_path, formula, heat_map, node_label, shorten, wire_label
+from tinygrad_edu.draw.fold import plan
+from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.theme import heat, palette, roles
+
+
+def look(mode="both", theme="light", **options):
+    return Look(mode, theme, 3, "f", **options)
+
+
+def words(label):
+    """The texts of a label."""
+    return [html.unescape(text) for text in re.findall(r">([^<>]+)<", f">{label}<")]
+
+
+def items(output):
+    return {item.cards[0].name: item for item in plan(record(output)).items if item.kind != "chip"}
+
+
+def named(tensor, name):
+    tensor.name = name
+    return tensor
+
+
+def test_a_card_shows_name_kind_value_and_gradient():
+    x, y = Tensor(3.0, name="x"), Tensor(2.0, name="y", requires_grad=False)
+    found = items(named(x * y, "f"))
+    assert words(node_label(found["x"], look())) == ["x", "input", "value", "3", "∂f/∂x", "2"]
+    assert words(node_label(found["y"], look())) == ["y", "data", "value", "2", "no gradient needed"]
+    assert words(node_label(found["f"], look())) == ["\u00d7", "f", "output", "value", "6", "∂f/∂f (seed)", "1"]
+    assert "\u00d7" not in words(node_label(found["f"], look(), fused=False))
+
+
+def test_the_strip_says_the_kind():
+    x, y = Tensor(3.0, name="x"), Tensor(2.0, name="y", requires_grad=False)
+    found = items(named(x * y, "f"))
+    for name, colour in [("x", "input"), ("y", "data"), ("f", "output"), ("f", "op")]:
+        assert f'BGCOLOR="{palette()[colour]}"' in node_label(found[name], look())
+
+
+def test_a_number_in_an_expression_is_a_small_plain_card():
+    (item,) = [item for item in plan(record(Tensor(3.0) * -0.5)).items if item.cards[0].tensor is None]
+    assert words(node_label(item, look())) == ["\u22120.5"]
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers"),
+    [
+        (np.ones(4), 4),
+        (np.ones((2, 4)), 8),
+        (np.ones((3, 2)), 6),
+        (np.ones((1, 1, 1)), 1),
+        (np.ones(5), 0),
+        (np.ones((4, 2)), 0),
+        (np.ones((3, 3)), 0),
+        (np.ones((2, 2, 2)), 0),
+    ],
+)
+def test_up_to_eight_numbers_are_printed(values, numbers):
+    shown = words(array(values * 0.25, look(), "value"))
+    assert shown == (["0.25"] * numbers or ["mean 0.25\u2002std 0", "min 0.25\u2002max 0.25"])
+
+
+def test_a_grid_has_the_rows_of_the_array():
+    text = array(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), look(), "value")
+    assert [words(row) for row in text.split("<TR>")[1:]] == [["1", "2"], ["3", "4"], ["5", "6"]]
+
+
+@given(npst.arrays(np.float64, npst.array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.floats(-9, 9)))
+def test_blocks_are_means_and_at_most_eight_by_eight(grid):
+    means = blocks(grid)
+    assert means.shape == tuple(min(8, n) for n in grid.shape)
+    rows, columns = (np.array_split(np.arange(n), m) for n, m in zip(grid.shape, means.shape, strict=True))
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            np.testing.assert_allclose(means[i, j], grid[np.ix_(row, column)].mean(), atol=1e-12)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "auto"])
+def test_heat_maps_are_blue_below_zero_and_orange_above(theme):
+    cells = re.findall(r'BGCOLOR="([^"]+)"', heat_map(np.array([[-2.0, 0.0], [1.0, 2.0]]), look(theme=theme), "value"))
+    assert cells == [heat(share, theme) for share in (-1, 0, 0.5, 1)]
+
+
+def test_what_is_not_finite_is_highlighted_and_zeros_are_neutral():
+    text = heat_map(np.array([[np.nan, np.inf, 1.0]]), look(), "value")
+    assert text.count(palette()["highlight"]) == 2
+    assert heat_map(np.zeros((2, 2)), look(), "value").count(heat(0)) == 4
+
+
+def test_without_heat_maps_the_statistics_stay():
+    text = array(np.ones((9, 9)), look(heat_maps=False), "value")
+    assert "FIXEDSIZE" not in text and "mean 1" in text
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_only_colours_of_the_theme_are_used(theme):
+    a = Tensor(np.arange(-8.0, 12.0).reshape(5, 4), name="a")
+    for item in items(te.tanh(a * 2).sum()).values():
+        colours = re.findall(r'COLOR="([^"]+)"', node_label(item, look(theme=theme)))
+        assert set(colours) <= set(roles(theme).values())
+
+
+@pytest.mark.parametrize(("uses", "text"), [(2, "Σ 0.5 + 0.5"), (4, "Σ 0.5 + 0.5 + 0.5 + 0.5"), (5, "Σ of 5 paths")])
+def test_the_sum_row(uses, text):
+    a = Tensor(0.5, name="a")
+    found = items(named(sum((a * 0.5 for _ in range(uses - 1)), a * 0.5), "f"))
+    assert words(node_label(found["a"], look()))[-1] == text
+
+
+def test_the_sum_of_tensors_counts_paths():
+    a = Tensor([1.0, 2.0], name="a")
+    assert "Σ of 2 paths" in words(node_label(items((a * a).sum())["a"], look()))
+
+
+def links(output):
+    return plan(record(output)).links
+
+
+def test_a_wire_between_numbers_has_local_derivative_and_product():
+    x, y = Tensor(-2.0, name="x"), Tensor(5.0, name="y")
+    q = named(x + y, "q")
+    f = named(q * Tensor(-4.0, name="z"), "f")
+    assert [words(wire_label(link, look())) for link in links(f)] == [
+        ["local: 1", "1 · (\u22124) = \u22124"],
+        ["local: 1", "1 · (\u22124) = \u22124"],
+        ["local: z = \u22124", "\u22124 · 1 = \u22124"],
+        ["local: q = 3", "3 · 1 = 3"],
+    ]
+
+
+def test_a_wire_between_tensors_has_the_rule_as_a_formula():
+    a = Tensor([[1.0, -2.0]], name="a")
+    w = Tensor([[3.0], [1.0]], name="w")
+    h = named(te.relu(a), "h")
+    texts = [words(wire_label(link, look())) for link in links(named(h @ w, "y").sum())]
+    assert texts[:3] == [["∂h ⊙ [a > 0]"], ["∂y @ wᵀ"], ["hᵀ @ ∂y"]]
+
+
+def test_wires_to_data_have_no_label():
+    assert wire_label(links(Tensor([1.0]) * np.ones(1))[1], look()) == ""
+
+
+def test_labels_have_the_same_size_in_all_modes():
+    a = Tensor([[1.0, -2.0]] * 4, name="a")
+    output = te.relu(a * a).sum()
+    plain = [
+        [re.sub(r'COLOR="[^"]*"', "", label) for label in all_labels(output, mode)] for mode in ("forward", "both")
+    ]
+    assert plain[0] == plain[1]
+
+
+def all_labels(output, mode):
+    drawn = plan(record(output))
+    return [node_label(item, look(mode)) for item in drawn.items] + [
+        wire_label(link, look(mode)) for link in drawn.links
+    ]
+
+
+def test_names_are_escaped_and_cut_in_formulas():
+    a, b = Tensor([1.0, 2.0], name="<" * 100), Tensor([1.0, 2.0], name="b")
+    link = links(named(a * b, "&").sum())[1]
+    assert formula(link.wires[0]) == f"∂& ⊙ {'<' * 7}…{'<' * 7}"
+    assert "<<" not in wire_label(link, look())
+
+
+@given(st.text(), st.integers(5, 40))
+def test_short_names_stay_and_long_ones_keep_both_ends(name, longest):
+    text = shorten(name, longest)
+    assert len(text) <= longest and not re.search(r"[\x00-\x1f\ud800-\udfff]", text)
+    if len(name) > longest:
+        assert "…" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix"),
+    [
+        (["net.0.weight", "net.0.bias"], "net.0."),
+        (["net.0.weight", "net.01.weight"], "net."),
+        (["net.weight"], "net."),
+        (["weight", "bias"], ""),
+        ([], ""),
+    ],
+)
+def test_what_dotted_names_share(names, prefix):
+    assert common_path(names) == prefix

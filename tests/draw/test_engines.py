@@ -1,0 +1,202 @@
+import inspect
+import os
+import random
+import shutil
+import stat
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import graphviz
+import pytest
+
+from tinygrad_edu.draw import engines
+from tinygrad_edu.draw.engines import DigraphBase, NoEngineError, render
+
+SOURCE = "digraph { a -> b }"
+SVG, PNG, PDF = b"<?xml", b"\x89PNG", b"%PDF"
+
+
+class Picture(DigraphBase):
+    title = "a picture"
+    alt_text = "a leads to b"
+
+    def text(self):
+        return "b\n└ a"
+
+
+@pytest.fixture
+def picture():
+    graph = Picture(name="ab")
+    graph.edge("a", "b")
+    return graph
+
+
+@pytest.fixture(params=["dot", "pygraphviz"])
+def engine(request, monkeypatch):
+    """Each engine in turn, where it is installed."""
+    if request.param == "dot" and not shutil.which("dot"):
+        pytest.skip("the program dot is not installed")
+    if request.param == "pygraphviz":
+        pytest.importorskip("pygraphviz")
+        monkeypatch.setenv("PATH", "")
+    assert engines.engine() == request.param
+    return request.param
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+
+def tangle(nodes=1500):
+    """A graph whose layout takes minutes."""
+    draw = random.Random(0)
+    return "digraph {" + " ".join(f"{draw.randrange(nodes)} -> {draw.randrange(nodes)}" for _ in range(4 * nodes)) + "}"
+
+
+def test_dot_on_the_path_goes_before_pygraphviz(tmp_path, monkeypatch):
+    program = tmp_path / ("dot.bat" if os.name == "nt" else "dot")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "pygraphviz" or None)
+    assert engines.engine() == "pygraphviz"
+    program.write_text("")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    assert engines.engine() == "dot"
+
+
+@pytest.mark.parametrize(("format", "start"), [("svg", SVG), ("png", PNG), ("pdf", PDF), ("plain", b"graph ")])
+def test_formats(engine, format, start):
+    assert render(SOURCE, format).startswith(start)
+
+
+def test_unicode_arrives(engine):
+    assert "∂f/∂x ⊙ 日本 🙂" in render('digraph { a [label="∂f/∂x ⊙ 日本 🙂"] }').decode()
+
+
+@pytest.mark.parametrize("source", ["digraph { a -> ", "digraph { a [label=<<b>x</i>>] }", ""])
+def test_what_the_engine_refuses(engine, source):
+    with pytest.raises(ValueError, match=f"{engine} did not draw the graph: .+"):
+        render(source)
+
+
+def test_warnings_do_not_break(engine):
+    narrow = 'digraph { a [label="a label that does not fit" width=.01 fixedsize=true fontname="No Such Font"] }'
+    assert render(narrow).startswith(SVG)
+
+
+def test_the_time_limit(engine):
+    with pytest.raises(TimeoutError, match=r"after 0\.3 s\. Draw less: graph\(depth=1\).*time_limit = 3"):
+        render(tangle(), timeout=0.3)
+
+
+def test_a_file_of_the_students_does_not_get_in_the_way(engine, tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise SystemExit('my own random')")
+    (tmp_path / "pygraphviz.py").write_text("raise SystemExit('my own pygraphviz')")
+    monkeypatch.chdir(tmp_path)
+    assert render(SOURCE).startswith(SVG)
+
+
+def test_other_layouts(engine, picture):
+    assert render(SOURCE, "plain", layout="neato") != render(SOURCE, "plain")
+    placed = 'digraph { a [pos="10,20"] b [pos="300,20"] }'
+    assert b"node a 0" in render(placed, "plain", layout="nop2")
+    assert picture.pipe("plain", engine="neato") == render(picture.source, "plain", layout="neato")
+
+
+@pytest.mark.parametrize(("option", "value"), [("format", "svgg"), ("layout", "dott")])
+def test_unknown_names_are_refused_with_those_there_are(option, value):
+    with pytest.raises(ValueError, match=rf"no {option} '{value}': the usual ones are .*; it has "):
+        render(SOURCE, **{option: value})
+
+
+def test_without_an_engine_the_error_names_both_ways(no_engine, picture, tmp_path):
+    assert engines.engine() is None
+    for draw in (lambda: render(SOURCE), picture.pipe, lambda: picture.render(tmp_path / "g")):
+        with pytest.raises(NoEngineError, match=r"apt install graphviz.*pip install tinygrad-edu\[render\]"):
+            draw()
+    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "g.dot").samefile(picture.save(tmp_path / "g.dot"))
+
+
+@pytest.mark.parametrize("method", ["pipe", "render", "save", "_repr_mimebundle_"])
+def test_the_arguments_are_those_of_graphviz(method):
+    ours, theirs = (inspect.signature(getattr(kind, method)).parameters for kind in (DigraphBase, graphviz.Digraph))
+    assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()]
+
+
+def test_pipe_finishes_the_svg(engine, picture):
+    svg = picture.pipe("svg", encoding="utf-8")
+    root = ET.fromstring(svg)
+    assert root.get("role") == "img"
+    assert [part.text for part in root[:2]] == ["a picture", "a leads to b"]
+    assert picture.pipe("svg").decode() == svg == picture._repr_svg_()
+    assert picture.pipe("png").startswith(PNG)
+    assert picture.pipe().startswith(PDF), "graphviz's default"
+
+
+def test_a_renderer_can_be_chosen(engine, picture):
+    assert picture.pipe("png", renderer="cairo", formatter="cairo").startswith(PNG)
+    with pytest.raises(ValueError, match="did not draw the graph"):
+        picture.pipe("png", renderer="dot")
+
+
+def test_render_writes_the_source_and_the_picture(engine, picture, tmp_path):
+    assert picture.render("g", tmp_path, format="png") == str(tmp_path / "g.png")
+    assert (tmp_path / "g.png").read_bytes().startswith(PNG)
+    assert (tmp_path / "g").read_text() == picture.source
+    assert picture.render(tmp_path / "h", format="svg", cleanup=True) == str(tmp_path / "h.svg")
+    assert picture.render(outfile=tmp_path / "new" / "k.pdf") == str(tmp_path / "new" / "k.pdf")
+    assert {path.name for path in tmp_path.iterdir()} == {"g", "g.png", "h.svg", "new"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"k.gv", "k.pdf"}
+    named = Picture(name="ab", format="svg", directory=tmp_path)
+    assert named.render() == str(tmp_path / "ab.gv.svg")
+
+
+def test_render_opens_the_picture_when_asked(engine, picture, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Picture, "_view", lambda self, path, **options: seen.append((path, options["format"])))
+    path = picture.render(tmp_path / "g", format="svg", view=True)
+    assert seen == [(path, "svg")]
+
+
+def test_render_overwrites_only_what_it_may(engine, picture, tmp_path):
+    path = picture.render(tmp_path / "g", format="svg")
+    with pytest.raises(FileExistsError, match="exists already"):
+        picture.render(tmp_path / "g", format="svg", raise_if_result_exists=True)
+    kept = Path(path).read_bytes()
+    with pytest.raises(ValueError, match="would overwrite the DOT source"):
+        picture.render(path, outfile=path)
+    assert Path(path).read_bytes() == kept
+    picture.render(path, outfile=path, overwrite_source=True, cleanup=True)
+    assert Path(path).read_bytes().startswith(b"<svg")
+
+
+def test_a_notebook_shows_the_picture_and_has_the_text(engine, picture):
+    shown = picture._repr_mimebundle_()
+    assert shown == {"image/svg+xml": picture.pipe("svg", encoding="utf-8"), "text/plain": "b\n└ a"}
+    assert list(picture._repr_mimebundle_(include={"text/plain"})) == ["text/plain"]
+    assert list(picture._repr_mimebundle_(exclude={"text/plain"})) == ["image/svg+xml"]
+
+
+def test_a_notebook_without_an_engine_shows_the_text_and_how_to_get_one(no_engine, picture):
+    shown = picture._repr_mimebundle_()
+    assert list(shown) == ["text/plain"]
+    assert shown["text/plain"].startswith("b\n└ a\n\nNo picture: no engine")
+    assert shown["text/plain"].count("\n") == 3
+    assert picture._repr_svg_() is None
+
+
+def test_a_notebook_never_sees_an_error(engine, picture):
+    picture.body[:] = [tangle().removeprefix("digraph {").removesuffix("}")]
+    picture.time_limit = 0.3
+    assert "No picture: " in picture._repr_mimebundle_()["text/plain"]
+    assert picture._repr_svg_() is None
+    picture.body[:] = ["a -> "]
+    assert "did not draw the graph" in picture._repr_mimebundle_()["text/plain"]
+
+
+def test_the_text_of_a_plain_graph_is_its_source(no_engine):
+    graph = DigraphBase()
+    graph.node("a")
+    assert graph.source in graph._repr_mimebundle_()["text/plain"]

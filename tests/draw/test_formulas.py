@@ -1,0 +1,370 @@
+"""Formulas are read back and evaluated: what a picture prints must be what the rule computes."""
+
+import linecache
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from test_ops import DOMAINS
+
+from tinygrad_edu import op
+from tinygrad_edu.draw.formulas import formula, local_formula, role, rule_source, symbol, vjp_formula
+from tinygrad_edu.draw.record import Record, record
+from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.tensor import Tensor
+
+MINUS, SIGMA = "\u2212", "\u03c3"
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+ITERATED = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+
+
+def case(name, *values, names=None, **params):
+    """The arguments of vjp_formula but for the position: operands are called a, b, c, the output h."""
+    this = REGISTRY[name]
+    values, params = this.bind(tuple(np.asarray(x)[()] if type(x) not in (int, float) else x for x in values), params)
+    found = {this.argument(i): str(x) if type(x) in (int, float) else "abc"[i] for i, x in enumerate(values)}
+    out = this.forward(*[np.asarray(x)[()] for x in values], **params)
+    return this, {"g": "∂h", "out": "h"} | found | (names or {}), values, out, params
+
+
+def vjp(position, name, *values, latex=False, names=None, **params):
+    this, *rest = case(name, *values, names=names, **params)
+    return vjp_formula(this, position, *rest, latex)
+
+
+def local(position, name, *values, latex=False, names=None, **params):
+    this, *rest = case(name, *values, names=names, **params)
+    return local_formula(this, position, *rest, latex)
+
+
+rng = np.random.default_rng(1)
+A, B, ROW = rng.normal(size=(4, 3)), rng.normal(size=(3, 2)), rng.normal(size=3)
+X, Y = np.float64(1.5), np.float64(-0.7)
+
+
+@pytest.mark.parametrize(
+    "expected, position, name, values",
+    [
+        ("∂h ⊙ [a > 0]", 0, "relu", [A]),
+        ("∂h @ bᵀ", 0, "matmul", [A, B]),
+        ("aᵀ @ ∂h", 1, "matmul", [A, B]),
+        ("∂h ⊗ b", 0, "matmul", [A, ROW]),
+        ("aᵀ @ ∂h", 1, "matmul", [A, ROW]),
+        ("∂h · b", 0, "matmul", [ROW, ROW]),
+        ("∂h", 0, "add", [A, ROW]),
+        ("sum over rows of ∂h", 1, "add", [A, ROW]),
+        ("sum over columns of ∂h", 1, "add", [A, A[:, :1]]),
+        ("sum of ∂h", 1, "add", [A, X]),
+        ("sum of ∂h ⊙ a", 1, "multiply", [A, X]),
+        ("∂h · b", 0, "multiply", [A, X]),
+        (f"{MINUS}∂h", 1, "subtract", [A, A]),
+        ("∂h ⊙ h", 0, "exp", [A]),
+        ("∂h / a", 0, "log", [A + 9]),
+        (f"∂h ⊙ h ⊙ (1 {MINUS} h)", 0, "sigmoid", [A]),
+        ("2·∂h ⊙ a", 0, "power", [A, 2]),
+        ("∂h ⊙ [a > b]", 0, "maximum", [A, A[::-1]]),
+        ("∂h ⊙ [a > b] + 0.5·∂h ⊙ [a = b]", 0, "maximum", [A, np.zeros((4, 3)) + A[0]]),
+        ("∂h @ b", 0, "linear", [A, B.T, ROW[:2]]),
+        ("∂hᵀ @ a", 1, "linear", [A, B.T, ROW[:2]]),
+        ("sum over rows of ∂h", 2, "linear", [A, B.T, ROW[:2]]),
+        ("∂h ⊗ a", 1, "linear", [ROW, B.T, ROW[:2]]),
+        ("∂h / 12", 0, "mean", [A]),
+        ("∂h", 0, "sum", [A]),
+        ("∂h · [a = h]", 0, "max", [A]),
+        ("∂h as (4, 3)", 0, "reshape", [A, (3, 4)]),
+        ("∂hᵀ", 0, "transpose", [A]),
+        ("∂h placed at [1], 0 elsewhere", 0, "getitem", [A, 1]),
+        ("∂h added at [[0, 0]], 0 elsewhere", 0, "getitem", [A, [0, 0]]),
+        ("∂h", 0, "getitem", [A, slice(None)]),
+        (f"∂h · (softmax(a) {MINUS} onehot(b)) / 4", 0, "cross_entropy", [A, np.array([0, 1, 2, 0])]),
+        (f"∂h {MINUS} softmax(a) ⊙ (sum over columns of ∂h)", 0, "log_softmax", [A]),
+    ],
+)
+def test_what_an_operand_receives(expected, position, name, values):
+    this = REGISTRY[name]
+    extra = {} if this.variadic else dict(zip(this.names[len(this.vjps) :], values[len(this.vjps) :], strict=False))
+    extra |= {"reduction": "mean"} if name == "cross_entropy" else {}
+    assert vjp(position, name, *values[: len(this.vjps)], **extra) == expected
+
+
+@pytest.mark.parametrize(
+    "expected, latex, position, name, values",
+    [
+        ("b", "b", 0, "multiply", [X, Y]),
+        ("1", "1", 0, "add", [X, Y]),
+        (f"{MINUS}1", "-1", 1, "subtract", [X, Y]),
+        (f"{SIGMA}(a)(1 {MINUS} {SIGMA}(a))", r"\sigma(a)(1 - \sigma(a))", 0, "sigmoid", [X]),
+        (f"1 {MINUS} tanh²(a)", r"1 - \tanh^{2}(a)", 0, "tanh", [X]),
+        ("e^a", "e^{a}", 0, "exp", [X]),
+        ("1 / a", r"\frac{1}{a}", 0, "log", [X]),
+        ("1 / (2√a)", r"\frac{1}{2 \cdot \sqrt{a}}", 0, "sqrt", [X]),
+        ("1 / b", r"\frac{1}{b}", 0, "divide", [X, Y]),
+        (f"{MINUS}a / b²", r"-\frac{a}{b^{2}}", 1, "divide", [X, Y]),
+        ("2·a", r"2 \cdot a", 0, "power", [X, 2]),
+        (f"{MINUS}1 / a²", r"-\frac{1}{a^{2}}", 0, "power", [X, -1]),
+        ("[a > b]", "[a > b]", 0, "maximum", [X, Y]),
+        ("sign(a)", r"\mathrm{sign}(a)", 0, "abs", [X]),
+        ("1 / (1 + a)", r"\frac{1}{1 + a}", 0, "log1p", [X]),
+        ("0.5", "0.5", 0, "multiply", [X, 0.5]),
+    ],
+)
+def test_local_derivatives(expected, latex, position, name, values):
+    assert local(position, name, *values) == expected
+    assert local(position, name, *values, latex=True) == latex
+
+
+def test_names_that_are_expressions_get_brackets():
+    assert local(0, "power", X, 2, names={"x": f"y {MINUS} a"}) == f"2(y {MINUS} a)"
+    assert local(0, "multiply", X, Y, names={"y": "p + q"}) == "p + q"
+    assert vjp(0, "matmul", A, B, names={"y": "u + v"}) == "∂h @ (u + v)ᵀ"
+    assert local(1, "divide", X, Y, names={"y": f"{MINUS}0.7"}) == f"{MINUS}a / {MINUS}0.7²".replace(
+        f"{MINUS}0.7", f"({MINUS}0.7)"
+    )
+
+
+class Reader:
+    """Evaluates a formula as a reader would: the notation turned into Python, and not by the code that printed it."""
+
+    def __init__(self, names):
+        self.names = names | {
+            "e_": np.e,
+            "iverson": lambda condition: np.asarray(condition, float),
+            "sigma": lambda x: 1 / (1 + np.exp(-x)),
+            "root": np.sqrt,
+            "softmax": lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True),
+            "log_softmax": lambda x: np.log(np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
+            "onehot": lambda labels: np.eye(self.names["a"].shape[-1])[labels],
+            "ReLU": lambda x: np.maximum(x, 0),
+            "outer": lambda x, y: x[..., :, None] * y[..., None, :],
+            "total": self.total,
+            "max": np.maximum,
+            "min": np.minimum,
+            **{name: getattr(np, name) for name in ("log", "sin", "cos", "tanh", "sign")},
+        }
+
+    def total(self, words, x):
+        axes = {"of": None, "rows": 0, "columns": 1}
+        if words[0] == "of":
+            return np.sum(x)
+        axis = axes[words[1]] if words[1] in axes else tuple(int(k) for k in re.findall(r"\d+", " ".join(words)))
+        return np.sum(x, axis, keepdims=True)
+
+    def python(self, text):
+        """The text as Python; phrases, which reach to the end of their bracket, from the innermost out."""
+        text = text.replace("∂h", "G").replace(MINUS, "-").replace(SIGMA + "(", "sigma(")
+        text = re.sub(r"(sin|cos|tanh)([²³])\((\w+)\)", r"\1(\3)\2", text)
+        text = ITERATED.sub(lambda m: "**" + m[1].translate(RAISED), text).replace("^", "**")
+        text = re.sub(r"\be\*\*", "e_**", text)
+        text = re.sub(r"\[(not )?(\w+)\]", lambda m: f"iverson({'~' if m[1] else ''}{m[2]})", text)
+        text = re.sub(r"\[([^\[\]]+(?:\[[^\]]*\])?) (>|<|=) ([^\[\]]+(?:\[[^\]]*\])?)\]", self.iverson, text)
+        text = re.sub(r"√(\w+|\([^()]*\))", r"*root(\1)", text)
+        text = re.sub(r"(^|[(/*+-] ?)\*root", r"\1root", text)
+        text = text.replace("ᵀ", ".swapaxes(-1, -2)").replace("⊙", "*").replace("·", "*")
+        text = re.sub(r"(\w+) ⊗ (\w+)", r"outer(\1, \2)", text)
+        text = re.sub(r"(\d|\))\(", r"\1*(", text)
+        phrase = re.compile(r"sum (of|over (?:rows|columns|axis \d+|axes [\d, ]+) of) ")
+        while found := list(phrase.finditer(text)):
+            start, depth, end = found[-1].end(), 0, len(text)
+            for k in range(start, len(text)):
+                depth += (text[k] in "([") - (text[k] in ")]")
+                if depth < 0:
+                    end = k
+                    break
+            words = found[-1][1].split()
+            text = f"{text[: found[-1].start()]}total({words}, {text[start:end]}){text[end:]}"
+        return text
+
+    def iverson(self, m):
+        return f"iverson({m[1]} {m[2].replace('=', '==')} {m[3]})"
+
+    def value(self, text):
+        return eval(self.python(text), self.names)
+
+
+READ = sorted(
+    {"astype", "negative", "sqrt", "exp", "expm1", "log", "log1p", "abs", "sin", "cos", "tanh", "sigmoid", "relu"}
+    | {"softplus", "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "where", "max", "min"}
+    | {"sum", "mean", "broadcast_to", "matmul", "cross_entropy", "clamped_log", "clamped_log1p"}
+)
+ABOUT = {"erf", "prod", "log_softmax", "linear", "cumsum", "cross_entropy_slope", "einsum"} | {
+    *("reshape", "expand_dims", "transpose", "getitem", "scatter", "concatenate"),
+    *("windows", "fold", "max_pool", "mean_pool"),
+}  # printed with names of functions, or in words that only a human reads
+
+
+def test_every_op_is_read_back_or_known_to_be_words():
+    assert set(READ) | ABOUT == set(DOMAINS)
+
+
+def positions(this, values):
+    """The operands that a gradient flows to."""
+    return [
+        i
+        for i, x in enumerate(values)
+        if (this.variadic or this.vjps[i]) and isinstance(x, (np.ndarray, np.floating)) and x.dtype.kind == "f"
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(DOMAINS))
+@given(data=st.data())
+@settings(max_examples=25)
+def test_every_op_of_the_library_has_a_formula(name, data):
+    operands, params = data.draw(DOMAINS[name])
+    this, names, values, out, params = case(name, *operands, **params)
+    for i in positions(this, values):
+        for latex in (False, True):
+            try:
+                formula(this, i, names, values, out, params, latex, False)
+            except TypeError as error:
+                assert name == "prod" and "without a name" in str(error)  # a table with ones on the diagonal, at zeros
+
+
+@pytest.mark.parametrize("name", READ)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_a_formula_read_back_gives_what_the_rule_gives(name, data):
+    operands, params = data.draw(DOMAINS[name])
+    this, names, values, out, params = case(name, *operands, **params)
+    if np.size(out) == 0:
+        return
+    g = np.random.default_rng(3).standard_normal(np.shape(out))
+    known = {"G": g, "h": np.asarray(out)} | {"abc"[i]: np.asarray(x) for i, x in enumerate(values)}
+    for i in positions(this, values):
+        rule = this.vjps[i](g, out, *values, **params)
+        x = np.asarray(values[i])
+        new = rule.ndim - x.ndim
+        axes = tuple(k for k in range(rule.ndim) if k < new or x.shape[k - new] != rule.shape[k])
+        expected = rule.sum(axes).reshape(x.shape)
+        text = vjp_formula(this, i, names, values, out, params)
+        found = np.asarray(Reader(known).value(text))
+        if name in ("sum", "mean", "max", "min", "matmul") and found.ndim and found.size != expected.size:
+            continue  # copied along axes, or summed over stacked matrices, without a word
+        found = found.reshape(x.shape) if found.size == x.size else np.broadcast_to(found, x.shape)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12, err_msg=text)
+        if np.size(out) == x.size == 1:
+            text = local_formula(this, i, names, values, out, params)
+            expected = this.vjps[i](np.ones(np.shape(out)), out, *values, **params)
+            found = np.asarray(Reader(known).value(text))
+            np.testing.assert_allclose(found.item(), np.asarray(expected).item(), rtol=1e-9, err_msg=text)
+
+
+def test_latex_is_understood_by_matplotlib():
+    mathtext = pytest.importorskip("matplotlib.mathtext")
+    parser = mathtext.MathTextParser("path")
+    names = {"g": r"\partial h", "x": "x", "y": "w_1", "out": "h"}
+    labels = np.array([0, 1, 2, 0])
+    texts = [
+        vjp(i, name, A, A + 3, names=names, latex=True) for name in ("multiply", "divide", "maximum") for i in (0, 1)
+    ]
+    texts += [vjp(i, "linear", A, B.T, ROW[:2], names={"g": r"\partial h"}, latex=True) for i in range(3)]
+    texts += [vjp(0, "cross_entropy", A, labels, reduction="mean", names={"g": r"\partial L"}, latex=True)]
+    texts += [vjp(0, "getitem", A, index=1, names=names, latex=True), vjp(0, "max", A, axis=1, names=names, latex=True)]
+    texts += [vjp(0, "reshape", A, shape=(3, 4), names=names, latex=True), vjp(0, "prod", A * 0, latex=True)]
+    for text in texts:
+        parser.parse(f"${text}$")
+
+
+def shown(this, *values, position=0):
+    """The formula of a user's op."""
+    names = {"g": "∂h", "out": "h"} | {this.argument(i): "xyz"[i] for i in range(len(values))}
+    return vjp_formula(this, position, names, values, this.forward(*values), {})
+
+
+@pytest.fixture
+def registry():
+    """The registry, as it was before."""
+    before = dict(REGISTRY)
+    yield REGISTRY
+    REGISTRY.clear()
+    REGISTRY.update(before)
+
+
+def test_ops_of_a_user(registry):
+    @op(lambda g, out, x, y: g * x / out, lambda g, out, x, y: g * y / out)
+    def hypot(x, y):
+        return np.hypot(x, y)
+
+    half = 0.5
+
+    def slope(x):
+        if (x > 0).all():
+            return half * np.exp(x)
+        return np.cos(x)
+
+    @op(lambda g, out, x: slope(x) * g)
+    def strange(x):
+        return half * np.exp(x) if x > 0 else np.sin(x)
+
+    assert shown(registry["hypot"], A, A) == "∂h ⊙ x / h"
+    assert shown(registry["strange"], X) == "0.5·e^x · ∂h"
+    assert shown(registry["strange"], Y) == "cos(x) · ∂h"
+    assert rule_source(registry["hypot"], 1) == "g * y / out"
+    assert rule_source(registry["strange"], 0) == "slope(x) * g"
+
+
+def test_an_op_from_a_string_has_a_formula_but_no_source(registry):
+    names = {"op": op, "np": np}
+    exec("@op(lambda g, out, x: 3 * g * x * x)\ndef cube(x):\n    return x ** 3", names)
+    assert shown(registry["cube"], X) == "3·∂h · x²"
+    assert rule_source(registry["cube"], 0) == ""
+
+
+def test_a_notebook_cell_has_a_source(registry):
+    cell, name = "@op(\n    lambda g, out, x: 3 * g *\n    x * x)\ndef cube(x):\n    return x ** 3\n", "<cell 1>"
+    linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
+    exec(compile(cell, name, "exec"), {"op": op})
+    assert rule_source(registry["cube"], 0) == "3 * g * x * x"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda g, out, x, y: g * np.random.default_rng(0).normal(size=x.shape),  # an array that has no name
+        lambda g, out, x, y: np.asarray(g) * 2,  # leaves the Terms
+        lambda g, out, x, y: {}["missing"],  # raises
+        lambda g, out, x, y: g * (2 if isinstance(x, np.ndarray) else 3),  # tells Terms from arrays: a wrong formula
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_named_and_nothing_wrong_is_printed(rule, registry):
+    op(rule, None)(lambda x, y: x)
+    this = registry["<lambda>"]
+    assert shown(this, A, A) == "vjp of <lambda> to x (∂h, x, y)"
+    if rule.__code__.co_names[-1:] != ("shape",):  # a single number needs no name
+        names = {"g": "∂h", "out": "h", "x": "x", "y": "y"}
+        assert local_formula(this, 0, names, (np.ones(1), np.ones(1)), np.ones(1), {}) == ""
+
+
+def test_rule_sources():
+    assert rule_source(REGISTRY["multiply"], 0) == "g * y"
+    assert rule_source(REGISTRY["power"], 1) == "g * out * log(where(x == 0, 1.0, x))"
+    assert rule_source(REGISTRY["where"], 0) == ""
+    assert rule_source(REGISTRY["matmul"], 0).startswith("matmul_to_x(g, out, x, y)  # g @ yT")
+    assert rule_source(REGISTRY["concatenate"], 3).startswith("getitem(g, block(arrays, i, axis))")
+    for this in REGISTRY.values():
+        for i, rule in enumerate(this.vjps):
+            assert bool(rule_source(this, i)) == (rule is not None) and "\n" not in rule_source(this, i)
+
+
+def test_symbols_and_roles():
+    assert symbol(REGISTRY["multiply"], {}) == "\u00d7"
+    assert symbol(REGISTRY["getitem"], {"index": (1, slice(0, 2))}) == "[1, 0:2]"
+    assert symbol(REGISTRY["getitem"], {"index": np.arange(9)}) == "[indices]"
+    assert symbol(REGISTRY["transpose"], {"axes": None}) == "ᵀ"
+    assert symbol(REGISTRY["power"], {}, [A, 2]) == "x²" and symbol(REGISTRY["power"], {}, [A, A]) == "xʸ"
+    assert symbol(REGISTRY["softplus"], {}) == "softplus"
+    assert role(REGISTRY["add"]) == "distributes" and role(REGISTRY["maximum"]) == "routes"
+    assert role(REGISTRY["tanh"]) == ""
+
+
+def test_a_recorded_graph():
+    x, w, b = Tensor(2.0), Tensor(0.5), Tensor(0.0)
+    found: Record = record((x * w + b).sigmoid())
+    for wire in found.wires():
+        this = wire.target.op
+        names = {"g": "∂h", "out": "h"} | {this.argument(i): "abc"[i] for i in range(len(this.names))}
+        values = [other.source.value for other in wire.target.wires]
+        given = (this, wire.position, names, values, wire.target.value, wire.target.params)
+        text = local_formula(*given)
+        known = {"h": wire.target.value} | {"abc"[i]: value for i, value in enumerate(values)}
+        np.testing.assert_allclose(Reader(known).value(text), wire.local)

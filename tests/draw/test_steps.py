@@ -1,0 +1,131 @@
+# ruff: noqa: RUF001
+import numpy as np
+import pytest
+from drawn import f_of_xyz, named, network, three_uses
+
+from tinygrad_edu import Tensor, nn, no_grad
+from tinygrad_edu.draw.graph import Graph
+from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.steps import script
+
+
+def equations(output, **options):
+    return [step.equation for step in script(Graph(record(output), **options)).steps]
+
+
+def test_the_textbook_example_step_by_step():
+    found = script(Graph(record(f_of_xyz())))
+    assert [step.equation for step in found.steps] == [
+        "How f is computed",
+        "x = −2",
+        "y = 5",
+        "q = x + y = −2 + 5 = 3",
+        "z = −4",
+        "f = q · z = 3 · (−4) = −12",
+        "∂f/∂f = 1",
+        "∂f/∂q += z · ∂f/∂f = −4 · 1 = −4",
+        "∂f/∂z += q · ∂f/∂f = 3 · 1 = 3",
+        "∂f/∂x += 1 · ∂f/∂q = 1 · (−4) = −4",
+        "∂f/∂y += 1 · ∂f/∂q = 1 · (−4) = −4",
+    ]
+    assert [step.rule for step in found.steps[7:]] == ["g * y", "g * x", "g", "g"]
+    assert found.steps[7].note == "The gate × swaps and scales." and found.steps[9].note == "The gate + distributes."
+    assert (found.count("start"), found.count("forward"), found.count("backward")) == (1, 5, 5)
+
+
+def test_a_gradient_grows_with_each_contribution():
+    found = script(Graph(record(three_uses())))
+    notes = [step.note for step in found.steps if step.equation.startswith("∂h/∂g")]
+    assert [note.split(". ")[0] for note in notes] == [
+        "∂h/∂g: 1 so far, 1 of 3 contributions",
+        "∂h/∂g: 1, then 1 + 3 = 4",
+        "∂h/∂g: 4, then 4 + 3 = 7",
+    ]
+    assert [float(total) for _, total in found.gradients["node-t0"]] == [1, 4, 7]
+
+
+def test_the_backward_steps_are_in_the_order_of_the_engine():
+    graph = Graph(record(network()))
+    found = script(graph)
+    steps = [step for step in found.steps if step.phase == "backward"][1:]
+    wires = [f"wire-{wire.target.id}-{wire.position}" for wire in graph.record.backward]
+    assert [next(part for part in step.active if part in wires) for step in steps] == wires
+    assert [found.flows[wire] for wire in wires] == sorted(found.flows[wire] for wire in wires)
+
+
+def test_a_value_appears_after_its_operands_and_a_gradient_before_it_flows_on():
+    graph = Graph(record(network()))
+    found = script(graph)
+    for wire in graph.record.wires():
+        source, target = f"node-{wire.source.id}", f"node-{wire.target.id}"
+        assert found.values[source] < found.values[target]
+        if wire.contribution is not None:
+            assert found.gradients[target][-1][0] < found.flows[f"wire-{wire.target.id}-{wire.position}"]
+    for card in graph.record.cards:
+        if card.gradient is not None:
+            np.testing.assert_allclose(found.gradients[f"node-{card.id}"][-1][1], card.gradient, rtol=1e-6)
+
+
+def test_tensors_have_formulas_and_shapes():
+    texts = equations(network())
+    assert "∂L/∂bias += sum over rows of ∂linear1" in texts
+    assert any(text.startswith("multiply1 = subtract1 ⊙ subtract1") for text in texts)
+
+
+def test_a_folded_module_is_one_step_forward():
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    x = Tensor(np.ones((4, 2)), name="x")
+    graph = Graph(record(named(net(x).sum(), "L")), depth=0)
+    found = script(graph)
+    folded = next(item for item in graph.plan.items if item.folded)
+    assert [step.phase for step in found.steps] == ["start", *["forward"] * 3, *["backward"] * 3]
+    assert found.steps[found.values[folded.id]].note == "It stands for 3 ops."
+    assert found.norms[folded.id] == len(found.steps) - 1
+
+
+@pytest.mark.parametrize("steps", [2, 80])
+def test_a_large_graph_has_a_step_for_each_node_and_line_drawn(steps):
+    x = h = Tensor(0.5, name="x")
+    for _ in range(steps):
+        h = (h * x).tanh()
+    graph = Graph(record(h))
+    found = script(graph)
+    shown = [item for item in graph.plan.items if item.kind != "chip"]
+    assert found.count("forward") == len(shown) and found.count("backward") == 1 + len(graph.plan.links)
+    assert all(step.active for step in found.steps[1:])
+
+
+def test_what_needs_no_gradient_has_a_forward_pass_only():
+    with no_grad():
+        output = named(Tensor(2.0) * 3.0, "f")
+    steps = script(Graph(record(output))).steps
+    assert [(step.phase, step.equation) for step in steps[1:]] == [("forward", "f = 6")]
+    assert steps[-1].note == "Data: it needs no gradient."
+
+
+def test_a_single_leaf():
+    assert equations(Tensor(2.0, name="x")) == ["How x is computed", "x = 2", "∂x/∂x = 1"]
+
+
+def test_a_blocked_wire_says_so():
+    x, y = Tensor(1.0, name="x"), Tensor(0.0, name="y")
+    notes = [step.note for step in script(Graph(record(named(x * y, "f")))).steps]
+    assert sum("Blocked" in note for note in notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("f", "text"),
+    [
+        (lambda x: x**2, "f = x² = (−3)² = 9"),
+        (lambda x: x - 4.0, "f = x − 4 = −3 − 4 = −7"),
+        (lambda x: 1.0 / x, "f = 1 / x = 1 / (−3) = −0.333"),
+        (lambda x: x.sigmoid(), "f = σ(x) = σ(−3) = 0.0474"),
+        (lambda x: x.exp(), "f = exp(x) = exp(−3) = 0.0498"),
+        (lambda x: x**-2, "f = x⁻² = (−3)⁻² = 0.111"),
+        (lambda x: 2.0**x, "f = 2^x = 2⁻³ = 0.125"),
+        (lambda x: -x, "f = −x = −(−3) = 3"),
+    ],
+)
+def test_expressions_of_ops(f, text):
+    found = script(Graph(record(named(f(Tensor(-3.0, name="x")), "f"))))
+    assert text in [step.equation for step in found.steps]

@@ -1,0 +1,147 @@
+# ruff: noqa: RUF001
+import re
+import textwrap
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, nn, no_grad
+from tinygrad_edu.draw.names import name_cards
+from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.text import LINES, alt_text, tree
+
+
+def named(output, variables=None):
+    found = record(output)
+    name_cards(found, variables={id(value): name for name, value in (variables or {}).items()})
+    return found
+
+
+def dedent(text):
+    return textwrap.dedent(text).strip("\n")
+
+
+def branch():
+    a, b, c = Tensor(2.0, name="a"), Tensor(-3.0, name="b"), Tensor(1.0, requires_grad=False, name="c")
+    d = a * b
+    e = d.maximum(c)
+    g = a + e
+    h = g * g
+    return named(h, {"d": d, "e": e, "g": g, "h": h})
+
+
+def test_a_tensor_that_is_met_again_is_a_reference():
+    assert tree(branch()) == dedent("""
+        h  ×  = 9  gradient 1
+        ├─ g  +  = 3  gradient 6
+        │  ├─ a  input  = 2  gradient 6
+        │  └─ e  max  = 1  gradient 6
+        │     ├─ d  ×  = −6  gradient 0
+        │     │  ├─ ↑ a, above
+        │     │  └─ b  input  = −3  gradient 0
+        │     └─ c  data  = 1
+        └─ ↑ g, above
+        """)
+
+
+def test_shapes_statistics_and_scopes():
+    layer = nn.Linear(3, 4, dtype=np.float64)
+    layer.weight.assign(np.ones((4, 3)))
+    layer.bias.assign(np.zeros(4))
+    x = np.ones((2, 3))
+    y = layer(x).relu().sum()
+    assert tree(named(y, {"layer": layer, "x": x, "y": y})) == dedent("""
+        y  Σ  = 24  gradient 1
+        └─ relu1 [2×4]  ReLU  = [[3, 3, 3, 3], [3, 3, 3, 3]]  gradient [[1, 1, 1, 1], [1, 1, 1, 1]]
+           └─ linear1 [2×4]  @ +  = mean 3 std 0  gradient mean 1 std 0  in layer, Linear(3, 4)
+              ├─ x [2×3]  data  = [[1, 1, 1], [1, 1, 1]]
+              ├─ layer.weight [4×3]  parameter  = mean 1 std 0  gradient mean 2 std 0
+              └─ layer.bias [4]  parameter  = [0, 0, 0, 0]  gradient [2, 2, 2, 2]
+        """)
+
+
+def test_lines_fit_the_terminal_and_names_stay_on_one():
+    x = Tensor(np.ones((2, 3)), name="a\nvery\tlong " + "name " * 30)
+    lines = tree(named(x * 2.0), width=60).splitlines()
+    assert len(lines) == 3 and max(map(len, lines)) <= 60
+    assert lines[1].startswith("├─ a very long name") and lines[1].endswith("…")
+
+
+def test_leaves_constants_and_what_needs_no_gradient():
+    assert tree(named(Tensor(2.0, name="x"))) == "x  input  = 2  gradient 1"
+    with no_grad():
+        y = Tensor(2.0) * 3
+    assert tree(named(y, {"y": y})) == "y  data  = 6"
+    w = Tensor(1.0, name="w") * -0.5
+    assert tree(named(w, {"w2": w})).splitlines()[2] == "└─ −0.5"
+
+
+@pytest.mark.parametrize("width", [30, 100])
+def test_a_long_chain_is_cut_and_the_rest_counted(width):
+    y = x = Tensor(1.0, name="x")
+    for _ in range(20_000):
+        y = y * x
+    found = named(y)
+    text = tree(found, width=width)
+    assert len(text.splitlines()) < 100
+    (rest,) = re.findall(r"⋯ (\d+) more", text)
+    assert int(rest) + len(re.findall(r"multiply\d+  ", text)) + text.count("x  input") == len(found.cards)
+
+
+def test_a_wide_graph_is_cut_and_the_rest_counted():
+    leaves = [Tensor(float(i), name=f"x{i}") for i in range(1000)]
+    y = np.concatenate([x.reshape(1) for x in leaves])
+    lines = tree(named(y, {"y": y})).splitlines()
+    assert len(lines) == LINES + 1
+    shown = sum("↑" not in line for line in lines[:-1])
+    assert lines[-1] == f"⋯ {2001 - shown} more"
+
+
+def test_a_ladder_of_sums_is_no_tree():
+    x = Tensor(1.0)
+    for _ in range(40):
+        x = x + x
+    assert len(tree(named(x)).splitlines()) < 60
+
+
+def test_alt_text_tells_the_whole_story():
+    assert alt_text(branch(), "A branch") == (
+        "A branch. The graph computes h in 4 operations from a, input 2; b, input minus 3 and c, data 1. "
+        "d is a times b, which is minus 6. e is the larger of d and c, which is 1. g is a plus e, which is 3. "
+        "h is g times g, which is 9. The backward pass starts at h with 1. h hands back 3 to g and 3 to g. "
+        "g hands back 6 to a and 6 to e. e hands back 0 to d. d hands back 0 to a and 0 to b. "
+        "The gradient of a is 6, the sum of 0 and 6. The gradient of b is 0. "
+        "The gradient of g is 6, the sum of 3 and 3. c needs no gradient."
+    )
+
+
+@pytest.mark.parametrize("make", [branch, lambda: named(Tensor(1e-9, name="w[0]<&>_x") * np.inf)])
+def test_alt_text_has_no_signs_that_are_read_out(make):
+    text = alt_text(make(), "f = (x + y) · z")
+    assert re.fullmatch(r"[\w\s.,;'-]+", text) and text.endswith(".") and "_" not in text
+
+
+def test_numbers_are_said():
+    with np.errstate(invalid="ignore"):
+        text = alt_text(named(Tensor(-1.25e-7, name="x") * np.inf * 0.0))
+    assert "x, input minus 1.25 times 10 to the power minus 7" in text
+    assert "x times infinity, which is minus infinity" in text and "not a number" in text
+
+
+def test_alt_text_of_a_large_graph_is_a_summary():
+    model = nn.MLP([3, *[4] * 12, 2], activation="tanh", rng=np.random.default_rng(0))
+    loss = model(np.ones((5, 3), np.float32)).sum()
+    text = alt_text(named(loss, {"loss": loss, "model": model}))
+    assert "The graph computes loss in 26 operations from 27 tensors." in text
+    assert "It uses 13 times linear, 12 times tanh and once sum." in text
+    assert "The gradient of model.0.weight is of norm " in text and "18 more leaves have gradients." in text
+    assert len(text) < 1500
+
+
+def test_alt_text_of_single_tensors_and_constants():
+    assert alt_text(named(Tensor(2.0, name="x"))) == (
+        "x is a single tensor, input 2, which no operation made. The backward pass starts at x with 1. "
+        "The gradient of x is 1."
+    )
+    text = alt_text(named(Tensor(2.0, requires_grad=False, name="x")))
+    assert text.endswith("Nothing here needs a gradient. x needs no gradient.")

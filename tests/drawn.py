@@ -1,0 +1,27 @@
+"""Outputs whose graphs are drawn in tests."""
+
+import numpy as np
+
+from tinygrad_edu import Tensor, nn
+
+
+def named(tensor, name):
+    tensor.name = name
+    return tensor
+
+
+def f_of_xyz():
+    x, y, z = Tensor(-2.0, name="x"), Tensor(5.0, name="y"), Tensor(-4.0, name="z")
+    return named(named(x + y, "q") * z, "f")
+
+
+def three_uses():
+    g = Tensor(3.0, name="g")
+    return named(named(g * g, "a") + g, "h")
+
+
+def network():
+    nn.init.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
+    x = np.arange(8.0, dtype=np.float32).reshape(4, 2)
+    return named(nn.MSELoss()(net(x), np.zeros((4, 2), np.float32)), "L")

@@ -1,0 +1,175 @@
+"""Terms of arrays: matrix products, sums over axes, and elements in another arrangement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.draw.arithmetic import multiply
+from tinygrad_edu.draw.terms import Shape, Term, as_term, builds, number, raw, reshaped, swapped
+from tinygrad_edu.registry import REGISTRY
+
+
+@builds("matmul")
+def matmul(x: Any, y: Any) -> Term:
+    """x @ y."""
+    x, y = as_term(x), as_term(y)
+    value = np.matmul(x.value, y.value)
+    if x.size == y.size == 1:
+        return reshaped(multiply(reshaped(x, ()), reshaped(y, ())), value.shape)
+    column = x.parts[0].parts[0] if x.kind == "T" and x.parts[0].kind == "reshape" else x
+    if column.ndim == 1 == y.ndim - 1 and y.kind == "reshape" and y.parts[0].ndim == 1 and y.shape[0] == 1:
+        return Term("outer", (column, y.parts[0]), column.value[:, None] * y.parts[0].value)
+    return Term("@", (x, y), value)
+
+
+@builds("einsum")
+def einsum(*operands: Any, subscripts: str, optimize: Any = False) -> Term:
+    """einsum(subscripts, operands)."""
+    terms = [as_term(x) for x in operands]
+    if len(terms) == 1 and len(set(subscripts.split("->"))) == 1:
+        return terms[0]
+    value = np.einsum(subscripts, *[x.value for x in terms])
+    return Term("function", ("einsum", f'"{subscripts}"', *terms), value)
+
+
+@builds("transpose")
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Term:
+    """Axes in another order; two exchanged at the end are a matrix's transpose, and (x @ y)T is yT @ xT."""
+    x = as_term(x)
+    order = [k % x.ndim for k in (range(x.ndim)[::-1] if axes is None else axes)]
+    value = np.transpose(x.value, order)
+    if order == sorted(order):
+        return as_term(x)
+    if x.size == 1 or x.kind == "number":
+        return reshaped(x, value.shape)
+    if order != swapped(x.ndim, -1, -2):
+        return Term("permuted", (x, tuple(order)), value)
+    if x.kind == "T":
+        base: Term = x.parts[0]
+        return base
+    if x.kind == "outer" and x.ndim == 2:
+        return Term("outer", x.parts[::-1], value)
+    if x.kind == "@" and x.parts[0].ndim == x.parts[1].ndim == 2:
+        return matmul(transpose(x.parts[1]), transpose(x.parts[0]))
+    return Term("T", (x,), value)
+
+
+@builds("expand_dims")
+def expand_dims(x: Any, axis: Any) -> Term:
+    """New axes of length 1."""
+    x = as_term(x)
+    value = np.expand_dims(x.value, axis)
+    if x.size == 1 or x.kind == "number":
+        return reshaped(x, value.shape)
+    new = {k % value.ndim for k in np.atleast_1d(axis).tolist()}
+    marks = ["None" if k in new else ":" for k in range(value.ndim)]
+    kept = "".join(":" if m == ":" else "N" for m in marks).rstrip("N")
+    if len(kept) > 1 and "N" not in kept:
+        marks = ["...", *marks[len(kept) :]]
+    while marks[-1] == ":":
+        marks.pop()
+    return Term("expand", (x, f"[{', '.join(marks)}]"), value)
+
+
+@builds("broadcast_to")
+def broadcast_to(x: Any, shape: Any) -> Term:
+    """x repeated to a shape."""
+    x = as_term(x)
+    value = np.broadcast_to(x.value, shape)
+    if value.size == x.size or x.kind == "number":
+        return reshaped(x, value.shape)
+    return Term("broadcast", (x,), value)
+
+
+@builds("reshape")
+def reshape(x: Any, shape: Any) -> Term:
+    """The elements in another shape."""
+    x = as_term(x)
+    value = np.reshape(x.value, shape)
+    base = x.parts[0] if x.kind == "reshape" else x
+    if value.shape == base.shape or x.size == 1 or x.kind == "number":
+        return reshaped(base, value.shape)
+    return Term("reshape", (base, value.shape), value)
+
+
+@builds("sum")
+def total(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Term:
+    """The sum over axes. Where it counts the winners of a comparison and there is one in each place, it is 1."""
+    x = as_term(x)
+    axes = tuple(range(x.ndim)) if axis is None else tuple([k % x.ndim for k in np.atleast_1d(axis).tolist()])
+    value = x.value.sum(axes, keepdims=keepdims)
+    if x.kind == "compare" and x.parts[0] == "=" and (value == 1).all():
+        return number(1, value.shape)
+    if x.size == 1 or not axes:
+        return reshaped(x, value.shape)
+    if x.kind == "number" and value.size:
+        return number(value.flat[0].item(), value.shape)
+    if x.kind == "reshape" and x.parts[0].shape == value.shape and x.size == value.size:
+        return reshaped(x.parts[0], value.shape)
+    if x.kind == "sum" and len(axes) == x.ndim:
+        return Term("sum", (x.parts[0], "sum of"), value)
+    return Term("sum", (x, sum_words(axes, x.ndim)), value)
+
+
+def sum_words(axes: Sequence[int], ndim: int) -> str:
+    """What a sum over axes is called."""
+    if len(axes) == ndim:
+        return "sum of"
+    if ndim == 2:
+        return f"sum over {('rows', 'columns')[axes[0]]} of"
+    return f"sum over {'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, sorted(axes)))} of"
+
+
+@builds("getitem")
+def getitem(x: Any, index: Any) -> Term:
+    """x[index]; matrix times column, its last axis dropped, is matrix times vector."""
+    x, index = as_term(x), raw(index)
+    value = x.value[index]
+    if x.kind == "@" and isinstance(index, tuple) and str(index) == "(Ellipsis, 0)" and x.shape[-1] == 1:
+        left, right = x.parts
+        vector = right.parts[0] if right.kind == "expand" else right if right.size == 1 else None
+        if vector is not None and right.ndim == 2:
+            return Term("@", (left, reshaped(vector, right.shape[:1])), value)
+    if x.size == np.size(value) == 1 or x.kind == "number" or (x.shape == value.shape and everything(index)):
+        return reshaped(x, np.shape(value))
+    return Term("index", (x, index_text(index)), value)
+
+
+@builds("scatter")
+def scatter(x: Any, index: Any, shape: Shape) -> Term:
+    """Zeros with x added at [index]."""
+    x = as_term(x)
+    value = REGISTRY["scatter"].forward(x.value, index, shape)
+    if x.size == value.size == 1 or (x.shape == shape and everything(index)):
+        return reshaped(x, shape)
+    parts = index if isinstance(index, tuple) else (index,)
+    several = any(isinstance(i, (list, ndarray)) and np.asarray(i).dtype != bool for i in parts)
+    return Term("scatter", (x, ("added" if several else "placed") + f" at {index_text(index)}, 0 elsewhere"), value)
+
+
+def everything(index: Any) -> bool:
+    """Whether an index takes all as it is: [:, :], [...]."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(i, EllipsisType) or (isinstance(i, slice) and i == slice(None)) for i in parts)
+
+
+def index_text(index: Any) -> str:
+    """An index as one writes it between brackets: [1], [:, 0:3], [..., None]; long lists are cut."""
+
+    def one(i: Any) -> str:
+        if isinstance(i, slice):
+            step = "" if i.step is None else f":{i.step}"
+            return f"{'' if i.start is None else i.start}:{'' if i.stop is None else i.stop}{step}"
+        if isinstance(i, EllipsisType):
+            return "..."
+        if isinstance(i, (list, ndarray)) and np.ndim(i):
+            array = np.asarray(i)
+            return str(array.tolist()) if array.size <= 6 else "mask" if array.dtype == bool else "indices"
+        return str(i)
+
+    return f"[{', '.join([one(i) for i in index]) if isinstance(index, tuple) else one(index)}]"

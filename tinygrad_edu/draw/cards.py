@@ -1,0 +1,360 @@
+# ruff: noqa: RUF002
+"""The labels of nodes and wires, in Graphviz's HTML-like notation.
+
+The hard idea is that a picture must not jump when a lecture goes from the forward to the backward pass. Graphviz places
+nodes by the sizes of their labels, so every label is the same in all modes: what a mode does not show yet is there, in
+transparent ink.
+
+    mode="forward"      ∂f/∂x  −4       written, and laid out, but transparent on a blank row
+    mode="backward"     ∂f/∂x  −4       orange on a tinted row, at the same place
+"""
+
+from __future__ import annotations
+
+import html
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.draw.fold import Item, Link
+from tinygrad_edu.draw.numbers import number, product, shape_text, statistics, total
+from tinygrad_edu.draw.record import Card, Wire
+from tinygrad_edu.draw.theme import Theme, heat, palette
+
+Mode = Literal["forward", "backward", "both"]
+
+CELLS = 8  # of a heat map, along each axis
+LONGEST = 28  # characters of a name
+TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{}">{}</TABLE>'
+UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a picture is drawn.
+
+    Attributes:
+        mode: What it shows.
+        theme: Its colours.
+        precision: Significant digits.
+        output: The name of the output.
+        heat_maps: Whether large tensors have one.
+    """
+
+    mode: Mode
+    theme: Theme
+    precision: int
+    output: str
+    heat_maps: bool = True
+
+    def __getitem__(self, part: str) -> str:
+        """A colour; transparent where the mode does not show the backward pass."""
+        return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
+
+    def number(self, x: Any) -> str:
+        """A number with the picture's precision."""
+        return number(x, self.precision)
+
+
+def printable(name: str) -> str:
+    """A name on one line: control characters, and what would reverse the text, become spaces."""
+    return UNPRINTABLE.sub(" ", name)
+
+
+def shorten(name: str, longest: int = LONGEST) -> str:
+    """A name, cut in the middle if it is very long."""
+    name = printable(name)
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"
+
+
+def font(text: str, colour: str, size: float = 11, style: str = "") -> str:
+    """Text, escaped, also for Graphviz, which reads \\N as the name of the node; `style` is "B", "I" or nothing."""
+    text = html.escape(text, quote=True).replace("\\", "\\\\") or " "
+    text = f"<{style}>{text}</{style}>" if style else text
+    return f'<FONT COLOR="{colour}" POINT-SIZE="{size:g}">{text}</FONT>'
+
+
+def cell(content: str, attributes: str = "") -> str:
+    """One cell of a table."""
+    return f"<TD {attributes}>{content}</TD>"
+
+
+def table(rows: Sequence[Sequence[str]], padding: int = 0) -> str:
+    """A table without borders; rows are made of cells."""
+    return TABLE.format(padding, "".join(f"<TR>{''.join(row)}</TR>" for row in rows))
+
+
+def node_label(item: Item, look: Look, fused: bool = True) -> str:
+    """The label of any item. `fused` joins an op's symbol to its result."""
+    if item.kind == "chip":
+        return chip_label(item.cards[0], look)
+    if item.folded:
+        return folded_label(item, look)
+    card = item.cards[0]
+    return constant_label(card, look) if is_number(card) else card_label(card, look, fused)
+
+
+def is_number(card: Card) -> bool:
+    """Whether it is a number that stands in an expression, such as the 2 of a ** 2."""
+    return card.tensor is None and card.value.ndim == 0 and not card.named
+
+
+def card_label(card: Card, look: Look, fused: bool) -> str:
+    """Strip or symbol, header, value, gradient, sum."""
+    is_output = is_the_output(card)
+    rows = [header(card, is_output, look), value_row("value", card.value, look)]
+    if card.gradient is not None:
+        root = shorten(look.output, 12)
+        label = f"∂{root}/∂{shorten(card.name, 16)}" + (" (seed)" if is_output else "")
+        rows.append(value_row(label, card.gradient, look, "gradient"))
+        rows += sum_rows(card, look)
+    else:
+        note = "no gradient here" if card.needs_gradient else "no gradient needed"
+        rows.append([cell(font(note, look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
+    if card.op is not None and fused:
+        left = symbol_cell(card, look)
+    else:
+        left = strip(look[card.kind] if card.op is None else look["rule"])
+    return frame([left, cell(table(rows)), *([strip(look["output"])] if is_output else [])], look)
+
+
+def is_the_output(card: Card) -> bool:
+    """Whether nothing was made of it."""
+    return not card.uses
+
+
+def frame(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
+    """The border and background of a node."""
+    return (
+        f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" COLOR="{look[colour]}" '
+        f'BGCOLOR="{look["card"]}"><TR>{"".join(cells)}</TR></TABLE>'
+    )
+
+
+def strip(colour: str) -> str:
+    """A coloured edge, which says what kind of tensor it is."""
+    return cell("", f'WIDTH="8" BGCOLOR="{colour}"')
+
+
+def symbol_cell(card: Card, look: Look) -> str:
+    """The op's symbol on dark."""
+    text = symbol_of(card)
+    size = 20 if len(text) == 1 else 13 if len(text) <= 5 else 10
+    ink = look["op_text"]
+    return cell(font(text, ink, size, "B"), f'WIDTH="34" CELLPADDING="6" BGCOLOR="{look["op"]}"')
+
+
+def symbol_of(card: Card) -> str:
+    """What the op looks like in a formula."""
+    from tinygrad_edu.draw.formulas import symbol
+
+    assert card.op is not None
+    return shorten(symbol(card.op, card.params), 16)
+
+
+def header(card: Card, is_output: bool, look: Look) -> list[str]:
+    """Name, kind and shape."""
+    kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
+    words = [kind, "output" if is_output else "", shape_text(card.shape)]
+    right = "  ".join(word for word in words if word)
+    name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
+    return [cell(table([[name, cell(font(right, look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]
+
+
+def value_row(label: str, value: ndarray, look: Look, part: Literal["value", "gradient"] = "value") -> list[str]:
+    """A tinted row: a label and an array."""
+    left = cell(font(label, look[f"{part}_text"], 10), 'ALIGN="LEFT"')
+    right = cell(array(value, look, part), 'ALIGN="RIGHT"')
+    return [cell(table([[left, right]], 4), f'BGCOLOR="{look[f"{part}_fill"]}"')]
+
+
+def array(value: ndarray, look: Look, part: str) -> str:
+    """One number, a grid of up to 8 numbers (at most 3 x 4), or a heat map with statistics."""
+    ink = look[f"{part}_text"]
+    if value.size == 1:
+        return font(look.number(value), ink, 16, "B")
+    if not value.size:
+        return font("empty", ink, 10, "I")
+    grid = value.reshape(-1, value.shape[-1])
+    if value.ndim <= 2 and value.size <= 8 and grid.shape[0] <= 3 and grid.shape[1] <= 4:
+        return table([[cell(font(look.number(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
+    wide = [
+        line.replace(" std ", "\u2002std ").replace(" max ", "\u2002max ") for line in statistics(value, look.precision)
+    ]
+    lines = [[cell(font(line, ink, 9), 'ALIGN="LEFT"')] for line in wide]
+    beside = [cell(heat_map(grid, look, part))] if look.heat_maps else []
+    return table([[*beside, cell(table(lines, 1))]], 2)
+
+
+def heat_map(grid: ndarray, look: Look, part: str) -> str:
+    """At most 8 x 8 cells, the means of blocks: blue below 0, orange above; what is not finite is highlighted."""
+    means = blocks(grid)
+    largest = np.abs(means[np.isfinite(means)]).max(initial=0) or 1.0
+    hidden = look[f"{part}_text"] == "transparent"
+    size = 7 if means.shape[1] > 2 else 9
+
+    def square(x: float) -> str:
+        colour = heat(x / largest, look.theme) if math.isfinite(x) else look["highlight"]
+        colour = "transparent" if hidden else colour
+        return cell("", f'WIDTH="{size}" HEIGHT="{size}" FIXEDSIZE="TRUE" BGCOLOR="{colour}"')
+
+    return table([[square(x) for x in row] for row in means.tolist()])
+
+
+def blocks(grid: ndarray) -> ndarray:
+    """The means of at most 8 x 8 blocks of nearly equal size."""
+    with np.errstate(all="ignore"):
+        for axis in (0, 1):
+            parts = np.array_split(grid, min(CELLS, grid.shape[axis]), axis)
+            grid = np.stack([part.mean(axis, dtype=np.float64) for part in parts], axis)
+    return grid
+
+
+def sum_rows(card: Card, look: Look) -> list[list[str]]:
+    """How the gradient of a tensor that is used more than once adds up."""
+    parts = [wire.contribution for wire in card.contributions() if wire.contribution is not None]
+    if len(parts) < 2:
+        return []
+    numbers = card.value.size == 1 and len(parts) <= 4
+    text = f"Σ {total(parts, look.precision)}" if numbers else f"Σ of {len(parts):,} paths"
+    style = f'ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
+    return [[cell(font(text, look["gradient_text"], 10), style)]]
+
+
+def constant_label(card: Card, look: Look) -> str:
+    """A small plain card with a number."""
+    return frame([cell(font(look.number(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
+
+
+def chip_label(card: Card, look: Look) -> str:
+    """A leaf once more."""
+    ink = look["parameter"] if card.kind == "parameter" else look["text"]
+    name = number(card.value, look.precision) if is_number(card) else shorten(card.name)
+    return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
+
+
+def gate_label(card: Card, look: Look) -> str:
+    """The gate of a small graph: its symbol and what it does with gradients."""
+    from tinygrad_edu.draw.formulas import role
+
+    assert card.op is not None
+    ink = look["op_text"]
+    words = role(card.op)
+    shown = "transparent" if look.mode == "forward" else ink
+    return font(symbol_of(card), ink, 20, "B") + (f"<BR/>{font(words, shown, 10)}" if words else "")
+
+
+def folded_label(item: Item, look: Look) -> str:
+    """Title, number of ops and weights, parameters with the norms of their gradients, value and gradient."""
+    weights = [leaf for leaf in item.leaves if leaf.kind == "parameter"]
+    counts = [plural(item.ops, "op")] if item.ops else []
+    if weights:
+        counts.append(plural(sum(leaf.value.size for leaf in weights), "weight"))
+    title = cell(font(shorten(item.title, 40), look["text"], 14, "B"), 'ALIGN="LEFT"')
+    rows = [[cell(table([[title, cell(font(", ".join(counts), look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]]
+    shown = weights if len(weights) <= 6 else [*weights[:5], weights[-1]]
+    prefix = common_path([leaf.name for leaf in weights])
+    lines = [weight_row(leaf, leaf.name[len(prefix) :], look) for leaf in shown]
+    if len(shown) < len(weights):
+        lines.insert(5, [cell(font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10), 'ALIGN="LEFT"'), cell("")])
+    if lines and item.kind == "module":
+        rows.append([cell(table(lines, 4), f'BGCOLOR="{look["cluster2"]}"')])
+    name, value, gradient = shown_output(item)
+    if value is not None:
+        rows.append(value_row(f"{name} {shape_text(value.shape)}".rstrip(), value, look))
+    if gradient is not None:
+        rows.append(value_row(f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
+    return frame([cell(table(rows))], look, "muted", 2)
+
+
+def plural(count: int, word: str) -> str:
+    """A count with its word."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def common_path(names: list[str]) -> str:
+    """What all dotted names begin with: "net.0." for net.0.weight and net.0.bias."""
+    paths = [name.split(".")[:-1] for name in names]
+    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
+    return "".join(f"{parts[0]}." for parts in same)
+
+
+def weight_row(leaf: Card, name: str, look: Look) -> list[str]:
+    """A parameter of a folded module: name, shape, norm of its gradient."""
+    norm = ""
+    if leaf.gradient is not None:
+        norm = f"‖∂{shorten(look.output, 12)}/∂{shorten(name, 16)}‖ = {look.number(length(leaf.gradient))}"
+    left = cell(font(f"{shorten(name)} {shape_text(leaf.shape)}", look["parameter"], 10), 'ALIGN="LEFT"')
+    return [left, cell(font(norm, look["gradient_text"], 10), 'ALIGN="RIGHT"')]
+
+
+def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
+    """Name, value and gradient of what comes out of a folded item; several alike results are stacked."""
+    if not item.outputs:
+        return "", None, None
+    alike = [card for card in item.outputs if card.shape == item.outputs[-1].shape]
+    if len(item.outputs) == 1 or len(alike) < len(item.outputs):
+        card = item.outputs[-1]
+        return shorten(card.name, 16), card.value, card.gradient
+    gradients = [card.gradient for card in alike if card.gradient is not None]
+    gradient = np.stack(gradients) if len(gradients) == len(alike) else None
+    return f"{len(alike)} results", np.stack([card.value for card in alike]), gradient
+
+
+def length(gradient: ndarray) -> float:
+    """The Euclidean norm of all elements."""
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
+
+
+def wire_label(link: Link, look: Look) -> str:
+    """Local derivative and contribution of a wire between numbers; the rule as a formula between tensors; else ""."""
+    wire = link.wires[0]
+    if wire.contribution is None or not link.plain:
+        return ""
+    if wire.local is None:
+        return font(shorten(formula(wire), 44), look["gradient_text"], 11, "B")
+    upstream = wire.target.gradient
+    assert upstream is not None
+    value = look.number(wire.local)
+    text = local_text(wire)
+    line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
+    muted = "transparent" if look.mode == "forward" else look["muted"]
+    result = product(wire.local, upstream, look.precision)
+    return f"{font(line, muted, 10)}<BR/>{font(result, look['gradient_text'], 12, 'B')}"
+
+
+def formula(wire: Wire) -> str:
+    """What the rule hands back, as a formula."""
+    from tinygrad_edu.draw.formulas import vjp_formula
+
+    op, names, values = operands(wire)
+    return str(vjp_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
+
+
+def local_text(wire: Wire) -> str:
+    """The local derivative as a formula."""
+    from tinygrad_edu.draw.formulas import local_formula
+
+    op, names, values = operands(wire)
+    return str(local_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
+
+
+def operands(wire: Wire) -> tuple[Any, dict[str, str], list[ndarray]]:
+    """Op, names and values of all operands, as formulas.py wants them."""
+    target = wire.target
+    assert target.op is not None
+    short = shorten(target.name, 16)
+    names = {"g": f"∂{short}", "out": short}
+    for other in target.wires:
+        source = other.source
+        text = number(source.value) if is_number(source) else shorten(source.name, 16)
+        names[target.op.argument(other.position)] = text
+    return target.op, names, [other.source.value for other in target.wires]

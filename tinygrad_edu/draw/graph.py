@@ -1,0 +1,349 @@
+"""The picture of a graph, in DOT: nodes with values and gradients, wires with contributions.
+
+`Graph` is a graphviz.Digraph, so everything known of that class works: source, save, render, pipe, and the picture in
+a notebook. Wires always run forward in DOT; the backward pass is drawn against them by their arrowheads, so that all
+modes are laid out alike (see cards.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, get_args
+
+import graphviz
+import numpy as np
+
+from tinygrad_edu.draw import cards
+from tinygrad_edu.draw.engines import DigraphBase
+from tinygrad_edu.draw.fold import Item, Link, Plan, plan
+from tinygrad_edu.draw.record import Record, Scope
+from tinygrad_edu.draw.theme import FONT, Theme, palette
+
+Mode = cards.Mode
+Style = Literal["auto", "gates", "fused"]
+Rankdir = Literal["auto", "LR", "TB"]
+T = TypeVar("T")
+
+GATES = 4  # ops: up to this many are drawn as nodes of their own
+RANKS = 7  # up to this many stand side by side; more go from top to bottom
+HEAT_MAPS = 200  # nodes: larger pictures have none
+THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
+
+
+class Graph(DigraphBase):
+    """A picture of how an output was computed, and of how its gradient flows back.
+
+    Args:
+        found: From record(output).
+        mode: "forward" shows values, "backward" gradients too and the wires against the flow, "both" wires both ways;
+            nodes stand at the same coordinates in all three.
+        style: "gates" draws each op as a node of its own, "fused" joins it to its result, "auto" chooses gates for up
+            to 4 ops between single numbers.
+        depth: How many levels of modules stay open: 0 makes a card of every outermost module call. None opens all, and
+            folds alike parts of graphs above 150 tensors.
+        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" chooses LR for up to 7 ranks.
+        precision: Significant digits, 1 to 17.
+        theme: "light", "dark", or "auto", which follows the reader's system.
+        names: Tensor -> name or name -> Tensor, stronger than all other names.
+        title: A heading, or None.
+
+    Raises:
+        ValueError: An option that does not exist.
+        TypeError: Something other than a Record.
+
+    Attributes:
+        record: What is drawn.
+        plan: What of it is folded.
+        mode: As given; so are theme and title.
+        options: style, rankdir, depth and precision as given.
+    """
+
+    def __init__(
+        self,
+        found: Record,
+        *,
+        mode: Mode = "both",
+        style: Style = "auto",
+        depth: int | None = None,
+        rankdir: Rankdir = "auto",
+        precision: int = 3,
+        theme: Theme = "light",
+        names: Mapping[Any, Any] | None = None,
+        title: str | None = None,
+    ) -> None:
+        if not isinstance(found, Record):
+            raise TypeError(f"Graph draws a Record, not {type(found).__name__}: use tensor.graph(), or record(tensor)")
+        super().__init__(name="graph")
+        self.record = found
+        self.mode: Mode = choose("mode", mode, get_args(Mode))
+        self.theme: Theme = choose("theme", theme, get_args(Theme))
+        self.title = None if title is None else str(title)
+        self.options: dict[str, Any] = {
+            "style": choose("style", style, get_args(Style)),
+            "rankdir": choose("rankdir", rankdir, get_args(Rankdir)),
+            "depth": whole("depth", depth, 0),
+            "precision": whole("precision", precision, 1, 17),
+        }
+        if names is not None or not all(card.name for card in found.cards):
+            from tinygrad_edu.draw.names import caller_variables, name_cards
+
+            name_cards(found, names, caller_variables())
+        self.plan = plan(found, depth)
+        Painter(self).draw()
+
+    @property
+    def precision(self) -> int:
+        """Significant digits."""
+        return int(self.options["precision"])
+
+    def forward(self, **changes: Any) -> Graph:
+        """The forward pass at the same coordinates, unless other options than theme and title are changed."""
+        return self.at("forward", **changes)
+
+    def backward(self, **changes: Any) -> Graph:
+        """The backward pass at the same coordinates; see forward()."""
+        return self.at("backward", **changes)
+
+    def both(self, **changes: Any) -> Graph:
+        """Both passes at the same coordinates; see forward()."""
+        return self.at("both", **changes)
+
+    def copy(self) -> Graph:
+        """The same picture once more."""
+        return self.at(self.mode)
+
+    def at(self, mode: Mode, **changes: Any) -> Graph:
+        """The same graph in another mode."""
+        return Graph(self.record, mode=mode, **{"theme": self.theme, "title": self.title, **self.options, **changes})
+
+    def frames(self, pattern: str) -> Any:
+        """Writes one SVG for each step, for slides.
+
+        Args:
+            pattern: A path with a place for the number of the step: "step_{:02d}.svg".
+
+        Returns:
+            The paths.
+        """
+        from tinygrad_edu.draw.player import frames
+
+        return frames(self, pattern)
+
+    def player(self, path: Any = None, **options: Any) -> Any:
+        """Writes a page that plays the forward and backward pass step by step; it needs no network.
+
+        Args:
+            path: Where the page is written; None shows it in a notebook only.
+            options: As of tinygrad_edu.draw.player.player.
+        """
+        from tinygrad_edu.draw.player import player
+
+        return player(self, path, **options)
+
+    @property
+    def alt_text(self) -> str:
+        """The picture in words, for screen readers."""
+        from tinygrad_edu.draw.text import alt_text
+
+        return alt_text(self.record, self.title)
+
+    def text(self) -> str:
+        """The graph as an indented tree, for a terminal."""
+        from tinygrad_edu.draw.text import tree
+
+        return tree(self.record, precision=self.precision)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+class Painter:
+    """Writes the DOT statements of a Graph into it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.plan = graph, graph.plan
+        heat_maps = len(self.plan.items) <= HEAT_MAPS
+        output = graph.record.output.name
+        self.look = cards.Look(graph.mode, graph.theme, graph.precision, output, heat_maps)
+        style = graph.options["style"]
+        self.gates = style == "gates" or (style == "auto" and is_small(self.plan))
+        self.names = {item: f"n{i}" for i, item in enumerate(self.plan.items)}
+        self.clusters = 0
+        self.strongest = max((strength(link) for link in self.plan.links), default=0.0)
+
+    def draw(self) -> None:
+        """Fills in the DOT statements."""
+        look = self.look
+        self.graph.attr(
+            rankdir=self.direction(), nodesep=".32", ranksep=".42", ordering="in", outputorder="edgesfirst",
+            pad=".25", fontname=FONT, bgcolor=look["paper"], label=self.heading(), labelloc="t", labeljust="l",
+        )  # fmt: skip
+        self.graph.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
+        self.graph.attr("edge", fontname=FONT, arrowsize=".7")
+        inside: dict[Scope | None, list[Item | Scope]] = {}
+        known: set[Scope] = set()
+        for item in self.plan.items:
+            inside.setdefault(item.scope, []).append(item)
+            for scope in reversed(item.scope.path() if item.scope else []):
+                if scope in known:
+                    break
+                known.add(scope)
+                inside.setdefault(scope.parent, []).append(scope)
+        self.fill(self.graph, None, inside, 0)
+        for link in self.plan.links:
+            self.link(link)
+
+    def fill(self, into: Any, scope: Scope | None, inside: dict[Scope | None, list[Item | Scope]], level: int) -> None:
+        """Nodes and clusters of one cluster."""
+        look = self.look
+        for part in inside.get(scope, []):
+            if isinstance(part, Item):
+                self.node(into, part)
+                continue
+            number = self.clusters
+            self.clusters += 1
+            cluster = graphviz.Digraph(name=f"cluster_{number}")
+            title = " · ".join(cards.shorten(text) for text in (part.name, part.label) if text)
+            cluster.attr(
+                id=f"cluster-{number}", label=f"<{cards.font(title, look['muted'], 12, 'B')}>", labeljust="l",
+                style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"], margin="12",
+                tooltip=quote(title),
+            )  # fmt: skip
+            self.fill(cluster, part, inside, level + 1)
+            into.subgraph(cluster)
+
+    def node(self, into: Any, item: Item) -> None:
+        """One item: a node, or a gate and a node."""
+        look, name = self.look, self.names[item]
+        card = item.cards[-1]
+        op = card.op if self.gates and not item.folded else None
+        label = f"<{cards.node_label(item, look, op is None)}>"
+        full = cards.printable(item.title if item.folded else card.name)
+        if item.kind == "chip":
+            line = look["parameter" if card.kind == "parameter" else "muted"]
+            into.node(
+                name, label, id=f"chip-{card.id}-{name[1:]}", shape="box", style="rounded,dashed", color=line,
+                margin=".08,.04", height="0", tooltip=quote(f"{full}, drawn in full where it is first used"),
+            )  # fmt: skip
+            return
+        into.node(name, label, id=item.id, tooltip=quote(full))
+        if op is not None:
+            into.node(
+                f"{name}g", f"<{cards.gate_label(card, look)}>", id=f"gate-{card.id}", shape="box", color=look["op"],
+                style="rounded,filled", fillcolor=look["op"], margin=".14,.06", height="0", tooltip=quote(op.name),
+            )  # fmt: skip
+            flow = self.line(False, False, 1.0)
+            if card.gradient is not None:
+                flow = self.line(True, not card.gradient.any(), self.width(cards.length(card.gradient)))
+            self.graph.edge(f"{name}g", name, id=f"wire-{card.id}-out", **flow)
+
+    def link(self, link: Link) -> None:
+        """One line."""
+        look, wire = self.look, link.wires[0]
+        parts = [wire.contribution for wire in link.wires if wire.contribution is not None]
+        blocked = bool(parts) and not any(part.any() for part in parts)
+        gate = self.gates and not link.target.folded
+        label = cards.wire_label(link, look)
+        attributes = self.line(bool(parts), blocked, self.width(strength(link)) if parts else 1.0)
+        if label:
+            attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
+        tooltip = quote(f"{cards.printable(wire.source.name)} → {cards.printable(wire.target.name)}")
+        self.graph.edge(
+            self.names[link.source], self.names[link.target] + ("g" if gate else ""),
+            id=f"wire-{wire.target.id}-{wire.position}", edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
+        )  # fmt: skip
+
+    def width(self, carried: float) -> float:
+        """The width of a line of the backward pass; by the square root, so that small gradients are still seen."""
+        share = min(carried / self.strongest, 1.0) if self.strongest else 0.0
+        return THINNEST + (THICKEST - THINNEST) * float(share**0.5)
+
+    def line(self, flows: bool, blocked: bool, width: float) -> dict[str, str]:
+        """Colour, style and arrowheads of a line in this mode."""
+        look = self.look
+        value, gradient = look["value_wire"], palette(self.look.theme)["blocked" if blocked else "gradient_wire"]
+        tail = "tee" if blocked else "normal"
+        if self.look.mode == "forward":
+            return {"color": value, "penwidth": "1.6"}
+        if self.look.mode == "both":
+            if not flows:
+                return {"color": value, "penwidth": "1.2"}
+            return {"color": f"{value}:{gradient}", "dir": "both", "arrowtail": tail, "penwidth": "1.6"}
+        if not flows:
+            return {"color": look["data"], "dir": "none", "penwidth": "1"}
+        line = "dotted" if blocked else "dashed"
+        return {"color": gradient, "dir": "back", "arrowtail": tail, "style": line, "penwidth": f"{width:.2f}"}
+
+    def heading(self) -> str:
+        """Title and legend."""
+        look = self.look
+        entries = [("value_wire", "value, forward"), ("gradient_wire", "gradient, backward")]
+        if self.graph.record.seed is None:
+            del entries[1]
+        elif any(wire.blocked for wire in self.graph.record.wires()):
+            entries.append(("blocked", "blocked: 0 flows back"))
+        legend = ""
+        for part, words in entries:
+            shown = part == "value_wire" or self.look.mode != "forward"
+            inks = (look[part], look["muted"]) if shown else ("transparent", "transparent")
+            legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
+        rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
+        if self.graph.title:
+            text = cards.font(cards.shorten(self.graph.title, 100), look["text"], 18, "B")
+            rows.insert(0, [cards.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
+        return f"<{cards.table(rows, 2)}>"
+
+    def direction(self) -> str:
+        """Left to right while the picture is short enough for that."""
+        if self.graph.options["rankdir"] != "auto":
+            return str(self.graph.options["rankdir"])
+        return "LR" if ranks(self.plan) <= RANKS else "TB"
+
+
+def choose(name: str, value: T, allowed: tuple[T, ...]) -> T:
+    """The value, if it is allowed."""
+    if value not in allowed:
+        raise ValueError(f"graph: {name} is {value!r}; choose from {', '.join(map(repr, allowed))}")
+    return value
+
+
+def whole(name: str, value: int | None, least: int, most: int | None = None) -> int | None:
+    """The value, if it is an integer in the range; None is allowed for what has no upper end."""
+    if value is None and most is None:
+        return None
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least or (most and value > most):
+        wanted = f"an integer from {least} to {most}" if most else f"an integer from {least} on, or None"
+        raise ValueError(f"graph: {name} is {value!r}; it has to be {wanted}")
+    return int(value)
+
+
+def quote(text: str) -> str:
+    """A text for a tooltip: its backslashes and ampersands are no escapes of DOT, and <...> is no HTML."""
+    text = cards.shorten(text, 600).replace("&", "&amp;").replace("\\", "\\\\")  # which tooltips read twice
+    escaped: str = graphviz.escape(text)  # of a class that says that it is no HTML, which str() would undo
+    return escaped
+
+
+def is_small(drawn: Plan) -> bool:
+    """Whether ops are few, and all between single numbers, so that gates can be nodes of their own."""
+    ops = sum(item.ops for item in drawn.items)
+    return ops <= GATES and all(not item.folded and item.cards[0].value.ndim == 0 for item in drawn.items)
+
+
+def strength(link: Link) -> float:
+    """The length of the gradient that comes over a line."""
+    with np.errstate(all="ignore"):
+        parts = [wire.contribution for wire in link.wires if wire.contribution is not None]
+        total = sum(cards.length(part) for part in parts)
+    return total if np.isfinite(total) else 0.0
+
+
+def ranks(drawn: Plan) -> int:
+    """The number of items on the longest path."""
+    longest = dict.fromkeys(drawn.items, 1)
+    into: dict[Item, list[Item]] = {}
+    for link in drawn.links:
+        into.setdefault(link.target, []).append(link.source)
+    for item in drawn.items:
+        longest[item] = 1 + max((longest[source] for source in into.get(item, [])), default=0)
+    return max(longest.values())

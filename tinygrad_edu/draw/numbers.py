@@ -1,0 +1,99 @@
+# ruff: noqa: RUF001, RUF002
+"""How numbers, products, shapes and arrays are written in a picture.
+
+Three significant digits are enough to follow a computation and few enough to read at a glance. An exact zero is `0`, so
+that it cannot be taken for a small number: a blocked gradient and a vanishing one are different lessons.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+MINUS = "\u2212"
+
+
+def number(x: Any, precision: int = 3, latex: bool = False) -> str:
+    """One number, rounded to `precision` significant digits.
+
+    Args:
+        x: A bool, an integer or a real number, Python's or NumPy's; or an array of one element.
+        precision: Significant digits, at least 1. Integers below a million are printed in full.
+        latex: LaTeX notation (ASCII minus, powers of ten with \\cdot) instead of Unicode.
+
+    Returns:
+        For example "−0.538", "12", "1.23e−5", "∞", "NaN", "true".
+    """
+    x = x.item() if isinstance(x, (np.ndarray, np.generic)) else x
+    if isinstance(x, bool):
+        return rf"\mathrm{{{str(x).lower()}}}" if latex else str(x).lower()
+    if isinstance(x, complex):
+        return number(x.real, precision, latex)
+    if isinstance(x, float) and not math.isfinite(x):
+        return not_finite(x, latex)
+    text = str(int(x)) if x == int(x) and abs(x) < 1e6 else f"{x:.{precision}g}"
+    if "e+" in text and abs(float(text)) < 1e6:
+        text = str(int(float(text)))
+    mantissa, _, exponent = text.partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    if not exponent:
+        return signed(mantissa, latex)
+    power = str(int(exponent))
+    if latex:
+        return rf"{mantissa} \cdot 10^{{{power}}}"
+    return signed(f"{mantissa}e{power}", latex)
+
+
+def not_finite(x: float, latex: bool) -> str:
+    """Infinity or NaN."""
+    if math.isnan(x):
+        return r"\mathrm{NaN}" if latex else "NaN"
+    return ("" if x > 0 else signed("-", latex)) + (r"\infty" if latex else "∞")
+
+
+def signed(text: str, latex: bool) -> str:
+    """The text with the minus of the notation, which Unicode has beside the hyphen."""
+    return text if latex else text.replace("-", MINUS)
+
+
+def factor(x: Any, precision: int = 3, latex: bool = False) -> str:
+    """A number as a second operand: in brackets if it begins with a minus."""
+    text = number(x, precision, latex)
+    return f"({text})" if text[0] in "-" + MINUS else text
+
+
+def product(a: Any, b: Any, precision: int = 3) -> str:
+    """What goes over a wire between single numbers: "−4 · 1 = −4", "1 · (−4) = −4"."""
+    with np.errstate(all="ignore"):
+        result = np.asarray(a)[()] * np.asarray(b)[()]
+    return f"{number(a, precision)} · {factor(b, precision)} = {number(result, precision)}"
+
+
+def total(parts: list[Any], precision: int = 3) -> str:
+    """A sum, written out: "3 + 3", "1 + (−2)"."""
+    return " + ".join([number(parts[0], precision), *(factor(x, precision) for x in parts[1:])])
+
+
+def statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
+    """Mean and standard deviation (of all elements, divided by their number), and the extremes.
+
+    Returns:
+        ("mean 0.35 std 0.539", "min −0.5 max 1.3"); two empty texts where there is no element.
+    """
+    if not array.size:
+        return "", ""
+    if array.dtype == bool:
+        array = array.astype(np.int64)
+    wide = array.astype(np.float64) if array.dtype.kind in "f" and array.dtype.itemsize < 8 else array
+    with np.errstate(all="ignore"):
+        found = [number(x, precision) for x in (wide.mean(), wide.std(), array.min(), array.max())]
+    return f"mean {found[0]} std {found[1]}", f"min {found[2]} max {found[3]}"
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """ "[4×2]"; nothing for a single number, whose shape is ()."""
+    return f"[{'×'.join(map(str, shape))}]" if shape else ""

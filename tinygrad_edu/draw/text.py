@@ -1,0 +1,282 @@
+"""A graph in words: an indented tree for a terminal, a paragraph for a screen reader.
+
+The hard idea is that a graph is no tree. A tensor that is used twice would be written twice with everything below it,
+and that doubles at every level:
+
+    for _ in range(40):
+        x = x + x               # 41 tensors, 2 ** 40 ways down from the last to the first
+
+So a tensor is expanded where it is first met, and is a reference from then on; and both the depth and the number of
+lines have a limit, beyond which tensors are only counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.draw.formulas import symbol
+from tinygrad_edu.draw.numbers import MINUS, number, shape_text, statistics
+from tinygrad_edu.draw.record import Card, Record, Scope
+
+SMALL = 8  # elements that are printed one by one
+LINES = 200  # of a tree
+SPOKEN = 4  # elements that are said one by one
+STEPS = 12  # ops that alt_text goes through one by one
+
+PHRASES = {
+    "add": "{} plus {}",
+    "subtract": "{} minus {}",
+    "multiply": "{} times {}",
+    "divide": "{} divided by {}",
+    "power": "{} to the power {}",
+    "negative": "the negative of {}",
+    "matmul": "the matrix product of {} and {}",
+    "maximum": "the larger of {} and {}",
+    "minimum": "the smaller of {} and {}",
+    "max": "the largest element of {}",
+    "min": "the smallest element of {}",
+    "relu": "the ReLU of {}",
+    "sqrt": "the square root of {}",
+    "exp": "e to the power {}",
+    "log": "the natural logarithm of {}",
+    "abs": "the absolute value of {}",
+    "getitem": "an element or a part of {}",
+}
+
+
+def array_text(array: ndarray, precision: int = 3, brief: bool = False) -> str:
+    """A small array in full, "[[1, 2], [0, 4]]"; of a larger one mean, deviation and, if not brief, extremes."""
+    if array.size > (1 if brief else SMALL):
+        return ", ".join(statistics(array, precision)[: 1 if brief else 2])
+    return nested(array.tolist(), precision)
+
+
+def nested(values: Any, precision: int) -> str:
+    """Nested lists of numbers in brackets."""
+    if isinstance(values, list):
+        return f"[{', '.join([nested(value, precision) for value in values])}]"
+    return number(values, precision)
+
+
+def tree(found: Record, precision: int = 3, width: int = 100) -> str:
+    """The graph as an indented tree, the output first and operands below their result.
+
+    Args:
+        found: The record, its cards named.
+        precision: Significant digits.
+        width: Columns of the terminal; longer lines are cut.
+
+    Returns:
+        One line for each tensor or constant: name, shape, what made it, value, gradient. A tensor that is met again is
+        a reference, "↑ q, above". At most about LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more".
+    """
+    lines: list[str] = []
+    seen: set[Card] = set()
+    deepest = max(4, width // 8)
+    # (card, what stands before its branch, the branch, the scope of its consumer)
+    waiting: list[tuple[Card, str, str, Scope | None]] = [(found.output, "", "", None)]
+    while waiting and len(lines) < LINES:
+        card, margin, branch, outer = waiting.pop()
+        if card in seen:
+            lines.append(f"{margin}{branch}↑ {visible(card.name)}, above")
+            continue
+        below = margin + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+        if len(below) >= 3 * deepest and card.op is not None:
+            hidden = unseen([card], seen)
+            lines.append(f"{margin}{branch}{more(hidden)}")
+            continue
+        seen.add(card)
+        text = line(card, outer, precision)
+        if len(margin + branch + text) > width:
+            text = line(card, outer, precision, brief=True)
+        lines.append(f"{margin}{branch}{text}")
+        operands = [wire.source for wire in card.wires]
+        branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
+        waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
+    if hidden := unseen([card for card, *_ in waiting], seen):
+        lines.append(more(hidden))
+    return "\n".join([text if len(text) <= width else text[: width - 1] + "…" for text in lines])
+
+
+def unseen(cards: list[Card], seen: set[Card]) -> int:
+    """How many tensors can be reached that have not been seen; they are from then on."""
+    count, waiting = 0, cards
+    while waiting:
+        card = waiting.pop()
+        if card not in seen:
+            seen.add(card)
+            count += 1
+            waiting += [wire.source for wire in card.wires]
+    return count
+
+
+def more(count: int) -> str:
+    """What stands for tensors that are not shown."""
+    return f"⋯ {count} more" if count else "⋯ shown above"
+
+
+def line(card: Card, outer: Scope | None, precision: int, brief: bool = False) -> str:
+    """A card in one line; its scope too where the scope begins."""
+    if a_number(card):
+        return number(card.value, precision)
+    what = symbol(card.op, card.params) if card.op is not None else card.kind
+    parts = [f"{visible(card.name)} {shape_text(card.shape)}".rstrip(), what]
+    parts.append(f"= {array_text(card.value, precision, brief)}")
+    if card.gradient is not None:
+        parts.append(f"gradient {array_text(card.gradient, precision, brief)}")
+    elif not card.needs_gradient and card.kind != "data":
+        parts.append("no gradient needed")
+    if card.scope is not None and card.scope is not outer:
+        parts.append(f"in {place(card.scope)}")
+    return "  ".join(parts)
+
+
+def place(scope: Scope) -> str:
+    """Where a card was made: "net.fc1, Linear(2, 3)"."""
+    path = ".".join([step.name for step in scope.path() if step.name])
+    return f"{path}, {scope.label}" if path else scope.label
+
+
+def visible(name: str) -> str:
+    """A name in one line: no newline or other control character tears the tree."""
+    return "".join([c if c.isprintable() else " " for c in name])
+
+
+def alt_text(found: Record, title: str | None = None) -> str:
+    """The picture in words, for those who hear it: one paragraph of whole sentences.
+
+    Args:
+        found: The record, its cards named.
+        title: The title of the picture, if it has one.
+
+    Returns:
+        What is computed, with values, then the backward pass in the order in which it ran, with what each op hands to
+        its operands and the gradients of the leaves. Beyond STEPS ops a summary. Minus signs, powers of ten and the
+        like are written out.
+    """
+    ops = [card for card in found.cards if card.op is not None]
+    leaves = [card for card in found.cards if card.op is None and not a_number(card)]
+    sentences = [f"{spoken(title)}" if title else "", opening(found.output, ops, leaves)]
+    if len(ops) > STEPS:
+        sentences += summary(found, ops, leaves)
+    else:
+        sentences += [f"{spoken(card.name)} is {called(card)}, which is {amount(card.value)}" for card in ops]
+        sentences += backward_sentences(found)
+        unneeding = [spoken(card.name) for card in leaves if not card.needs_gradient]
+        sentences += [f"{listed(unneeding)} need{'' if len(unneeding) > 1 else 's'} no gradient"] if unneeding else []
+    return " ".join([sentence + "." for sentence in sentences if sentence])
+
+
+def opening(output: Card, ops: list[Card], leaves: list[Card]) -> str:
+    """What is computed from what."""
+    if not ops:
+        return f"{spoken(output.name)} is a single tensor, {described(output)}, which no operation made"
+    sources = [f"{spoken(card.name)}, {described(card)}" for card in leaves if card is not output]
+    if len(sources) > SMALL:
+        sources = [f"{len(sources)} tensors"]
+    from_what = f" from {listed(sources, '; ')}" if sources else ""
+    steps = "1 operation" if len(ops) == 1 else f"{len(ops)} operations"
+    return f"The graph computes {spoken(output.name)} in {steps}{from_what}"
+
+
+def described(card: Card) -> str:
+    """Its kind and its value: "input, 3", "parameter of shape 4 by 2"."""
+    if card.value.size <= SPOKEN:
+        return f"{card.kind} {amount(card.value)}"
+    return f"{card.kind} of shape {' by '.join(map(str, card.shape))}"
+
+
+def called(card: Card) -> str:
+    """An op and its operands."""
+    assert card.op is not None
+    operands = [operand(wire.source) for wire in card.wires]
+    phrase = PHRASES.get(card.op.name, "")
+    if phrase.count("{}") == len(operands):
+        return phrase.format(*operands)
+    return f"{spoken(card.op.name)} of {listed(operands)}"
+
+
+def operand(card: Card) -> str:
+    """The name of an operand, or the number that it is."""
+    return amount(card.value) if a_number(card) else spoken(card.name)
+
+
+def a_number(card: Card) -> bool:
+    """Whether it is a constant number without a name, which is called by its value."""
+    return card.tensor is None and card.value.size == 1 and not card.named
+
+
+def backward_sentences(found: Record) -> list[str]:
+    """The backward pass, op by op, and the sums where a tensor is used more than once."""
+    if found.seed is None:
+        return [] if found.output.needs_gradient else ["Nothing here needs a gradient"]
+    sentences = [f"The backward pass starts at {spoken(found.output.name)} with {amount(found.seed)}"]
+    by_target: dict[Card, list[str]] = {}
+    for wire in found.backward:
+        assert wire.contribution is not None
+        part = f"{amount(wire.contribution)} to {spoken(wire.source.name)}"
+        by_target.setdefault(wire.target, []).append(part)
+    sentences += [f"{spoken(target.name)} hands back {listed(parts)}" for target, parts in by_target.items()]
+    for card in found.cards:
+        parts = [amount(wire.contribution) for wire in card.contributions() if wire.contribution is not None]
+        if card.gradient is not None and (card.op is None or len(parts) > 1):
+            added = f", the sum of {listed(parts)}" if len(parts) > 1 and card.value.size == 1 else ""
+            sentences.append(f"The gradient of {spoken(card.name)} is {amount(card.gradient)}{added}")
+    return sentences
+
+
+def summary(found: Record, ops: list[Card], leaves: list[Card]) -> list[str]:
+    """A large graph: how often each op stands in it, the output, and the gradients of the first parameters."""
+    counts = Counter(spoken(card.op.name) for card in ops if card.op is not None)
+    kinds = [f"{count} times {name}" if count > 1 else f"once {name}" for name, count in counts.most_common(SMALL)]
+    if len(counts) > SMALL:
+        kinds.append(f"{len(counts) - SMALL} other kinds of operations")
+    sentences = [f"It uses {listed(kinds)}", f"{spoken(found.output.name)} is {amount(found.output.value)}"]
+    needing = [card for card in leaves if card.gradient is not None]
+    if found.backward:
+        sentences.append(
+            f"The backward pass takes {len(found.backward)} steps, from the output to {len(needing)} leaves"
+        )
+    for card in needing[:SMALL]:
+        assert card.gradient is not None
+        text = amount(card.gradient) if card.gradient.size == 1 else f"of norm {said(np.linalg.norm(card.gradient))}"
+        sentences.append(f"The gradient of {spoken(card.name)} is {text}")
+    if len(needing) > SMALL:
+        sentences.append(f"{len(needing) - SMALL} more leaves have gradients")
+    return sentences
+
+
+def amount(array: ndarray) -> str:
+    """A small array as numbers, row by row; a larger one by shape and mean."""
+    if array.size == 1:
+        return said(array)
+    shape = " by ".join(map(str, array.shape))
+    if not array.size:
+        return f"an empty array of shape {shape}"
+    if array.size > SPOKEN:
+        return f"an array of shape {shape} with mean {said(array.mean())}"
+    rows = array.reshape(-1, array.shape[-1])
+    return "; ".join([listed([said(x) for x in row]) for row in rows])
+
+
+def said(x: Any) -> str:
+    """A number as it is said: "minus 12", "1.2 times 10 to the minus 5"."""
+    text = number(x).replace("∞", "infinity").replace("NaN", "not a number")
+    mantissa, found, exponent = text.partition("e") if re.search(r"\de", text) else (text, "", "")
+    text = f"{mantissa} times 10 to the power {exponent}" if found else text
+    return text.replace(MINUS, "minus ")
+
+
+def spoken(name: str) -> str:
+    """A name without the signs that are read out one by one: "weights 0" for "weights[0]"."""
+    return " ".join(re.sub(r"[^\w\s.,'-]|_", " ", name).split()) or "unnamed"
+
+
+def listed(parts: list[str], comma: str = ", ") -> str:
+    """Parts joined by commas and a last "and"."""
+    return f"{comma.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)

@@ -1,0 +1,115 @@
+"""The colours of the pictures: Okabe and Ito's hues, which the colour-blind tell apart too, for light and dark paper.
+
+Every part of a picture has a colour of its own, even where two look the same (paper and card), and no colour occurs in
+both themes. So a colour in a finished SVG says what it is for, and `svg.finish` can turn a light picture dark: with one
+white for the paper and for the symbol on a dark op, the dark picture would have black paper and a black symbol.
+
+Okabe, Ito: Color Universal Design, 2008.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Theme = Literal["light", "dark", "auto"]
+
+FONT = "Helvetica,Arial,sans-serif"
+
+LIGHT: dict[str, str] = {
+    "paper": "#ffffff",
+    "card": "#fefefe",
+    "text": "#1c2531",
+    "muted": "#56616e",  # kinds, shapes, `local:`
+    "rule": "#b9c3cf",  # borders of cards and clusters
+    "value_text": "#005a8f",
+    "value_fill": "#e6f2fa",
+    "value_wire": "#0072b2",
+    "gradient_text": "#a63c00",
+    "gradient_fill": "#fdeee3",
+    "gradient_wire": "#d55e00",
+    "parameter": "#007557",
+    "input": "#5b6775",
+    "data": "#84909c",
+    "output": "#8c4a76",
+    "op": "#1b2430",
+    "op_text": "#fdfdfd",  # the symbol of an op and the role of a gate
+    "blocked": "#74808c",
+    "cluster1": "#f5f7f9",
+    "cluster2": "#ebeff3",
+    "cluster3": "#e1e7ed",
+    "highlight": "#e69f00",
+}
+
+DARK: dict[str, str] = {
+    "paper": "#11161d",
+    "card": "#1b232c",
+    "text": "#eef2f6",
+    "muted": "#a9b4c0",
+    "rule": "#465260",
+    "value_text": "#7cc4f5",
+    "value_fill": "#12334a",
+    "value_wire": "#56b4e9",
+    "gradient_text": "#ffab73",
+    "gradient_fill": "#43230f",
+    "gradient_wire": "#f28a3c",
+    "parameter": "#3fc79d",
+    "input": "#a3afbb",
+    "data": "#7f8b98",
+    "output": "#e29cc9",
+    "op": "#e6eaf2",
+    "op_text": "#12171e",
+    "blocked": "#8e9aa6",
+    "cluster1": "#161d25",
+    "cluster2": "#1d2630",
+    "cluster3": "#252f3a",
+    "highlight": "#f2c14e",
+}
+
+HEAT_LEVELS = 8
+_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
+
+
+def palette(theme: Theme = "light") -> dict[str, str]:
+    """The colours of a theme by name; those of "auto" are the light ones, which `svg.finish` makes switch."""
+    return DARK if theme == "dark" else LIGHT
+
+
+def heat(share: float, theme: Theme = "light") -> str:
+    """The colour of a heat map's cell.
+
+    Args:
+        share: The cell's number divided by the largest magnitude: -1 is full blue, 0 neutral, 1 full orange. What lies
+            outside is cut off; NaN is neutral.
+        theme: The theme of the picture.
+
+    Returns:
+        One of 17 colours, as "#rrggbb".
+    """
+    level = 0 if share != share else round(max(-1.0, min(1.0, share)) * HEAT_LEVELS)
+    cold, neutral, warm = _ENDS["dark" if theme == "dark" else "light"]
+    return mix(neutral, warm if level > 0 else cold, abs(level) / HEAT_LEVELS)
+
+
+def mix(a: str, b: str, share: float) -> str:
+    """The colour at `share` of the way from a to b, both "#rrggbb"."""
+    pairs = zip(bytes.fromhex(a[1:]), bytes.fromhex(b[1:]), strict=True)
+    return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in pairs)
+
+
+def roles(theme: Theme = "light") -> dict[str, str]:
+    """All the colours that a picture may have, by what they are for: the palette's names and "heat-8" to "heat8"."""
+    heats = {f"heat{level}": heat(level / HEAT_LEVELS, theme) for level in range(-HEAT_LEVELS, HEAT_LEVELS + 1)}
+    return {**palette(theme), **heats}
+
+
+def contrast(a: str, b: str) -> float:
+    """The contrast ratio of two colours, from 1 to 21 (WCAG 2.2, 2023); text needs 4.5, wires and symbols 3."""
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """How bright "#rrggbb" is, from 0 to 1, with the weights that the eye gives red, green and blue."""
+    channels = [x / 255 for x in bytes.fromhex(colour[1:])]
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in channels]
+    return sum(weight * x for weight, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
