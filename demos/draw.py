@@ -1,7 +1,7 @@
 """Draws the gallery: the pictures of a first course on backpropagation, from one product to an unrolled network.
 
 Each function builds a small computation and returns its output; what the picture shows, the engine has computed.
-Run it with `python demos/draw.py`: it writes the pictures and a player page into demos/gallery/, and prints their names.
+Run it with `python demos/draw.py`: it writes pictures and a player page into demos/gallery/, and prints their names.
 Blue is the forward pass, orange the backward pass; on every wire stands what the chain rule multiplies there.
 """
 

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """Worked solutions of random graphs: their values are the engine's, and their formulas evaluate to their numbers."""
 
 import re

@@ -289,3 +289,15 @@ def test_heat_maps_have_at_most_eight_by_eight_cells():
     source = Graph(record(Tensor(np.arange(1000.0).reshape(50, 20), name="x"))).source
     assert source.count('FIXEDSIZE="TRUE"') == 2 * 64
     assert "mean 500" in source and "[50\u00d720]" in source
+
+
+def test_graphs_of_modules_and_tensors_know_the_callers_names():
+    net, x = nn.MLP([2, 3, 1], rng=np.random.default_rng(0)), np.ones((4, 2), np.float32)
+    graph = net.graph(x, depth=0, title="a net")
+    assert graph.title == "a net" and "net · MLP" in graph.source and len(graph.plan.items) == 2
+    hidden = net[0](x)
+    total = hidden.sum()
+    graph = total.graph(names={"answer": total})
+    assert [card.name for card in graph.record.cards][-2:] == ["hidden", "answer"]
+    with pytest.raises(TypeError, match="Identity.graph: the module returned ndarray"):
+        nn.Identity().graph(x)

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 import json
 import re
 import xml.etree.ElementTree as ET

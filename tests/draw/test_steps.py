@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 import numpy as np
 import pytest
 from drawn import f_of_xyz, named, network, three_uses

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinygrad_edu.draw.engines import NoEngineError, engine
-from tinygrad_edu.draw.explain import Explanation, explain
+from tinygrad_edu.draw.explain import explain
 from tinygrad_edu.draw.graph import Graph, Mode, Rankdir, Style
 from tinygrad_edu.draw.names import caller_variables, name_cards
 from tinygrad_edu.draw.record import Record, record
+from tinygrad_edu.draw.solution import Explanation
 from tinygrad_edu.draw.theme import Theme
 from tinygrad_edu.tensor import Tensor
 

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF002
 """The labels of nodes and wires, in Graphviz's HTML-like notation.
 
 The hard idea is that a picture must not jump when a lecture goes from the forward to the backward pass. Graphviz places
@@ -23,6 +22,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.fold import Item, Link
+from tinygrad_edu.draw.formulas import local_formula, role, symbol, vjp_formula
 from tinygrad_edu.draw.numbers import number, product, shape_text, statistics, total
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
@@ -153,10 +153,8 @@ def symbol_cell(card: Card, look: Look) -> str:
 
 def symbol_of(card: Card) -> str:
     """What the op looks like in a formula."""
-    from tinygrad_edu.draw.formulas import symbol
-
     assert card.op is not None
-    return shorten(symbol(card.op, card.params), 16)
+    return shorten(symbol(card.op, card.params, [wire.source.value for wire in card.wires]), 16)
 
 
 def header(card: Card, is_output: bool, look: Look) -> list[str]:
@@ -242,8 +240,6 @@ def chip_label(card: Card, look: Look) -> str:
 
 def gate_label(card: Card, look: Look) -> str:
     """The gate of a small graph: its symbol and what it does with gradients."""
-    from tinygrad_edu.draw.formulas import role
-
     assert card.op is not None
     ink = look["op_text"]
     words = role(card.op)
@@ -333,16 +329,12 @@ def wire_label(link: Link, look: Look) -> str:
 
 def formula(wire: Wire) -> str:
     """What the rule hands back, as a formula."""
-    from tinygrad_edu.draw.formulas import vjp_formula
-
     op, names, values = operands(wire)
     return str(vjp_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
 
 
 def local_text(wire: Wire) -> str:
     """The local derivative as a formula."""
-    from tinygrad_edu.draw.formulas import local_formula
-
     op, names, values = operands(wire)
     return str(local_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
 

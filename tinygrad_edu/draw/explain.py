@@ -1,4 +1,3 @@
-# ruff: noqa: RUF002
 """Worked solutions: the chain rule from an output to a tensor, in symbols, formulas, numbers, and the result.
 
     >>> print(loss.explain(w))
@@ -22,6 +21,7 @@ They are counted, and their contributions added, tensor by tensor, and only a fe
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,7 +42,7 @@ from tinygrad_edu.draw.names import caller_variables, name_cards
 from tinygrad_edu.draw.numbers import MINUS, number, shape_text
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.draw.solution import Block, Both, Equation, Explanation, Solution
-from tinygrad_edu.draw.sums import in_latex, name_in_latex, tidy, with_names, written
+from tinygrad_edu.draw.sums import SUBSCRIPTS, in_brackets, in_latex, name_in_latex, tidy, with_names, written
 from tinygrad_edu.draw.text import SMALL, array_text, nested
 from tinygrad_edu.tensor import Tensor
 
@@ -73,10 +73,11 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
         if not isinstance(x, Tensor):
             raise TypeError(f"explain: {x!r:.60} is no Tensor; pass tensors of the graph, as in loss.explain(w)")
     variables = caller_variables()
-    found = differentiated(output)
+    found = record(output, gradient=1.0 if output.shape == () else None)  # a derivative begins with 1
     name_cards(found, variables=variables)
     if not found.output.named:
         found.output.name = "output" if any(card.name == "L" for card in found.cards) else "L"
+    distinguish(found)
     cards = {id(card.tensor): card for card in found.cards if card.tensor is not None}
     if not inputs:
         leaves = [card.tensor for card in found.cards if card.op is None and card.needs_gradient]
@@ -93,15 +94,13 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
     return Explanation(solutions)
 
 
-def differentiated(output: Tensor) -> Record:
-    """The record of an output, the derivative of a single number beginning with 1 whatever its `.grad` is."""
-    before = output.grad
-    try:
-        if output.size == 1:
-            output.grad = None
-        return record(output)
-    finally:
-        output.grad = before
+def distinguish(found: Record) -> None:
+    """Numbers the later ones of tensors that share a name: h, h₂, h₃."""
+    counts: Counter[str] = Counter()
+    for card in found.cards:
+        if card.named:
+            counts[card.name] += 1
+            card.name += str(counts[card.name]).translate(SUBSCRIPTS) if counts[card.name] > 1 else ""
 
 
 def independent(found: Record, x: Tensor, name: str) -> Solution:
@@ -189,6 +188,8 @@ class Writer:
         found = formula_of(step, self.notes, self.relevant)
         text = with_names(written(found), self.notes.texts)
         latex = with_names(written(found, latex=True), self.notes.latex)
+        if n == 1 and in_brackets(text):
+            return Both(text[1:-1], latex[1:-1])
         ((_, divisors), coefficient), *others = found.items() if found else [(((), ()), 0)]
         if n > 1 and (others or (i and coefficient < 0)):
             return Both(f"({text})", rf"\left({latex}\right)")
@@ -201,12 +202,11 @@ class Writer:
         assert seed is not None
         start = "1" if (seed == 1).all() else array_text(seed, self.precision)
         everywhere = " everywhere" if start == "1" and seed.size > 1 else ""
-        sentence = (
-            f"∂a is short for ∂{out}/∂a, the gradient at a tensor a. It begins with ∂{out} = {start}{everywhere}."
-        )
         cards = [card for card in reversed(self.relevant) if card is not self.output]
         hidden = max(len(cards) - LINES, 0)
         shown = [*cards[: LINES - LAST], *cards[LINES - LAST + hidden :]]
+        first = shown[0].name
+        sentence = f"∂{first} is short for ∂{out}/∂{first}, and so on. It begins with ∂{out} = {start}{everywhere}."
         equations = [self.gradient(card) for card in shown]
         if hidden:
             equations.insert(LINES - LAST, Equation(DOTS, [Both(f"{hidden} more", rf"\text{{{hidden} more}}")]))

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001
 """How the tensors of a graph are written in worked solutions: by name, or as the expression that made them."""
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Expressions:
     Attributes:
         found: The graph, its cards named.
         stations: The cards that are called by name: those that have one of their own, the output, the leaves, those
-            that several ops use, and those whose expression would be longer than `longest`.
+            that several ops use, functions within functions, and those whose expression would be longer than `longest`.
         texts: Atom -> name.
         latex: Atom -> name in LaTeX.
     """
@@ -42,6 +41,7 @@ class Expressions:
         self.atoms: dict[tuple[Card, str], str] = {}
         self.locals: dict[Wire, Sum] = {}
         self.expressions: dict[Card, tuple[str, int]] = {}
+        self.inner = within_functions(found)
         for card in found.cards:
             self.expressions[card] = self.expression(card)
 
@@ -61,7 +61,7 @@ class Expressions:
         """What stands for a card in a formula, and how strongly it holds together."""
         if card.op is not None and not card.named and len({wire.target for wire in card.uses}) == 1:
             text, strength = self.written(card)
-            if len(text) <= self.longest:
+            if len(text) <= self.longest and not (is_function(card) and card in self.inner):
                 return tidy(text), strength
         if card.tensor is None and card.value.size == 1 and not card.named:
             text = number(card.value, 6)
@@ -135,6 +135,21 @@ class Expressions:
         text = f"∂{with_names(a, self.texts)}/∂{with_names(b, self.texts)}"
         a, b = with_names(in_latex(a), self.latex), with_names(in_latex(b), self.latex)
         return text, rf"\frac{{\partial {a}}}{{\partial {b}}}"
+
+
+def is_function(card: Card) -> bool:
+    """Whether an op is written as a function of its operands, like tanh(x), and not with a sign between them."""
+    return card.op is not None and card.op.name not in {*INFIX, "negative", "power", "getitem"}
+
+
+def within_functions(found: Record) -> set[Card]:
+    """The cards that would stand within the brackets of a function, if what lies between had no name."""
+    inner: set[Card] = set()
+    for card in reversed(found.cards):
+        consumers = [wire.target for wire in card.uses]
+        if any(is_function(x) or (x in inner and not x.named) for x in consumers):
+            inner.add(card)
+    return inner
 
 
 def values(card: Card) -> Sequence[Any]:

@@ -40,7 +40,7 @@ def caller_variables() -> Variables:
     found: Variables = {}
     for scope in (frame.f_locals, frame.f_globals):
         for name, value in list(scope.items()):
-            if not name.startswith("_"):
+            if name.isidentifier() and not name.startswith("_"):
                 note(found, name, value)
     for scope in (frame.f_locals, frame.f_globals):
         for name, value in list(scope.items()):

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001, RUF002
 """How numbers, products, shapes and arrays are written in a picture.
 
 Three significant digits are enough to follow a computation and few enough to read at a glance. An exact zero is `0`, so

@@ -151,15 +151,17 @@ class Listener:
         self.parts.append((tensor, position, gradient))
 
 
-def record(output: Tensor, *, backward: bool = True) -> Record:
+def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Record:
     """Walks the graph of an output, without recursion, and runs a backward pass that leaves no trace in it.
 
     Args:
         output: Any Tensor; a single leaf makes a record of one card.
         backward: False leaves out gradients and contributions.
+        gradient: What the backward pass begins with, of the output's shape; if None, `output.grad` if there is one,
+            else ones.
 
     Returns:
-        The record. The backward pass begins with `output.grad` if there is one, else with ones.
+        The record.
 
     Raises:
         RuntimeError: A leaf was updated after it was used, so that its value is no longer the one that was computed
@@ -182,7 +184,8 @@ def record(output: Tensor, *, backward: bool = True) -> Record:
             source.uses.append(wire)
     found = Record(cards[id(output)], list(cards.values()))
     if backward and output.requires_grad:
-        run_backward(found, cards)
+        start = output.grad if gradient is None else gradient
+        run_backward(found, cards, seed(output, np.ones(output.shape) if start is None else plain(start), False))
     return found
 
 
@@ -212,11 +215,10 @@ def leaf_card(x: Any, number: int) -> Card:
     return card_of(x, number) if isinstance(x, Tensor) else Card(f"c{number}", "", "data", np.asarray(x), constant=x)
 
 
-def run_backward(found: Record, cards: dict[Any, Card]) -> None:
+def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
     """Fills in gradients, contributions, local derivatives and the order of the backward pass."""
     output = found.output.tensor
     assert output is not None
-    start = seed(output, np.ones(output.shape) if output.grad is None else plain(output.grad), False)
     listener = Listener()
 
     def keep(tensor: Tensor, gradient: Any) -> None:

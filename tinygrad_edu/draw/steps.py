@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001, RUF002
 """What the step player shows, one step after another: each value forward, then each contribution backward.
 
 The order is the one in which the engine really ran. So a gradient that comes over several wires is not there at once:
@@ -17,6 +16,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw import cards
 from tinygrad_edu.draw.fold import Item, Link
+from tinygrad_edu.draw.formulas import role, rule_source
 from tinygrad_edu.draw.numbers import factor, number, product, shape_text, statistics
 from tinygrad_edu.draw.record import Card, Wire
 
@@ -247,16 +247,12 @@ def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) 
 
 def gate_role(wire: Wire) -> str:
     """What the op does with gradients, in the words of CS231n."""
-    from tinygrad_edu.draw.formulas import role
-
     words = role(operator(wire))
     return f"The gate {cards.symbol_of(wire.target)} {words}." if words else ""
 
 
 def rule_of(wire: Wire) -> str:
     """The op's own rule for this operand."""
-    from tinygrad_edu.draw.formulas import rule_source
-
     return rule_source(operator(wire), wire.position)
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001, RUF002
 """Derivatives as sums of products, tidied as a textbook would write them.
 
 A local derivative arrives as text, `2·(y − a)` or `σ(z)(1 − σ(z))`. Here it becomes a sum of terms, a term being a
@@ -30,6 +29,7 @@ ONE: Sum = {((), ()): Fraction(1)}
 OPEN, CLOSE = "([{", ")]}"
 POWERS = {"²": 2, "³": 3}
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 NUMBER = re.compile(rf"\d+(\.\d+)?(e{MINUS}?\d+)?")
 
 LATEX = {
@@ -282,6 +282,9 @@ def upright(words: str) -> str:
 
 def name_in_latex(name: str) -> str:
     """A tensor's name: x, W_{1}, and everything longer upright."""
+    if found := re.fullmatch(r"(.+?)([₀-₉]+)", name):
+        base, digits = name_in_latex(found[1]), "".join([str("₀₁₂₃₄₅₆₇₈₉".index(c)) for c in found[2]])
+        return f"{{{base}}}_{{{digits}}}" if "_" in base else f"{base}_{{{digits}}}"
     if found := re.fullmatch(r"([A-Za-z])_?(\d*)", name):
         return found[1] + (f"_{{{found[2]}}}" if found[2] else "")
     return upright("".join([c if c.isprintable() and c not in "^~" else " " for c in name]))

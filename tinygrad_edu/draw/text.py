@@ -124,7 +124,7 @@ def line(card: Card, outer: Scope | None, precision: int, brief: bool = False) -
     """A card in one line; its scope too where the scope begins."""
     if a_number(card):
         return number(card.value, precision)
-    what = symbol(card.op, card.params) if card.op is not None else card.kind
+    what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
     parts = [f"{visible(card.name)} {shape_text(card.shape)}".rstrip(), what]
     parts.append(f"= {array_text(card.value, precision, brief)}")
     if card.gradient is not None:
