@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
-from tinygrad_edu import Tensor, nn
+from tinygrad_edu import Tensor, manual_seed, nn
 from tinygrad_edu.nn import serialization
 from tinygrad_edu.nn.serialization import DTYPES, packed, write_atomically
 
@@ -409,6 +409,8 @@ def pair(torch):
 def test_weights_go_to_pytorch_and_back(path, name):
     torch = pytest.importorskip("torch")
     files = pytest.importorskip("safetensors.torch")
+    torch.manual_seed(0)  # weights that leave a small variance would amplify the last digit
+    manual_seed(0)
     ours, theirs, shape = pair(torch)[name]
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
@@ -422,7 +424,7 @@ def test_weights_go_to_pytorch_and_back(path, name):
     files.save_file(theirs.state_dict(), path)
     assert not np.allclose(*outputs(), atol=1e-3)
     ours.load_state_dict(nn.load(path))
-    np.testing.assert_allclose(*outputs(), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(*outputs(), rtol=1e-6, atol=1e-6)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
 
     for p in ours.parameters():
@@ -430,7 +432,7 @@ def test_weights_go_to_pytorch_and_back(path, name):
     nn.save(ours, path)
     assert not np.allclose(*outputs(), atol=1e-3)
     theirs.load_state_dict(files.load_file(path), strict=True)
-    np.testing.assert_allclose(*outputs(), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(*outputs(), rtol=1e-6, atol=1e-6)
 
 
 def test_a_file_of_torch_save_is_explained(path):
