@@ -161,3 +161,55 @@ def test_a_cell_that_is_called_again_is_another_scope():
     outer = [card.scope.path()[0] for card in found.cards if card.op is not None and card.op.name == "tanh"]
     assert len(set(map(id, outer))) == 3 and {scope.name for scope in outer} == {"cell"}
     assert found.output.scope is None
+
+
+def test_a_record_is_a_snapshot():
+    w, x = Tensor([1.0, 2.0]), np.array([3.0, 4.0])
+    view = w.reshape(2, 1)
+    found = record((view[:, 0] * x).sum())
+    before = [card.value.copy() for card in found.cards]
+    w.data -= 10
+    x[:] = 7
+    for card, value in zip(found.cards, before, strict=True):
+        np.testing.assert_array_equal(card.value, value)
+
+
+def test_a_single_number_is_derived_from_1_whatever_its_grad():
+    x = Tensor(3.0)
+    h = x * x
+    (h * 5).backward()
+    assert h.grad == 5
+    assert [float(card.gradient) for card in record(h).cards] == [6, 1]
+    assert float(record(x).output.gradient) == 1
+
+
+def test_equal_names_are_numbered():
+    a, b = Tensor(1.0, name="w"), Tensor(2.0, name="w")
+    assert [card.name for card in named(a * b + a).cards][:2] == ["w", "w₂"]
+
+
+def test_modules_that_nobody_holds():
+    def make():
+        net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+        return net(np.ones((5, 3), np.float32)).sum()
+
+    found = named(make())
+    parameters = [card for card in found.cards if card.kind == "parameter"]
+    assert [card.name for card in parameters] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert all(card.scope is not None for card in parameters)
+
+
+@pytest.mark.parametrize("names", [[1], {"A": 3}, {3: "a"}])
+def test_names_must_name_tensors(names):
+    with pytest.raises(TypeError, match="names"):
+        named(Tensor(1.0) * 2, names=names)
+
+
+def test_drawing_a_module_leaves_it_as_it_was():
+    net = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(0.5))
+    nn.init.manual_seed(0)
+    before, state = net.state_dict(), nn.init.generator().bit_generator.state
+    net.graph(np.arange(6, dtype=np.float32).reshape(3, 2))
+    for key, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[key])
+    assert nn.init.generator().bit_generator.state == state

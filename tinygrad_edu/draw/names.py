@@ -7,7 +7,7 @@ The hard idea is which module made a tensor: a result knows its op and operands,
 would cost every op something; but numbers are given in the order of creation, so a call that began when the counter
 stood at 10 and returned tensor 17 made the tensors 11 to 17. Each module call therefore leaves one mark, on its output:
 
-    y = linear(x)               # y._scopes is ((weakref to linear, Linear, 10),), and y._number is 17
+    y = linear(x)               # y._scopes is ((linear, 10),), and y._number is 17
     z = y * 2                   # 18: outside
 
 A graph has the outputs of all module calls in it, so their marks are enough to find the scope of every tensor.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ from tinygrad_edu.modes import PACKAGE
 from tinygrad_edu.tensor import Tensor
 
 Variables = dict[int, str]  # id of the object -> name
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def caller_variables() -> Variables:
@@ -72,8 +74,12 @@ def name_cards(found: Record, names: Mapping[Any, Any] | None = None, variables:
     """
     variables = variables or {}
     given = {}
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(f"names is a {type(names).__name__}; it must be a dict, {{tensor: name}} or {{name: tensor}}")
     for key, value in (names or {}).items():
         tensor, name = (key, value) if isinstance(key, Tensor) else (value, key)
+        if not isinstance(tensor, (Tensor, ndarray)):
+            raise TypeError(f"names: {key!r:.60}: {value!r:.60} names no Tensor and no array")
         given[id(tensor)] = str(name)
     models = place(found, variables)
     paths: dict[int, str] = {}
@@ -82,15 +88,24 @@ def name_cards(found: Record, names: Mapping[Any, Any] | None = None, variables:
             paths.setdefault(id(parameter), f"{name}.{path}" if name else path)
     counts: dict[str, int] = {}
     for card in found.cards:
-        thing = card.tensor if card.tensor is not None else None
+        thing = card.constant if card.tensor is None else card.tensor
         if card.tensor is not None and id(card.tensor) in paths and card.op is None:
             card.kind = "parameter" if card.needs_gradient else card.kind
             card.scope = owner(card)
-        choices = [given.get(id(thing)), paths.get(id(thing)) if card.op is None else None, card.name or None]
-        choices.append(variables.get(id(thing)) or variables.get(id(card.constant)))
+        choices = given.get(id(thing)), paths.get(id(thing)), card.name, variables.get(id(thing))
         name = next((choice for choice in choices if choice), None)
         card.named = name is not None
         card.name = name or made_up(card, counts)
+    distinguish(found)
+
+
+def distinguish(found: Record) -> None:
+    """Numbers the later ones of tensors that share a name: h, h₂, h₃."""
+    counts: Counter[str] = Counter()
+    for card in found.cards:
+        if card.named:
+            counts[card.name] += 1
+            card.name += str(counts[card.name]).translate(SUBSCRIPTS) if counts[card.name] > 1 else ""
 
 
 def made_up(card: Card, counts: dict[str, int]) -> str:
@@ -107,8 +122,8 @@ def place(found: Record, variables: Variables) -> dict[Any, str]:
     calls = []
     for card in found.cards:
         if card.tensor is not None and card.op is not None:
-            for reference, kind, start in card.tensor._scopes or ():
-                calls.append((start, -card.tensor._number, reference(), kind))
+            for module, start in card.tensor._scopes or ():
+                calls.append((start, -card.tensor._number, module))
     calls.sort(key=lambda call: call[:2])  # outer calls before those inside
     models: dict[Any, str] = {}
     paths: dict[int, dict[int, str]] = {}  # of a model's modules
@@ -120,14 +135,10 @@ def place(found: Record, variables: Variables) -> dict[Any, str]:
         assert card.tensor is not None
         number = card.tensor._number
         while call is not None and call[0] < number:
-            start, end, module, kind = call
+            start, end, module = call
             while open_ and open_[-1][1] <= start:
                 open_.pop()
-            parent = open_[-1][0] if open_ else None
-            if module is None:  # it was made for this call alone: nn.MSELoss()(y, target)
-                open_.append((Scope("", kind.__name__, None, parent), -end))
-            else:
-                open_.append((scope_of(module, parent, variables, models, paths), -end))
+            open_.append((scope_of(module, open_[-1][0] if open_ else None, variables, models, paths), -end))
             call = next(waiting, None)
         while open_ and open_[-1][1] < number:
             open_.pop()
@@ -142,9 +153,9 @@ def scope_of(
     if parent is None:
         name = models.setdefault(module, variables.get(id(module), ""))
         return Scope(name, label(module), module)
-    if parent.module is not None and id(parent.module) not in paths:
+    if id(parent.module) not in paths:
         paths[id(parent.module)] = {id(child): path for path, child in parent.module.named_modules()}
-    return Scope(paths.get(id(parent.module), {}).get(id(module), ""), label(module), module, parent)
+    return Scope(paths[id(parent.module)].get(id(module), ""), label(module), module, parent)
 
 
 def label(module: Any) -> str:
@@ -158,7 +169,7 @@ def owner(card: Card) -> Scope | None:
     for wire in card.uses:
         scope = wire.target.scope
         while scope is not None:
-            if scope.module is not None and any(p is card.tensor for _, p in scope.module._own(Tensor)):
+            if any(p is card.tensor for _, p in scope.module._own(Tensor)):
                 return scope
             scope = scope.parent
     return None

@@ -35,7 +35,7 @@ class Scope:
 
     name: str  # "0", "fc1", or the variable that holds the outermost module
     label: str  # "Linear(2, 3)"
-    module: Any  # None if it is gone
+    module: Any
     parent: Scope | None = None
 
     def path(self) -> list[Scope]:
@@ -157,11 +157,13 @@ def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Re
     Args:
         output: Any Tensor; a single leaf makes a record of one card.
         backward: False leaves out gradients and contributions.
-        gradient: What the backward pass begins with, of the output's shape; if None, `output.grad` if there is one,
-            else ones.
+        gradient: What the backward pass begins with, of the output's shape. If None, 1 for a single number, whose
+            gradients are derivatives then; else what backward(gradient) has left in `output.grad`, or ones.
 
     Returns:
         The record.
+
+    Hooks of the tensors are called, as in any backward pass.
 
     Raises:
         RuntimeError: A leaf was updated after it was used, so that its value is no longer the one that was computed
@@ -184,7 +186,7 @@ def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Re
             source.uses.append(wire)
     found = Record(cards[id(output)], list(cards.values()))
     if backward and output.requires_grad:
-        start = output.grad if gradient is None else gradient
+        start = output.grad if gradient is None and output.size > 1 and output._op is not None else gradient
         run_backward(found, cards, seed(output, np.ones(output.shape) if start is None else plain(start), False))
     return found
 
@@ -203,7 +205,8 @@ def reachable(output: Tensor) -> Iterable[Tensor]:
 def card_of(tensor: Tensor, number: int) -> Card:
     """The card of a Tensor."""
     kind: Kind = "op" if tensor._op is not None else "input" if tensor.requires_grad else "data"
-    value = np.asarray(tensor.data)
+    shared = tensor._op is None or getattr(tensor._data, "base", None) is not None  # may change under the picture
+    value = np.array(tensor._data) if shared else np.asarray(tensor._data)
     card = Card(f"t{number}", tensor.name or "", kind, value, tensor, named=tensor.name is not None)
     if tensor._op is not None:
         card.op, card.params = tensor._op, dict(tensor._params)
@@ -212,7 +215,7 @@ def card_of(tensor: Tensor, number: int) -> Card:
 
 def leaf_card(x: Any, number: int) -> Card:
     """The card of an operand that has not been met yet: a leaf, an array or a number."""
-    return card_of(x, number) if isinstance(x, Tensor) else Card(f"c{number}", "", "data", np.asarray(x), constant=x)
+    return card_of(x, number) if isinstance(x, Tensor) else Card(f"c{number}", "", "data", np.array(x), constant=x)
 
 
 def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:

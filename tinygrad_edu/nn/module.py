@@ -17,7 +17,6 @@ each object once, under its first name, and only state_dict has all the names.
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -67,7 +66,7 @@ class Module:
         start = new_number()
         out = self.forward(*args, **kwargs)
         if type(out) is Tensor and out._op is not None:  # pictures: what is older than out but not than start is inside
-            out._scopes = (*(out._scopes or ()), (weakref.ref(self), type(self), start))
+            out._scopes = (*(out._scopes or ()), (self, start))
         return out
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -218,8 +217,10 @@ class Module:
             TypeError: The module returned no Tensor.
         """
         from tinygrad_edu import draw  # most programs draw nothing
+        from tinygrad_edu.nn.summary import unchanged
 
-        out = self(*inputs)
+        with unchanged(self):  # running statistics and random generators stay as they are
+            out = self(*inputs)
         if not isinstance(out, Tensor):
             name = type(self).__name__
             raise TypeError(f"{name}.graph: the module returned {type(out).__name__}, and only a Tensor has a graph")
