@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 from latex import check_balance
 
@@ -80,3 +81,18 @@ def test_values_are_the_engines_and_formulas_evaluate_to_the_numbers(data):
                     result = float(rights[-1].text.replace("−", "-"))
                     np.testing.assert_allclose(evaluated(formula[0], values), result, rtol=6e-3, atol=1e-9)
     check_balance(found)
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [(1.0006, "1.0006"), (1.0001, "1.0001"), (0.9996, "0.9996"), (1 + 1e-9, "1.00"), (-1 - 1e-9, "−1.00"), (1.0, "1")],
+)
+def test_a_factor_that_only_rounds_to_1_does_not_look_like_it(factor, text):
+    x = Tensor(2.0, name="x")
+    y = x * factor
+    y.name = "y"
+    z = y * 3.0
+    z.name = "z"
+    lines = str(z.explain(x)).splitlines()
+    assert lines[1].split("= ")[1] == f"3 · {f'({text})' if text[0] == '−' else text}"
+    assert "−" not in z.explain(x).latex() and text.removeprefix("−") in z.explain(x).latex()

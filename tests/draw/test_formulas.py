@@ -9,9 +9,10 @@ from hypothesis import given, settings, strategies as st
 from test_ops import DOMAINS
 
 from tinygrad_edu import op
+from tinygrad_edu.convolution import fold
 from tinygrad_edu.draw.formulas import formula, local_formula, role, rule_source, symbol, vjp_formula
 from tinygrad_edu.draw.record import Record, record
-from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.registry import REGISTRY, plain
 from tinygrad_edu.tensor import Tensor
 
 MINUS, SIGMA = "\u2212", "\u03c3"
@@ -238,8 +239,8 @@ def test_a_formula_read_back_gives_what_the_rule_gives(name, data):
         expected = rule.sum(axes).reshape(x.shape)
         text = vjp_formula(this, i, names, values, out, params)
         found = np.asarray(Reader(known).value(text))
-        if name in ("sum", "mean", "max", "min", "matmul") and found.ndim and found.size != expected.size:
-            continue  # copied along axes, or summed over stacked matrices, without a word
+        if name == "matmul" and found.ndim and found.size != expected.size:
+            continue  # summed over stacked matrices without a word
         found = found.reshape(x.shape) if found.size == x.size else np.broadcast_to(found, x.shape)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12, err_msg=text)
         if np.size(out) == x.size == 1:
@@ -247,6 +248,73 @@ def test_a_formula_read_back_gives_what_the_rule_gives(name, data):
             expected = this.vjps[i](np.ones(np.shape(out)), out, *values, **params)
             found = np.asarray(Reader(known).value(text))
             np.testing.assert_allclose(found.item(), np.asarray(expected).item(), rtol=1e-9, err_msg=text)
+
+
+@pytest.mark.parametrize(
+    "expected, name, values, params",
+    [
+        ("∂h[:, None]", "sum", A, {"axis": 1}),
+        ("∂h", "sum", A, {"axis": 0}),
+        ("∂h", "sum", A, {"axis": 1, "keepdims": True}),
+        ("∂h[:, None]", "sum", np.ones((2, 3, 3)), {"axis": 1}),
+        ("∂h[None, :, None]", "sum", np.ones((2, 3, 3)), {"axis": (0, 2)}),
+        ("∂h[:, None] / 3", "mean", A, {"axis": 1}),
+        ("∂h / 4", "mean", A, {"axis": 0}),
+        ("∂h / 3", "mean", A, {"axis": -1, "keepdims": True}),
+        ("∂h[:, None] ⊙ [a = h[:, None]]", "max", A, {"axis": 1}),
+        ("∂h to the largest of each window", "max_pool", A.reshape(1, 1, 4, 3), {"size": (2, 2), "stride": (1, 1)}),
+        ("∂h / 6 to all of each window", "mean_pool", A.reshape(1, 1, 4, 3), {"size": (2, 3), "stride": (2, 1)}),
+        ("∂h / 12 to all of each window", "mean_pool", A.reshape(1, 1, 4, 3), {"size": (4, 3), "stride": (1, 1)}),
+    ],
+)
+def test_reductions_say_where_the_gradient_goes(expected, name, values, params):
+    assert vjp(0, name, values, **params) == expected
+
+
+def test_reductions_in_latex():
+    images, pairs = A.reshape(1, 1, 4, 3), {"size": (2, 2), "stride": (1, 1)}
+    assert vjp(0, "sum", A, axis=1, latex=True) == r"∂h\mathrm{[{:},\ None]}"
+    assert vjp(0, "mean", A, axis=1, latex=True) == r"\frac{∂h\mathrm{[{:},\ None]}}{3}"
+    assert vjp(0, "max_pool", images, latex=True, **pairs) == r"∂h\mathrm{\ to\ the\ largest\ of\ each\ window}"
+    assert vjp(0, "mean_pool", images, latex=True, **pairs) == r"\frac{∂h}{4}\mathrm{\ to\ all\ of\ each\ window}"
+
+
+@pytest.mark.parametrize("name", ["max_pool", "mean_pool"])
+@given(data=st.data())
+@settings(max_examples=40)
+def test_the_words_of_a_pooling_say_what_its_rule_does(name, data):
+    (x,), params = data.draw(DOMAINS[name])
+    this, names, values, out, params = case(name, x, **params)
+    g = np.random.default_rng(3).standard_normal(out.shape)
+    text = vjp_formula(this, 0, names, values, out, params)
+    if x.size == 1:
+        assert text == "∂h" and local_formula(this, 0, names, values, out, params) == "1"
+        return
+    each, _, to = text.partition(" to ")
+    assert to == {"max_pool": "the largest of each window", "mean_pool": "all of each window"}[name]
+    each, found = np.broadcast_to(Reader({"G": g}).value(each), out.shape), np.zeros(x.shape)
+    for n, c, i, j in np.ndindex(out.shape):
+        (down, right), (height, width) = params["stride"], params["size"]
+        part = np.s_[n, c, down * i : down * i + height, right * j : right * j + width]
+        if name == "mean_pool":
+            found[part] += each[n, c, i, j]
+        else:
+            found[part][np.unravel_index(x[part].argmax(), params["size"])] += each[n, c, i, j]
+    np.testing.assert_allclose(found, this.vjps[0](g, out, x, **params), rtol=1e-9, atol=1e-12)
+
+
+def test_other_windows_than_those_of_a_pooling_are_not_put_in_its_words(registry):
+    def winners(out, x, size, stride):
+        return np.ones((*out.shape, *size), bool)  # all of them
+
+    def to_all(g, out, x):
+        return fold(g[..., None, None] * winners(plain(out), plain(x), (2, 2), (1, 1)), (2, 2), (1, 1), x.shape)
+
+    @op(to_all)
+    def mine(x):
+        return x[:, :, 1:, 1:] + x[:, :, :-1, 1:] + x[:, :, 1:, :-1] + x[:, :, :-1, :-1]
+
+    assert "largest" not in shown(registry["mine"], A.reshape(1, 1, 4, 3))
 
 
 def test_latex_is_understood_by_matplotlib():
@@ -260,6 +328,8 @@ def test_latex_is_understood_by_matplotlib():
     texts += [vjp(i, "linear", A, B.T, ROW[:2], names={"g": r"\partial h"}, latex=True) for i in range(3)]
     texts += [vjp(0, "cross_entropy", A, labels, reduction="mean", names={"g": r"\partial L"}, latex=True)]
     texts += [vjp(0, "getitem", A, index=1, names=names, latex=True), vjp(0, "max", A, axis=1, names=names, latex=True)]
+    texts += [vjp(0, "mean", A, axis=1, names=names, latex=True)]
+    texts += [vjp(0, name, A[None, None], size=(2, 2), stride=(1, 1), latex=True) for name in ("max_pool", "mean_pool")]
     texts += [vjp(0, "reshape", A, shape=(3, 4), names=names, latex=True), vjp(0, "prod", A * 0, latex=True)]
     for text in texts:
         parser.parse(f"${text}$")

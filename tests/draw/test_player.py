@@ -1,8 +1,10 @@
+import importlib.util
 import json
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from chromium import needs_chromium, run
@@ -11,7 +13,7 @@ from drawn import f_of_xyz, named, network, three_uses
 from tinygrad_edu import Tensor
 from tinygrad_edu.draw.engines import engine
 from tinygrad_edu.draw.graph import Graph
-from tinygrad_edu.draw.player import frames, player
+from tinygrad_edu.draw.player import frames, lighten, player
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.steps import script
 
@@ -347,3 +349,33 @@ def test_a_growing_gradient_of_a_tensor(size, sums, tmp_path):
     assert not any(text.startswith("Σ of") for text in during) and any(text.startswith("Σ of") for text in after)
     assert "1 of 2 contributions" not in after
     assert size > 2 or {"4", "−6"} <= set(after)
+
+
+def gallery():
+    """The pictures of demos/draw.py."""
+    path = Path(__file__).parents[2] / "demos" / "draw.py"
+    spec = importlib.util.spec_from_file_location("gallery", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PICTURES
+
+
+@pytest.mark.parametrize("name", gallery())
+def test_the_pages_of_the_gallery_are_small(name):
+    page = gallery()[name]().player()
+    assert len(page.html.encode()) < 200_000
+    parsed = Page(page).elements
+    coloured = [found for tag, found in parsed if tag in ("polygon", "path", "text") and "class" in found]
+    assert coloured and not any(
+        f"{key}-" in found["class"] for found in coloured for key in ("fill", "stroke") & found.keys()
+    )
+
+
+def test_what_is_left_out_changes_no_shape():
+    points = "1.24,-2 30.26,-2 30.26,-9.96 1.24,-2"
+    polygon = ET.Element("polygon", {"points": points, "fill": "#fff", "stroke": "none", "class": "fill-paper"})
+    line = ET.Element("polyline", {"points": points, "fill": "none", "stroke": "#000"})
+    for element in (polygon, line):
+        lighten(element)
+    assert polygon.attrib == {"points": "1.2,-2 30.3,-2 30.3,-10", "class": "fill-paper"}
+    assert line.attrib == {"points": "1.2,-2 30.3,-2 30.3,-10 1.2,-2", "fill": "none", "stroke": "#000"}

@@ -67,7 +67,7 @@ def test_a_value_appears_after_its_operands_and_a_gradient_before_it_flows_on():
 
 def test_tensors_have_formulas_and_shapes():
     texts = equations(network())
-    assert "∂L/∂bias += sum over rows of ∂linear1" in texts
+    assert "∂L/∂0.bias += sum over rows of ∂linear1" in texts
     assert any(text.startswith("multiply1 = subtract1 ⊙ subtract1") for text in texts)
 
 
@@ -128,3 +128,14 @@ def test_a_blocked_wire_says_so():
 def test_expressions_of_ops(f, text):
     found = script(Graph(record(named(f(Tensor(-3.0, name="x")), "f"))))
     assert text in [step.equation for step in found.steps]
+
+
+def test_a_hook_is_told_when_the_last_contribution_has_arrived():
+    x = Tensor(2.0, name="x")
+    x.register_hook(lambda g: g * 10)
+    y = named(x * x, "y")
+    y.register_hook(lambda g: g * 3)
+    notes = [step.note for step in script(Graph(record(y))).steps if step.phase == "backward"]
+    assert notes[0] == "The backward pass begins at the output. A hook changes it: 1 → 3."
+    assert "hook" not in notes[1]
+    assert notes[2].startswith("∂y/∂x: 6, then 6 + 6 = 12. A hook changes it: 12 → 120.")

@@ -144,3 +144,60 @@ def test_alt_text_of_single_tensors_and_constants():
     )
     text = alt_text(named(Tensor(2.0, requires_grad=False, name="x")))
     assert text.endswith("Nothing here needs a gradient. x needs no gradient.")
+
+
+NUMBER = re.compile(r"−?\d[\d.e−]*")
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 100])
+def test_entries_are_left_out_but_no_number_is_cut(width):
+    model = nn.MLP([9] * 8, rng=np.random.default_rng(0))  # all arrays are large
+    found = named(model(np.ones((5, 9), np.float32)).sum(), {"model": model})
+    whole, lines = tree(found, width=1000).splitlines(), tree(found, width=width).splitlines()
+    assert max(map(len, lines)) <= width and any(text.endswith("  …") for text in lines)
+    for said in (text.strip("│├└─ ") for text in lines if not text.endswith("more")):
+        (original,) = [text for text in whole if text.strip("│├└─ ").startswith(said.split("  ")[0].rstrip("…"))][:1]
+        assert set(NUMBER.findall(said.partition("  ")[2])) <= set(NUMBER.findall(original))
+
+
+def hooked(value):
+    x = Tensor(value, name="x")
+    x.register_hook(lambda g: g * 10)
+    y = (x * x).sum()
+    y.register_hook(lambda g: g * 3)
+    return named(y, {"y": y})
+
+
+def test_a_gradient_that_a_hook_changed_is_told_with_both_numbers():
+    assert "y  Σ  = 4  gradient 1, hook → 3" in tree(hooked(2.0))
+    assert "x  input  = 2  gradient 12, hook → 120" in tree(hooked(2.0))
+    assert "gradient [6, 12], hook → [60, 120]" in tree(hooked([1.0, 2.0]))
+    text = alt_text(hooked(2.0))
+    assert "The backward pass starts at y with 1, which a hook changes to 3." in text and text.count("hook") == 2
+    assert "The gradient of x is 12, the sum of 6 and 6, which a hook changes to 120." in text
+
+
+def test_a_summary_tells_of_hooks():
+    y = x = Tensor(1.0, name="x")
+    for _ in range(20):
+        y = y * 2.0
+    assert "ook" not in alt_text(named(y))
+    x.register_hook(lambda g: -g)
+    assert "A hook changes a gradient on the way." in alt_text(named(y))
+    y.register_hook(lambda g: -g)
+    assert "Hooks change 2 of the gradients on the way." in alt_text(named(y))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rounding_is_no_hook(dtype):
+    x = Tensor(np.full(3, 0.1, dtype), name="x")
+    parts = np.random.default_rng(0).normal(size=(50, 3)).astype(dtype)
+    found = named(sum(x * part for part in parts).sum())
+    assert "hook" not in tree(found) + alt_text(found)
+
+
+def test_a_gradient_that_is_not_a_number_is_no_hook():
+    x = Tensor(0.0, name="x")
+    with np.errstate(all="ignore"):
+        found = named(x * np.inf - x * np.inf + x * np.nan)
+    assert "hook" not in tree(found) + alt_text(found)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.arithmetic import multiply
+from tinygrad_edu.convolution import Pair, winners
+from tinygrad_edu.draw.arithmetic import factors, function, multiply, product
 from tinygrad_edu.draw.terms import Shape, Term, as_term, builds, number, raw, reshaped, swapped
 from tinygrad_edu.registry import REGISTRY
 
@@ -61,7 +62,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Term:
 
 @builds("expand_dims")
 def expand_dims(x: Any, axis: Any) -> Term:
-    """New axes of length 1."""
+    """New axes of length 1; those of x / 2 are given to x."""
     x = as_term(x)
     value = np.expand_dims(x.value, axis)
     if x.size == 1 or x.kind == "number":
@@ -73,6 +74,11 @@ def expand_dims(x: Any, axis: Any) -> Term:
         marks = ["...", *marks[len(kept) :]]
     while marks[-1] == ":":
         marks.pop()
+    if x.kind == "product" and marks[-1:] == ["None"] and set(marks) != {"None"}:
+        coefficient, tops, bottoms = x.parts
+        if [y.shape for y in (*tops, *bottoms) if y.ndim] == [x.shape]:
+            tops, bottoms = ([expand_dims(y, axis) if y.ndim else y for y in ys] for ys in (tops, bottoms))
+            return product(coefficient, tops, bottoms, value.shape)
     return Term("expand", (x, f"[{', '.join(marks)}]"), value)
 
 
@@ -150,6 +156,24 @@ def scatter(x: Any, index: Any, shape: Shape) -> Term:
     parts = index if isinstance(index, tuple) else (index,)
     several = any(isinstance(i, (list, ndarray)) and np.asarray(i).dtype != bool for i in parts)
     return Term("scatter", (x, ("added" if several else "placed") + f" at {index_text(index)}, 0 elsewhere"), value)
+
+
+@builds("fold")
+def fold(x: Any, size: Pair, stride: Pair, shape: Shape) -> Term:
+    """Windows added up at their places; of a pooling in words: each has one gradient, for its largest or for all."""
+    x = as_term(x)
+    value = REGISTRY["fold"].forward(x.value, size, stride, shape)
+    coefficient, tops, bottoms = factors(x.parts[0] if x.kind == "broadcast" else x)
+    won = next((y for y in tops if y.key[:2] == ("function", "winners") and len(y.parts) == 3), None)
+    each = [y.parts[0] if y.kind == "expand" else y for y in tops if y is not won]
+    places = x.shape[:4]
+    if [y.size for y in each] in ([], [np.prod(places)]):
+        g = product(coefficient, [reshaped(y, places) for y in each], bottoms, places)
+        chosen = np.ones(x.shape) if won is None else winners(won.parts[1].value, won.parts[2].value, size, stride)
+        if np.allclose(x.value, g.value[..., None, None] * chosen, equal_nan=True):
+            to = "all" if won is None else "the largest"  # the first of equals
+            return reshaped(g, shape) if value.size == 1 else Term("pooled", (g, f"to {to} of each window"), value)
+    return function("fold", x, size=size, stride=stride, shape=shape)
 
 
 def everything(index: Any) -> bool:

@@ -21,7 +21,6 @@ They are counted, and their contributions added, tensor by tensor, and only a fe
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,7 +41,7 @@ from tinygrad_edu.draw.names import caller_variables, name_cards
 from tinygrad_edu.draw.numbers import MINUS, number, shape_text
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.draw.solution import Block, Both, Equation, Explanation, Solution
-from tinygrad_edu.draw.sums import SUBSCRIPTS, in_brackets, in_latex, name_in_latex, tidy, with_names, written
+from tinygrad_edu.draw.sums import in_brackets, in_latex, name_in_latex, tidy, with_names, written
 from tinygrad_edu.draw.text import SMALL, array_text, nested
 from tinygrad_edu.tensor import Tensor
 
@@ -73,11 +72,10 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
         if not isinstance(x, Tensor):
             raise TypeError(f"explain: {x!r:.60} is no Tensor; pass tensors of the graph, as in loss.explain(w)")
     variables = caller_variables()
-    found = record(output, gradient=1.0 if output.shape == () else None)  # a derivative begins with 1
+    found = record(output)
     name_cards(found, variables=variables)
     if not found.output.named:
         found.output.name = "output" if any(card.name == "L" for card in found.cards) else "L"
-    distinguish(found)
     cards = {id(card.tensor): card for card in found.cards if card.tensor is not None}
     if not inputs:
         leaves = [card.tensor for card in found.cards if card.op is None and card.needs_gradient]
@@ -92,15 +90,6 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
             name = cards[id(x)].name if id(x) in cards else x.name or variables.get(id(x), "the tensor")
             solutions.append(independent(found, x, name))
     return Explanation(solutions)
-
-
-def distinguish(found: Record) -> None:
-    """Numbers the later ones of tensors that share a name: h, h₂, h₃."""
-    counts: Counter[str] = Counter()
-    for card in found.cards:
-        if card.named:
-            counts[card.name] += 1
-            card.name += str(counts[card.name]).translate(SUBSCRIPTS) if counts[card.name] > 1 else ""
 
 
 def independent(found: Record, x: Tensor, name: str) -> Solution:
@@ -181,7 +170,8 @@ class Writer:
 
     def factor(self, step: Step, i: int, n: int) -> Both:
         """The number of a step, in brackets where a product needs them."""
-        return bracketed(self.numeric(step.number), i)
+        found = near_one(step.number, self.precision) if step.number is not None else None
+        return bracketed(found or self.numeric(step.number), i)
 
     def formula(self, step: Step, i: int, n: int) -> Both:
         """The formula of a step, in brackets where a product needs them."""
@@ -190,6 +180,8 @@ class Writer:
         latex = with_names(written(found, latex=True), self.notes.latex)
         if n == 1 and in_brackets(text):
             return Both(text[1:-1], latex[1:-1])
+        if not in_brackets(text) and text.removeprefix(MINUS) == "1":
+            return self.factor(step, i, n)  # a constant that only rounds to 1
         ((_, divisors), coefficient), *others = found.items() if found else [(((), ()), 0)]
         if n > 1 and (others or (i and coefficient < 0)):
             return Both(f"({text})", rf"\left({latex}\right)")
@@ -268,6 +260,15 @@ def along(path: list[Step]) -> Any:
         for step in path:
             out = out * (step.number.item() if step.number is not None and step.number.size == 1 else step.number)
     return out if path[-1].source.shape else np.asarray(out)
+
+
+def near_one(value: np.ndarray, precision: int) -> Both | None:
+    """A factor that is not 1 but rounds to it, with the digits that tell, "1.0006", or as "1.00"; else None."""
+    if value.size != 1 or abs(value) == 1 or number(abs(value), precision) != "1":
+        return None
+    digits = 1 + math.ceil(-math.log10(abs(abs(value.item()) - 1)))
+    text = number(value, digits) if digits <= precision + 3 else f"{value.item():.{max(precision - 1, 1)}f}"
+    return Both(text.replace("-", MINUS), text.replace(MINUS, "-"))
 
 
 def joined(parts: list[Both], sign: Both) -> Both:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy import ndarray
+
 from tinygrad_edu.draw.numbers import MINUS, number as number_text
 from tinygrad_edu.draw.terms import Term
 
@@ -32,6 +35,14 @@ def name_precedence(text: str) -> int:
     return POWER if "^" in outside or outside[-1:] in "²³⁴⁵⁶⁷⁸⁹ᵀ" else ATOM
 
 
+def broadcasts(x: ndarray, whole: ndarray) -> bool:
+    """Whether NumPy makes the whole of x by itself: of a row, but not of a column that has lost its second axis."""
+    try:
+        return np.array_equal(np.broadcast_to(x, whole.shape), whole, equal_nan=whole.dtype.kind == "f")
+    except ValueError:
+        return False
+
+
 class Notation:
     """Writes Terms, in Unicode or in LaTeX."""
 
@@ -39,8 +50,9 @@ class Notation:
         self.latex = latex
 
     def write(self, term: Term) -> str:
-        """The text of a whole formula; that it is copied along new axes goes without saying."""
-        while term.kind in ("broadcast", "expand"):
+        """The text of a whole formula; that it is copied along axes goes without saying where NumPy would do that."""
+        whole = term.value
+        while term.kind == "broadcast" or (term.kind == "expand" and broadcasts(term.parts[0].value, whole)):
             term = term.parts[0]
         return self.text(term)[0]
 
@@ -57,7 +69,7 @@ class Notation:
 
     def words(self, text: str) -> str:
         """Plain words."""
-        escaped = text.replace("_", r"\_").replace(" ", r"\ ")
+        escaped = text.replace("_", r"\_").replace(" ", r"\ ").replace(":", "{:}")  # the colon of a slice, no relation
         return rf"\mathrm{{{escaped}}}" if self.latex else text
 
     def name(self, text: str, position: int) -> Text:
@@ -192,6 +204,10 @@ class Notation:
     def scatter(self, x: Term, where: str) -> Text:
         """Elements at their places among zeros."""
         return f"{self.within(x, ATOM)}{self.words(f' {where}')}", PHRASE
+
+    def pooled(self, x: Term, where: str) -> Text:
+        """What each window of a pooling hands back, and to which of its elements."""
+        return f"{self.within(x, PRODUCT)}{self.words(f' {where}')}", PHRASE
 
     def sum(self, x: Term, words: str) -> Text:
         """A sum over axes, in words."""

@@ -19,6 +19,7 @@ from tinygrad_edu.draw.fold import Item, Link
 from tinygrad_edu.draw.formulas import role, rule_source
 from tinygrad_edu.draw.numbers import factor, number, product, shape_text, statistics
 from tinygrad_edu.draw.record import Card, Wire
+from tinygrad_edu.draw.text import before_hooks
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
@@ -179,8 +180,10 @@ def play_backward(graph: Graph, found: Script) -> None:
     root = cards.shorten(output.name, 20)
     assert graph.record.seed is not None
     seed = written(graph.record.seed, precision)
-    step = found.add(Step("backward", f"∂{root}/∂{root} = {seed}", "The backward pass begins at the output.",
-                          active=(place[output.id].id,)))  # fmt: skip
+    note = " ".join(
+        filter(None, ["The backward pass begins at the output.", hooked(output, graph, [graph.record.seed])])
+    )
+    step = found.add(Step("backward", f"∂{root}/∂{root} = {seed}", note, active=(place[output.id].id,)))
     found.gradients[place[output.id].id] = [(step, graph.record.seed)]
     arrived: dict[str, list[ndarray]] = {}
     for wire in graph.record.backward:
@@ -209,7 +212,7 @@ def backward_step(graph: Graph, link: Link, wire: Wire, parts: list[ndarray], pl
     root, precision = cards.shorten(graph.record.output.name, 20), graph.precision
     left = f"∂{root}/∂{cards.shorten(wire.source.name, 20)}"
     notes = [] if link.plain else [f"Through {cards.shorten(link.target.title or link.source.title, 40)}."]
-    notes += [running_sum(left, parts, len(wire.source.contributions()), precision)]
+    notes += [running_sum(left, parts, len(wire.source.contributions()), precision), hooked(wire.source, graph, parts)]
     if not link.plain:
         return Step("backward", f"{left} += {written(parts[-1], precision)}", " ".join(filter(None, notes)), "", active)
     if wire.blocked:
@@ -243,6 +246,14 @@ def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) 
         before, total = np.sum(parts[:-1], axis=0), np.sum(parts, axis=0)
     sums = f"{number(before, precision)} + {factor(parts[-1], precision)} = {number(total, precision)}"
     return f"{left}: {number(before, precision)}, then {sums}."
+
+
+def hooked(card: Card, graph: Graph, parts: list[ndarray]) -> str:
+    """What a hook makes of the gradient when its last contribution has arrived."""
+    before = before_hooks(graph.record, card) if len(parts) >= len(card.contributions()) else None
+    if before is None or card.gradient is None:
+        return ""
+    return f"A hook changes it: {written(before, graph.precision)} → {written(card.gradient, graph.precision)}."
 
 
 def gate_role(wire: Wire) -> str:

@@ -29,7 +29,6 @@ ONE: Sum = {((), ()): Fraction(1)}
 OPEN, CLOSE = "([{", ")]}"
 POWERS = {"²": 2, "³": 3}
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 NUMBER = re.compile(rf"\d+(\.\d+)?(e{MINUS}?\d+)?")
 
 LATEX = {

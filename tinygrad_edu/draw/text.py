@@ -49,10 +49,14 @@ PHRASES = {
 }
 
 
-def array_text(array: ndarray, precision: int = 3, brief: bool = False) -> str:
-    """A small array in full, "[[1, 2], [0, 4]]"; of a larger one mean, deviation and, if not brief, extremes."""
+def array_text(array: ndarray, precision: int = 3, brief: int = 0) -> str:
+    """A small array in full, "[[1, 2], [0, 4]]"; of a larger one mean, deviation and extremes.
+
+    In brief (1) all arrays are large, and there are no extremes; more briefly (2), no deviation.
+    """
     if array.size > (1 if brief else SMALL):
-        return ", ".join(statistics(array, precision)[: 1 if brief else 2])
+        spread, extremes = statistics(array, precision)
+        return [f"{spread}, {extremes}", spread, spread.partition(" std ")[0]][brief]
     return nested(array.tolist(), precision)
 
 
@@ -69,7 +73,7 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
     Args:
         found: The record, its cards named.
         precision: Significant digits.
-        width: Columns of the terminal; longer lines are cut.
+        width: Columns of the terminal. Of a longer line the last entries are left out, "…"; no number is cut.
 
     Returns:
         One line for each tensor or constant: name, shape, what made it, value, gradient. A tensor that is met again is
@@ -83,7 +87,8 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
     while waiting and len(lines) < LINES:
         card, margin, branch, outer = waiting.pop()
         if card in seen:
-            lines.append(f"{margin}{branch}↑ {visible(card.name)}, above")
+            name = clipped(visible(card.name), width - len(f"{margin}{branch}↑ , above"))
+            lines.append(f"{margin}{branch}↑ {name}, above")
             continue
         below = margin + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
         if len(below) >= 3 * deepest and card.op is not None:
@@ -91,16 +96,13 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
             lines.append(f"{margin}{branch}{more(hidden)}")
             continue
         seen.add(card)
-        text = line(card, outer, precision)
-        if len(margin + branch + text) > width:
-            text = line(card, outer, precision, brief=True)
-        lines.append(f"{margin}{branch}{text}")
+        lines.append(f"{margin}{branch}{line(found, card, outer, precision, width - len(margin + branch))}")
         operands = [wire.source for wire in card.wires]
         branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
         waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
     if hidden := unseen([card for card, *_ in waiting], seen):
         lines.append(more(hidden))
-    return "\n".join([text if len(text) <= width else text[: width - 1] + "…" for text in lines])
+    return "\n".join(lines)
 
 
 def unseen(cards: list[Card], seen: set[Card]) -> int:
@@ -120,20 +122,57 @@ def more(count: int) -> str:
     return f"⋯ {count} more" if count else "⋯ shown above"
 
 
-def line(card: Card, outer: Scope | None, precision: int, brief: bool = False) -> str:
+def line(found: Record, card: Card, outer: Scope | None, precision: int, room: int) -> str:
     """A card in one line; its scope too where the scope begins."""
     if a_number(card):
         return number(card.value, precision)
+    for brief in range(3):
+        parts = entries(found, card, outer, precision, brief)
+        if len("  ".join(parts)) <= room:
+            break
+    whole = len(parts)
+    while len(parts) > 1 and len("  ".join([*parts, "…"][:whole])) > room:
+        parts.pop()
+    text = "  ".join([*parts, "…"][:whole])
+    return text if len(text) <= room else clipped(f"{visible(card.name)}…", room)
+
+
+def entries(found: Record, card: Card, outer: Scope | None, precision: int, brief: int) -> list[str]:
+    """What a line says, the most important first."""
     what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
     parts = [f"{visible(card.name)} {shape_text(card.shape)}".rstrip(), what]
     parts.append(f"= {array_text(card.value, precision, brief)}")
     if card.gradient is not None:
-        parts.append(f"gradient {array_text(card.gradient, precision, brief)}")
+        before = before_hooks(found, card)
+        hooked = "" if before is None else f"{array_text(before, precision, brief)}, hook → "
+        parts.append(f"gradient {hooked}{array_text(card.gradient, precision, brief)}")
     elif not card.needs_gradient and card.kind != "data":
         parts.append("no gradient needed")
     if card.scope is not None and card.scope is not outer:
         parts.append(f"in {place(card.scope)}")
-    return "  ".join(parts)
+    return parts
+
+
+def clipped(name: str, room: int) -> str:
+    """A name, cut if it is too long; unlike a number it is still true then."""
+    return name if len(name) <= room else name[: max(room - 1, 0)] + "…"
+
+
+def before_hooks(found: Record, card: Card) -> ndarray | None:
+    """The gradient that arrives at a card, if a hook makes another one of it; else None.
+
+    The engine may add in another order, so that sums may differ by rounding.
+    """
+    parts = [wire.contribution for wire in card.contributions() if wire.contribution is not None]
+    parts += [found.seed] if card is found.output and found.seed is not None else []
+    if card.gradient is None or not parts:
+        return None
+    with np.errstate(all="ignore"):
+        total, size = np.sum(parts, axis=0), np.sum(np.abs(parts), axis=0)
+        rounding = 8 * len(parts) * np.finfo(card.gradient.dtype).eps * size
+        same = (abs(total - card.gradient) <= rounding) | (total == card.gradient)
+        same |= ~np.isfinite(size)  # ∞ and NaN tell nothing of hooks
+    return None if np.all(same) else np.asarray(total)
 
 
 def place(scope: Scope) -> str:
@@ -215,7 +254,8 @@ def backward_sentences(found: Record) -> list[str]:
     """The backward pass, op by op, and the sums where a tensor is used more than once."""
     if found.seed is None:
         return [] if found.output.needs_gradient else ["Nothing here needs a gradient"]
-    sentences = [f"The backward pass starts at {spoken(found.output.name)} with {amount(found.seed)}"]
+    start = f"The backward pass starts at {spoken(found.output.name)} with {amount(found.seed)}"
+    sentences = [start + changed(found, found.output)]
     by_target: dict[Card, list[str]] = {}
     for wire in found.backward:
         assert wire.contribution is not None
@@ -224,10 +264,19 @@ def backward_sentences(found: Record) -> list[str]:
     sentences += [f"{spoken(target.name)} hands back {listed(parts)}" for target, parts in by_target.items()]
     for card in found.cards:
         parts = [amount(wire.contribution) for wire in card.contributions() if wire.contribution is not None]
-        if card.gradient is not None and (card.op is None or len(parts) > 1):
+        before = before_hooks(found, card)
+        if card.gradient is not None and (card.op is None or len(parts) > 1 or (before is not None and parts)):
             added = f", the sum of {listed(parts)}" if len(parts) > 1 and card.value.size == 1 else ""
-            sentences.append(f"The gradient of {spoken(card.name)} is {amount(card.gradient)}{added}")
+            arrived = amount(card.gradient if before is None else before)
+            sentences.append(f"The gradient of {spoken(card.name)} is {arrived}{added}{changed(found, card)}")
     return sentences
+
+
+def changed(found: Record, card: Card) -> str:
+    """What a hook makes of the gradient that arrives, after a comma; "" if there is none."""
+    if card.gradient is None or before_hooks(found, card) is None:
+        return ""
+    return f", which a hook changes to {amount(card.gradient)}"
 
 
 def summary(found: Record, ops: list[Card], leaves: list[Card]) -> list[str]:
@@ -248,6 +297,10 @@ def summary(found: Record, ops: list[Card], leaves: list[Card]) -> list[str]:
         sentences.append(f"The gradient of {spoken(card.name)} is {text}")
     if len(needing) > SMALL:
         sentences.append(f"{len(needing) - SMALL} more leaves have gradients")
+    hooked = sum(before_hooks(found, card) is not None for card in found.cards)
+    if hooked:
+        which = f"Hooks change {hooked} of the gradients" if hooked > 1 else "A hook changes a gradient"
+        sentences.append(f"{which} on the way")
     return sentences
 
 
