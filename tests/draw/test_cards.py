@@ -8,7 +8,20 @@ from hypothesis.extra import numpy as npst
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor
-from tinygrad_edu.draw.cards import Look, array, blocks, common_path, formula, heat_map, node_label, shorten, wire_label
+from tinygrad_edu.draw.cards import (
+    Look,
+    array,
+    blocks,
+    common_path,
+    extent,
+    font,
+    formula,
+    heat_map,
+    node_label,
+    shorten,
+    table,
+    wire_label,
+)
 from tinygrad_edu.draw.fold import plan
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import heat, palette, roles
@@ -123,6 +136,33 @@ def test_the_sum_of_tensors_counts_paths():
     assert "Σ of 2 paths" in words(node_label(items((a * a).sum())["a"], look()))
 
 
+def hooked(value, uses):
+    x = Tensor(value, name="x")
+    x.register_hook(lambda g: g * 10)
+    return items(named(sum(x * 3.0 for _ in range(uses)), "f"))["x"]
+
+
+@pytest.mark.parametrize(
+    ("value", "uses", "text"),
+    [
+        (2.0, 1, "3, hook → 30"),
+        (2.0, 2, "Σ 3 + 3 = 6, hook → 60"),
+        (2.0, 5, "Σ of 5 paths = 15, hook → 150"),
+        ([2.0, 1.0], 1, "1 path, then a hook"),
+        ([2.0, 1.0], 2, "Σ of 2 paths, then a hook"),
+    ],
+)
+def test_a_hook_that_changes_the_sum_is_told(value, uses, text):
+    assert words(node_label(hooked(value, uses), look()))[-1] == text
+
+
+@given(npst.arrays(np.float32, 6, elements=st.floats(-1e3, 1e3, width=32)))
+def test_rounding_is_no_hook(factors):
+    x = Tensor(np.float32(0.1), name="x")
+    card = items(named(sum(x * factor for factor in factors), "f"))["x"]
+    assert "hook" not in node_label(card, look())
+
+
 def links(output):
     return plan(record(output)).links
 
@@ -149,6 +189,14 @@ def test_a_wire_between_tensors_has_the_rule_as_a_formula():
 
 def test_wires_to_data_have_no_label():
     assert wire_label(links(Tensor([1.0]) * np.ones(1))[1], look()) == ""
+
+
+def test_the_extent_of_a_label_is_about_what_graphviz_makes_of_it():
+    assert extent(table([["<TD>ab</TD>", '<TD WIDTH="30" HEIGHT="20"></TD>'], ["<TD>a</TD>"]], 2)) == pytest.approx(
+        (2 * 0.55 * 11 + 30 + 8, 20 + 1.2 * 11 + 8)
+    )
+    one, two = extent(font("abc", "red", 10)), extent(f"{font('abc', 'red', 10)}<BR/>{font('&<ab', 'red', 20)}")
+    assert one == pytest.approx((16.5, 12)) and two == pytest.approx((44, 36))
 
 
 def test_labels_have_the_same_size_in_all_modes():

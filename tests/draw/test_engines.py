@@ -119,7 +119,12 @@ def test_without_an_engine_the_error_names_both_ways(no_engine, picture, tmp_pat
     assert (tmp_path / "g.dot").samefile(picture.save(tmp_path / "g.dot"))
 
 
-@pytest.mark.parametrize("method", ["pipe", "render", "save", "_repr_mimebundle_"])
+def test_unflatten_says_where_it_comes_from(no_engine, picture):
+    with pytest.raises(NoEngineError, match="unflatten is not installed: it comes with Graphviz"):
+        picture.unflatten(stagger=2)
+
+
+@pytest.mark.parametrize("method", ["pipe", "render", "save", "unflatten", "_repr_mimebundle_"])
 def test_the_arguments_are_those_of_graphviz(method):
     ours, theirs = (inspect.signature(getattr(kind, method)).parameters for kind in (DigraphBase, graphviz.Digraph))
     assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()]
@@ -194,6 +199,46 @@ def test_a_notebook_never_sees_an_error(engine, picture):
     assert picture._repr_svg_() is None
     picture.body[:] = ["a -> "]
     assert "did not draw the graph" in picture._repr_mimebundle_()["text/plain"]
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Puts a `dot` of one's own on the path."""
+    if os.name == "nt":
+        pytest.skip("programs here are shell scripts")
+
+    def put(script):
+        program = tmp_path / "dot"
+        program.write_text(script)
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "message"),
+    [
+        ("#!/bin/sh\ncat > /dev/null; echo rubbish", ValueError, "Graphviz gave no SVG.*rubbish"),
+        ("#!/bin/sh\ncat > /dev/null; printf '\\377\\377'", ValueError, "Graphviz gave no SVG"),
+        ("#!/no/such/shell\n", NoEngineError, r"dot cannot be run .*pip install tinygrad-edu\[render\]"),
+    ],
+    ids=["no xml", "no text", "no program"],
+)
+def test_a_dot_that_is_no_graphviz(install, picture, script, error, message):
+    install(script)
+    with pytest.raises(error, match=message):
+        picture.pipe("svg")
+    assert picture._repr_svg_() is None
+    assert "b\n└ a\n\nNo picture: " in picture._repr_mimebundle_()["text/plain"]
+
+
+def test_a_notebook_shows_an_object_whose_words_fail(no_engine, picture, monkeypatch):
+    def fail(self):
+        raise KeyError("bug")
+
+    monkeypatch.setattr(Picture, "text", fail)
+    assert picture._repr_mimebundle_()["text/plain"].startswith("No text: 'bug'\n\nNo picture: no engine")
 
 
 def test_the_text_of_a_plain_graph_is_its_source(no_engine):

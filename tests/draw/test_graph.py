@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_edu as te
 from tinygrad_edu import Tensor, gradients, nn, no_grad
 from tinygrad_edu.draw.cards import printable, shorten
-from tinygrad_edu.draw.graph import Graph
+from tinygrad_edu.draw.graph import Graph, Painter, ranks
 from tinygrad_edu.draw.numbers import number
 from tinygrad_edu.draw.record import record
 
@@ -240,6 +240,40 @@ def test_long_pictures_go_from_top_to_bottom(steps, direction):
     assert "rankdir=TB" in Graph(record(x), rankdir="TB").source
 
 
+def test_wide_pictures_go_from_top_to_bottom_in_all_modes():
+    model = nn.MLP([3, 4, 2])
+    graph = Graph(record(nn.MSELoss()(model(np.ones((5, 3))), np.zeros((5, 2)))))
+    assert all("rankdir=TB" in picture.source for picture in (graph, graph.forward(), graph.backward(theme="dark")))
+    assert "rankdir=LR" in Graph(record(first_lesson())).source
+
+
+@needs_dot
+@pytest.mark.parametrize("sideways", [True, False])
+@pytest.mark.parametrize("make", [first_lesson, branch])
+def test_the_estimated_aspect_ratio_is_near_the_true_one(make, sideways):
+    graph = Graph(record(make()), rankdir="LR" if sideways else "TB")
+    painter = Painter(graph.copy())
+    painter.draw()
+    _, _, width, height = layout(graph).splitlines()[0].split()
+    assert painter.aspect(ranks(painter.plan), sideways) == pytest.approx(float(width) / float(height), rel=0.25)
+
+
+def test_ranks_put_leaves_just_before_their_first_use():
+    placed = {item.cards[0].name: rank for item, rank in ranks(Graph(record(first_lesson())).plan).items()}
+    assert placed == {"x": 0, "y": 0, "q": 1, "z": 1, "f": 2}
+
+
+def test_both_passes_dot_what_carries_nothing():
+    graph = Graph(record(branch()), style="fused")
+    assert graph.source.count("style=dotted") == graph.source.count("arrowtail=tee") == 3
+    assert "dotted: blocked, 0 flows back" in graph.source and "dotted" not in graph.forward().source.split("n0 ")[-1]
+
+
+def test_a_gradient_that_was_0_before_is_not_called_blocked():
+    found = record(Tensor(2.0, name="x") * 3.0, gradient=0.0)
+    assert "dotted: 0 flows back" in Graph(found).source
+
+
 def test_names_given_for_the_picture_come_first():
     x = Tensor(2.0, name="x")
     assert ">speed</B>" in Graph(record(x * 2.0), names={x: "speed"}).source
@@ -299,5 +333,5 @@ def test_graphs_of_modules_and_tensors_know_the_callers_names():
     total = hidden.sum()
     graph = total.graph(names={"answer": total})
     assert [card.name for card in graph.record.cards][-2:] == ["hidden", "answer"]
-    with pytest.raises(TypeError, match="Identity.graph: the module returned ndarray"):
+    with pytest.raises(TypeError, match=r"Identity\.graph: the module returned ndarray"):
         nn.Identity().graph(x)

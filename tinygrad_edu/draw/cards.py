@@ -14,6 +14,7 @@ import html
 import itertools
 import math
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,6 +90,33 @@ def cell(content: str, attributes: str = "") -> str:
 def table(rows: Sequence[Sequence[str]], padding: int = 0) -> str:
     """A table without borders; rows are made of cells."""
     return TABLE.format(padding, "".join(f"<TR>{''.join(row)}</TR>" for row in rows))
+
+
+def extent(label: str) -> tuple[float, float]:
+    """About how wide and high a label will be, in points."""
+    return measure(ET.fromstring(f"<TD>{label}</TD>"), 11)
+
+
+def measure(part: ET.Element, size: float) -> tuple[float, float]:
+    """Width and height of a table, or of lines of text and tables; `size` is that of the letters."""
+    if part.tag == "TABLE":
+        padding = 2 * float(part.get("CELLPADDING", 0))
+        rows = [[measure(cell, size) for cell in row] for row in part]
+        columns = itertools.zip_longest(*rows, fillvalue=(0.0, 0.0))
+        width = sum(max(wide for wide, _ in column) + padding for column in columns)
+        return width, sum(max(high for _, high in row) + padding for row in rows)
+    size = float(part.get("POINT-SIZE", size))
+    width, height = 0.55 * size * len(part.text or ""), 1.2 * size if part.text else 0.0
+    lines, above = [width], 0.0
+    for child in part:
+        if child.tag == "BR":
+            lines, above, height = [*lines, 0.0], above + height, 0.0
+        wide, high = measure(child, size)
+        lines[-1] += wide
+        height = max(height, high)
+    padding = 2 * float(part.get("CELLPADDING", 0))
+    width, height = max(lines) + padding, above + height + padding
+    return max(width, float(part.get("WIDTH", 0))), max(height, float(part.get("HEIGHT", 0)))
 
 
 def node_label(item: Item, look: Look, fused: bool = True) -> str:
@@ -216,14 +244,32 @@ def blocks(grid: ndarray) -> ndarray:
 
 
 def sum_rows(card: Card, look: Look) -> list[list[str]]:
-    """How the gradient of a tensor that is used more than once adds up."""
+    """How the gradient of a tensor that is used more than once adds up, and what a hook made of it."""
     parts = [wire.contribution for wire in card.contributions() if wire.contribution is not None]
-    if len(parts) < 2:
+    hooked = is_hooked(card, parts)
+    if len(parts) < 2 and not hooked:
         return []
-    numbers = card.value.size == 1 and len(parts) <= 4
-    text = f"Σ {total(parts, look.precision)}" if numbers else f"Σ of {len(parts):,} paths"
+    text = f"Σ of {len(parts):,} paths" if len(parts) > 1 else "1 path"
+    if card.value.size == 1:
+        text = ("Σ " if len(parts) > 1 else "") + total(parts, look.precision) if len(parts) <= 4 else text
+        if hooked:
+            text += f" = {look.number(sum(parts))}" if len(parts) > 1 else ""
+            text += f", hook → {look.number(card.gradient)}"
+    elif hooked:
+        text += ", then a hook"
     style = f'ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
     return [[cell(font(text, look["gradient_text"], 10), style)]]
+
+
+def is_hooked(card: Card, parts: Sequence[ndarray]) -> bool:
+    """Whether the gradient is not the sum of the contributions, by more than rounding: then a hook changed it."""
+    if card.gradient is None or not parts or card.gradient.dtype.kind not in "fc":
+        return False
+    with np.errstate(all="ignore"):
+        summed, size = sum(parts), sum(np.abs(part) for part in parts)
+        slack = 8 * len(parts) * np.finfo(card.gradient.dtype).eps * size
+        same = (card.gradient == summed) | (np.abs(card.gradient - summed) <= slack)
+    return not bool((same | ~np.isfinite(size)).all())
 
 
 def constant_label(card: Card, look: Look) -> str:

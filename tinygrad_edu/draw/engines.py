@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -64,7 +65,7 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
         The picture, as the bytes of a file.
 
     Raises:
-        NoEngineError: Neither `dot` nor pygraphviz is installed.
+        NoEngineError: Neither `dot` nor pygraphviz is installed, or the program cannot be run.
         TimeoutError: The layout was not done in time.
         ValueError: There is no such format or layout, or the engine refused the graph.
     """
@@ -90,6 +91,12 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
             "one card; or draw a tensor on the way instead of the loss. Or give it more time: "
             f"graph.time_limit = {10 * timeout:g}"
         ) from None
+    except OSError as problem:
+        raise NoEngineError(
+            f"{command[0]} cannot be run ({problem}): install Graphviz anew (`apt install graphviz`, macOS: `brew "
+            "install graphviz`, Windows: `choco install graphviz`), or take it off the PATH and "
+            "`pip install tinygrad-edu[render]`"
+        ) from problem
     said = done.stderr.decode(errors="replace").strip().splitlines()
     # Both draw what they can after an error: dot ends with code 1 then, pygraphviz with 0. Warnings are no errors.
     errors = [line for line in said if line.startswith("Error")]
@@ -150,7 +157,14 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
         picture = render(self.source, full, self.time_limit, layout)
         if full == "svg":
             title = self.title or self.name or "graph"
-            picture = finish(picture.decode(), title=title, description=self.alt_text, theme=self.theme).encode()
+            words = self.alt_text
+            try:
+                picture = finish(picture.decode(), title=title, description=words, theme=self.theme).encode()
+            except (ET.ParseError, UnicodeDecodeError) as problem:
+                raise ValueError(
+                    f"Graphviz gave no SVG, but something that begins with {picture[:40]!r} ({problem}): is the `dot` "
+                    "on the PATH Graphviz's?"
+                ) from problem
         return picture.decode(encoding) if encoding else picture
 
     def render(
@@ -208,12 +222,25 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
             self._view(os.fspath(target), format=kind, quiet=quiet_view)
         return os.fspath(target)
 
-    def _repr_svg_(self) -> str | None:
-        """The picture for a notebook; None where there is no engine, or none that can draw it."""
+    def unflatten(self, stagger: int | None = None, fanout: bool = False, chain: int | None = None) -> graphviz.Source:
+        """As graphviz.Digraph.unflatten; NoEngineError where Graphviz's programs are not installed."""
         try:
-            return str(self.pipe("svg", encoding="utf-8"))
-        except (NoEngineError, OSError, ValueError):  # TimeoutError is an OSError
-            return None
+            return super().unflatten(stagger=stagger, fanout=fanout, chain=chain)
+        except graphviz.ExecutableNotFound:
+            raise NoEngineError(
+                "the program unflatten is not installed: it comes with Graphviz, not with pygraphviz"
+            ) from None
+
+    def _repr_svg_(self) -> str | None:
+        """The picture for a notebook; None where there is none."""
+        return self.attempt()[0]
+
+    def attempt(self) -> tuple[str | None, str]:
+        """The picture, or None and the reason: an error while a notebook shows an object would hide the object."""
+        try:
+            return str(self.pipe("svg", encoding="utf-8")), ""
+        except Exception as problem:
+            return None, f"\n\nNo picture: {problem}"
 
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
@@ -223,10 +250,11 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
         wanted = [kind for kind in shown if (not include or kind in include) and kind not in (exclude or ())]
         hint = ""
         if "image/svg+xml" in wanted:
-            try:
-                shown["image/svg+xml"] = self.pipe("svg", encoding="utf-8")
-            except (NoEngineError, OSError, ValueError) as problem:
-                hint = f"\n\nNo picture: {problem}"
+            shown["image/svg+xml"], hint = self.attempt()
         if "text/plain" in wanted or hint:
-            shown["text/plain"] = self.text() + hint
+            try:
+                text = self.text()
+            except Exception as problem:
+                text = f"No text: {problem}"
+            shown["text/plain"] = text + hint
         return {kind: content for kind, content in shown.items() if content is not None}

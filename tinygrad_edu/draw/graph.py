@@ -7,6 +7,7 @@ modes are laid out alike (see cards.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, get_args
 
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 GATES = 4  # ops: up to this many are drawn as nodes of their own
 RANKS = 7  # up to this many stand side by side; more go from top to bottom
+WIDEST = 3.0  # such a short picture, as width / height
+SCREEN = 16 / 9  # its width / height
+BETWEEN_NODES, BETWEEN_RANKS = 23.0, 30.0  # points, as nodesep and ranksep say in inches
+SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass by and by margins of clusters
 HEAT_MAPS = 200  # nodes: larger pictures have none
 THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
 
@@ -41,7 +46,8 @@ class Graph(DigraphBase):
             to 4 ops between single numbers.
         depth: How many levels of modules stay open: 0 makes a card of every outermost module call. None opens all, and
             folds alike parts of graphs above 150 tensors.
-        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" chooses LR for up to 7 ranks.
+        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" estimates both and chooses what is nearer to a
+            screen's 16:9; or LR for up to 7 ranks, if that is at most three times as wide as high.
         precision: Significant digits, 1 to 17.
         theme: "light", "dark", or "auto", which follows the reader's system.
         names: Tensor -> name or name -> Tensor, stronger than all other names.
@@ -169,13 +175,16 @@ class Painter:
         self.gates = style == "gates" or (style == "auto" and is_small(self.plan))
         self.names = {item: f"n{i}" for i, item in enumerate(self.plan.items)}
         self.clusters = 0
+        self.sizes: dict[Item, tuple[float, float]] = {}
+        self.gate_sizes: dict[Item, tuple[float, float]] = {}
+        self.label_sizes: dict[Link, tuple[float, float]] = {}
         self.strongest = max((strength(link) for link in self.plan.links), default=0.0)
 
     def draw(self) -> None:
         """Fills in the DOT statements."""
         look = self.look
         self.graph.attr(
-            rankdir=self.direction(), nodesep=".32", ranksep=".42", ordering="in", outputorder="edgesfirst",
+            nodesep=".32", ranksep=".42", ordering="in", outputorder="edgesfirst",
             pad=".25", fontname=FONT, bgcolor=look["paper"], label=self.heading(), labelloc="t", labeljust="l",
         )  # fmt: skip
         self.graph.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
@@ -192,6 +201,7 @@ class Painter:
         self.fill(self.graph, None, inside, 0)
         for link in self.plan.links:
             self.link(link)
+        self.graph.attr(rankdir=self.direction())
 
     def fill(self, into: Any, scope: Scope | None, inside: dict[Scope | None, list[Item | Scope]], level: int) -> None:
         """Nodes and clusters of one cluster."""
@@ -217,7 +227,8 @@ class Painter:
         look, name = self.look, self.names[item]
         card = item.cards[-1]
         op = card.op if self.gates and not item.folded else None
-        label = f"<{cards.node_label(item, look, op is None)}>"
+        text = cards.node_label(item, look, op is None)
+        label, self.sizes[item] = f"<{text}>", cards.extent(text)
         full = cards.printable(item.title if item.folded else card.name)
         if item.kind == "chip":
             line = look["parameter" if card.kind == "parameter" else "muted"]
@@ -228,8 +239,10 @@ class Painter:
             return
         into.node(name, label, id=item.id, tooltip=quote(full))
         if op is not None:
+            text = cards.gate_label(card, look)
+            self.gate_sizes[item] = cards.extent(text)
             into.node(
-                f"{name}g", f"<{cards.gate_label(card, look)}>", id=f"gate-{card.id}", shape="box", color=look["op"],
+                f"{name}g", f"<{text}>", id=f"gate-{card.id}", shape="box", color=look["op"],
                 style="rounded,filled", fillcolor=look["op"], margin=".14,.06", height="0", tooltip=quote(op.name),
             )  # fmt: skip
             flow = self.line(False, False, 1.0)
@@ -246,6 +259,7 @@ class Painter:
         label = cards.wire_label(link, look)
         attributes = self.line(bool(parts), blocked, self.width(strength(link)) if parts else 1.0)
         if label:
+            self.label_sizes[link] = cards.extent(label)
             attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
         tooltip = quote(f"{cards.printable(wire.source.name)} → {cards.printable(wire.target.name)}")
         self.graph.edge(
@@ -268,7 +282,9 @@ class Painter:
         if self.look.mode == "both":
             if not flows:
                 return {"color": value, "penwidth": "1.2"}
-            return {"color": f"{value}:{gradient}", "dir": "both", "arrowtail": tail, "penwidth": "1.6"}
+            # DOT has one style for both lines of an edge.
+            dots = {"style": "dotted"} if blocked else {}
+            return {"color": f"{value}:{gradient}", "dir": "both", "arrowtail": tail, "penwidth": "1.6", **dots}
         if not flows:
             return {"color": look["data"], "dir": "none", "penwidth": "1"}
         line = "dotted" if blocked else "dashed"
@@ -280,8 +296,11 @@ class Painter:
         entries = [("value_wire", "value, forward"), ("gradient_wire", "gradient, backward")]
         if self.graph.record.seed is None:
             del entries[1]
-        elif any(wire.blocked for wire in self.graph.record.wires()):
-            entries.append(("blocked", "blocked: 0 flows back"))
+        elif zeros := [wire for wire in self.graph.record.wires() if wire.blocked]:
+            # A wire that passes on a gradient which was 0 before blocks nothing.
+            upstream = [gradient for wire in zeros if (gradient := wire.target.gradient) is not None]
+            blocked = any(gradient.any() for gradient in upstream)
+            entries.append(("blocked", "dotted: blocked, 0 flows back" if blocked else "dotted: 0 flows back"))
         legend = ""
         for part, words in entries:
             shown = part == "value_wire" or self.look.mode != "forward"
@@ -294,10 +313,32 @@ class Painter:
         return f"<{cards.table(rows, 2)}>"
 
     def direction(self) -> str:
-        """Left to right while the picture is short enough for that."""
+        """The one in which the picture fills a screen better; left to right if that is short enough."""
         if self.graph.options["rankdir"] != "auto":
             return str(self.graph.options["rankdir"])
-        return "LR" if ranks(self.plan) <= RANKS else "TB"
+        placed = ranks(self.plan)
+        aspects = {"LR": self.aspect(placed, True), "TB": self.aspect(placed, False)}
+        if max(placed.values()) < RANKS and aspects["LR"] <= WIDEST:
+            return "LR"
+        return min(aspects, key=lambda rankdir: abs(math.log(aspects[rankdir] / SCREEN)))
+
+    def aspect(self, placed: dict[Item, int], sideways: bool) -> float:
+        """About the width / height of the picture if its ranks follow each other from left to right, or downwards."""
+        flow, cross = (0, 1) if sideways else (1, 0)
+        nodes: dict[int, list[tuple[float, float]]] = {}
+        gaps = dict.fromkeys(placed.values(), 0.0)
+        for item, rank in placed.items():
+            size, gate = self.sizes[item], self.gate_sizes.get(item)
+            along = size[flow] + (gate[flow] + BETWEEN_RANKS if gate else 0)
+            nodes.setdefault(rank, []).append((along, size[cross] + BETWEEN_NODES))
+        for link, size in self.label_sizes.items():
+            gaps[placed[link.target]] = max(gaps[placed[link.target]], size[flow])
+        rows = nodes.values()
+        length = sum(max(along for along, _ in row) + BETWEEN_RANKS for row in rows) + sum(gaps.values())
+        breadth = SLACK * max(sum(across for _, across in row) for row in rows)
+        width, height = (length, breadth) if sideways else (breadth, length)
+        wide, high = cards.extent(self.heading()[1:-1])
+        return max(width, wide) / (height + high)
 
 
 def choose(name: str, value: T, allowed: tuple[T, ...]) -> T:
@@ -338,12 +379,15 @@ def strength(link: Link) -> float:
     return total if np.isfinite(total) else 0.0
 
 
-def ranks(drawn: Plan) -> int:
-    """The number of items on the longest path."""
-    longest = dict.fromkeys(drawn.items, 1)
+def ranks(drawn: Plan) -> dict[Item, int]:
+    """The rank that each item stands in, from 0: one after its last operand; leaves just before their first use."""
     into: dict[Item, list[Item]] = {}
     for link in drawn.links:
         into.setdefault(link.target, []).append(link.source)
+    found = dict.fromkeys(drawn.items, 0)
     for item in drawn.items:
-        longest[item] = 1 + max((longest[source] for source in into.get(item, [])), default=0)
-    return max(longest.values())
+        found[item] = max((found[source] + 1 for source in into.get(item, [])), default=0)
+    users: dict[Item, list[int]] = {}
+    for link in drawn.links:
+        users.setdefault(link.source, []).append(found[link.target])
+    return found | {item: min(placed) - 1 for item, placed in users.items() if item not in into}

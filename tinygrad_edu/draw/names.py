@@ -49,7 +49,8 @@ def caller_variables() -> Variables:
             if isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
                 items = value.items() if isinstance(value, dict) else enumerate(value)
                 for key, item in list(items)[:1000]:
-                    note(found, f"{name}[{key!r}]", item)
+                    if isinstance(key, (int, str)):  # others may take long to write
+                        note(found, f"{name}[{key!r}]", item)
     return found
 
 
