@@ -76,7 +76,7 @@ def mlp():
     net = nn.MLP([2, 3, 2], rng=rng)
     x, target = rng.normal(size=(4, 2)).astype(np.float32), rng.normal(size=(4, 2)).astype(np.float32)
     loss = nn.MSELoss()(net(x), target)
-    return loss.graph(title="a network of two layers with a squared error")
+    return loss.graph(title="a network of two layers with a squared error", rankdir="LR")
 
 
 def mnist():
