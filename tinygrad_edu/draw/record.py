@@ -227,8 +227,11 @@ def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
     def keep(tensor: Tensor, gradient: Any) -> None:
         cards[id(tensor)].gradient = np.array(gradient)
 
-    with setting(watch=listener), np.errstate(all="ignore"):
-        propagate(output, start, False, keep)
+    try:
+        with setting(watch=listener), np.errstate(all="ignore"):
+            propagate(output, start, False, keep)
+    except RuntimeError as error:  # a leaf was updated
+        raise RuntimeError(f"the picture's {error}; draw or explain before optimizer.step()") from error
     found.seed = np.array(start)
     for tensor, position, part in listener.parts:
         wire = cards[id(tensor)].wires[position]
