@@ -213,3 +213,23 @@ def test_drawing_a_module_leaves_it_as_it_was():
     for key, value in net.state_dict().items():
         np.testing.assert_array_equal(value, before[key])
     assert nn.init.generator().bit_generator.state == state
+
+
+def test_what_arrived_before_a_hook_changed_it():
+    x, w = Tensor(2.0), Tensor([0.1, 0.2, 0.3], dtype=np.float32)
+    x.register_hook(lambda g: g * 10)
+    w.register_hook(lambda g: None)
+    y = x * x
+    y.register_hook(lambda g: g * 3)
+    total = y + (w * 0.7 + w * w * w).sum()
+    cards = {id(card.tensor): card for card in record(total).cards}
+    assert float(cards[id(x)].before_hooks) == 12 and float(cards[id(x)].gradient) == 120
+    assert float(cards[id(y)].before_hooks) == 1 and float(cards[id(y)].gradient) == 3
+    assert cards[id(w)].before_hooks is None and cards[id(total)].before_hooks is None
+
+    def once(g):
+        handle.remove()
+        return g * 2
+
+    handle = x.register_hook(once)
+    assert {id(c.tensor): c for c in record(y).cards}[id(x)].before_hooks == 12

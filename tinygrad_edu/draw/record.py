@@ -55,6 +55,7 @@ class Card:
         tensor: The Tensor, or None.
         constant: The array or number that it is instead.
         gradient: The gradient of the output with respect to it, of the same shape; None where none is needed.
+        before_hooks: The gradient that arrived, if a hook made another one of it; else None.
         op: The op that made it, or None.
         params: The op's parameters, such as axis.
         wires: From its operands, in their order.
@@ -70,6 +71,7 @@ class Card:
     tensor: Tensor | None = None
     constant: Any = None
     gradient: ndarray | None = None
+    before_hooks: ndarray | None = None
     op: Op | None = None
     params: dict[str, Any] = field(default_factory=dict)
     wires: list[Wire] = field(default_factory=list)
@@ -223,6 +225,7 @@ def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
     output = found.output.tensor
     assert output is not None
     listener = Listener()
+    hooked = [card for card in found.cards if card.tensor is not None and card.tensor._hooks]
 
     def keep(tensor: Tensor, gradient: Any) -> None:
         cards[id(tensor)].gradient = np.array(gradient)
@@ -233,12 +236,17 @@ def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
     except RuntimeError as error:  # a leaf was updated
         raise RuntimeError(f"the picture's {error}; draw or explain before optimizer.step()") from error
     found.seed = np.array(start)
+    arrived = {found.output: start}
     for tensor, position, part in listener.parts:
         wire = cards[id(tensor)].wires[position]
         wire.contribution = np.array(part)
+        arrived[wire.source] = arrived[wire.source] + part if wire.source in arrived else part
         if wire.source.value.size == 1 == wire.target.value.size:
             wire.local = local_derivative(wire)
         found.backward.append(wire)
+    for card in hooked:  # added in the engine's order, the sums are equal to the bit unless a hook changed one
+        if card.gradient is not None and not np.array_equal(arrived[card], card.gradient, equal_nan=True):
+            card.before_hooks = np.array(arrived[card])
 
 
 def local_derivative(wire: Wire) -> float:

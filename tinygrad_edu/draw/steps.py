@@ -19,7 +19,6 @@ from tinygrad_edu.draw.fold import Item, Link
 from tinygrad_edu.draw.formulas import role, rule_source
 from tinygrad_edu.draw.numbers import factor, number, product, shape_text, statistics
 from tinygrad_edu.draw.record import Card, Wire
-from tinygrad_edu.draw.text import before_hooks
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
@@ -250,7 +249,7 @@ def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) 
 
 def hooked(card: Card, graph: Graph, parts: list[ndarray]) -> str:
     """What a hook makes of the gradient when its last contribution has arrived."""
-    before = before_hooks(graph.record, card) if len(parts) >= len(card.contributions()) else None
+    before = card.before_hooks if len(parts) >= len(card.contributions()) else None
     if before is None or card.gradient is None:
         return ""
     return f"A hook changes it: {written(before, graph.precision)} → {written(card.gradient, graph.precision)}."

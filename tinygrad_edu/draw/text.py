@@ -127,7 +127,7 @@ def line(found: Record, card: Card, outer: Scope | None, precision: int, room: i
     if a_number(card):
         return number(card.value, precision)
     for brief in range(3):
-        parts = entries(found, card, outer, precision, brief)
+        parts = entries(card, outer, precision, brief)
         if len("  ".join(parts)) <= room:
             break
     whole = len(parts)
@@ -137,13 +137,13 @@ def line(found: Record, card: Card, outer: Scope | None, precision: int, room: i
     return text if len(text) <= room else clipped(f"{visible(card.name)}…", room)
 
 
-def entries(found: Record, card: Card, outer: Scope | None, precision: int, brief: int) -> list[str]:
+def entries(card: Card, outer: Scope | None, precision: int, brief: int) -> list[str]:
     """What a line says, the most important first."""
     what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
     parts = [f"{visible(card.name)} {shape_text(card.shape)}".rstrip(), what]
     parts.append(f"= {array_text(card.value, precision, brief)}")
     if card.gradient is not None:
-        before = before_hooks(found, card)
+        before = card.before_hooks
         hooked = "" if before is None else f"{array_text(before, precision, brief)}, hook → "
         parts.append(f"gradient {hooked}{array_text(card.gradient, precision, brief)}")
     elif not card.needs_gradient and card.kind != "data":
@@ -156,23 +156,6 @@ def entries(found: Record, card: Card, outer: Scope | None, precision: int, brie
 def clipped(name: str, room: int) -> str:
     """A name, cut if it is too long; unlike a number it is still true then."""
     return name if len(name) <= room else name[: max(room - 1, 0)] + "…"
-
-
-def before_hooks(found: Record, card: Card) -> ndarray | None:
-    """The gradient that arrives at a card, if a hook makes another one of it; else None.
-
-    The engine may add in another order, so that sums may differ by rounding.
-    """
-    parts = [wire.contribution for wire in card.contributions() if wire.contribution is not None]
-    parts += [found.seed] if card is found.output and found.seed is not None else []
-    if card.gradient is None or not parts:
-        return None
-    with np.errstate(all="ignore"):
-        total, size = np.sum(parts, axis=0), np.sum(np.abs(parts), axis=0)
-        rounding = 8 * len(parts) * np.finfo(card.gradient.dtype).eps * size
-        same = (abs(total - card.gradient) <= rounding) | (total == card.gradient)
-        same |= ~np.isfinite(size)  # ∞ and NaN tell nothing of hooks
-    return None if np.all(same) else np.asarray(total)
 
 
 def place(scope: Scope) -> str:
@@ -255,7 +238,7 @@ def backward_sentences(found: Record) -> list[str]:
     if found.seed is None:
         return [] if found.output.needs_gradient else ["Nothing here needs a gradient"]
     start = f"The backward pass starts at {spoken(found.output.name)} with {amount(found.seed)}"
-    sentences = [start + changed(found, found.output)]
+    sentences = [start + changed(found.output)]
     by_target: dict[Card, list[str]] = {}
     for wire in found.backward:
         assert wire.contribution is not None
@@ -264,17 +247,17 @@ def backward_sentences(found: Record) -> list[str]:
     sentences += [f"{spoken(target.name)} hands back {listed(parts)}" for target, parts in by_target.items()]
     for card in found.cards:
         parts = [amount(wire.contribution) for wire in card.contributions() if wire.contribution is not None]
-        before = before_hooks(found, card)
+        before = card.before_hooks
         if card.gradient is not None and (card.op is None or len(parts) > 1 or (before is not None and parts)):
             added = f", the sum of {listed(parts)}" if len(parts) > 1 and card.value.size == 1 else ""
             arrived = amount(card.gradient if before is None else before)
-            sentences.append(f"The gradient of {spoken(card.name)} is {arrived}{added}{changed(found, card)}")
+            sentences.append(f"The gradient of {spoken(card.name)} is {arrived}{added}{changed(card)}")
     return sentences
 
 
-def changed(found: Record, card: Card) -> str:
+def changed(card: Card) -> str:
     """What a hook makes of the gradient that arrives, after a comma; "" if there is none."""
-    if card.gradient is None or before_hooks(found, card) is None:
+    if card.gradient is None or card.before_hooks is None:
         return ""
     return f", which a hook changes to {amount(card.gradient)}"
 
@@ -297,7 +280,7 @@ def summary(found: Record, ops: list[Card], leaves: list[Card]) -> list[str]:
         sentences.append(f"The gradient of {spoken(card.name)} is {text}")
     if len(needing) > SMALL:
         sentences.append(f"{len(needing) - SMALL} more leaves have gradients")
-    hooked = sum(before_hooks(found, card) is not None for card in found.cards)
+    hooked = sum(card.before_hooks is not None for card in found.cards)
     if hooked:
         which = f"Hooks change {hooked} of the gradients" if hooked > 1 else "A hook changes a gradient"
         sentences.append(f"{which} on the way")
