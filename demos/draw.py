@@ -73,10 +73,10 @@ def softmax_cross_entropy():
 def mlp():
     """Two layers and a squared error, with the rule of each op on its wires."""
     rng = np.random.default_rng(0)
-    net = nn.MLP([2, 3, 2], rng=rng)
-    x, target = rng.normal(size=(4, 2)).astype(np.float32), rng.normal(size=(4, 2)).astype(np.float32)
+    net = nn.MLP([2, 3, 1], rng=rng)
+    x, target = rng.normal(size=(2, 2)).astype(np.float32), rng.normal(size=(2, 1)).astype(np.float32)
     loss = nn.MSELoss()(net(x), target)
-    return loss.graph(title="a network of two layers with a squared error", rankdir="LR")
+    return loss.graph(title="a network of two layers with a squared error")
 
 
 def mnist():
@@ -102,10 +102,11 @@ def recurrent(steps=830):
     """A recurrent network unrolled: the first step, the last, and how many alike between them."""
     rng = np.random.default_rng(0)
     cell, h = Cell(8, 8, rng), np.zeros((2, 8), np.float32)
-    for x in rng.normal(size=(steps, 2, 8)).astype(np.float32):
-        h = cell(x, h)
+    xs = rng.normal(size=(steps, 2, 8)).astype(np.float32)
+    for i in range(steps):
+        h = cell(xs[i], h)
     loss = (h * h).mean()
-    return loss.graph(title=f"a recurrent network, unrolled for {steps} steps")
+    return loss.graph(title=f"a recurrent network, unrolled for {steps} steps", depth=1)
 
 
 PICTURES = {

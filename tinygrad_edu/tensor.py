@@ -201,10 +201,10 @@ class Tensor(Node):
         return Handle(self, hook)
 
     def graph(self, **options: Any) -> Graph:
-        """A picture of how this tensor was computed and of its gradients; options as for `draw.graph`."""
+        """A picture of how this tensor was computed and of its gradients; options as for `draw.Graph`."""
         from tinygrad_edu import draw  # most programs draw nothing
 
-        return draw.graph(self, **options)
+        return draw.Graph(self, **options)
 
     def explain(self, *inputs: Tensor, precision: int = 3) -> Explanation:
         """The chain rule from this tensor to the inputs, worked out with its numbers; see `draw.explain`."""

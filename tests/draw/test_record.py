@@ -1,19 +1,14 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
+from drawn import f_of_xyz
 
 from tinygrad_edu import Tensor, gradients, nn, no_grad
-from tinygrad_edu.draw.names import caller_variables, name_cards
 from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.steps import script
 from tinygrad_edu.functional import cross_entropy
-
-
-def f_of_xyz():
-    x, y, z = Tensor(-2.0, name="x"), Tensor(5.0, name="y"), Tensor(-4.0, name="z")
-    q = x + y
-    q.name = "q"
-    f = q * z
-    f.name = "f"
-    return f
 
 
 def test_cards_and_wires_of_a_textbook_example():
@@ -79,12 +74,70 @@ def test_leaves_constants_and_no_grad():
 
 
 def test_a_leaf_that_was_updated_is_an_error():
-    w = Tensor(1.0)
+    w = Tensor(1.0, name="w")
     loss = w * w
     w.assign(2.0)
-    with pytest.raises(RuntimeError, match=r"the picture's backward: .* updated after .* before optimizer.step"):
-        record(loss)
-    assert len(record(loss, backward=False).cards) == 2
+    for draw in (record, lambda y: record(y, backward=False), lambda y: y.graph(mode="forward"), lambda y: y.explain()):
+        with pytest.raises(
+            RuntimeError, match=r"^graph: tensor w\(\) was updated .* is gone, .* before optimizer.step"
+        ):
+            draw(loss)
+
+
+def test_an_error_of_a_hook_is_not_taken_for_an_update():
+    def hook(gradient):
+        raise RuntimeError("mine")
+
+    x = Tensor(1.0)
+    x.register_hook(hook)
+    with pytest.raises(RuntimeError, match=r"^mine$"):
+        record(x * 2.0)
+
+
+@pytest.fixture
+def without_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def everything():
+    output = f_of_xyz()
+    graph, explanation = output.graph(depth=0), output.explain()
+    steps = script(graph.backward())
+    assert graph.source and graph.alt_text and str(graph) and str(explanation) and steps.steps
+    return [weakref.ref(x) for x in (output, graph, graph.plan, graph.record, *graph.record.cards)]
+
+
+def test_reference_counts_free_a_picture(without_collector):
+    assert not any(reference() for reference in everything())
+
+
+def test_a_card_that_outlived_its_record_says_so_when_asked_for_its_uses():
+    card, wire = record(f_of_xyz()).cards[0], record(f_of_xyz()).output.wires[0]
+    assert card.value == -2 and wire.source.name == "q"
+    with pytest.raises(ReferenceError, match=r"found = record\(y\)"):
+        card.contributions()
+    with pytest.raises(ReferenceError):
+        _ = wire.target
+
+
+def test_a_long_record_is_freed_without_recursion():
+    x = y = Tensor(1.0)
+    for _ in range(20_000):
+        y = y * x
+    output = record(y).output
+    freed = weakref.ref(output.wires[1].source)
+    del output
+    assert freed() is None
+
+
+@pytest.mark.parametrize(("seed", "zero", "blocked"), [(1.0, True, True), (0.0, True, False)])
+def test_what_was_0_before_is_not_blocked(seed, zero, blocked):
+    found = record(Tensor(-1.0).relu(), gradient=seed)
+    (wire,) = found.wires()
+    assert (wire.zero, wire.blocked) == (zero, blocked)
 
 
 def test_long_chains_need_no_recursion():
@@ -112,57 +165,6 @@ def test_numbers_are_the_engines():
     assert all(p.grad is None for p in parameters)
 
 
-def named(output, names=None, **variables):
-    found = record(output)
-    name_cards(found, names, {id(value): name for name, value in variables.items()})
-    return found
-
-
-def test_names():
-    found = named(f_of_xyz())
-    assert [card.name for card in found.cards] == ["x", "y", "q", "z", "f"]
-    a, b = Tensor(2.0), np.array([1.0, 2.0])
-    c = a * b
-    total = c.sum() * 2
-    found = named(total, names={a: "alpha"}, a=a, b=b, total=total)
-    assert [card.name for card in found.cards] == ["alpha", "b", "multiply1", "sum1", "2", "total"]
-    assert [card.named for card in found.cards] == [True, True, False, False, False, True]
-
-
-def test_variables_of_the_caller():
-    weights, x = [Tensor(1.0), Tensor(2.0)], Tensor(3.0)
-    found = caller_variables()
-    assert found[id(x)] == "x" and found[id(weights[1])] == "weights[1]"
-
-
-def test_modules_give_scopes_and_paths():
-    net = nn.MLP([3, 4, 2], rng=np.random.default_rng(0))
-    x, y = np.ones((5, 3), np.float32), np.array([0, 1, 1, 0, 1])
-    loss = nn.CrossEntropyLoss()(net(x), y)
-    found = named(loss, net=net, x=x, loss=loss)
-    scopes = {card.name: [scope.name for scope in card.scope.path()] if card.scope else [] for card in found.cards}
-    assert scopes["net.0.weight"] == scopes["net.0.bias"] == ["net", "0"]
-    assert scopes["linear1"] == ["net", "0"] and scopes["relu1"] == ["net", "1"] and scopes["linear2"] == ["net", "2"]
-    assert scopes["x"] == [] and scopes["loss"] == [""]
-    labels = {card.name: card.scope.label for card in found.cards if card.scope}
-    assert labels["linear1"] == "Linear(3, 4)" and labels["loss"] == "CrossEntropyLoss"
-    assert {card.name for card in found.cards if card.kind == "parameter"} == {
-        *("net.0.weight", "net.0.bias", "net.2.weight", "net.2.bias")
-    }
-    assert {id(s) for card in found.cards if card.scope for s in card.scope.path()[:1]} != set()
-
-
-def test_a_cell_that_is_called_again_is_another_scope():
-    cell = nn.Sequential(nn.Linear(2, 2, rng=np.random.default_rng(0)), nn.Tanh())
-    h = np.ones((1, 2), np.float32)
-    for _ in range(3):
-        h = cell(h)
-    found = named(h.sum(), cell=cell)
-    outer = [card.scope.path()[0] for card in found.cards if card.op is not None and card.op.name == "tanh"]
-    assert len(set(map(id, outer))) == 3 and {scope.name for scope in outer} == {"cell"}
-    assert found.output.scope is None
-
-
 def test_a_record_is_a_snapshot():
     w, x = Tensor([1.0, 2.0]), np.array([3.0, 4.0])
     view = w.reshape(2, 1)
@@ -181,28 +183,6 @@ def test_a_single_number_is_derived_from_1_whatever_its_grad():
     assert h.grad == 5
     assert [float(card.gradient) for card in record(h).cards] == [6, 1]
     assert float(record(x).output.gradient) == 1
-
-
-def test_equal_names_are_numbered():
-    a, b = Tensor(1.0, name="w"), Tensor(2.0, name="w")
-    assert [card.name for card in named(a * b + a).cards][:2] == ["w", "w₂"]
-
-
-def test_modules_that_nobody_holds():
-    def make():
-        net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-        return net(np.ones((5, 3), np.float32)).sum()
-
-    found = named(make())
-    parameters = [card for card in found.cards if card.kind == "parameter"]
-    assert [card.name for card in parameters] == ["0.weight", "0.bias", "2.weight", "2.bias"]
-    assert all(card.scope is not None for card in parameters)
-
-
-@pytest.mark.parametrize("names", [[1], {"A": 3}, {3: "a"}])
-def test_names_must_name_tensors(names):
-    with pytest.raises(TypeError, match="names"):
-        named(Tensor(1.0) * 2, names=names)
 
 
 def test_drawing_a_module_leaves_it_as_it_was():

@@ -112,6 +112,12 @@ def test_a_blocked_wire_says_so():
     assert sum("Blocked" in note for note in notes) == 1
 
 
+def test_a_wire_that_passes_on_0_blocks_nothing():
+    x = named((Tensor(-2.0, name="x") * 3.0).relu(), "f")  # relu blocks; the product passes on what it gets
+    notes = [step.note for step in script(Graph(record(x))).steps if step.phase == "backward"]
+    assert ["Blocked" in note for note in notes] == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("f", "text"),
     [

@@ -151,7 +151,9 @@ NUMBER = re.compile(r"−?\d[\d.e−]*")
 
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 100])
 def test_entries_are_left_out_but_no_number_is_cut(width):
-    model = nn.MLP([9] * 8, rng=np.random.default_rng(0))  # all arrays are large
+    rng = np.random.default_rng(0)
+    blocks = [(nn.Linear(9, 9, rng=rng), nn.BatchNorm1d(9), nn.ReLU()) for _ in range(8)]  # all arrays are large
+    model = nn.Sequential(*[layer for block in blocks for layer in block])
     found = named(model(np.ones((5, 9), np.float32)).sum(), {"model": model})
     whole, lines = tree(found, width=1000).splitlines(), tree(found, width=width).splitlines()
     assert max(map(len, lines)) <= width and any(text.endswith("  …") for text in lines)

@@ -126,12 +126,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     if item.folded:
         return folded_label(item, look)
     card = item.cards[0]
-    return constant_label(card, look) if is_number(card) else card_label(card, look, fused)
-
-
-def is_number(card: Card) -> bool:
-    """Whether it is a number that stands in an expression, such as the 2 of a ** 2."""
-    return card.tensor is None and card.value.ndim == 0 and not card.named
+    return constant_label(card, look) if card.is_number else card_label(card, look, fused)
 
 
 def card_label(card: Card, look: Look, fused: bool) -> str:
@@ -140,7 +135,7 @@ def card_label(card: Card, look: Look, fused: bool) -> str:
     rows = [header(card, is_output, look), value_row("value", card.value, look)]
     if card.gradient is not None:
         root = shorten(look.output, 12)
-        label = f"∂{root}/∂{shorten(card.name, 16)}" + (" (seed)" if is_output else "")
+        label = f"∂{root}/∂{shorten(card.name, 16)}" + (" (seed)" if is_output and card.before_hooks is None else "")
         rows.append(value_row(label, card.gradient, look, "gradient"))
         rows += sum_rows(card, look)
     else:
@@ -195,10 +190,15 @@ def header(card: Card, is_output: bool, look: Look) -> list[str]:
 
 
 def value_row(label: str, value: ndarray, look: Look, part: Literal["value", "gradient"] = "value") -> list[str]:
-    """A tinted row: a label and an array."""
-    left = cell(font(label, look[f"{part}_text"], 10), 'ALIGN="LEFT"')
-    right = cell(array(value, look, part), 'ALIGN="RIGHT"')
-    return [cell(table([[left, right]], 4), f'BGCOLOR="{look[f"{part}_fill"]}"')]
+    """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
+    ink = look[f"{part}_text"]
+    words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
+    numbers = array(value, look, part)
+    if numbers.count("<TR>") < 2:
+        content = table([[words, cell(numbers, 'ALIGN="RIGHT"')]], 4)
+    else:
+        content = table([[words], [cell(numbers, 'ALIGN="LEFT"')]], 4)
+    return [cell(content, f'BGCOLOR="{look[f"{part}_fill"]}"')]
 
 
 def array(value: ndarray, look: Look, part: str) -> str:
@@ -211,10 +211,13 @@ def array(value: ndarray, look: Look, part: str) -> str:
     grid = value.reshape(-1, value.shape[-1])
     if value.ndim <= 2 and value.size <= 8 and grid.shape[0] <= 3 and grid.shape[1] <= 4:
         return table([[cell(font(look.number(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
-    wide = [
-        line.replace(" std ", "\u2002std ").replace(" max ", "\u2002max ") for line in statistics(value, look.precision)
+    if (value == value.flat[0]).all():
+        return font(f"{look.number(value.flat[0])} everywhere", ink, 11)
+    words = [text for line in statistics(value, look.precision) for text in line.split(" ")]
+    lines = [
+        [cell(font(f"{name}\u2002", ink, 9), 'ALIGN="LEFT"'), cell(font(x, ink, 9, "B"), 'ALIGN="RIGHT"')]
+        for name, x in zip(words[::2], words[1::2], strict=True)
     ]
-    lines = [[cell(font(line, ink, 9), 'ALIGN="LEFT"')] for line in wide]
     beside = [cell(heat_map(grid, look, part))] if look.heat_maps else []
     return table([[*beside, cell(table(lines, 1))]], 2)
 
@@ -231,7 +234,9 @@ def heat_map(grid: ndarray, look: Look, part: str) -> str:
         colour = "transparent" if hidden else colour
         return cell("", f'WIDTH="{size}" HEIGHT="{size}" FIXEDSIZE="TRUE" BGCOLOR="{colour}"')
 
-    return table([[square(x) for x in row] for row in means.tolist()])
+    rows = table([[square(x) for x in row] for row in means.tolist()])
+    high, wide = (n * size for n in means.shape)
+    return rows.replace("<TABLE", f'<TABLE FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}" ALIGN="LEFT"', 1)
 
 
 def blocks(grid: ndarray) -> ndarray:
@@ -246,12 +251,14 @@ def blocks(grid: ndarray) -> ndarray:
 def sum_rows(card: Card, look: Look) -> list[list[str]]:
     """How the gradient of a tensor that is used more than once adds up, and what a hook made of it."""
     parts = [wire.contribution for wire in card.contributions() if wire.contribution is not None]
-    hooked = bool(parts) and card.before_hooks is not None
+    hooked = card.before_hooks is not None
     if len(parts) < 2 and not hooked:
         return []
-    text = f"Σ of {len(parts):,} paths" if len(parts) > 1 else "1 path"
+    text = f"Σ of {len(parts):,} paths" if len(parts) > 1 else "1 path" if parts else "seed"
     if card.value.size == 1:
-        text = ("Σ " if len(parts) > 1 else "") + total(parts, look.precision) if len(parts) <= 4 else text
+        if len(parts) <= 4:
+            text = "Σ " if len(parts) > 1 else "" if parts else "seed "
+            text += total([*parts] or [card.before_hooks], look.precision)
         if hooked:
             text += f" = {look.number(card.before_hooks)}" if len(parts) > 1 else ""
             text += f", hook → {look.number(card.gradient)}"
@@ -269,7 +276,7 @@ def constant_label(card: Card, look: Look) -> str:
 def chip_label(card: Card, look: Look) -> str:
     """A leaf once more."""
     ink = look["parameter"] if card.kind == "parameter" else look["text"]
-    name = number(card.value, look.precision) if is_number(card) else shorten(card.name)
+    name = number(card.value, look.precision) if card.is_number else shorten(card.name)
     return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
 
 
@@ -284,18 +291,23 @@ def gate_label(card: Card, look: Look) -> str:
 
 def folded_label(item: Item, look: Look) -> str:
     """Title, number of ops and weights, parameters with the norms of their gradients, value and gradient."""
-    weights = [leaf for leaf in item.leaves if leaf.kind == "parameter"]
+    weights, own = [leaf for leaf in item.leaves if leaf.kind == "parameter"], set(item.cards)
+    shared = [leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)]
     counts = [plural(item.ops, "op")] if item.ops else []
     if weights:
-        counts.append(plural(sum(leaf.value.size for leaf in weights), "weight"))
-    title = cell(font(shorten(item.title, 40), look["text"], 14, "B"), 'ALIGN="LEFT"')
-    rows = [[cell(table([[title, cell(font(", ".join(counts), look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]]
+        size, word = sum(leaf.value.size for leaf in weights), "shared weight" if shared else "weight"
+        counts.append(plural(size, word))
+    rows = [[cell(font(shorten(item.title, 40), look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
+    if counts:
+        rows.append([cell(font(", ".join(counts), look["muted"], 10), 'ALIGN="LEFT" CELLPADDING="4"')])
     shown = weights if len(weights) <= 6 else [*weights[:5], weights[-1]]
     prefix = common_path([leaf.name for leaf in weights])
-    lines = [weight_row(leaf, leaf.name[len(prefix) :], look) for leaf in shown]
+    lines = [weight_row(leaf, leaf.name[len(prefix) :], look, leaf in shared) for leaf in shown]
     if len(shown) < len(weights):
         lines.insert(5, [cell(font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10), 'ALIGN="LEFT"'), cell("")])
     if lines and item.kind == "module":
+        norm = f"‖∂{shorten(look.output, 12)}/∂·‖" if any(leaf.gradient is not None for leaf in weights) else ""
+        lines.insert(0, [cell(""), cell(font(norm, look["gradient_text"], 9), 'ALIGN="RIGHT"')])
         rows.append([cell(table(lines, 4), f'BGCOLOR="{look["cluster2"]}"')])
     name, value, gradient = shown_output(item)
     if value is not None:
@@ -317,13 +329,13 @@ def common_path(names: list[str]) -> str:
     return "".join(f"{parts[0]}." for parts in same)
 
 
-def weight_row(leaf: Card, name: str, look: Look) -> list[str]:
-    """A parameter of a folded module: name, shape, norm of its gradient."""
-    norm = ""
-    if leaf.gradient is not None:
-        norm = f"‖∂{shorten(look.output, 12)}/∂{shorten(name, 16)}‖ = {look.number(length(leaf.gradient))}"
-    left = cell(font(f"{shorten(name)} {shape_text(leaf.shape)}", look["parameter"], 10), 'ALIGN="LEFT"')
-    return [left, cell(font(norm, look["gradient_text"], 10), 'ALIGN="RIGHT"')]
+def weight_row(leaf: Card, name: str, look: Look, shared: bool) -> list[str]:
+    """A parameter of a folded module: name, shape, where it is used elsewhere too, norm of its gradient."""
+    norm = "" if leaf.gradient is None else look.number(length(leaf.gradient))
+    words = font(f"{shorten(name)} {shape_text(leaf.shape)}", look["parameter"], 10)
+    if shared:
+        words += font(f"  {plural(len(leaf.uses), 'use')}", look["muted"], 9)
+    return [cell(words, 'ALIGN="LEFT"'), cell(font(norm, look["gradient_text"], 10, "B"), 'ALIGN="RIGHT"')]
 
 
 def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
@@ -336,7 +348,7 @@ def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
         return shorten(card.name, 16), card.value, card.gradient
     gradients = [card.gradient for card in alike if card.gradient is not None]
     gradient = np.stack(gradients) if len(gradients) == len(alike) else None
-    return f"{len(alike)} results", np.stack([card.value for card in alike]), gradient
+    return f"{len(alike)} {'results' if item.ops else 'values'}", np.stack([card.value for card in alike]), gradient
 
 
 def length(gradient: ndarray) -> float:
@@ -382,6 +394,6 @@ def operands(wire: Wire) -> tuple[Any, dict[str, str], list[ndarray]]:
     names = {"g": f"∂{short}", "out": short}
     for other in target.wires:
         source = other.source
-        text = number(source.value) if is_number(source) else shorten(source.name, 16)
+        text = number(source.value) if source.is_number else shorten(source.name, 16)
         names[target.op.argument(other.position)] = text
     return target.op, names, [other.source.value for other in target.wires]

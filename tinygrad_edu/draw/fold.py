@@ -10,25 +10,26 @@ fold must not have a path out of it and back in:
     c = a + b           # folding a and c into one node gives it a wire to b and a wire from b: a circle
 
 Results that follow each other in the order of creation never have this: whatever is made between two of them is folded
-with them. A module call, a step of a loop and a neuron are all such stretches. So alike siblings are stretches of the
-same ops and shapes, one right after another, and finding them is finding repeats in a sequence.
+with them. A module call, a step of a loop and a neuron are all such stretches. So alike siblings are repeats in a
+sequence of ops, which runs.py finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import heapq
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import numpy as np
-from numpy import ndarray
-
 from tinygrad_edu.draw.record import Card, Record, Scope, Wire
+from tinygrad_edu.draw.runs import Nest, Stretch
 
 FOLD_ABOVE = 150  # tensors: a larger graph is folded without being asked
-ENOUGH = 40  # nodes made by ops: no further runs are folded
+ENOUGH = 32  # nodes: no further folds are opened
+FEW, MANY = 12, 45  # nodes: so few are opened once more, up to so many
 MOST = 150  # nodes made by ops: what no run or module makes fewer is cut in the middle
-LEAVES = 8  # operands of their own that one node may have in a folded picture
+LEAVES = 8  # operands of its own that one node may have in a folded picture
+SHARED = 2  # operands that the same nodes share, before they become one node
 
 
 @dataclass(eq=False)
@@ -108,7 +109,7 @@ def plan(found: Record, depth: int | None = None) -> Plan:
         items = fold_modules(items, depth)
     large = len(found.cards) > FOLD_ABOVE
     if large and len(items) > ENOUGH:
-        items = shrink(items)
+        return shrink(found, items)
     return connect(found, items or [Item([found.output])], large)
 
 
@@ -119,20 +120,21 @@ def sign(card: Card) -> Hashable:
     return card.op.name, card.shape, scopes
 
 
-def shrink(items: list[Item]) -> list[Item]:
+def shrink(found: Record, items: list[Item]) -> Plan:
     """Folds runs, then modules from the innermost to the outermost, until the items are few enough to be looked at."""
-    smaller = fold_runs(items)
+    nodes, every = Nest(items).nodes, items
     deepest = max((len(item.scope.path()) for item in items if item.scope), default=0)
     for depth in reversed(range(deepest)):
-        if len(smaller) <= MOST:
+        if len(nodes) <= MOST:
             break
-        smaller = fold_runs(fold_modules(items, depth))
-    if len(smaller) > MOST:
+        items = fold_modules(every, depth)
+        nodes = Nest(items).nodes
+    if len(nodes) > MOST:
         half = ENOUGH // 2
-        middle = [card for item in smaller[half:-half] for card in item.cards]
-        part = Item(middle, "part", common(smaller[half:-half]), f"⋯ {len(middle):,} more ops")
-        smaller = [*smaller[:half], part, *smaller[-half:]]
-    return smaller
+        start, stop = nodes[half].start, nodes[-half].start
+        count = sum(item.ops for item in items[start:stop])
+        nodes[half:-half] = [Stretch(start, stop, title=f"⋯ {count:,} more ops")]
+    return opened(found, items, nodes)
 
 
 def fold_modules(items: list[Item], depth: int) -> list[Item]:
@@ -165,99 +167,72 @@ def heading(scope: Scope) -> str:
     return f"{scope.name} · {scope.label}" if scope.name else scope.label
 
 
-def fold_runs(items: list[Item]) -> list[Item]:
-    """Replaces runs of alike stretches by the first, one item for those between, and the last."""
-    while len(items) > ENOUGH:
-        runs = find_runs(items)
-        if not runs:
-            break
-        for start, period, repeats in sorted(runs, reverse=True):
-            items = [*items[:start], *fold_run(items, start, period, repeats), *items[start + period * repeats :]]
-    return items
+def opened(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
+    """Opens what has the largest blocks, first blocks before last ones, as long as the picture stays small."""
+    inside: dict[Stretch, list[Stretch]] = {}
+    waiting: list[tuple[int, int, int, Stretch]] = []
 
+    def drawn() -> tuple[int, Plan]:
+        def shown(nodes: list[Stretch]) -> list[Item]:
+            return [x for n in nodes for x in (shown(inside[n]) if n in inside else [item_of(items, n)])]
 
-def find_runs(items: list[Item]) -> list[tuple[int, int, int]]:
-    """Runs of at least four alike stretches that do not overlap: start, length of a stretch, number of stretches."""
-    numbers: dict[Hashable, int] = {}
-    signs = np.array([numbers.setdefault(item.sign, len(numbers)) for item in items])
-    most = min(len(items) // 4, max(100, 10_000_000 // len(items)))
-    candidates = [run for period in range(1, most + 1) for run in repeats_of(signs, period)]
-    candidates.sort(key=lambda run: ((3 - (run[1] - run[0]) // run[2]) * run[2], run[2]))  # what saves most comes first
-    taken = np.zeros(len(items), bool)
-    alive = live_values(items)
-    runs = []
-    for start, stop, period in candidates:
-        free = np.flatnonzero(~taken[start:stop])
-        if free.size < 4 * period:
+        result = connect(found, shown(nodes), True)
+        return sum(item.kind != "chip" for item in result.items), result
+
+    def wait(stretch: Stretch, late: int) -> None:
+        if stretch.parts:
+            block = stretch.parts[0] if stretch.run else stretch
+            heapq.heappush(waiting, (late, block.start - block.stop, stretch.start, stretch))
+
+    for node in nodes:
+        wait(node, 0)
+    count, best = drawn()
+    while waiting:
+        late, *_, stretch = heapq.heappop(waiting)
+        inside[stretch] = unfold(items, stretch)
+        larger, plan = drawn()
+        if larger > (ENOUGH if count > FEW else MANY):
+            del inside[stretch]
             continue
-        first, last = max(streaks(free + start), key=lambda streak: streak[1] - streak[0])
-        first = align(items, alive, first, last, period)
-        repeats = (last - first) // period
-        if repeats >= 4:
-            taken[first : first + period * repeats] = True
-            runs.append((first, period, repeats))
-    return runs
+        count, best = larger, plan
+        for i, part in enumerate(inside[stretch]):
+            wait(part, late + (stretch.run and i > 0 and part.stop < len(items)))  # the output is not late
+    return best
 
 
-def streaks(numbers: ndarray) -> list[tuple[int, int]]:
-    """Stretches of ascending integers without a gap, each as start and stop."""
-    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
-    return [(int(part[0]), int(part[-1]) + 1) for part in parts]
+def unfold(items: list[Item], stretch: Stretch) -> list[Stretch]:
+    """First block, what is between, and last block of a run; or the nodes of a block, in a cluster."""
+    if not stretch.run:
+        return [replace(part, scope=stretch.cluster or stretch.scope) for part in stretch.parts]
+    count, around = len(stretch.parts), common(items[stretch.start : stretch.stop])
+
+    def end(position: int) -> Stretch:
+        block, title = stretch.parts[position - 1], f"{position:,} of {count:,}"
+        plain = all(item.scope is around for item in items[block.start : block.stop])  # a loop, not calls of modules
+        cluster = Scope("", title, None, stretch.scope or around) if plain else None
+        return replace(block, title=title, scope=stretch.scope, cluster=cluster)
+
+    first, last = end(1), end(count)
+    title = f"⋯ {count - 2:,} more, all alike"
+    return [first, *[Stretch(first.stop, last.start, run=True, title=title, scope=stretch.scope)][: count - 2], last]
 
 
-def repeats_of(signs: ndarray, period: int) -> Iterable[tuple[int, int, int]]:
-    """Stretches of a sequence that are at least four periods long: start, stop, period."""
-    same = np.concatenate([[False], signs[:-period] == signs[period:], [False]]).astype(np.int8)
-    edges = np.flatnonzero(np.diff(same))
-    for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        if stop - start >= 3 * period:
-            yield start, stop + period, period
-
-
-def live_values(items: list[Item]) -> list[int]:
-    """For each item, how many results of earlier items are still needed by it or by later ones."""
-    place = {card.id: i for i, item in enumerate(items) for card in item.cards}
-    change = np.zeros(len(items) + 1, int)
-    for i, item in enumerate(items):
-        last = max((place[wire.target.id] for card in item.cards for wire in card.uses), default=i)
-        change[i + 1] += 1
-        change[last + 1 if last > i else i + 1] -= 1
-    return [int(x) for x in np.cumsum(change)]
-
-
-def align(items: list[Item], alive: list[int], start: int, stop: int, period: int) -> int:
-    """Where a run begins, so that its stretches begin where module calls do, or else where fewest values are alive.
-
-    Found by signs alone, a run may begin anywhere: the end of a neuron and the beginning of the next look alike too.
-    """
-
-    def shared(i: int) -> int:
-        before, here = (item.scope.path() if item.scope else [] for item in (items[i - 1], items[i]))
-        return sum(a is b for a, b in zip(before, here, strict=False))
-
-    second = start + period
-    if second + period > stop:
-        return start
-    return start + min(range(period), key=lambda i: (shared(second + i), alive[second + i], i))
-
-
-def fold_run(items: list[Item], start: int, period: int, repeats: int) -> list[Item]:
-    """First stretch, one item for those between, last stretch."""
-    first, last = items[start : start + period], items[start + period * (repeats - 1) : start + period * repeats]
-    middle = items[start + period : start + period * (repeats - 1)]
-    cards = [card for item in middle for card in item.cards]
-    scope = common(middle)
-    signs = tuple(item.sign for item in first)
-    between = Item(cards, "run", scope, f"⋯ {repeats - 2:,} more, all alike", sign=("run", repeats, signs))
-    if period > 1 and all(item.scope is scope for item in [*first, *last]):  # a loop, no modules: clusters of their own
-        ends = [Scope("", f"{number:,} of {repeats:,}", None, scope) for number in (1, repeats)]
-        first, last = ([replace(item, scope=end) for item in x] for end, x in zip(ends, (first, last), strict=True))
-    return [*first, between, *last]
+def item_of(items: list[Item], stretch: Stretch) -> Item:
+    """What is drawn for a stretch."""
+    group = items[stretch.start : stretch.stop]
+    if len(group) == 1:
+        return replace(group[0], scope=stretch.scope or group[0].scope)
+    cards = [card for item in group for card in item.cards]
+    around, outside = common(group), [*items[max(stretch.start - 1, 0) : stretch.start], *items[stretch.stop :][:1]]
+    for scope in around.path() if around and not stretch.run else []:
+        if not any(item.scope and scope in item.scope.path() for item in outside):  # a whole call
+            return Item(cards, "module", scope.parent, heading(scope))
+    return Item(cards, "run" if stretch.run else "part", stretch.scope or around, stretch.title)
 
 
 def common(items: list[Item]) -> Scope | None:
     """The innermost scope around all items."""
-    paths = [item.scope.path() if item.scope else [] for item in items]
+    paths = [scope.path() if scope else [] for scope in {item.scope for item in items}]
     inside = None
     for scopes in zip(*paths, strict=False):
         if any(scope is not scopes[0] for scope in scopes):
@@ -275,40 +250,46 @@ def connect(found: Record, results: list[Item], large: bool) -> Plan:
     """Adds the leaves and chips, and draws the lines."""
     place = {card.id: item for item in results for card in item.cards}
     visible = {scope for item in results if item.scope for scope in item.scope.path()}
+    uses: dict[Card, dict[Item, None]] = {}  # of leaves; dicts keep the order
+    for item in results:
+        for card in item.cards:
+            for wire in card.wires:
+                if wire.source.op is None:
+                    uses.setdefault(wire.source, {})[item] = None
+    groups: dict[tuple[str, tuple[Item, ...]], list[Card]] = {}  # leaves of one kind that the same items use
+    for leaf, found_in in uses.items():
+        groups.setdefault((leaf.kind, tuple(found_in)), []).append(leaf)
+    before: dict[Item, list[Item]] = {}
+    for (kind, users), leaves in groups.items():
+        item = users[0]
+        if all(user.folded for user in users):
+            modules = any(user.kind == "module" for user in users)
+            own = [leaf for leaf in leaves if (belongs(leaf) if modules else len(users) == 1)]
+            place.update((leaf.id, item) for leaf in own)
+            item.cards, leaves = [*own, *item.cards], [leaf for leaf in leaves if leaf.id not in place]
+        few = LEAVES if len(users) == 1 else SHARED
+        if not large or len(leaves) <= few:
+            new = [Item([leaf], scope=innermost(leaf.scope, visible)) for leaf in leaves]
+        else:
+            title = f"{len(leaves):,} {kind}{'' if kind == 'data' else 's'}"
+            new = [Item(leaves, "run", common([Item([leaf], scope=leaf.scope) for leaf in leaves]), title)]
+        place.update((leaf.id, x) for x in new for leaf in x.cards)
+        before.setdefault(item, []).extend(new)
     items: list[Item] = []
     for item in results:
-        own = leaves_of(item.cards)
         if item.folded:
-            item.leaves = own
-        new = [leaf for leaf in own if leaf.id not in place]
-        private = [leaf for leaf in new if all(place[wire.target.id] is item for wire in leaf.uses)]
-        if item.folded:
-            private = [leaf for leaf in private if item.kind != "module" or belongs(leaf)]
-            place.update((leaf.id, item) for leaf in private)
-            item.cards = [*private, *item.cards]
-        elif large and len(private) > LEAVES:
-            between = private[1:-1]
-            run = Item(between, "run", item.scope, f"⋯ {len(between):,} more operands")
-            items.append(run)
-            place.update((leaf.id, run) for leaf in between)
-        for leaf in new:
-            if leaf.id not in place:
-                place[leaf.id] = Item([leaf], scope=innermost(leaf.scope, visible))
-                items.append(place[leaf.id])
-        items.append(item)
+            item.leaves = leaves_of(item.cards)
+        items += [*before.get(item, []), item]
+    links = links_of(items, place)
+    used = {wire.source.id for link in links for wire in link.wires} | {found.output.id}
     for item in items:
-        item.outputs = [card for card in item.cards if used_outside(card, item, place) or card is found.output]
-    return Plan(*with_chips(items, links_of(items, place)))
+        item.outputs = [card for card in item.cards if card.id in used]
+    return Plan(*with_chips(items, links))
 
 
 def belongs(leaf: Card) -> bool:
     """Whether a leaf goes into a folded module: a parameter or a number, not what the module was called with."""
     return leaf.kind == "parameter" or (leaf.constant is not None and leaf.value.ndim == 0)
-
-
-def used_outside(card: Card, item: Item, place: dict[str, Item]) -> bool:
-    """Whether a card is used outside of its item."""
-    return any(place[wire.target.id] is not item for wire in card.uses)
 
 
 def innermost(scope: Scope | None, visible: set[Scope]) -> Scope | None:
@@ -319,13 +300,16 @@ def innermost(scope: Scope | None, visible: set[Scope]) -> Scope | None:
 
 
 def links_of(items: list[Item], place: dict[str, Item]) -> list[Link]:
-    """The lines: one for each wire between tensors, one for all wires between items of which one is folded."""
+    """The lines: one for each wire between tensors, one for all wires between items of which one is folded.
+
+    A parameter that several folded items share is in the first, and listed in each.
+    """
     links: dict[Hashable, Link] = {}
     for target in items:
         for card in target.cards:
             for wire in card.wires:
                 source = place[wire.source.id]
-                if source is not target:
+                if source is not target and (wire.source.op or not source.ops):
                     key = (source, target) if source.folded or target.folded else wire
                     links.setdefault(key, Link(source, target, [])).wires.append(wire)
     return list(links.values())
@@ -335,7 +319,7 @@ def with_chips(items: list[Item], links: list[Link]) -> tuple[list[Item], list[L
     """Leaves with more than two consumers keep the line to the first; the others get a chip each."""
     consumers: dict[Item, list[Item]] = {}
     for link in links:
-        if link.source.kind == "card" and link.source.cards[0].op is None:
+        if not link.source.ops:
             targets = consumers.setdefault(link.source, [])
             if link.target not in targets[-1:]:
                 targets.append(link.target)
@@ -343,7 +327,8 @@ def with_chips(items: list[Item], links: list[Link]) -> tuple[list[Item], list[L
     before: dict[Item, list[Item]] = {}
     for leaf, targets in consumers.items():
         for target in targets[1:] if len(targets) > 2 else []:
-            chip = chips[leaf, target] = Item(leaf.cards, "chip", target.scope)
+            card = replace(leaf.cards[0], name=leaf.title, named=True) if leaf.folded else leaf.cards[0]
+            chip = chips[leaf, target] = Item([card], "chip", target.scope)
             before.setdefault(target, []).append(chip)
     for link in links:
         link.source = chips.get((link.source, link.target), link.source)

@@ -7,7 +7,6 @@ modes are laid out alike (see cards.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, get_args
 
@@ -17,8 +16,10 @@ import numpy as np
 from tinygrad_edu.draw import cards
 from tinygrad_edu.draw.engines import DigraphBase
 from tinygrad_edu.draw.fold import Item, Link, Plan, plan
-from tinygrad_edu.draw.record import Record, Scope
+from tinygrad_edu.draw.names import caller_variables, name_cards
+from tinygrad_edu.draw.record import Record, Scope, record
 from tinygrad_edu.draw.theme import FONT, Theme, palette
+from tinygrad_edu.tensor import Tensor
 
 Mode = cards.Mode
 Style = Literal["auto", "gates", "fused"]
@@ -26,9 +27,9 @@ Rankdir = Literal["auto", "LR", "TB"]
 T = TypeVar("T")
 
 GATES = 4  # ops: up to this many are drawn as nodes of their own
-RANKS = 7  # up to this many stand side by side; more go from top to bottom
-WIDEST = 3.0  # such a short picture, as width / height
-SCREEN = 16 / 9  # its width / height
+RANKS = 7  # up to this many stand side by side, if letters stay legible
+SLIDE = 1600.0, 900.0  # points
+LEGIBLE = 0.5  # letters on the slide, as a share of their size
 BETWEEN_NODES, BETWEEN_RANKS = 23.0, 30.0  # points, as nodesep and ranksep say in inches
 SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass by and by margins of clusters
 HEAT_MAPS = 200  # nodes: larger pictures have none
@@ -38,16 +39,19 @@ THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
 class Graph(DigraphBase):
     """A picture of how an output was computed, and of how its gradient flows back.
 
+    Tensors without a name are called by the variables that hold them where the picture is asked for. Drawing runs a
+    backward pass of its own and changes no `.grad`.
+
     Args:
-        found: From record(output).
+        output: A Tensor, of several elements too; or what record(tensor) found.
         mode: "forward" shows values, "backward" gradients too and the wires against the flow, "both" wires both ways;
             nodes stand at the same coordinates in all three.
         style: "gates" draws each op as a node of its own, "fused" joins it to its result, "auto" chooses gates for up
             to 4 ops between single numbers.
         depth: How many levels of modules stay open: 0 makes a card of every outermost module call. None opens all, and
             folds alike parts of graphs above 150 tensors.
-        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" estimates both and chooses what is nearer to a
-            screen's 16:9; or LR for up to 7 ranks, if that is at most three times as wide as high.
+        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" takes LR for up to 7 ranks, else what makes
+            letters larger on a slide of 16:9, or what is narrower if neither fits.
         precision: Significant digits, 1 to 17.
         theme: "light", "dark", or "auto", which follows the reader's system.
         names: Tensor -> name or name -> Tensor, stronger than all other names.
@@ -55,7 +59,8 @@ class Graph(DigraphBase):
 
     Raises:
         ValueError: An option that does not exist.
-        TypeError: Something other than a Record.
+        TypeError: Something other than a Tensor or a Record.
+        RuntimeError: A leaf was updated after it was used; draw before optimizer.step().
 
     Attributes:
         record: What is drawn.
@@ -66,7 +71,7 @@ class Graph(DigraphBase):
 
     def __init__(
         self,
-        found: Record,
+        output: Tensor | Record,
         *,
         mode: Mode = "both",
         style: Style = "auto",
@@ -77,10 +82,10 @@ class Graph(DigraphBase):
         names: Mapping[Any, Any] | None = None,
         title: str | None = None,
     ) -> None:
-        if not isinstance(found, Record):
-            raise TypeError(f"Graph draws a Record, not {type(found).__name__}: use tensor.graph(), or record(tensor)")
+        if not isinstance(output, (Tensor, Record)):
+            raise TypeError(f"a picture is drawn of a Tensor or a Record, not of {type(output).__name__}")
         super().__init__(name="graph")
-        self.record = found
+        self.record = record(output) if isinstance(output, Tensor) else output
         self.mode: Mode = choose("mode", mode, get_args(Mode))
         self.theme: Theme = choose("theme", theme, get_args(Theme))
         self.title = None if title is None else str(title)
@@ -90,11 +95,9 @@ class Graph(DigraphBase):
             "depth": whole("depth", depth, 0),
             "precision": whole("precision", precision, 1, 17),
         }
-        if names is not None or not all(card.name for card in found.cards):
-            from tinygrad_edu.draw.names import caller_variables, name_cards
-
-            name_cards(found, names, caller_variables())
-        self.plan = plan(found, depth)
+        if names is not None or not all(card.name for card in self.record.cards):
+            name_cards(self.record, names, caller_variables())
+        self.plan = plan(self.record, depth)
         Painter(self).draw()
 
     @property
@@ -261,7 +264,8 @@ class Painter:
         if label:
             self.label_sizes[link] = cards.extent(label)
             attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
-        tooltip = quote(f"{cards.printable(wire.source.name)} → {cards.printable(wire.target.name)}")
+        ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
+        tooltip = quote(" → ".join(map(cards.printable, ends)))
         self.graph.edge(
             self.names[link.source], self.names[link.target] + ("g" if gate else ""),
             id=f"wire-{wire.target.id}-{wire.position}", edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
@@ -296,10 +300,8 @@ class Painter:
         entries = [("value_wire", "value, forward"), ("gradient_wire", "gradient, backward")]
         if self.graph.record.seed is None:
             del entries[1]
-        elif zeros := [wire for wire in self.graph.record.wires() if wire.blocked]:
-            # A wire that passes on a gradient which was 0 before blocks nothing.
-            upstream = [gradient for wire in zeros if (gradient := wire.target.gradient) is not None]
-            blocked = any(gradient.any() for gradient in upstream)
+        elif zeros := [wire for wire in self.graph.record.wires() if wire.zero]:
+            blocked = any(wire.blocked for wire in zeros)
             entries.append(("blocked", "dotted: blocked, 0 flows back" if blocked else "dotted: 0 flows back"))
         legend = ""
         for part, words in entries:
@@ -313,17 +315,19 @@ class Painter:
         return f"<{cards.table(rows, 2)}>"
 
     def direction(self) -> str:
-        """The one in which the picture fills a screen better; left to right if that is short enough."""
+        """The one in which letters are larger on a slide; if they would be too small, the narrower, to scroll down."""
         if self.graph.options["rankdir"] != "auto":
             return str(self.graph.options["rankdir"])
         placed = ranks(self.plan)
-        aspects = {"LR": self.aspect(placed, True), "TB": self.aspect(placed, False)}
-        if max(placed.values()) < RANKS and aspects["LR"] <= WIDEST:
+        sizes = {rankdir: self.size(placed, rankdir == "LR") for rankdir in ("LR", "TB")}
+        scales = {rankdir: min(SLIDE[0] / width, SLIDE[1] / height) for rankdir, (width, height) in sizes.items()}
+        if max(placed.values()) < RANKS and scales["LR"] >= LEGIBLE:
             return "LR"
-        return min(aspects, key=lambda rankdir: abs(math.log(aspects[rankdir] / SCREEN)))
+        best = max(scales, key=lambda rankdir: scales[rankdir])
+        return best if scales[best] >= LEGIBLE else min(sizes, key=lambda rankdir: sizes[rankdir][0])
 
-    def aspect(self, placed: dict[Item, int], sideways: bool) -> float:
-        """About the width / height of the picture if its ranks follow each other from left to right, or downwards."""
+    def size(self, placed: dict[Item, int], sideways: bool) -> tuple[float, float]:
+        """About the width and height of the picture if its ranks follow each other from left to right, or downwards."""
         flow, cross = (0, 1) if sideways else (1, 0)
         nodes: dict[int, list[tuple[float, float]]] = {}
         gaps = dict.fromkeys(placed.values(), 0.0)
@@ -338,7 +342,7 @@ class Painter:
         breadth = SLACK * max(sum(across for _, across in row) for row in rows)
         width, height = (length, breadth) if sideways else (breadth, length)
         wide, high = cards.extent(self.heading()[1:-1])
-        return max(width, wide) / (height + high)
+        return max(width, wide), height + high
 
 
 def choose(name: str, value: T, allowed: tuple[T, ...]) -> T:

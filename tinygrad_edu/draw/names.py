@@ -1,7 +1,8 @@
 """Names and places: what the cards of a picture are called, and which module calls they stand in.
 
 A tensor is named, in this order, by the picture's own `names=`, by the path of the parameter in its model, by its
-`name`, by the variable that holds it where the picture is asked for, or by its op and a number.
+`name`, by the variable that holds it where the picture is asked for, by the array that it is a part of, or by its op
+and a number.
 
 The hard idea is which module made a tensor: a result knows its op and operands, not who called. Marking each result
 would cost every op something; but numbers are given in the order of creation, so a call that began when the counter
@@ -18,7 +19,8 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from numpy import ndarray
@@ -28,41 +30,47 @@ from tinygrad_edu.modes import PACKAGE
 from tinygrad_edu.tensor import Tensor
 
 Variables = dict[int, str]  # id of the object -> name
+PARTS = 1000  # of a list, dict or object that are looked at
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def caller_variables() -> Variables:
     """The variables of the innermost code outside this package, local ones before global ones.
 
-    Items of lists, tuples and dicts are found too: "weights[0]".
+    What lists, tuples, dicts and objects hold is found too: "weights[0]", "model.w", in a method "self.w".
     """
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
+    variables = {**frame.f_locals}
+    for name, value in list(frame.f_globals.items()):
+        variables.setdefault(name, value)
+    shown = [(name, value) for name, value in variables.items() if name.isidentifier() and not name.startswith("_")]
+    inside = [(name + suffix, part) for name, value in shown for suffix, part in parts(value)]
     found: Variables = {}
-    for scope in (frame.f_locals, frame.f_globals):
-        for name, value in list(scope.items()):
-            if name.isidentifier() and not name.startswith("_"):
-                note(found, name, value)
-    for scope in (frame.f_locals, frame.f_globals):
-        for name, value in list(scope.items()):
-            if isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
-                items = value.items() if isinstance(value, dict) else enumerate(value)
-                for key, item in list(items)[:1000]:
-                    if isinstance(key, (int, str)):  # others may take long to write
-                        note(found, f"{name}[{key!r}]", item)
+    for name, value in shown + inside:
+        if issubclass(type(value), (Tensor, ndarray)) or is_module(value):
+            found.setdefault(id(value), name)
     return found
 
 
-def note(found: Variables, name: str, value: Any) -> None:
-    """Remembers the first name of a tensor, array or module."""
-    if isinstance(value, (Tensor, ndarray)) or is_module(value):
-        found.setdefault(id(value), name)
+def parts(value: Any) -> Iterable[tuple[str, Any]]:
+    """What a list, tuple, dict or object holds, at most PARTS of it, without running code of its class."""
+    kind = type(value)
+    if issubclass(kind, (list, tuple)):
+        return [(f"[{i}]", part) for i, part in enumerate(value[:PARTS])]
+    if issubclass(kind, dict):  # a key that is no string or integer may take long to write
+        items = list(islice(dict.items(value), PARTS))
+        return [(f"[{key!r}]", part) for key, part in items if isinstance(key, (int, str))]
+    attributes = object.__getattribute__(value, "__dict__") if kind.__dictoffset__ else None
+    if type(attributes) is not dict:  # a class has another kind of mapping
+        return []
+    return [(f".{name}", part) for name, part in list(islice(attributes.items(), PARTS))]
 
 
 def is_module(value: Any) -> bool:
     """Whether a value is a Module; that class is not imported for it."""
-    return not isinstance(value, type) and hasattr(value, "named_parameters") and hasattr(value, "forward")
+    return hasattr(type(value), "named_parameters") and hasattr(type(value), "forward")
 
 
 def name_cards(found: Record, names: Mapping[Any, Any] | None = None, variables: Variables | None = None) -> None:
@@ -87,17 +95,36 @@ def name_cards(found: Record, names: Mapping[Any, Any] | None = None, variables:
     for model, name in models.items():
         for path, parameter in model.named_parameters():
             paths.setdefault(id(parameter), f"{name}.{path}" if name else path)
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for card in found.cards:
         thing = card.constant if card.tensor is None else card.tensor
         if card.tensor is not None and id(card.tensor) in paths and card.op is None:
             card.kind = "parameter" if card.needs_gradient else card.kind
             card.scope = owner(card)
-        choices = given.get(id(thing)), paths.get(id(thing)), card.name, variables.get(id(thing))
+        own = card.name if card.named else None
+        choices = given.get(id(thing)), paths.get(id(thing)), own, variables.get(id(thing)), part_of(thing, variables)
         name = next((choice for choice in choices if choice), None)
         card.named = name is not None
+        if name is None and card.kind == "data" and card.tensor is not None and card.value.ndim == 0 and card.uses:
+            card.constant, card.tensor = card.value, None  # a number in an expression like any other
         card.name = name or made_up(card, counts)
     distinguish(found)
+
+
+def part_of(array: Any, variables: Variables) -> str | None:
+    """The name of a row or of rows of an array that has a name: "xs[3]", "images[64:128]"."""
+    whole = array.base if isinstance(array, ndarray) else None
+    name = variables.get(id(whole))
+    if name is None or not isinstance(whole, ndarray) or not (array.size and whole.ndim and whole.strides[0]):
+        return None
+    start, rest = divmod(array.__array_interface__["data"][0] - whole.__array_interface__["data"][0], whole.strides[0])
+    if rest or array.dtype != whole.dtype:
+        return None
+    if (array.shape, array.strides) == (whole.shape[1:], whole.strides[1:]):
+        return f"{name}[{start}]"
+    if (array.shape[1:], array.strides) == (whole.shape[1:], whole.strides):
+        return f"{name}[{start}:{start + len(array)}]"
+    return None
 
 
 def distinguish(found: Record) -> None:
@@ -109,38 +136,32 @@ def distinguish(found: Record) -> None:
             card.name += str(counts[card.name]).translate(SUBSCRIPTS) if counts[card.name] > 1 else ""
 
 
-def made_up(card: Card, counts: dict[str, int]) -> str:
+def made_up(card: Card, counts: Counter[str]) -> str:
     """A name for a card that has none: its number, or what it is and how many of these there were."""
-    if card.constant is not None and card.value.size == 1:
+    if card.is_number:
         return f"{card.value.item():.6g}"
-    stem = card.op.name if card.op is not None else "data" if card.kind == "data" else "input"
-    counts[stem] = counts.get(stem, 0) + 1
-    return f"{stem}{counts[stem]}"
+    stem = card.op.name if card.op is not None else card.kind
+    if card.kind == "data" and card.value.size and card.value.dtype.kind != "b":
+        stem = next((name for name, x in (("zeros", 0), ("ones", 1)) if (card.value == x).all()), stem)
+    counts[stem] += 1
+    return stem if stem in ("zeros", "ones") and counts[stem] == 1 else f"{stem}{counts[stem]}"
 
 
 def place(found: Record, variables: Variables) -> dict[Any, str]:
     """Finds the scope of every result; returns the models, the modules of the outermost calls, with their names."""
-    calls = []
-    for card in found.cards:
-        if card.tensor is not None and card.op is not None:
-            for module, start in card.tensor._scopes or ():
-                calls.append((start, -card.tensor._number, module))
-    calls.sort(key=lambda call: call[:2])  # outer calls before those inside
+    results = [(card, card.tensor) for card in found.cards if card.tensor is not None and card.op is not None]
+    calls = [(start, tensor._number, module) for _, tensor in results for module, start in tensor._scopes or ()]
+    calls.sort(key=lambda call: -call[0])  # the first to begin is popped first: outer calls before those inside
     models: dict[Any, str] = {}
     paths: dict[int, dict[int, str]] = {}  # of a model's modules
-    results = [card for card in found.cards if card.tensor is not None and card.op is not None]
     open_: list[tuple[Scope, int]] = []
-    waiting = iter(calls)
-    call = next(waiting, None)
-    for card in results:  # in the order of creation
-        assert card.tensor is not None
-        number = card.tensor._number
-        while call is not None and call[0] < number:
-            start, end, module = call
+    for card, tensor in results:  # in the order of creation
+        number = tensor._number
+        while calls and calls[-1][0] < number:
+            start, end, module = calls.pop()
             while open_ and open_[-1][1] <= start:
                 open_.pop()
-            open_.append((scope_of(module, open_[-1][0] if open_ else None, variables, models, paths), -end))
-            call = next(waiting, None)
+            open_.append((scope_of(module, open_[-1][0] if open_ else None, variables, models, paths), end))
         while open_ and open_[-1][1] < number:
             open_.pop()
         card.scope = open_[-1][0] if open_ else None

@@ -10,13 +10,17 @@ backward pass of its own, which fills no `.grad`, and listens to what each rule 
     a = Tensor(3.0)
     h = a * a
     h.backward(); h.backward()          # a.grad is 12, but the picture of h shows 6, the sum of 3 and 3
+
+A result holds its operands, as in the engine, and the way back from an operand to its uses is a weak reference. So
+reference counts free the record, with all its arrays, as soon as nobody holds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+from weakref import ref
 
 import numpy as np
 from numpy import ndarray
@@ -27,6 +31,7 @@ from tinygrad_edu.registry import Op, plain
 from tinygrad_edu.tensor import Tensor
 
 Kind = Literal["parameter", "input", "data", "op"]
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -59,9 +64,8 @@ class Card:
         op: The op that made it, or None.
         params: The op's parameters, such as axis.
         wires: From its operands, in their order.
-        uses: To its consumers within this graph, in forward order.
         scope: The innermost module call that it was made in, or None.
-        named: Whether the name is its own, a variable's or a path, rather than made up here.
+        named: Whether the name is its own, a path, or from a variable, rather than made up here.
     """
 
     id: str
@@ -74,10 +78,15 @@ class Card:
     before_hooks: ndarray | None = None
     op: Op | None = None
     params: dict[str, Any] = field(default_factory=dict)
-    wires: list[Wire] = field(default_factory=list)
-    uses: list[Wire] = field(default_factory=list)
+    wires: list[Wire] = field(default_factory=list, repr=False)
     scope: Scope | None = None
     named: bool = False
+    _uses: list[ref[Wire]] = field(default_factory=list, repr=False)
+
+    @property
+    def uses(self) -> list[Wire]:
+        """The wires to its consumers within this graph, in forward order; there only while the record is."""
+        return [held(wire) for wire in self._uses]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,6 +97,11 @@ class Card:
     def needs_gradient(self) -> bool:
         """Whether gradients flow to it."""
         return self.tensor is not None and self.tensor.requires_grad
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a constant number without a name, which is called by its value."""
+        return self.tensor is None and self.value.size == 1 and not self.named
 
     def contributions(self) -> list[Wire]:
         """The wires over which its gradient comes, in forward order."""
@@ -100,22 +114,40 @@ class Wire:
 
     Attributes:
         source: The operand.
-        target: The result.
         position: Which operand of the op it is.
         contribution: What the op's rule hands back over it, of the source's shape; None where nothing flows.
         local: The local derivative d target / d source where both are single numbers and a gradient flows.
     """
 
     source: Card
-    target: Card
     position: int
+    _target: ref[Card] = field(repr=False)
     contribution: ndarray | None = None
     local: float | None = None
 
     @property
-    def blocked(self) -> bool:
-        """Whether a gradient arrives at the op, but nothing of it passes this wire."""
+    def target(self) -> Card:
+        """The result; there only while the record is."""
+        return held(self._target)
+
+    @property
+    def zero(self) -> bool:
+        """Whether what flows back over it is 0."""
         return self.contribution is not None and not self.contribution.any()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a gradient other than 0 arrives at the op, but nothing of it passes this wire."""
+        return self.zero and self.target.gradient is not None and bool(self.target.gradient.any())
+
+
+def held(reference: ref[T]) -> T:
+    """What a weak reference leads to."""
+    found = reference()
+    if found is None:
+        how = "keep it in a variable, found = record(y), as long as you follow its cards to their uses"
+        raise ReferenceError(f"this card or wire outlived its record, and what used it is gone: {how}")
+    return found
 
 
 @dataclass(eq=False)
@@ -168,8 +200,8 @@ def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Re
     Hooks of the tensors are called, as in any backward pass.
 
     Raises:
-        RuntimeError: A leaf was updated after it was used, so that its value is no longer the one that was computed
-            with. Draw before optimizer.step().
+        RuntimeError: A leaf was updated after it was used: values that were computed with are gone. Draw before
+            optimizer.step().
     """
     made = [tensor for tensor in reachable(output) if tensor._op is not None]
     made.sort(key=lambda tensor: tensor._number)  # a result is newer than its operands
@@ -177,20 +209,30 @@ def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Re
     for tensor in made or [output]:
         wires = []
         for position, x in enumerate(tensor._inputs):
+            if isinstance(x, Tensor) and x._number > tensor._number:
+                raise RuntimeError(outdated(x, tensor))
             key = id(x) if isinstance(x, (Tensor, ndarray)) else (id(tensor), position)  # a number: one card for each
             if key not in cards:
                 cards[key] = leaf_card(x, len(cards))
             wires.append((cards[key], position))
         card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
         for source, position in wires:
-            wire = Wire(source, card, position)
+            wire = Wire(source, position, ref(card))
             card.wires.append(wire)
-            source.uses.append(wire)
+            source._uses.append(ref(wire))
     found = Record(cards[id(output)], list(cards.values()))
     if backward and output.requires_grad:
         start = output.grad if gradient is None and output.size > 1 and output._op is not None else gradient
         run_backward(found, cards, seed(output, np.ones(output.shape) if start is None else plain(start), False))
     return found
+
+
+def outdated(x: Tensor, consumer: Tensor) -> str:
+    """Why there is no picture, not even of the forward pass, after an update."""
+    changed = f"tensor {x.name or ''}{x.shape} was updated after {consumer._op.name} used it"
+    how = "by assign, an optimizer's step or a new requires_grad"
+    why = "the value that the results were computed with is gone, and with the new one the picture would be wrong"
+    return f"graph: {changed} ({how}): {why}; draw or explain before optimizer.step(), or compute the output again"
 
 
 def reachable(output: Tensor) -> Iterable[Tensor]:
@@ -230,11 +272,8 @@ def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
     def keep(tensor: Tensor, gradient: Any) -> None:
         cards[id(tensor)].gradient = np.array(gradient)
 
-    try:
-        with setting(watch=listener), np.errstate(all="ignore"):
-            propagate(output, start, False, keep)
-    except RuntimeError as error:  # a leaf was updated
-        raise RuntimeError(f"the picture's {error}; draw or explain before optimizer.step()") from error
+    with setting(watch=listener), np.errstate(all="ignore"):
+        propagate(output, start, False, keep)
     found.seed = np.array(start)
     arrived = {found.output: start}
     for tensor, position, part in listener.parts:

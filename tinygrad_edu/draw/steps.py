@@ -9,7 +9,7 @@ it grows, and only after its last contribution does it flow on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy import ndarray
@@ -101,7 +101,7 @@ def play_forward(graph: Graph, found: Script) -> None:
         into.setdefault(link.target, []).append(wire_id(link))
     for item in graph.plan.items:
         card = item.cards[-1]
-        if item.kind == "chip" or (card.op is None and cards.is_number(card)):
+        if item.kind == "chip" or card.is_number:
             continue
         wires = into.get(item, [])
         gate = [] if item.folded or card.op is None else [f"gate-{card.id}", f"wire-{card.id}-out"]
@@ -136,7 +136,7 @@ def forward_words(item: Item, precision: int) -> tuple[str, str]:
 def operand_name(wire: Wire) -> str:
     """What an expression calls an operand."""
     source = wire.source
-    return number(source.value) if cards.is_number(source) else cards.shorten(source.name, 20)
+    return number(source.value) if source.is_number else cards.shorten(source.name, 20)
 
 
 def expression(card: Card, operands: list[str]) -> str:
@@ -179,9 +179,7 @@ def play_backward(graph: Graph, found: Script) -> None:
     root = cards.shorten(output.name, 20)
     assert graph.record.seed is not None
     seed = written(graph.record.seed, precision)
-    note = " ".join(
-        filter(None, ["The backward pass begins at the output.", hooked(output, graph, [graph.record.seed])])
-    )
+    note = joined("The backward pass begins at the output.", hooked(output, graph, [graph.record.seed]))
     step = found.add(Step("backward", f"∂{root}/∂{root} = {seed}", note, active=(place[output.id].id,)))
     found.gradients[place[output.id].id] = [(step, graph.record.seed)]
     arrived: dict[str, list[ndarray]] = {}
@@ -206,18 +204,25 @@ def play_backward(graph: Graph, found: Script) -> None:
 
 def backward_step(graph: Graph, link: Link, wire: Wire, parts: list[ndarray], place: dict[str, Item]) -> Step:
     """A contribution over a line."""
-    gate = () if link.target.folded else (f"gate-{wire.target.id}", f"wire-{wire.target.id}-out")
-    active = (place[wire.source.id].id, wire_id(link), *gate, link.target.id)
+    around = () if link.target.folded else (f"gate-{wire.target.id}", f"wire-{wire.target.id}-out")
+    active = (place[wire.source.id].id, wire_id(link), *around, link.target.id)
     root, precision = cards.shorten(graph.record.output.name, 20), graph.precision
     left = f"∂{root}/∂{cards.shorten(wire.source.name, 20)}"
-    notes = [] if link.plain else [f"Through {cards.shorten(link.target.title or link.source.title, 40)}."]
-    notes += [running_sum(left, parts, len(wire.source.contributions()), precision), hooked(wire.source, graph, parts)]
+    sums = running_sum(left, parts, len(wire.source.contributions()), precision), hooked(wire.source, graph, parts)
     if not link.plain:
-        return Step("backward", f"{left} += {written(parts[-1], precision)}", " ".join(filter(None, notes)), "", active)
-    if wire.blocked:
-        notes.append("Blocked: nothing flows back over this wire.")
-    note = " ".join(filter(None, [*notes, gate_role(wire)]))
-    return Step("backward", f"{left} += {contribution(wire, root, precision)}", note, rule_of(wire), active)
+        note = joined(f"Through {cards.shorten(link.target.title or link.source.title, 40)}.", *sums)
+        return Step("backward", f"{left} += {written(parts[-1], precision)}", note, "", active)
+    op = wire.target.op
+    assert op is not None
+    blocked = "Blocked: nothing flows back over this wire." if wire.blocked else ""
+    gate = f"The gate {cards.symbol_of(wire.target)} {words}." if (words := role(op)) else ""
+    equation = f"{left} += {contribution(wire, root, precision)}"
+    return Step("backward", equation, joined(*sums, blocked, gate), rule_source(op, wire.position), active)
+
+
+def joined(*sentences: str) -> str:
+    """The sentences that there are."""
+    return " ".join(filter(None, sentences))
 
 
 def contribution(wire: Wire, root: str, precision: int) -> str:
@@ -253,20 +258,3 @@ def hooked(card: Card, graph: Graph, parts: list[ndarray]) -> str:
     if before is None or card.gradient is None:
         return ""
     return f"A hook changes it: {written(before, graph.precision)} → {written(card.gradient, graph.precision)}."
-
-
-def gate_role(wire: Wire) -> str:
-    """What the op does with gradients, in the words of CS231n."""
-    words = role(operator(wire))
-    return f"The gate {cards.symbol_of(wire.target)} {words}." if words else ""
-
-
-def rule_of(wire: Wire) -> str:
-    """The op's own rule for this operand."""
-    return rule_source(operator(wire), wire.position)
-
-
-def operator(wire: Wire) -> Any:
-    """The op at the end of a wire."""
-    assert wire.target.op is not None
-    return wire.target.op

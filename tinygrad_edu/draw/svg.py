@@ -55,6 +55,7 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
         unwrap_links(element)
     for element in list(root.iter()):
         own_ids(element, prefix)
+    raise_headings(root)
     used = colour(root, theme)
     words = [
         part for part in (words_of("title", title, prefix), words_of("desc", description, prefix)) if part is not None
@@ -143,6 +144,19 @@ def titled(tip: str) -> list[Element]:
     title = ET.Element("title")
     title.text = tip
     return [title]
+
+
+def raise_headings(root: Element) -> None:
+    """Draws the headings of clusters last, with a margin in the cluster's colour: a wire may run where they stand."""
+    graph = root.find("g")
+    for cluster in root.iter("g"):
+        if graph is not None and cluster.get("class") == "cluster":
+            texts = cluster.findall("text")
+            paper = next((part.get("fill", "") for part in cluster if part.tag in ("path", "polygon")), "")
+            for text in texts:
+                cluster.remove(text)
+                text.attrib |= {"paint-order": "stroke", "stroke": paper, "stroke-width": "5", "class": "heading"}
+            graph.extend(texts)
 
 
 def own_ids(element: Element, prefix: str) -> None:

@@ -96,7 +96,7 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
             lines.append(f"{margin}{branch}{more(hidden)}")
             continue
         seen.add(card)
-        lines.append(f"{margin}{branch}{line(found, card, outer, precision, width - len(margin + branch))}")
+        lines.append(f"{margin}{branch}{line(card, outer, precision, width - len(margin + branch))}")
         operands = [wire.source for wire in card.wires]
         branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
         waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
@@ -122,9 +122,9 @@ def more(count: int) -> str:
     return f"⋯ {count} more" if count else "⋯ shown above"
 
 
-def line(found: Record, card: Card, outer: Scope | None, precision: int, room: int) -> str:
+def line(card: Card, outer: Scope | None, precision: int, room: int) -> str:
     """A card in one line; its scope too where the scope begins."""
-    if a_number(card):
+    if card.is_number:
         return number(card.value, precision)
     for brief in range(3):
         parts = entries(card, outer, precision, brief)
@@ -182,7 +182,7 @@ def alt_text(found: Record, title: str | None = None) -> str:
         like are written out.
     """
     ops = [card for card in found.cards if card.op is not None]
-    leaves = [card for card in found.cards if card.op is None and not a_number(card)]
+    leaves = [card for card in found.cards if card.op is None and not card.is_number]
     sentences = [f"{spoken(title)}" if title else "", opening(found.output, ops, leaves)]
     if len(ops) > STEPS:
         sentences += summary(found, ops, leaves)
@@ -225,12 +225,7 @@ def called(card: Card) -> str:
 
 def operand(card: Card) -> str:
     """The name of an operand, or the number that it is."""
-    return amount(card.value) if a_number(card) else spoken(card.name)
-
-
-def a_number(card: Card) -> bool:
-    """Whether it is a constant number without a name, which is called by its value."""
-    return card.tensor is None and card.value.size == 1 and not card.named
+    return amount(card.value) if card.is_number else spoken(card.name)
 
 
 def backward_sentences(found: Record) -> list[str]:

@@ -211,7 +211,7 @@ class Module:
         return summary(self, input_shape)
 
     def graph(self, *inputs: Any, **options: Any) -> Graph:
-        """A picture of one call: how the output comes from the inputs; options as for `draw.graph`, such as depth=1.
+        """A picture of one call: how the output comes from the inputs; options as for `draw.Graph`, such as depth=1.
 
         Raises:
             TypeError: The module returned no Tensor.
@@ -224,7 +224,7 @@ class Module:
         if not isinstance(out, Tensor):
             name = type(self).__name__
             raise TypeError(f"{name}.graph: the module returned {type(out).__name__}, and only a Tensor has a graph")
-        return draw.graph(out, **options)
+        return draw.Graph(out, **options)
 
     def extra_repr(self) -> str:
         """What stands between the brackets of the repr, before the children."""
