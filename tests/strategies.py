@@ -146,6 +146,24 @@ def images(draw, elements=arrays, folded=False):
     return (draw(elements(shape)),), params
 
 
+@st.composite
+def convolutions(draw, want="y"):
+    """Two of images x, weight and maps y, {"stride": ..., "padding": ...}, and the third's "shape"; a bias for maps."""
+    pair = st.tuples(*[st.integers(1, 2)] * 2)
+    n, c, o = draw(st.tuples(*[st.integers(1, 2)] * 3))
+    size, stride, places, padding = draw(pair), draw(pair), draw(pair), draw(st.tuples(*[st.integers(0, 1)] * 2))
+    rest = draw(st.tuples(*[st.integers(0, 1)] * 2))  # rows and columns that no window reaches
+    each = zip(stride, places, size, rest, padding, strict=True)
+    sides = [max(1, s * (p - 1) + k + r - 2 * b) for s, p, k, r, b in each]
+    places = [(h + 2 * b - k) // s + 1 for h, b, k, s in zip(sides, padding, size, stride, strict=True)]
+    shapes = {"x": (n, c, *sides), "weight": (o, c, *size), "y": (n, o, *places)}
+    shape = shapes.pop(want)
+    operands = [draw(arrays(s)) for s in (*shapes.values(), *([(o,)] if want == "y" and draw(st.booleans()) else []))]
+    operands = operands[::-1] if want == "x" else operands  # y comes before the weight
+    params = {"stride": stride, "padding": padding}
+    return tuple(operands), params if want == "y" else params | {"shape": shape}
+
+
 def is_variable(x):
     """Whether a gradient can flow to it: an array, or a NumPy scalar, of floats."""
     return isinstance(x, (np.ndarray, np.floating)) and x.dtype.kind == "f"

@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings, strategies as st
 from strategies import (
     arrays,
     as_function,
+    convolutions,
     drawn,
     einsums,
     full,
@@ -162,6 +163,9 @@ DOMAINS = {
     "fold": images(folded=True),
     "max_pool": images(spaced),
     "mean_pool": images(),
+    "conv2d": convolutions(),
+    "conv2d_input": convolutions("x"),
+    "conv2d_weight": convolutions("weight"),
 }
 
 
@@ -201,6 +205,26 @@ def fold(x, size, stride, shape):
     return out
 
 
+def conv2d(x, weight, *bias, stride, padding):
+    """The sum of each window times each kernel, and the bias."""
+    x = np.pad(x, [(0, 0), (0, 0), *[(p, p) for p in padding]])
+    out = np.einsum("ncijab,ocab->noij", each_window(x, weight.shape[2:], stride), weight)
+    return out + bias[0][:, None, None] if bias else out
+
+
+def conv2d_input(y, weight, stride, padding, shape):
+    """Every kernel, as often as y says, at its place, and the border cut off."""
+    whole = (*shape[:2], *[n + 2 * p for n, p in zip(shape[2:], padding, strict=True)])
+    out = fold(np.einsum("noij,ocab->ncijab", y, weight), weight.shape[2:], stride, whole)
+    return out[:, :, padding[0] : padding[0] + shape[2], padding[1] : padding[1] + shape[3]]
+
+
+def conv2d_weight(x, y, stride, padding, shape):
+    """Every window, as often as y says."""
+    x = np.pad(x, [(0, 0), (0, 0), *[(p, p) for p in padding]])
+    return np.einsum("ncijab,noij->ocab", each_window(x, shape[2:], stride), y)
+
+
 REFERENCES = {
     "astype": lambda x, dtype: np.asarray(x).astype(dtype),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -222,6 +246,9 @@ REFERENCES = {
     "fold": fold,
     "max_pool": lambda x, size, stride: each_window(x, size, stride).max((4, 5)),
     "mean_pool": lambda x, size, stride: each_window(x, size, stride).mean((4, 5)),
+    "conv2d": conv2d,
+    "conv2d_input": conv2d_input,
+    "conv2d_weight": conv2d_weight,
 }
 NUMPY_TOO = sorted(name for name in DOMAINS if hasattr(np, name) and name not in {*REFERENCES, "transpose"})
 
@@ -344,7 +371,8 @@ def test_numpys_function_and_the_method_agree(name, data):
 def test_every_op_is_a_function_of_the_package():
     hidden = {"getitem", "scatter", "cross_entropy_slope"}  # x[index], its rule, and that of cross_entropy
     hidden |= {"clamped_log", "clamped_log1p"}  # parts of binary_cross_entropy
-    hidden |= {"windows", "fold", "max_pool", "mean_pool"}  # of which conv2d, max_pool2d and avg_pool2d are made
+    hidden |= {"windows", "fold", "max_pool", "mean_pool"}  # of which max_pool2d and avg_pool2d are made
+    hidden |= {"conv2d", "conv2d_input", "conv2d_weight"}  # conv2d is in functional, the others are its rules
     for name in DOMAINS.keys() - hidden:
         assert callable(getattr(tinygrad_edu, name)), name
 

@@ -1,25 +1,28 @@
-"""Convolution and pooling of images: one view, `windows`, and ordinary functions on it.
+"""Convolution and pooling of images: one view, `windows`, and what is multiplied or chosen in it.
 
 A kernel that slides over an image meets one window of pixels at each place. `windows` shows all of them at once as
-an array with two more axes, without copying: neighbouring windows share their pixels, so only strides are needed. A
-convolution is then a single matrix product of the kernels with the windows, and pooling takes a maximum or a mean.
-
-The hard idea is the way back. A pixel lies in several windows, and its gradient is the sum over all of them:
+an array with two more axes, without copying. A pixel lies in several windows, and its gradient is the sum over them:
 
     x = Tensor(np.ones((1, 1, 1, 3)))                   # windows of two: (0, 1) and (1, 2)
-    windows(x, (1, 2), (1, 1)).sum().backward()         # x.grad is [1, 2, 1]: the middle one counts twice
+    conv2d(x, np.ones((1, 1, 1, 2))).sum().backward()   # x.grad is [1, 2, 1]: the middle one counts twice
 
 Writing each window's gradient to its place, as the reverse of reading it, would leave [1, 1, 1]: the last one wins.
-`fold` adds. It is to `windows` what scatter is to getitem: each is the other's derivative, so any order comes free.
 
-Images have the shape (n, channels, height, width), but the results lie in memory as (channels, n, height, width): the
-product of the kernels with all windows comes out in that order, and the next layer takes it without a copy.
+The hard idea is that three ops hold every derivative of a convolution. Together with the gradient y that arrives it is
+
+    sum over all indices of y[n, o, i, j] * x[n, c, i + a, j + b] * weight[o, c, a, b]
+
+which is linear in each of the three, so its derivative to one is made of the other two: to y `conv2d`, to x
+`conv2d_input`, to the weight `conv2d_weight`. Each therefore has the other two as its rules, and any order comes free.
+
+Images have the shape (n, channels, height, width) but lie in memory as (channels, height, width, n), the order of
+cuda-convnet (Krizhevsky 2012): whatever the stride, runs of n numbers are copied or added. Every op here makes its
+result in this order, and the next one takes it without a copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -29,52 +32,127 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tinygrad_edu import ops
 from tinygrad_edu.autograd import op
 from tinygrad_edu.ops import Operand, broadcast_to, expand_dims
-from tinygrad_edu.registry import Array, as_operand, is_tensor, plain
+from tinygrad_edu.registry import Array, as_operand, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 Pair = tuple[int, int]
+Shape = tuple[int, int, int, int]
+SLAB = 2**18  # bytes of windows that are copied at a time, and multiplied while they are in the cache
 
 
 @op(lambda g, out, x, size, stride: fold(g, size, stride, x.shape))
 def windows(x: Operand, size: Pair, stride: Pair) -> Array:
     """Every window of a size: (n, c, h, w) -> (n, c, rows, columns, *size), a view."""
-    return sliding_window_view(x, size, (2, 3))[:, :, :: stride[0], :: stride[1]]
+    return sliding_window_view(x, size, (2, 3), writeable=True)[:, :, :: stride[0], :: stride[1]]
 
 
 @op(lambda g, out, x, size, stride, shape: windows(g, size, stride))
-def fold(x: Operand, size: Pair, stride: Pair, shape: tuple[int, ...]) -> Array:
+def fold(x: Operand, size: Pair, stride: Pair, shape: Shape) -> Array:
     """The sum of windows at their places: (n, c, rows, columns, *size) -> shape, (n, c, h, w)."""
-    n, c, h, w = shape
-    out = np.zeros((c, n, h, w), x.dtype).swapaxes(0, 1)
-    for at, part in positions(out, size, stride, x.shape[2:4]):
-        part += x[(..., *at)]
+    out = zeros(shape, x.dtype)
+    for pixels, part in zip(elements(windows(out, size, stride)), elements(x), strict=True):
+        pixels += part
     return out
 
 
-def positions(images: Array, size: Pair, stride: Pair, places: Pair) -> Iterator[tuple[Pair, Array]]:
-    """For each element (i, j) of a window the pixels that stand there in all windows: a view (n, c, *places).
+def elements(seen: Array) -> list[Array]:
+    """For each element of a window what stands there in all windows: views (n, c, rows, columns), fast to reduce."""
+    return [seen[..., i, j] for i, j in np.ndindex(*seen.shape[4:])]
 
-    NumPy is fast along long axes. A reduction over the short axes of `windows` would take 25 times as long.
+
+def inside(padding: Pair) -> tuple[Any, ...]:
+    """The index of what a border surrounds."""
+    return (..., *[slice(n, -n or None) for n in padding])
+
+
+def zeros(shape: Shape, dtype: Any, padding: Pair = (0, 0)) -> Array:
+    """Black images (n, c, h, w) and a border around them, in memory (c, h, w, n)."""
+    (n, c, h, w), (down, right) = shape, padding
+    return np.zeros((c, h + 2 * down, w + 2 * right, n), dtype).transpose(3, 0, 1, 2)
+
+
+def bordered(x: Array, padding: Pair) -> Array:
+    """A copy of the images with a border of zeros."""
+    out = zeros(x.shape, x.dtype, padding)
+    out[inside(padding)] = x
+    return out
+
+
+def matrix(x: Array) -> Array:
+    """(n, c, h, w) -> (c, h * w * n), a row for each channel; a view of what lies so in memory."""
+    n, c, h, w = x.shape
+    return x.transpose(1, 2, 3, 0).reshape(c, h * w * n)
+
+
+def slabs(seen: Array) -> Iterator[tuple[slice, Array]]:
+    """Some rows of windows at a time, a view (c, *size, rows, columns, n), and which columns of `matrix` they give."""
+    seen = seen.transpose(1, 4, 5, 2, 3, 0)
+    row = prod(seen.shape[4:])
+    step = max(1, SLAB // max(prod(seen.shape[:3]) * row * seen.itemsize, 1))
+    for top in range(0, seen.shape[3], step):
+        yield slice(top * row, (top + step) * row), seen[:, :, :, top : top + step]
+
+
+def to_operand(i: int, g: Any, out: Any, x: Any, weight: Any, *bias: Any, stride: Pair, padding: Pair) -> Any:
+    """conv2d_input(g, weight), conv2d_weight(x, g) or, for the bias, the sum of g over images and places."""
+    if i == 0:
+        return conv2d_input(g, weight, stride, padding, x.shape)
+    return conv2d_weight(x, g, stride, padding, weight.shape) if i == 1 else g.sum((0, 2, 3))
+
+
+@op(to_operand, variadic=True)
+def _conv2d(x: Operand, weight: Operand, *bias: Operand, stride: Pair, padding: Pair) -> Array:
+    """(n, c, h, w), (out, c, *size), perhaps (out,) -> (n, out, rows, columns): the kernels times all windows."""
+    seen = windows(bordered(x, padding), weight.shape[2:], stride)
+    out = zeros((len(x), len(weight), seen.shape[2], seen.shape[3]), np.result_type(x, weight, *bias))
+    out = np.empty_like(out)  # not itself a view, which no_grad would copy
+    kernels, flat = weight.reshape(len(weight), -1), matrix(out)
+    for at, part in slabs(seen):
+        np.matmul(kernels, part.reshape(kernels.shape[1], -1), out=flat[:, at])
+        for each in bias:
+            flat[:, at] += each[:, None]
+    return out
+
+
+@op(
+    lambda g, out, y, weight, stride, padding, shape: _conv2d(g, weight, stride=stride, padding=padding),
+    lambda g, out, y, weight, stride, padding, shape: conv2d_weight(g, y, stride, padding, weight.shape),
+)
+def conv2d_input(y: Operand, weight: Operand, stride: Pair, padding: Pair, shape: Shape) -> Array:
+    """(n, out, rows, columns), (out, c, *size) -> shape, (n, c, h, w): each number of y paints kernels, which add up.
+
+    Named as in torch.nn.grad; a layer that does this is a ConvTranspose2d (Zeiler et al. 2010).
     """
-    (down, right), (rows, columns) = stride, places
-    for i, j in product(range(size[0]), range(size[1])):
-        yield (i, j), images[:, :, i : i + down * rows : down, j : j + right * columns : right]
+    kernels, flat = weight.reshape(len(weight), -1).T, matrix(y)
+    out = zeros(shape, np.result_type(y, weight), padding)
+    for at, seen in slabs(windows(out, weight.shape[2:], stride)):
+        part = (kernels @ flat[:, at]).reshape(seen.shape)
+        for j, row in np.ndindex(weight.shape[3], part.shape[3]):  # as much at once as has no pixel in common
+            seen[:, :, j, row] += part[:, :, j, row]
+    return out[inside(padding)]
 
 
-def places(x: Array, size: Pair, stride: Pair) -> Pair:
-    """How many windows there are below and beside each other."""
-    return (x.shape[2] - size[0]) // stride[0] + 1, (x.shape[3] - size[1]) // stride[1] + 1
+@op(
+    lambda g, out, x, y, stride, padding, shape: conv2d_input(y, g, stride, padding, x.shape),
+    lambda g, out, x, y, stride, padding, shape: _conv2d(x, g, stride=stride, padding=padding),
+)
+def conv2d_weight(x: Operand, y: Operand, stride: Pair, padding: Pair, shape: Shape) -> Array:
+    """(n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size): the windows, weighted with y and added up."""
+    flat, out = matrix(y), np.zeros((shape[0], prod(shape[1:])), np.result_type(x, y))
+    for at, part in slabs(windows(bordered(x, padding), shape[2:], stride)):
+        out += flat[:, at] @ part.reshape(out.shape[1], -1).T
+    return out.reshape(shape)
 
 
 def winners(out: Array, x: Array, size: Pair, stride: Pair) -> Array:
     """Where each window has its maximum, the first of equals: booleans of the shape of `windows`."""
-    won, open_ = np.empty((*size, *out.shape), bool), np.ones(out.shape, bool)
-    for at, part in positions(x, size, stride, out.shape[2:]):
-        np.logical_and((part == out) | (part != part), open_, out=won[at])  # NaN wins, and is equal to nothing
-        open_ &= ~won[at]
-    return np.moveaxis(won, (0, 1), (-2, -1))
+    won, open_ = [], np.ones_like(out, bool)
+    for part in elements(windows(x, size, stride)):
+        won.append(((part == out) | (part != part)) & open_)  # NaN wins, and is equal to nothing
+        open_ &= ~won[-1]
+    return np.moveaxis(np.stack(won).reshape((*size, *out.shape)), (0, 1), (-2, -1))
 
 
 def to_winners(g: Any, out: Any, x: Any, size: Pair, stride: Pair) -> Any:
@@ -85,9 +163,9 @@ def to_winners(g: Any, out: Any, x: Any, size: Pair, stride: Pair) -> Any:
 @op(to_winners)
 def max_pool(x: Operand, size: Pair, stride: Pair) -> Array:
     """The largest element of every window; of equal ones the first takes the gradient (PyTorch's rule here)."""
-    (_, first), *rest = positions(x, size, stride, places(x, size, stride))
+    first, *rest = elements(windows(x, size, stride))
     out: Array = first.copy("K")
-    for _, part in rest:
+    for part in rest:
         np.maximum(out, part, out=out)
     return out
 
@@ -100,9 +178,9 @@ def to_all(g: Any, out: Any, x: Any, size: Pair, stride: Pair) -> Any:
 @op(to_all)
 def mean_pool(x: Operand, size: Pair, stride: Pair) -> Array:
     """The mean of every window."""
-    (_, first), *rest = positions(x, size, stride, places(x, size, stride))
+    first, *rest = elements(windows(x, size, stride))
     out: Array = first.copy("K")
-    for _, part in rest:
+    for part in rest:
         out += part
     out /= prod(size)
     return out
@@ -131,21 +209,15 @@ def conv2d(
     if weight.ndim != 4 or (bias is not None and bias.shape != weight.shape[:1]):
         what = f"weight of shape {weight.shape}" + ("" if bias is None else f" and bias of shape {bias.shape}")
         raise ValueError(f"conv2d: {what}; they must be (out, channels, height, width) and (out,)")
-    out, channels, *size = weight.shape
+    channels, *size = weight.shape[1:]
     if x.ndim == 4 and x.shape[1] != channels:
         raise ValueError(
             f"conv2d: images of shape {x.shape} have {x.shape[1]} channels, but the weight of shape {weight.shape} "
             f"takes {channels}; the axes of images are (n, channels, height, width)"
         )
-    x, size, steps = prepared("conv2d", x, size, stride, padding)
-    if is_tensor(weight) and not getattr(x, "requires_grad", False):
-        x = plain(x)  # where nothing is recorded a Tensor's views are copied, windows a hundredfold; an array's are not
-    seen = windows(x, size, steps)  # (n, channels, rows, columns, *size)
-    n, _, rows, columns = seen.shape[:4]
-    seen = ops.transpose(seen, (1, 4, 5, 0, 2, 3)).reshape((channels * prod(size), -1))  # a column for each window
-    maps = (weight.reshape((out, -1)) @ seen).reshape((out, n, rows, columns))
-    maps = maps if bias is None else maps + bias.reshape((-1, 1, 1, 1))
-    return ops.transpose(maps, (1, 0, 2, 3))
+    x, _, steps = prepared("conv2d", x, size, stride, padding)
+    around = pair("conv2d: padding", padding, 0)
+    return _conv2d(x, weight, *([] if bias is None else [bias]), stride=steps, padding=around)
 
 
 def max_pool2d(
@@ -173,7 +245,7 @@ def avg_pool2d(
     x = as_operand(x)
     if x.dtype == np.float16:  # a sum of float16 may overflow where the mean does not
         return ops.astype(avg_pool2d(ops.astype(x, np.float32), kernel_size, stride, padding), np.float16)
-    return mean_pool(*prepared("avg_pool2d", x, kernel_size, stride, padding))
+    return mean_pool(*prepared("avg_pool2d", x, kernel_size, stride, padding, 0))
 
 
 def pair(name: str, value: Any, low: int) -> Pair:
@@ -186,9 +258,9 @@ def pair(name: str, value: Any, low: int) -> Pair:
 
 
 def prepared(
-    name: str, x: Operand, size: Any, stride: Any, padding: Any, border: float = 0.0
+    name: str, x: Operand, size: Any, stride: Any, padding: Any, border: float | None = None
 ) -> tuple[Any, Pair, Pair]:
-    """The images with their border, size and stride of the windows, all checked."""
+    """The images, within a border if one is given, size and stride of the windows, all checked."""
     x, size, around = as_operand(x), pair(f"{name}: kernel_size", size, 1), pair(f"{name}: padding", padding, 0)
     steps = size if stride is None else pair(f"{name}: stride", stride, 1)
     if x.dtype.kind in "biu":
@@ -196,14 +268,13 @@ def prepared(
     if x.ndim != 4:
         hint = "; add the axis of channels with x[:, None]" if x.ndim == 3 else ""
         raise ValueError(f"{name}: images must have the shape (n, channels, height, width), not {x.shape}{hint}")
-    if name != "conv2d" and (2 * around[0] > size[0] or 2 * around[1] > size[1]):
+    if border is not None and (2 * around[0] > size[0] or 2 * around[1] > size[1]):
         raise ValueError(f"{name}: padding {around} is more than half of the kernel {size}: a window could be empty")
     height, width = x.shape[2] + 2 * around[0], x.shape[3] + 2 * around[1]
     if height < size[0] or width < size[1]:
         raise ValueError(f"{name}: a kernel of {size} does not fit into images of {(height, width)} with their border")
-    if any(around):
-        inside = (..., slice(around[0], height - around[0]), slice(around[1], width - around[1]))
+    if any(around) and border is not None:
         outside = np.full((height, width), border, x.dtype)
-        outside[inside] = 0
-        x = ops.scatter(x, inside, (*x.shape[:2], height, width)) + outside
+        outside[inside(around)] = 0
+        x = ops.scatter(x, inside(around), (*x.shape[:2], height, width)) + outside
     return x, size, steps
