@@ -128,6 +128,7 @@ DOMAINS = {
     "tanh": one,
     "sigmoid": one,
     "relu": kinked,
+    "leaky_relu": drawn(spaced(), negative_slope=lambda shape: st.sampled_from([0.01, 0.5])),
     "softplus": one,
     "erf": one,
     "clamped_log": positive,

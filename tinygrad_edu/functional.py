@@ -16,7 +16,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tinygrad_edu import fused, ops
 from tinygrad_edu.convolution import avg_pool2d as avg_pool2d, conv2d as conv2d, max_pool2d as max_pool2d
 from tinygrad_edu.einsum import einsum
-from tinygrad_edu.fused import log_softmax
+from tinygrad_edu.fused import leaky_relu, log_softmax
 from tinygrad_edu.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -301,13 +301,6 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     if bias is None:
         return ops.matmul(x, ops.transpose(weight))
     return fused.linear(x, weight, bias)
-
-
-def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Tensor:
-    """x, or negative_slope * x where x <= 0: Maas, Hannun & Ng 2013. The slope at 0 is negative_slope."""
-    x = as_operand(x)
-    slope = np.where(plain(x) > 0, 1.0, negative_slope)
-    return ops.multiply(x, slope.astype(np.result_type(x.dtype, 1.0)))
 
 
 def prelu(x: Operand, weight: Operand) -> Tensor:

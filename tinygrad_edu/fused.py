@@ -61,6 +61,12 @@ def erf(x: Operand) -> Array:
     return np.asarray(math_erf(x), np.result_type(x.dtype, 1.0))[()]
 
 
+@op(lambda g, out, x, negative_slope: where(x > 0, g, negative_slope * g))
+def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Array:
+    """x, or negative_slope * x where x <= 0: Maas, Hannun & Ng 2013. The slope at 0 is negative_slope."""
+    return np.where(x > 0, x, negative_slope * x)
+
+
 @op(lambda g, out, x: g * sigmoid(x))
 def softplus(x: Operand) -> Array:
     """log(1 + exp(x)), a smooth relu, without overflow."""

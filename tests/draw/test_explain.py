@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from latex import check_latex
 
-from tinygrad_edu import Tensor, gradients, no_grad
+from tinygrad_edu import Tensor, gradients, no_grad, op
 from tinygrad_edu.draw.explain import explain
 from tinygrad_edu.functional import cross_entropy
+from tinygrad_edu.registry import REGISTRY
 
 
 def dedent(text):
@@ -45,6 +46,15 @@ def test_several_paths_are_shown_one_after_another_with_their_sum():
         """)
     assert found.paths == [("h", "g", "a"), ("h", "g", "e", "d", "a")] and found.value == 6
     check_latex(found)
+
+
+@pytest.fixture
+def registry():
+    """The registry, as it was before."""
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
 
 
 def diamonds(n):
@@ -245,6 +255,56 @@ def test_a_hook_on_the_way_is_noticed():
     z = y * 1.0
     y.register_hook(lambda g: 10 * g)
     assert "A hook changes the gradient on the way; with it:\n∂z/∂x = 30" in str(explain(z, x))
+
+
+def test_definitions_name_axes_indices_and_shapes():
+    a = Tensor(np.arange(12.0).reshape(3, 4))
+    b = np.concatenate([a.sum(axis=1, keepdims=True) * a.mean(axis=0), a[1:].T.reshape(2, 4)], axis=0)
+    L = (b.max(axis=1).cumsum() * a[1, :3].prod() * np.transpose(a[None], (1, 0, 2))[0, 0, 0]).sum()
+    lines = str(explain(L, a)).partition("where\n")[2].splitlines()
+    assert [line.partition(" = ")[2] for line in lines] == [
+        *("multiply2·getitem4", "transpose2[0, 0, 0]", "getitem3 with axes (1, 0, 2)", "a[None]"),
+        *("cumsum1·prod1", "product of getitem2", "a[1, :3]", "cumsum(max1)", "max over columns of b"),
+        *("transpose1 as (2, 4)", "getitem1ᵀ", "a[1:]", "sum1 ⊙ mean1"),
+        *("mean over rows of a", "sum over columns of a"),
+    ]
+    stacked = np.concatenate([a, a], axis=0) * 2.0
+    assert "concatenate1 = concatenate(a, a, axis=0)" in str(explain(stacked.sum(), a))
+    check_latex(explain(L, a))
+
+
+@pytest.mark.parametrize("shapes", [((1,), (1, 1)), ((), (1,)), ((1, 1), ())])
+def test_single_numbers_of_any_shape_are_written_as_numbers(shapes):
+    a, b = Tensor(np.full(shapes[0], 2.0)), Tensor(np.full(shapes[1], 3.0))
+    y = a * b
+    assert str(explain(y, a)) == "∂y/∂a = b\n      = 3"
+    assert explain(y, a).value.shape == shapes[0]
+
+
+def test_the_ones_that_a_second_derivative_begins_with_are_not_shown():
+    x = Tensor(2.0)
+    (g,) = gradients(x**4, [x], create_graph=True)
+    assert str(explain(g, x)) == "∂g/∂x = 12·x²\n      = 48"
+    v = Tensor([1.0, 2.0])
+    (g,) = gradients((v**3).sum(), [v], create_graph=True)
+    assert "data" not in str(explain(g, v)) and "ones" not in str(explain(g, v))
+
+
+def test_ones_stay_a_matrix_where_they_are_multiplied_as_one():
+    x = Tensor(np.ones((2, 3)))
+    L = (x @ np.ones((3, 2))).sum()
+    assert "matmul1 @ 1" not in str(explain(L, x)) and "x @ 1" not in str(explain(L, x))
+
+
+def test_a_rule_that_cannot_be_followed_is_a_symbol_in_the_formula(registry):
+    @op(lambda g, out, x: g * np.float64(float(x * x) if isinstance(x, np.floating) else {}["missing"]))
+    def strange(x):
+        return x**3 / 3
+
+    w = Tensor(2.0)
+    z = strange(w * 3.0) * 5.0
+    assert str(explain(z, w)) == "∂z/∂w = 15·∂strange(3·w)/∂(3·w)\n      = 540"
+    check_latex(explain(z, w))
 
 
 def test_what_is_no_tensor_is_refused():

@@ -1,29 +1,27 @@
 """The arithmetic of Terms: sums, products, powers, comparisons and functions, element by element.
 
-A product is kept as a number, factors and divisors, so that x * x becomes x squared and -x / y / y becomes -x / y**2.
+A product is kept as a number, factors and divisors, so that x * x becomes x squared and -x / y / y becomes -x / y**2;
+a sum collects like terms.
+
+The hard idea is that algebra holds only where the numbers behave:
+
+    x = Tensor(0.0)
+    y = x * x / x       # NaN, and so are its derivatives; cancelled, it would be x with the derivative 1
+
+A factor is therefore cancelled against a divisor only if, here and now, it is neither 0 nor infinite.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from fractions import Fraction
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.draw.terms import (
-    BUILDERS,
-    Shape,
-    Term,
-    as_term,
-    builds,
-    elementwise,
-    is_number,
-    named_call,
-    number,
-    reshaped,
-)
+from tinygrad_edu.draw.terms import Shape, Term, as_term, builds, elementwise, named_call, number, reshaped
 from tinygrad_edu.registry import REGISTRY
 
 
@@ -34,10 +32,43 @@ def factors(x: Term) -> tuple[Any, list[Term], list[Term]]:
     return (x.parts[0], [], []) if x.kind == "number" else (1, [x], [])
 
 
-def merged(terms: Sequence[Term]) -> list[Term]:
-    """x, x as x squared."""
-    count, first = Counter(x.key for x in terms), {x.key: x for x in reversed(terms)}
-    return [first[key] if n == 1 else power(first[key], n) for key, n in count.items()]
+def is_number(x: Term, value: Any) -> bool:
+    """Whether x is this number, written out."""
+    return bool(x.kind == "number" and x.parts[0] == value)
+
+
+def whole(x: Any) -> Any:
+    """2.0 as 2; other numbers as they are."""
+    return int(x) if np.isfinite(x) and x == int(x) else x
+
+
+def reduced(x: Any, y: Any) -> tuple[Any, Any]:
+    """A coefficient and a divisor of the same quotient: 2 / 4 is 1 / 2, and 0.5 / 3 is 1 / 6."""
+    x, y = whole(x), whole(y)
+    if y == 1:
+        return (whole(2 * x), 2) if abs(x) == 0.5 else (x, 1)
+    if abs(x) == 1 or not y or not np.isfinite([float(x), float(y)]).all():
+        return x, y
+    quotient = Fraction(x) / Fraction(y)
+    if isinstance(x + y, int) or quotient.denominator <= 1000:
+        return quotient.numerator, quotient.denominator
+    return whole(x / y), 1
+
+
+def collected(tops: Sequence[Term], bottoms: Sequence[Term]) -> tuple[list[Term], list[Term]]:
+    """Factors and divisors, each once: x * y * x / y as x squared. What is 0 or infinite here is not cancelled."""
+    bases: dict[Any, Term] = {}
+    exponents: Counter[Any] = Counter()
+    for sign, terms in ((1, tops), (-1, bottoms)):
+        for x in terms:
+            raised = x.kind == "power" and x.parts[1].kind == "number" and isinstance(x.parts[1].parts[0], int)
+            base, n = (x.parts[0], x.parts[1].parts[0]) if raised else (x, 1)
+            key = base.key if base.all() and np.isfinite(base.value).all() else (sign, base.key)
+            bases.setdefault(key, base)
+            exponents[key] = 1 if base.kind in ("compare", "truth") else exponents[key] + sign * n
+    powers = [(bases[key], n) for key, n in exponents.items()]
+    over, under = ([power(x, sign * n) for x, n in powers if sign * n > 0] for sign in (1, -1))
+    return over, under
 
 
 def product(coefficient: Any, tops: Sequence[Term], bottoms: Sequence[Term], shape: Shape) -> Term:
@@ -45,24 +76,19 @@ def product(coefficient: Any, tops: Sequence[Term], bottoms: Sequence[Term], sha
     never = any(x.kind == "compare" and x.parts[0] == "=" and not x.value.any() for x in tops)
     if coefficient == 0 or never:
         return number(0, shape)
-    if coefficient == 0.5 and bottoms:
-        coefficient, bottoms = 1, [number(2), *bottoms]
-    tops, whole = merged(tops), merged([x for x in bottoms if x.kind != "number"])
-    divisor = np.prod([x.parts[0] for x in bottoms if x.kind == "number"], dtype=object)
-    bottoms = [*([] if divisor == 1 else [number(divisor)]), *whole]
-    coefficient = int(coefficient) if coefficient == int(coefficient) else coefficient
+    divisors = [x.parts[0] for x in bottoms if x.kind == "number"]
+    tops, others = collected(tops, [x for x in bottoms if x.kind != "number"])
+    divisor = np.prod(divisors, dtype=object) if divisors else 1
+    coefficient, divisor = reduced(coefficient, divisor) if divisor != 1 or others else (whole(coefficient), 1)
+    bottoms = [*([] if divisor == 1 else [number(divisor)]), *others]
     if not bottoms and not tops:
         return number(coefficient, shape)
     if coefficient == 1 and len(tops) == 1 and not bottoms:
         return reshaped(tops[0], shape)
 
     def compute(*values: Any) -> Any:
-        out = coefficient * np.ones(())
-        for x in values[: len(tops)]:
-            out = out * x
-        for x in values[len(tops) :]:
-            out = out / x
-        return out
+        above = reduce(np.multiply, values[: len(tops)], coefficient * np.ones(()))
+        return reduce(np.divide, values[len(tops) :], above)
 
     parts, value = elementwise(compute, [*tops, *bottoms])
     return reshaped(Term("product", (coefficient, parts[: len(tops)], parts[len(tops) :]), value), shape)
@@ -92,24 +118,6 @@ def divide(x: Any, y: Any) -> Term:
     return product(m, [*tops, *more], [*bottoms, number(n), *below], np.broadcast_shapes(x.shape, y.shape))
 
 
-@builds("negative")
-def negative(x: Any) -> Term:
-    """-x."""
-    return multiply(-1, x)
-
-
-@builds("square")
-def square(x: Any) -> Term:
-    """x * x."""
-    return multiply(x, x)
-
-
-@builds("astype")
-def astype(x: Any, dtype: Any = None) -> Term:
-    """x: dtypes are not shown."""
-    return as_term(x)
-
-
 @builds("add")
 def add(x: Any, y: Any) -> Term:
     """x + y."""
@@ -120,18 +128,24 @@ def add(x: Any, y: Any) -> Term:
 def subtract(x: Any, y: Any) -> Term:
     """x - y; of [x > 0] and [x < 0] it is the sign of x."""
     x, y = as_term(x), as_term(y)
-    (m, tops, bottoms), (n, more, below) = factors(x), factors(y)
-    if m == n and not bottoms and not below and tops and more and tops[-1].kind == more[-1].kind == "compare":
-        up, down = tops[-1], more[-1]
-        above = compare(">", *down.parts[1:]) if down.parts[0] == "<" else down
-        mirrored = [t.key for t in (*more[:-1], above)] == [t.key for t in tops] and above is not down
-        if mirrored and is_number(up.parts[2], 0):
-            return product(m, [*tops[:-1], function("sign", up.parts[1])], [], np.broadcast_shapes(x.shape, y.shape))
+    coefficient, tops, bottoms = factors(x)
+    if tops and tops[-1].key[:2] == ("compare", ">") and is_number(tops[-1].parts[2], 0):
+        *others, (_, z, zero) = *tops[:-1], tops[-1].parts
+        if product(coefficient, [*others, compare("<", z, zero)], bottoms, x.shape).key == y.key:
+            return product(coefficient, [*others, function("sign", z)], bottoms, x.shape)
     return plus_or_minus("-", x, y)
 
 
+def summands(x: Term, sign: int = 1) -> list[tuple[Any, list[Term], list[Term], Shape]]:
+    """The terms of a sum, each as coefficient, factors, divisors and shape."""
+    if x.kind in ("+", "-"):
+        return [*summands(x.parts[0], sign), *summands(x.parts[1], sign if x.kind == "+" else -sign)]
+    coefficient, tops, bottoms = factors(x)
+    return [(sign * coefficient, tops, bottoms, x.shape)]
+
+
 def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
-    """x + y or x - y, without zeros and double signs."""
+    """x + y or x - y, without zeros and double signs, like terms collected."""
     shape = np.broadcast_shapes(x.shape, y.shape)
     if is_number(y, 0):
         return reshaped(x, shape)
@@ -139,6 +153,13 @@ def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
         return reshaped(y if sign == "+" else multiply(-1, y), shape)
     if x.kind == y.kind == "number":
         return number(x.parts[0] + y.parts[0] if sign == "+" else x.parts[0] - y.parts[0], shape)
+    terms = [*summands(x), *summands(y, 1 if sign == "+" else -1)]
+    alike: dict[Any, list[Any]] = {}
+    for coefficient, tops, bottoms, inner in terms:
+        key = frozenset([t.key for t in tops]), frozenset([t.key for t in bottoms])
+        alike.setdefault(key, [0, tops, bottoms, inner])[0] += coefficient
+    if len(alike) < len(terms):
+        return reshaped(reduce(add, [product(*parts) for parts in alike.values()]), shape)
     if factors(y)[0] < 0:
         return plus_or_minus("-" if sign == "+" else "+", x, multiply(-1, y))
     parts, value = elementwise(np.add if sign == "+" else lambda a, b: a * 1.0 - b, [x, y])
@@ -160,21 +181,13 @@ def power(x: Any, y: Any) -> Term:
             return divide(1, power(x, reshaped(number(-n), y.shape)))
         if n == 0.5:
             return reshaped(function("sqrt", x), shape)
-        y = number(int(n) if n == int(n) else n, y.shape)
+        y = number(whole(n), y.shape)
     parts, value = elementwise(lambda a, b: np.power(a * 1.0, b), [x, y])
     return Term("power", tuple(parts), value)
 
 
-COMPARE: dict[str, np.ufunc] = {
-    ">": np.greater,
-    "<": np.less,
-    "≥": np.greater_equal,
-    "≤": np.less_equal,
-    "=": np.equal,
-    "≠": np.not_equal,
-    "or": np.bitwise_or,
-    "and": np.bitwise_and,
-}
+COMPARE: dict[str, np.ufunc] = {"or": np.bitwise_or, "and": np.bitwise_and, "=": np.equal, "≠": np.not_equal}
+COMPARE |= {">": np.greater, "<": np.less, "≥": np.greater_equal, "≤": np.less_equal}
 
 
 def compare(sign: str, x: Any, y: Any) -> Term:
@@ -183,6 +196,8 @@ def compare(sign: str, x: Any, y: Any) -> Term:
     if sign == ">" and is_number(y, 0) and x.kind == "function" and x.parts[0] == "relu":
         x = x.parts[1]
     parts, value = elementwise(COMPARE[sign], [x, y])
+    if x.key == y.key and value.all() == value.any():
+        return number(int(value.all()), value.shape)
     return Term("compare", (sign, *parts), value)
 
 
@@ -200,7 +215,8 @@ def where(condition: Any, x: Any, y: Any) -> Term:
     if zero is x or condition.kind != "compare":
         passes = Term("truth", (condition, zero is y), condition.value == (zero is y))
     passed = x if zero is y else y
-    return Term("product", (1, [*([] if is_number(passed, 1) else [passed]), passes], []), value)
+    coefficient, tops, bottoms = factors(passed)
+    return Term("product", (coefficient, [*tops, passes], bottoms), value)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -216,7 +232,9 @@ def function(name: str, *args: Any, **params: Any) -> Term:
     terms = [as_term(x) for x in args]
     compute = FUNCTIONS.get(name) or REGISTRY[name].forward
     value = compute(*[x.value[()] for x in terms], **params)
-    return named_call(name, terms, value, params.get("axis"))
+    axis = params.get("axis")
+    shown = [f"axis={axis}"] if axis not in (None, -1) and terms[0].ndim > 1 else []  # the last one needs no word
+    return named_call(name, terms, value, shown)
 
 
 @builds("exp")
@@ -247,7 +265,10 @@ def cross_entropy_slope(logits: Any, target: Any) -> Term:
     return subtract(share if np.allclose(weight.value, 1) else multiply(share, weight), target)
 
 
+builds("negative")(partial(multiply, -1))
+builds("square")(lambda x: multiply(x, x))
+builds("astype")(lambda x, dtype=None: as_term(x))  # dtypes are not shown
 for name in ("abs", "sign", "log", "sin", "cos", "tanh", "sigmoid", "relu", "sqrt", "maximum", "minimum"):
-    BUILDERS[name] = partial(function, name)
+    builds(name)(partial(function, name))
 for sign, ufunc in COMPARE.items():
-    BUILDERS[ufunc.__name__] = partial(compare, sign)
+    builds(ufunc.__name__)(partial(compare, sign))

@@ -1,8 +1,15 @@
-"""Terms of arrays: matrix products, sums over axes, and elements in another arrangement."""
+"""Terms of arrays: matrix products, sums over axes, and elements in another arrangement.
+
+The hard idea is which axes have to be written. NumPy adds some by itself, and only from the left:
+
+    a.sum(axis=0)       # (3, 4) -> (4,): the gradient of a is ∂sum, for every row
+    a.sum(axis=1)       # (3, 4) -> (3,): here it is ∂sum[:, None]; ∂sum alone would not even broadcast
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from types import EllipsisType
 from typing import Any
 
@@ -117,18 +124,32 @@ def total(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -
         return number(value.flat[0].item(), value.shape)
     if x.kind == "reshape" and x.parts[0].shape == value.shape and x.size == value.size:
         return reshaped(x.parts[0], value.shape)
-    if x.kind == "sum" and len(axes) == x.ndim:
+    if x.kind == "sum" and x.parts[1].startswith("sum") and len(axes) == x.ndim:
         return Term("sum", (x.parts[0], "sum of"), value)
     return Term("sum", (x, sum_words(axes, x.ndim)), value)
 
 
-def sum_words(axes: Sequence[int], ndim: int) -> str:
-    """What a sum over axes is called."""
+def reduction(name: str, x: Any, axis: Any = None, keepdims: bool = False) -> Term:
+    """The mean, product, largest or smallest element over axes."""
+    x = as_term(x)
+    value = np.asarray(REGISTRY[name].forward(x.value, axis, keepdims))
+    if x.size == 1:
+        return reshaped(x, value.shape)
+    axes = range(x.ndim) if axis is None else [k % x.ndim for k in np.atleast_1d(axis).tolist()]
+    return Term("sum", (x, sum_words(axes, x.ndim, "product" if name == "prod" else name)), value)
+
+
+for name in ("mean", "prod", "max", "min"):
+    builds(name)(partial(reduction, name))
+
+
+def sum_words(axes: Sequence[int], ndim: int, name: str = "sum") -> str:
+    """What a sum, or another reduction, over axes is called."""
     if len(axes) == ndim:
-        return "sum of"
+        return f"{name} of"
     if ndim == 2:
-        return f"sum over {('rows', 'columns')[axes[0]]} of"
-    return f"sum over {'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, sorted(axes)))} of"
+        return f"{name} over {('rows', 'columns')[axes[0]]} of"
+    return f"{name} over {'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, sorted(axes)))} of"
 
 
 @builds("getitem")
@@ -155,7 +176,7 @@ def scatter(x: Any, index: Any, shape: Shape) -> Term:
         return reshaped(x, shape)
     parts = index if isinstance(index, tuple) else (index,)
     several = any(isinstance(i, (list, ndarray)) and np.asarray(i).dtype != bool for i in parts)
-    return Term("scatter", (x, ("added" if several else "placed") + f" at {index_text(index)}, 0 elsewhere"), value)
+    return Term("phrase", (x, ("added" if several else "placed") + f" at {index_text(index)}, 0 elsewhere"), value)
 
 
 @builds("fold")
@@ -172,7 +193,7 @@ def fold(x: Any, size: Pair, stride: Pair, shape: Shape) -> Term:
         chosen = np.ones(x.shape) if won is None else winners(won.parts[1].value, won.parts[2].value, size, stride)
         if np.allclose(x.value, g.value[..., None, None] * chosen, equal_nan=True):
             to = "all" if won is None else "the largest"  # the first of equals
-            return reshaped(g, shape) if value.size == 1 else Term("pooled", (g, f"to {to} of each window"), value)
+            return reshaped(g, shape) if value.size == 1 else Term("phrase", (g, f"to {to} of each window"), value)
     return function("fold", x, size=size, stride=stride, shape=shape)
 
 

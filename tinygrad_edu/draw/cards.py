@@ -24,6 +24,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.fold import Item, Link
 from tinygrad_edu.draw.formulas import local_formula, role, symbol, vjp_formula
+from tinygrad_edu.draw.notation import broken
 from tinygrad_edu.draw.numbers import number, product, shape_text, statistics, total
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
@@ -32,6 +33,7 @@ Mode = Literal["forward", "backward", "both"]
 
 CELLS = 8  # of a heat map, along each axis
 LONGEST = 28  # characters of a name
+LINE = 36  # of a formula on a wire
 TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{}">{}</TABLE>'
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
@@ -363,7 +365,8 @@ def wire_label(link: Link, look: Look) -> str:
     if wire.contribution is None or not link.plain:
         return ""
     if wire.local is None:
-        return font(shorten(formula(wire), 44), look["gradient_text"], 11, "B")
+        lines = broken(shorten(formula(wire), 2 * LINE), LINE)
+        return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
     value = look.number(wire.local)

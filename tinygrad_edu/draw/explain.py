@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_edu.draw.chain import (
+    Ends,
     Step,
     between,
     count_paths,
@@ -33,16 +34,16 @@ from tinygrad_edu.draw.chain import (
     first_paths,
     formula_of,
     steps_between,
-    wires_as_steps,
 )
-from tinygrad_edu.draw.expressions import Expressions, array_in_latex, values
-from tinygrad_edu.draw.formulas import vjp_formula
+from tinygrad_edu.draw.expressions import LATEX, TEXT, Expressions, both, called, is_expression
+from tinygrad_edu.draw.formulas import arriving, forward_term, vjp_term
 from tinygrad_edu.draw.names import caller_variables, name_cards
+from tinygrad_edu.draw.notation import PHRASE, SUM
 from tinygrad_edu.draw.numbers import MINUS, number, shape_text
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.draw.solution import Block, Both, Equation, Explanation, Solution
-from tinygrad_edu.draw.sums import in_brackets, in_latex, name_in_latex, tidy, with_names, written
-from tinygrad_edu.draw.text import SMALL, array_text, nested
+from tinygrad_edu.draw.terms import Term
+from tinygrad_edu.draw.text import SMALL, array_text
 from tinygrad_edu.tensor import Tensor
 
 T = TypeVar("T")
@@ -107,14 +108,15 @@ def independent(found: Record, x: Tensor, name: str) -> Solution:
 def solved(notes: Expressions, card: Card, precision: int) -> Solution:
     """The solution for a card to which a gradient flows."""
     output, value, relevant = notes.found.output, np.array(card.gradient), between(card)
-    writer = Writer(notes, card, relevant, precision)
+    scalars = all(other.value.size == 1 for other in relevant[1:]) and value.size <= SMALL
+    ends = {x: x is card or not scalars or not is_expression(notes.terms[x]) for x in relevant}
+    writer = Writer(notes, card, ends, precision)
     if card is output:
         return Solution(card.name, value, [(card.name,)], 1, [Block("", [writer.result([])])])
-    scalars = all(other.value.size == 1 for other in relevant[1:]) and value.size <= SMALL
-    steps = steps_between(notes, relevant) if scalars else wires_as_steps(relevant)
+    steps = steps_between(ends, scalars)
     count, paths = count_paths(steps, output, card), first_paths(steps, output, card, FEW)
     blocks = writer.chain(paths, count) if scalars else writer.derivation()
-    if scalars and not np.allclose(derivative(steps, output, card), value, rtol=1e-3, atol=1e-6, equal_nan=True):
+    if scalars and not np.allclose(derivative(relevant), value, rtol=1e-3, atol=1e-6, equal_nan=True):
         blocks.append(Block("A hook changes the gradient on the way; with it:", [writer.result([])]))
     names = [(output.name, *[step.source.name for step in path]) for path in paths]
     return Solution(card.name, value, names, count, blocks)
@@ -123,19 +125,24 @@ def solved(notes: Expressions, card: Card, precision: int) -> Solution:
 class Writer:
     """Writes the blocks of one solution."""
 
-    def __init__(self, notes: Expressions, card: Card, relevant: list[Card], precision: int) -> None:
-        self.notes, self.card, self.relevant, self.precision = notes, card, relevant, precision
+    def __init__(self, notes: Expressions, card: Card, ends: Ends, precision: int) -> None:
+        self.notes, self.card, self.ends, self.precision = notes, card, ends, precision
         self.output = notes.found.output
-        self.left = Both(*notes.partial(self.output, card))
+
+    @property
+    def left(self) -> Both:
+        """What is worked out."""
+        return both(self.notes.partial(self.output, self.card))
 
     def numeric(self, array: Any) -> Both:
         """A number or a small array."""
-        array = np.asarray(array)
-        return Both(nested(array.tolist(), self.precision), array_in_latex(array, self.precision))
+        values = np.asarray(array).tolist()
+        return Both(*[nested(values, self.precision, latex) for latex in (False, True)])
 
     def result(self, before: list[Both]) -> Equation:
         """What the gradient is, at last in numbers."""
-        return Equation(self.left, [*before, self.numeric(self.card.gradient)])
+        gradient = np.asarray(self.card.gradient)
+        return Equation(self.left, [*before, self.numeric(gradient.item() if gradient.size == 1 else gradient)])
 
     def chain(self, paths: list[list[Step]], count: int) -> list[Block]:
         """Every path, and their sum where there are several."""
@@ -156,37 +163,31 @@ class Writer:
     def path(self, path: list[Step]) -> list[Both]:
         """A path in symbols, formulas, numbers, and its product; a line that repeats the one before is left out."""
         places = shortened([*range(len(path))], -1)
-        symbols, formulas, numbers = [
-            [write(path[i], i, len(path)) if i >= 0 else DOTS for i in places]
+        lines = [
+            joined([write(path[i], i, len(path)) if i >= 0 else DOTS for i in places], DOT)
             for write in (self.symbol, self.formula, self.factor)
         ]
-        lines = [joined(line, DOT) for line in (symbols, formulas, numbers)]
         lines = [*lines[len(path) == 1 :], self.numeric(along(path))]
         return [line for i, line in enumerate(lines) if not i or line != lines[i - 1]]
 
     def symbol(self, step: Step, i: int, n: int) -> Both:
         """∂ target / ∂ source."""
-        return Both(*self.notes.partial(step.target, step.source))
+        return both(self.notes.partial(step.target, step.source))
 
     def factor(self, step: Step, i: int, n: int) -> Both:
         """The number of a step, in brackets where a product needs them."""
-        found = near_one(step.number, self.precision) if step.number is not None else None
-        return bracketed(found or self.numeric(step.number), i)
+        return bracketed(near_one(step.number, self.precision) or self.numeric(step.number), i)
 
     def formula(self, step: Step, i: int, n: int) -> Both:
         """The formula of a step, in brackets where a product needs them."""
-        found = formula_of(step, self.notes, self.relevant)
-        text = with_names(written(found), self.notes.texts)
-        latex = with_names(written(found, latex=True), self.notes.latex)
-        if n == 1 and in_brackets(text):
-            return Both(text[1:-1], latex[1:-1])
-        if not in_brackets(text) and text.removeprefix(MINUS) == "1":
+        term = formula_of(step, self.notes, self.ends)
+        (text, precedence), latex = TEXT.text(term), LATEX.text(term)[0]
+        if text.removeprefix(MINUS) == "1":
             return self.factor(step, i, n)  # a constant that only rounds to 1
-        ((_, divisors), coefficient), *others = found.items() if found else [(((), ()), 0)]
-        if n > 1 and (others or (i and coefficient < 0)):
+        negative = term.kind in ("product", "number") and text[0] == MINUS
+        if n > 1 and (precedence == PHRASE or term.kind == "@" or (precedence == SUM and (i or not negative))):
             return Both(f"({text})", rf"\left({latex}\right)")
-        divided = n > 1 and (divisors or coefficient.denominator > 1)
-        return Both(f"({text})" if divided and "/" in text else text, latex)
+        return Both(f"({text})" if n > 1 and term.kind == "product" and term.parts[2] else text, latex)
 
     def derivation(self) -> list[Block]:
         """The gradients of all cards on the way, those next to the output first, each from the ones before."""
@@ -194,7 +195,7 @@ class Writer:
         assert seed is not None
         start = "1" if (seed == 1).all() else array_text(seed, self.precision)
         everywhere = " everywhere" if start == "1" and seed.size > 1 else ""
-        cards = [card for card in reversed(self.relevant) if card is not self.output]
+        cards = [card for card in reversed(self.ends) if card is not self.output]
         hidden = max(len(cards) - LINES, 0)
         shown = [*cards[: LINES - LAST], *cards[LINES - LAST + hidden :]]
         first = shown[0].name
@@ -203,8 +204,7 @@ class Writer:
         if hidden:
             equations.insert(LINES - LAST, Equation(DOTS, [Both(f"{hidden} more", rf"\text{{{hidden} more}}")]))
         unnamed = [card for card in shown if not card.named and card.op is not None]
-        flat = Expressions(self.notes.found, longest=0)
-        where = [Equation(self.named(card), [definition(flat, card)]) for card in unnamed]
+        where = [Equation(both(called(card)), [both(definition(card))]) for card in unnamed]
         return [Block(sentence, equations), *([Block("where", where)] if where else [])]
 
     def gradient(self, card: Card) -> Equation:
@@ -212,7 +212,8 @@ class Writer:
         wires = card.contributions()  # all of them lead to the output
         places = shortened([*range(len(wires))], -1)
         parts = [bracketed(self.contribution(wires[i]), i) if i >= 0 else DOTS for i in places]
-        left, right = self.named(self.output, card), joined(parts, PLUS)
+        right, names = joined(parts, PLUS), (called(self.output), called(card))
+        left = both(Term("partial", names, 0))
         if card.value.size <= SMALL:
             return Equation(left, [right, self.numeric(card.gradient)])
         size = r" \times ".join(map(str, card.shape))
@@ -220,46 +221,29 @@ class Writer:
 
     def contribution(self, wire: Wire) -> Both:
         """What the rule of an op hands back to one operand, as a formula."""
-        target, op = wire.target, wire.target.op
-        assert op is not None
-        texts = []
-        for latex in (False, True):
-            write = name_in_latex if latex else str
-            names = {op.argument(i): self.written(other.source, latex) for i, other in enumerate(target.wires)}
-            names |= {"g": ("\\partial " if latex else "∂") + write(target.name), "out": write(target.name)}
-            given = (op, wire.position, names, values(target), target.value[()], target.params)
-            texts.append(vjp_formula(*given, latex=latex))
-        return Both(*texts)
-
-    def written(self, card: Card, latex: bool) -> str:
-        """A number as it is, anything else by its name."""
-        if card.tensor is None and card.value.size == 1 and not card.named:
-            return number(card.value, 6, latex=latex)
-        return name_in_latex(card.name) if latex else card.name
-
-    def named(self, card: Card, below: Card | None = None) -> Both:
-        """A card's name, or ∂a/∂b."""
-        name = Both(card.name, name_in_latex(card.name))
-        if below is None:
-            return name
-        return Both(
-            f"∂{name.text}/∂{below.name}", rf"\frac{{\partial {name.latex}}}{{\partial {name_in_latex(below.name)}}}"
-        )
+        target, operands = wire.target, [called(other.source) for other in wire.target.wires]
+        assert target.op is not None
+        g = Term("name", (f"∂{target.name}", "g"), arriving(target.value))
+        return both(vjp_term(target.op, wire.position, g, called(target), operands, target.params))
 
 
-def definition(flat: Expressions, card: Card) -> Both:
+def definition(card: Card) -> Term:
     """What an unnamed card was made of."""
-    text = tidy(flat.written(card)[0])
-    return Both(with_names(text, flat.texts), with_names(in_latex(text), flat.latex))
+    assert card.op is not None
+    return forward_term(card.op, [called(wire.source) for wire in card.wires], card.params, card.value)
 
 
 def along(path: list[Step]) -> Any:
     """The product of the derivatives along a path."""
-    out: Any = 1.0
     with np.errstate(all="ignore"):
-        for step in path:
-            out = out * (step.number.item() if step.number is not None and step.number.size == 1 else step.number)
-    return out if path[-1].source.shape else np.asarray(out)
+        return math.prod([step.number for step in path], start=np.ones(()))
+
+
+def nested(values: Any, precision: int, latex: bool) -> str:
+    """Nested lists of numbers in brackets."""
+    if isinstance(values, list):
+        return f"[{', '.join([nested(x, precision, latex) for x in values])}]"
+    return number(values, precision, latex)
 
 
 def near_one(value: np.ndarray, precision: int) -> Both | None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
-import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -22,6 +21,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.draw.arithmetic import function
 from tinygrad_edu.draw.arrangement import index_text, total
@@ -30,109 +30,113 @@ from tinygrad_edu.draw.numbers import MINUS, number as number_text
 from tinygrad_edu.draw.terms import BUILDERS, Term, as_term, named_call, number, raw, reshaped
 from tinygrad_edu.registry import REGISTRY, Op, plain
 
-NUMBER = re.compile(rf"\(?[-{MINUS}]?[\d.]+(e[-{MINUS}+]?\d+)?\)?|-?[\d.]+ \\cdot 10\^\{{-?\d+\}}")
+Names = Mapping[str, str]
+Params = Mapping[str, Any]
+UNSAID = {"axis", "stride", "padding", "shape"}  # parameters that are said already, or would be too long
 DEFINED = {"relu", "divide", "log_softmax"}  # where out is shown by what it is: [a > 0], x / y**2
 DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
 
 
 def vjp_formula(
-    op: Op,
-    position: int,
-    names: Mapping[str, str],
-    values: Sequence[Any],
-    out_value: Any,
-    params: Mapping[str, Any],
-    latex: bool = False,
+    op: Op, position: int, names: Names, values: Sequence[Any], out: Any, params: Params, latex: bool = False
 ) -> str:
     """The gradient that an operand receives, as a formula.
 
     Args:
         op: The op.
         position: Which operand.
-        names: What to call "g" (the gradient that arrives), "out", and each operand, by `op.argument(i)`. A name that
-            is a number is taken for that number, one such as "y - a" gets brackets where it needs them.
+        names: What to call "g" (the gradient that arrives), "out", and each operand, by `op.argument(i)`. A constant
+            that is named by its digits is a number: "2", or "1" for ones of any shape.
         values: The operands, arrays or numbers, as the op got them.
-        out_value: The output.
+        out: The output.
         params: The op's parameters.
-        latex: LaTeX instead of Unicode; names must be LaTeX too.
+        latex: LaTeX instead of Unicode.
 
     Returns:
         For example "∂h ⊙ [a > 0]". Branches, ties and sums over broadcast axes are those of these values. If the rule
         cannot be followed: "vjp of hypot to x (∂h, x, y)".
     """
-    try:
-        return formula(op, position, names, values, out_value, params, latex, False)
-    except Exception:  # whatever a user's rule may raise: a picture is drawn nevertheless
-        write = Notation(latex).words
-        given = [names.get(key, key) for key in ("g", *map(op.argument, range(len(values))))]
-        what = write(f"vjp of {op.name} to {op.argument(position)} ")
-        return f"{what}({', '.join(given)})"
+    value = np.asarray(plain(out))
+    g, result, operands = named(op, position, names, arriving(value), value, values)
+    return Notation(latex).write(vjp_term(op, position, g, result, operands, params))
+
+
+def arriving(out: ndarray) -> ndarray:
+    """Random numbers for the gradient that arrives."""
+    return np.asarray(np.random.default_rng(0).standard_normal(out.shape), out.dtype)
 
 
 def local_formula(
-    op: Op,
-    position: int,
-    names: Mapping[str, str],
-    values: Sequence[Any],
-    out_value: Any,
-    params: Mapping[str, Any],
-    latex: bool = False,
+    op: Op, position: int, names: Names, values: Sequence[Any], out: Any, params: Params, latex: bool = False
 ) -> str:
     """The derivative of the output with respect to an operand, both single numbers, as a formula.
 
-    Args:
-        op, position, names, values, out_value, params, latex: As for vjp_formula.
-
-    Returns:
-        For example "z", "1", "2·a"; "" if the rule cannot be followed, or something is no single number.
+    The arguments are those of vjp_formula. Returns "z", "1", "2·a"; "" if the rule cannot be followed, or something is
+    no single number.
     """
+    value = np.asarray(plain(out))
+    if not value.size == np.size(plain(values[position])) == 1:
+        return ""
+    _, result, operands = named(op, position, names, value, value, values)
     try:
-        return formula(op, position, names, values, out_value, params, latex, True)
-    except Exception:
+        return Notation(latex).write(followed(op, position, number(1, value.shape), result, operands, params, True))
+    except Exception:  # whatever a user's rule may raise
         return ""
 
 
-def formula(
-    op: Op,
-    position: int,
-    names: Mapping[str, str],
-    values: Sequence[Any],
-    out_value: Any,
-    params: Mapping[str, Any],
-    latex: bool,
-    local: bool,
-) -> str:
-    """The text of either, or an exception."""
-    out = np.asarray(plain(out_value))[()]
-    values = [plain(x) for x in values]
-    x = np.asarray(values[position])
-    if local and not np.size(out) == x.size == 1:
-        raise ValueError("a local derivative is between single numbers")
-    g = np.ones(np.shape(out)) if local else np.random.default_rng(0).standard_normal(np.shape(out))
-    g = np.asarray(g, out.dtype)[()]
+def named(op: Op, position: int, names: Names, g: Any, out: Any, values: Sequence[Any]) -> tuple[Any, ...]:
+    """The gradient that arrives, the output and the operands as Terms; a constant named by its digits is a number."""
+    operands: list[Any] = []
+    for i, x in enumerate(map(plain, values)):
+        name, array = names.get(op.argument(i), op.argument(i)), np.asarray(x)
+        digit = array.flat[0].item() if array.size else 0
+        if i == position or name not in (str(digit), number_text(digit)) or (array != digit).any():
+            operands.append(Term("name", (name, i), x))
+        else:
+            operands.append(x if type(x) in (int, float) else number(digit, array.shape))
+    return Term("name", (names.get("g", "g"), -2), g), Term("name", (names.get("out", "out"), -1), out), operands
+
+
+def vjp_term(op: Op, position: int, g: Term, out: Term, operands: Sequence[Any], params: Params) -> Term:
+    """The gradient that an operand receives; if the rule cannot be followed, a Term that names the rule."""
+    try:
+        return followed(op, position, g, out, operands, params)
+    except Exception:  # whatever a user's rule may raise: a picture is drawn nevertheless
+        given = [as_term(x) for x in (g, *operands)]
+        return Term("vjp", (f"vjp of {op.name} to {op.argument(position)} ", *given), as_term(operands[position]).value)
+
+
+def followed(
+    op: Op, position: int, g: Term, out: Term, operands: Sequence[Any], params: Params, local: bool = False
+) -> Term:
+    """What the op's rule makes of Terms, or an exception."""
+    x = as_term(operands[position])
+    operands = [x if i == position else y for i, y in enumerate(operands)]
     rule = op.vjps[0 if op.variadic else position]
     follow = rebuilt(rule) if isinstance(rule, FunctionType) else rule
     if op.variadic:
         rule, follow = partial(rule, position), partial(follow, position)
     with np.errstate(all="ignore"):
-        operands = [operand(names.get(op.argument(i), op.argument(i)), i, x) for i, x in enumerate(values)]
-        operands[position] = Term("name", (names.get(op.argument(position), op.argument(position)), position), x)
-        seed = number(1, np.shape(out)) if local else Term("name", (names.get("g", "g"), -2), g)
-        result = Term("name", (names.get("out", "out"), -1), out)
         if op.name in (DEFINED_LOCALLY if local else DEFINED) and REGISTRY.get(op.name) is op:
-            result = BUILDERS[op.name](*operands, **params)
-        term, expected = as_term(follow(seed, result, *operands, **params)), rule(g, out, *values, **params)
-        check(
-            term.value, expected, [out, *values]
-        )  # before they are summed: a sum may cancel, and only rounding is left
-        return Notation(latex).write(undo_broadcast(term, x.shape))
+            out = BUILDERS[op.name](*operands, **params)
+        term = as_term(follow(g, out, *operands, **params))
+        expected = rule(raw(g) * 1, *raw((out, *operands)), **params)
+        check(term.value, expected, raw([out, *operands]))  # before they are summed, where a sum could cancel
+        return undo_broadcast(term, x.shape)
 
 
-def operand(name: str, position: int, value: Any) -> Any:
-    """A Term for an operand; a constant that is named by its digits stays a number."""
-    if np.ndim(value) == 0 and NUMBER.fullmatch(name):
-        return value if type(value) in (int, float) else np.asarray(value).item()
-    return Term("name", (name, position), value)
+def forward_term(op: Op, operands: Sequence[Any], params: Params, value: Any) -> Term:
+    """What the op makes of its operands, with the value that it made of them."""
+    try:
+        with np.errstate(all="ignore"):
+            term = as_term(builder(op)(*operands, **params))
+            check(term.value, value, raw([value, *operands]))
+    except Exception:  # whatever a user's op may raise
+        term = Term("function", (op.name, *map(as_term, operands)), value)
+    if term.kind != "function" or op.name in BUILDERS:
+        return Term(term.kind, term.parts, value)
+    shown = [f"{key}={x}" for key, x in params.items() if key not in UNSAID and str(x) != str(op.defaults.get(key))]
+    return Term("function", (*term.parts, *shown), value)
 
 
 def undo_broadcast(term: Term, shape: tuple[int, ...]) -> Term:
@@ -140,9 +144,8 @@ def undo_broadcast(term: Term, shape: tuple[int, ...]) -> Term:
     if term.shape == shape or term.size == np.prod(shape, dtype=int) == 1:
         return term
     new = term.ndim - len(shape)
-    ones = (1,) * new + shape
-    axes = [k for k, (n, m) in enumerate(zip(ones, term.shape, strict=True)) if k < new or n != m]
-    return reshaped(total(term, tuple(axes if set(ones) != {1} else range(term.ndim))), shape)
+    axes = [k for k, n in enumerate(term.shape) if k < new or n != shape[k - new]]
+    return reshaped(total(term, None if np.prod(shape) == 1 else axes), shape)
 
 
 def check(found: Any, expected: Any, values: Sequence[Any]) -> None:
@@ -267,35 +270,13 @@ def one_line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-ROLES = {  # CS231n's words for what a gate does to gradients
-    **dict.fromkeys(("add", "subtract"), "distributes"),
-    "multiply": "swaps and scales",
-    **dict.fromkeys(("maximum", "minimum", "max", "min", "max_pool"), "routes"),
-    "sum": "copies to all",
-    **dict.fromkeys(("mean", "mean_pool"), "shares"),
-    "broadcast_to": "sums copies",
-}
-SYMBOLS = {
-    "abs": "|x|",
-    "add": "+",
-    "astype": "as",
-    "broadcast_to": "copy",
-    "cumsum": "Σ…",
-    "divide": "÷",
-    "expand_dims": "reshape",
-    "linear": "@ +",
-    "matmul": "@",
-    "maximum": "max",
-    "minimum": "min",
-    "multiply": "\u00d7",
-    "negative": MINUS,
-    "prod": "Π",
-    "relu": "ReLU",
-    "sigmoid": "\u03c3",
-    "sqrt": "√",
-    "subtract": MINUS,
-    "sum": "Σ",
-}
+ROLES = {"add": "distributes", "subtract": "distributes", "multiply": "swaps and scales", "sum": "copies to all"}
+ROLES |= {"mean": "shares", "mean_pool": "shares", "broadcast_to": "sums copies"}  # CS231n's words for gates
+ROLES |= dict.fromkeys(("maximum", "minimum", "max", "min", "max_pool"), "routes")
+SYMBOLS = {"add": "+", "subtract": MINUS, "negative": MINUS, "multiply": "\u00d7", "divide": "÷", "abs": "|x|"}
+SYMBOLS |= {"matmul": "@", "linear": "@ +", "sum": "Σ", "cumsum": "Σ…", "prod": "Π", "sqrt": "√", "astype": "as"}
+SYMBOLS |= {"sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
+SYMBOLS |= {"broadcast_to": "copy", "expand_dims": "reshape"}
 
 
 def role(op: Op) -> str:
@@ -303,7 +284,7 @@ def role(op: Op) -> str:
     return ROLES.get(op.name, "")
 
 
-def symbol(op: Op, params: Mapping[str, Any], values: Sequence[Any] = ()) -> str:
+def symbol(op: Op, params: Params, values: Sequence[Any] = ()) -> str:
     """What a node of the picture shows for the op, such as "+", "Σ" or "[1]"; else the op's name.
 
     Args:

@@ -141,7 +141,9 @@ def made_up(card: Card, counts: Counter[str]) -> str:
     if card.is_number:
         return f"{card.value.item():.6g}"
     stem = card.op.name if card.op is not None else card.kind
-    if card.kind == "data" and card.value.size and card.value.dtype.kind != "b":
+    if card.kind == "data" and card.value.dtype.kind == "b":
+        stem = "mask"
+    elif card.kind == "data" and card.value.size:
         stem = next((name for name, x in (("zeros", 0), ("ones", 1)) if (card.value == x).all()), stem)
     counts[stem] += 1
     return stem if stem in ("zeros", "ones") and counts[stem] == 1 else f"{stem}{counts[stem]}"

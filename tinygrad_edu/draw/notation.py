@@ -1,17 +1,23 @@
 """How Terms are written: in Unicode for pictures and terminals, in LaTeX for papers.
 
 Every text has a precedence, so that brackets stand where they are needed and nowhere else.
+
+The hard idea is that a name says nothing about precedence, for it may contain anything:
+
+    x = Tensor(2.0, name="σ(1 − b)")    # one factor, though it looks like a function: x * x is σ(1 − b)²
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.numbers import MINUS, number as number_text
-from tinygrad_edu.draw.terms import Term
+from tinygrad_edu.draw.terms import Term, number
 
 PHRASE, SUM, PRODUCT, POWER, ATOM = range(5)
 Text = tuple[str, int]
@@ -20,19 +26,37 @@ UNICODE = {"log": "log", "sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", 
 LATEX = {name: rf"\{name}" for name in ("log", "sin", "cos", "tanh")}
 LATEX |= {"sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min"}
 SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
+UPRIGHT = {" ": r"\ ", ":": "{:}", "\\": r"\backslash ", "^": r"\ ", "~": r"\ ", MINUS: "-", "·": r"\cdot "}
+UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\ldots "} | {c: f"\\{c}" for c in "&%_#${}"}
+BREAKS = re.compile(r" (?=[-+@·⊙⊗/" + MINUS + r"] )|(?<= of) ")
 
 
-def name_precedence(text: str) -> int:
-    """The precedence of a text that came from outside: "y + a" needs brackets where "h" does not."""
-    depth, outside = 0, ""
-    for c in text:
-        depth += (c in "([{") - (c in ")]}")
-        outside += "" if depth or c in ")]}" else c
-    if outside[:1] in ("-", MINUS) or any(sign in outside for sign in (" + ", " - ", f" {MINUS} ", " of ")):
-        return SUM
-    if any(sign in outside for sign in ("·", "⊙", "/", "@", "\\cdot", "\\odot")):
-        return PRODUCT
-    return POWER if "^" in outside or outside[-1:] in "²³⁴⁵⁶⁷⁸⁹ᵀ" else ATOM
+def broken(text: str, width: int) -> list[str]:
+    """A formula in lines of at most about `width` characters, broken before an operator or after "of"."""
+    lines = [""]
+    for part in BREAKS.split(text):
+        if lines[-1] and len(lines[-1]) + 1 + len(part) > width:
+            lines.append(part)
+        else:
+            lines[-1] += (" " if lines[-1] else "") + part
+    return lines
+
+
+def upright(text: str) -> str:
+    """Words in LaTeX, whatever they contain."""
+    return rf"\mathrm{{{''.join([UPRIGHT.get(c, c) if c.isprintable() else UPRIGHT[' '] for c in text])}}}"
+
+
+def name_in_latex(name: str) -> str:
+    """A tensor's name: x, W_{1}, and everything longer upright; ∂ stands before what it refers to."""
+    if len(name) > 1 and name[0] == "∂":
+        return rf"\partial {name_in_latex(name[1:])}"
+    if found := re.fullmatch(r"(.+?)([₀-₉]+)", name):
+        base, digits = name_in_latex(found[1]), "".join([str("₀₁₂₃₄₅₆₇₈₉".index(c)) for c in found[2]])
+        return f"{{{base}}}_{{{digits}}}" if "_" in base else f"{base}_{{{digits}}}"
+    if found := re.fullmatch(r"([A-Za-z])_?([0-9]*)", name):
+        return found[1] + (f"_{{{found[2]}}}" if found[2] else "")
+    return upright(name)
 
 
 def broadcasts(x: ndarray, whole: ndarray) -> bool:
@@ -44,10 +68,16 @@ def broadcasts(x: ndarray, whole: ndarray) -> bool:
 
 
 class Notation:
-    """Writes Terms, in Unicode or in LaTeX."""
+    """Writes Terms.
 
-    def __init__(self, latex: bool) -> None:
-        self.latex = latex
+    Attributes:
+        latex: In LaTeX instead of Unicode.
+        precision: Significant digits of numbers.
+        tight: As part of a longer product: a·b instead of a · b.
+    """
+
+    def __init__(self, latex: bool, precision: int = 3, tight: bool = False) -> None:
+        self.latex, self.precision, self.tight = latex, precision, tight
 
     def write(self, term: Term) -> str:
         """The text of a whole formula; that it is copied along axes goes without saying where NumPy would do that."""
@@ -69,54 +99,58 @@ class Notation:
 
     def words(self, text: str) -> str:
         """Plain words."""
-        escaped = text.replace("_", r"\_").replace(" ", r"\ ").replace(":", "{:}")  # the colon of a slice, no relation
-        return rf"\mathrm{{{escaped}}}" if self.latex else text
+        return upright(text) if self.latex else text
 
-    def name(self, text: str, position: int) -> Text:
-        """A name that the caller gave."""
-        return text, name_precedence(text)
+    def name(self, text: str, place: Any) -> Text:
+        """A name, which is one factor whatever it says."""
+        return name_in_latex(text) if self.latex else text, ATOM
+
+    def partial(self, above: Term, below: Term) -> Text:
+        """A derivative that has no formula."""
+        a, b = self.within(above, ATOM), self.within(below, ATOM)
+        return rf"\frac{{\partial {a}}}{{\partial {b}}}" if self.latex else f"∂{a}/∂{b}", PRODUCT
+
+    def vjp(self, words: str, *given: Term) -> Text:
+        """A rule that has no formula, and what it is given."""
+        return f"{self.words(words)}({', '.join([self.text(x)[0] for x in given])})", PHRASE
 
     def number(self, x: float) -> Text:
         """A number."""
-        text = number_text(x, latex=self.latex)
+        text = number_text(x, self.precision, self.latex)
         return text, SUM if text[0] in "-" + MINUS else PRODUCT if "cdot" in text else ATOM
 
     def product(self, coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term]) -> Text:
         """A number, factors, and divisors below a line or behind a slash."""
-        leading = [self.number(abs(coefficient))[0]] if abs(coefficient) != 1 or not tops else []
-        text = self.factors(leading, tops, PRODUCT)
+        above = [*([number(abs(coefficient))] if abs(coefficient) != 1 or not tops else []), *tops]
+        text = self.factors(above, PRODUCT)
         if bottoms and self.latex:
-            above, below = (
-                self.text(terms[0])[0] if len(terms) == 1 and not given else self.factors(given, terms, PRODUCT)
-                for given, terms in ((leading, tops), ([], bottoms))
-            )
-            text = rf"\frac{{{above}}}{{{below}}}"
+            over, under = (self.text(x[0])[0] if len(x) == 1 else self.factors(x, PRODUCT) for x in (above, bottoms))
+            text = rf"\frac{{{over}}}{{{under}}}"
         elif bottoms:
-            below = self.factors([], bottoms, POWER)
+            below = self.factors(bottoms, POWER)
             text += f" / {below}" if len(bottoms) == 1 else f" / ({below})"
         minus = "-" if self.latex else MINUS
         return (minus + text, SUM) if coefficient < 0 else (text, PRODUCT)
 
-    def factors(self, leading: list[str], terms: Sequence[Term], least: int) -> str:
-        """Factors with the signs between them."""
-        text, arrays = "".join(leading), False
+    def factors(self, terms: Sequence[Term], least: int) -> str:
+        """Factors with the signs between them: 2·a, a · b, a ⊙ b, 2(y - a), and (a + b)(c + d)."""
+        text, arrays, digits, closed = "", False, False, False
         for term in terms:
-            factor = self.within(term, ATOM if term.kind == "@" and len(terms) > 1 else least)
+            factor, precedence = self.text(term)
+            brackets = precedence < (ATOM if term.kind == "@" and len(terms) > 1 else least)
+            factor = f"({factor})" if brackets else factor
             several = term.value.size != 1
-            text = text + self.times(text, factor, arrays and several) if text else factor
-            arrays = arrays or several
+            if arrays and several:
+                text += (r" \odot " if self.latex else " ⊙ ") + factor
+            elif not text or (brackets and (digits or (closed and term.kind != "sum"))):
+                text += factor
+            elif self.latex:
+                text += (r" \, " if self.tight and digits else r" \cdot ") + factor
+            else:
+                text += ("" if digits and factor[0] == "√" else "·" if digits or self.tight else " · ") + factor
+            closed = factor[-1] == ")" and (brackets or (term.kind == "function" and precedence == ATOM))
+            arrays, digits = arrays or several, term.kind == "number" and text.replace(".", "").isdigit()
         return text
-
-    def times(self, left: str, right: str, arrays: bool) -> str:
-        """The right factor with the sign before it: 2·a, a · b, a ⊙ b, 2(y - a)."""
-        if arrays:
-            return rf" \odot {right}" if self.latex else f" ⊙ {right}"
-        digits = left.replace(".", "").isdigit()
-        if right[0] == "(" and (digits or (left[-1] == ")" and not right.startswith(("(sum", r"(\mathrm")))):
-            return right
-        if self.latex:
-            return rf" \cdot {right}"
-        return f"·{right}" if digits and right[0] != "√" else right if digits else f" · {right}"
 
     def outer(self, x: Term, y: Term) -> Text:
         """An outer product."""
@@ -185,29 +219,21 @@ class Notation:
         """Axes in another order."""
         return f"{self.within(x, ATOM)}{self.words(f' with axes {order}')}", PHRASE
 
-    def expand(self, x: Term, index: str) -> Text:
-        """New axes, as NumPy writes them."""
-        return self.index(x, index)
-
     def index(self, x: Term, index: str) -> Text:
         """An element or a part."""
         return self.within(x, ATOM) + self.words(index), ATOM
 
-    def broadcast(self, x: Term) -> Text:
-        """Copies along axes, which are not written."""
-        return self.text(x)
+    expand = index  # new axes, as NumPy writes them
+
+    broadcast = text  # copies along axes are not written
 
     def reshape(self, x: Term, shape: tuple[int, ...]) -> Text:
         """Another shape."""
         return f"{self.within(x, ATOM)}{self.words(f' as {shape}')}", PHRASE
 
-    def scatter(self, x: Term, where: str) -> Text:
-        """Elements at their places among zeros."""
-        return f"{self.within(x, ATOM)}{self.words(f' {where}')}", PHRASE
-
-    def pooled(self, x: Term, where: str) -> Text:
-        """What each window of a pooling hands back, and to which of its elements."""
-        return f"{self.within(x, PRODUCT)}{self.words(f' {where}')}", PHRASE
+    def phrase(self, x: Term, words: str) -> Text:
+        """Something that is done with all of it, in words."""
+        return f"{self.within(x, PRODUCT)}{self.words(f' {words}')}", PHRASE
 
     def sum(self, x: Term, words: str) -> Text:
         """A sum over axes, in words."""

@@ -281,21 +281,20 @@ def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
         wire.contribution = np.array(part)
         arrived[wire.source] = arrived[wire.source] + part if wire.source in arrived else part
         if wire.source.value.size == 1 == wire.target.value.size:
-            wire.local = local_derivative(wire)
+            wire.local = slope(wire).item()
         found.backward.append(wire)
     for card in hooked:  # added in the engine's order, the sums are equal to the bit unless a hook changed one
         if card.gradient is not None and not np.array_equal(arrived[card], card.gradient, equal_nan=True):
             card.before_hooks = np.array(arrived[card])
 
 
-def local_derivative(wire: Wire) -> float:
-    """d target / d source between single numbers: what the rule makes of the upstream gradient 1."""
+def slope(wire: Wire) -> ndarray:
+    """∂ target / ∂ source, the target a single number: what the op's rule makes of the upstream gradient 1."""
     tensor, x = wire.target.tensor, wire.source.tensor
     assert tensor is not None and x is not None
-    op = tensor._op
-    values = [np.asarray(y._data if isinstance(y, Tensor) else y)[()] for y in tensor._inputs]
-    one = np.ones(tensor.shape, tensor.dtype)[()]
+    op, given = tensor._op, [plain(y) for y in tensor._inputs]
     before = (wire.position,) if op.variadic else ()
     rule = op.vjps[0 if op.variadic else wire.position]
+    one = np.ones(tensor.shape, tensor.dtype)[()]
     with np.errstate(all="ignore"):
-        return float(fit(rule(*before, one, tensor._data, *values, **tensor._params), x, tensor, wire.position).item())
+        return np.asarray(fit(rule(*before, one, tensor._data, *given, **tensor._params), x, tensor, wire.position))

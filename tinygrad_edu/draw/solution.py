@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -54,24 +54,22 @@ class Solution:
         parts = []
         for sentence, equations in self.blocks:
             width = max([len(left.text) for left, _ in equations], default=0)
-            lines = [sentence] if sentence else []
-            for left, rights in equations:
-                heads = [left.text] + [""] * (len(rights) - 1)
-                lines += [f"{head:<{width}} = {right.text}".rstrip() for head, right in zip(heads, rights, strict=True)]
-            parts.append("\n".join(lines))
+            lines = [f"{head.text:<{width}} = {right.text}".rstrip() for head, right in rows(equations)]
+            parts.append("\n".join([sentence] * bool(sentence) + lines))
         return "\n\n".join(parts)
 
     def latex_blocks(self) -> list[tuple[str, str]]:
         """The sentence of each block and its equations as an aligned environment, "" if there are none."""
         blocks = []
         for sentence, equations in self.blocks:
-            lines = []
-            for left, rights in equations:
-                heads = [left.latex] + [""] * (len(rights) - 1)
-                lines += [f"{head} &= {right.latex}".strip() for head, right in zip(heads, rights, strict=True)]
-            body = " \\\\\n".join(lines)
-            blocks.append((sentence, f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}" if lines else ""))
+            body = " \\\\\n".join([f"{head.latex} &= {right.latex}".strip() for head, right in rows(equations)])
+            blocks.append((sentence, f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}" if body else ""))
         return blocks
+
+
+def rows(equations: Sequence[Equation]) -> list[tuple[Both, Both]]:
+    """The lines of equations; only the first of each has a left side."""
+    return [(Both("", "") if i else left, right) for left, rights in equations for i, right in enumerate(rights)]
 
 
 class Explanation:
@@ -102,14 +100,16 @@ class Explanation:
 
     def markdown(self) -> str:
         """Sentences as text and equations between $$, as notebooks and GitHub show them."""
-        blocks = [block for solution in self.solutions for block in solution.latex_blocks()]
-        parts = [part for sentence, body in blocks for part in (plain_markdown(sentence), body and f"$$\n{body}\n$$")]
-        return "\n\n".join([part for part in parts if part]) or str(self)
+        return self.parts(plain_markdown, "$$\n{}\n$$")
 
     def latex(self) -> str:
         """Sentences as LaTeX text and equations as displays: for a document with amsmath."""
+        return self.parts(plain_latex, "\\[\n{}\n\\]")
+
+    def parts(self, plain: Callable[[str], str], display: str) -> str:
+        """Sentences and equations, one after another."""
         blocks = [block for solution in self.solutions for block in solution.latex_blocks()]
-        parts = [part for sentence, body in blocks for part in (plain_latex(sentence), body and f"\\[\n{body}\n\\]")]
+        parts = [part for sentence, body in blocks for part in (plain(sentence), body and display.format(body))]
         return "\n\n".join([part for part in parts if part]) or str(self)
 
     def _repr_latex_(self) -> str:
@@ -118,11 +118,10 @@ class Explanation:
         for solution in self.solutions:
             for sentence, body in solution.latex_blocks():
                 rows += [f"\\text{{{plain_latex(sentence)}}}"] * bool(sentence) + [body] * bool(body)
-        body = " \\\\\n".join([f"&{row}" for row in rows]) if len(rows) > 1 else "".join(rows)
-        return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$" if len(rows) > 1 else f"$$\n{body}\n$$"
+        body = " \\\\\n".join([f"&{row}" for row in rows])
+        return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
 
-    def _repr_markdown_(self) -> str:
-        return self.markdown()
+    _repr_markdown_ = markdown
 
 
 ESCAPES = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"} | {

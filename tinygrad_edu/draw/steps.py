@@ -176,6 +176,10 @@ def play_backward(graph: Graph, found: Script) -> None:
     place = {card.id: item for item in graph.plan.items if item.kind != "chip" for card in item.cards}
     lines = {wire: link for link in graph.plan.links for wire in link.wires}
     last = {lines[wire]: wire for wire in graph.record.backward if wire in lines}  # a later wire replaces an earlier
+    listed: dict[Card, list[str]] = {}  # the folded modules that show a parameter
+    for item in graph.plan.items:
+        for leaf in item.leaves:
+            listed.setdefault(leaf, []).append(item.id)
     root = cards.shorten(output.name, 20)
     assert graph.record.seed is not None
     seed = written(graph.record.seed, precision)
@@ -195,8 +199,8 @@ def play_backward(graph: Graph, found: Script) -> None:
             for part in (wire_id(link), *gate):
                 found.flows.setdefault(part, step)
         now = len(found.steps) - 1
-        if item.folded and wire.source.op is None:
-            found.norms[item.id] = now
+        if wire.source in listed:
+            found.norms.update(dict.fromkeys(listed[wire.source], now))
         elif not item.folded or wire.source in item.outputs:
             with np.errstate(all="ignore"):
                 found.gradients.setdefault(item.id, []).append((now, np.sum(parts, axis=0)))

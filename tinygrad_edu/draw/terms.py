@@ -20,9 +20,7 @@ from numpy import ndarray
 
 Shape = tuple[int, ...]
 
-BUILDERS: dict[
-    str, Callable[..., Term]
-] = {}  # the functions that make Terms, by the names of ops and NumPy's functions
+BUILDERS: dict[str, Callable[..., Term]] = {}  # what makes Terms, by the names of ops and of NumPy's functions
 
 
 def builds(*names: str) -> Callable[[Callable[..., Term]], Callable[..., Term]]:
@@ -113,25 +111,10 @@ class Term:
         return BUILDERS["transpose"](self, (axes[0] if len(axes) == 1 else axes) or None)
 
 
-OPERATORS = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "pow": "power",
-    "matmul": "matmul",
-    "gt": "greater",
-    "lt": "less",
-    "ge": "greater_equal",
-    "le": "less_equal",
-    "eq": "equal",
-    "ne": "not_equal",
-    "or": "bitwise_or",
-    "and": "bitwise_and",
-    "neg": "negative",
-    "abs": "abs",
-    "getitem": "getitem",
-}
+ARITHMETIC = {"sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power"}
+ARITHMETIC |= {"add": "add", "matmul": "matmul"}
+OTHERS = {"gt": "greater", "lt": "less", "ge": "greater_equal", "le": "less_equal", "eq": "equal", "ne": "not_equal"}
+OTHERS |= {"or": "bitwise_or", "and": "bitwise_and", "neg": "negative", "abs": "abs", "getitem": "getitem"}
 
 
 def operator(name: str, swap: bool) -> Callable[..., Any]:
@@ -139,10 +122,10 @@ def operator(name: str, swap: bool) -> Callable[..., Any]:
     return lambda *args: BUILDERS[name](*(args[::-1] if swap else args))
 
 
-for sign, name in OPERATORS.items():
+for sign, name in (ARITHMETIC | OTHERS).items():
     setattr(Term, f"__{sign}__", operator(name, False))
-    if sign in ("add", "sub", "mul", "truediv", "pow", "matmul"):
-        setattr(Term, f"__r{sign}__", operator(name, True))
+for sign, name in ARITHMETIC.items():
+    setattr(Term, f"__r{sign}__", operator(name, True))
 
 
 def as_term(x: Any) -> Term:
@@ -173,11 +156,6 @@ def number(x: Any, shape: Shape = ()) -> Term:
     return Term("number", (x,), np.full(shape, x))
 
 
-def is_number(x: Term, value: Any) -> bool:
-    """Whether x is this number, written out."""
-    return bool(x.kind == "number" and x.parts[0] == value)
-
-
 def reshaped(x: Term, shape: Shape) -> Term:
     """The same Term for a value of another shape, where the notation makes no difference."""
     if x.shape == shape:
@@ -201,13 +179,12 @@ def elementwise(compute: Callable[..., Any], parts: Sequence[Term]) -> tuple[lis
     return list(parts), value
 
 
-def named_call(name: str, args: Sequence[Term], value: Any, axis: Any = None) -> Term:
-    """A value that is printed as name(args), with the axis where that is not the last or only one."""
+def named_call(name: str, args: Sequence[Term], value: Any, params: Sequence[str] = ()) -> Term:
+    """A value that is printed as name(args, params)."""
     array = np.asarray(value)
     if array.size and all(x.kind == "number" for x in args) and (array == array.flat[0]).all():
         return number(array.flat[0].item(), array.shape)
-    shown = (f"axis={axis}",) if axis not in (None, -1) and args[0].ndim > 1 else ()
-    return Term("function", (name, *args, *shown), value)
+    return Term("function", (name, *args, *params), value)
 
 
 def swapped(ndim: int, first: int, second: int) -> list[int]:
