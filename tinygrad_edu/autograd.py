@@ -85,8 +85,8 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
                 out = compute(*values, **params)
             except (ValueError, TypeError, IndexError) as error:
                 raise explained(error, this, values) from error
-            tensors = [x for x in inputs if type(x) is Tensor]
-            return result(out, this, inputs, params, any(x._requires_grad for x in tensors)) if tensors else out
+            needs = [x._requires_grad for x in inputs if type(x) is Tensor]
+            return result(out, this, inputs, params, True in needs) if needs else out
 
         # `call` unrolled for the two commonest cases, which takes half the time; what is unusual goes back to it
 
@@ -182,9 +182,10 @@ def propagate(
     never written to once it is made. `visit(tensor, gradient)` is told of each; without it `.grad` is filled.
     """
     watch = current_mode().watch
-    gradients = {output._number: gradient}
-    heap: list[tuple[int, Tensor]] = [(-output._number, output)] if output._op is not None else []
-    leaves = [(output._number, output)] if output._op is None else []  # they wait until the end: the heap stays small
+    arrived: dict[int, list[Any]] = {
+        output._number: [output, gradient]
+    }  # tensors that wait, and their gradients so far
+    heap: list[int] = [-output._number] if output._op is not None else []  # leaves wait until the end: it stays small
 
     def deliver(part: Any, x: Any, position: int) -> None:
         """Adds what came over one edge of the current `tensor` to the gradient of its operand x."""
@@ -199,19 +200,17 @@ def propagate(
         if watch is not None:
             watch.backward(tensor, position, part)
         key = x._number
-        if key in gradients:
-            gradients[key] = gradients[key] + part
+        if key in arrived:
+            entry = arrived[key]
+            entry[1] = entry[1] + part
         else:
-            gradients[key] = part
-            if x._op is None:
-                leaves.append((key, x))
-            else:
-                heappush(heap, (-key, x))
+            arrived[key] = [x, part]
+            if x._op is not None:
+                heappush(heap, -key)
 
     while heap:
-        tensor = heappop(heap)[1]
-        number = tensor._number
-        g = gradients.pop(number)
+        number = -heappop(heap)
+        tensor, g = arrived.pop(number)
         if tensor._hooks:
             g = run_hooks(tensor, g)
         if visit is None:
@@ -239,8 +238,7 @@ def propagate(
             if type(x) is Tensor and x._requires_grad:
                 vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
                 deliver(vjp(g, out, *values, **tensor._params), x, i)
-    for number, x in leaves:
-        g = gradients[number]
+    for x, g in arrived.values():
         g = run_hooks(x, g) if x._hooks else g
         if visit is None:
             x.grad = g if x.grad is None else x.grad + g

@@ -14,12 +14,13 @@ CONSTANTS = {float, int, bool, np.ndarray} | {np.dtype(code).type for code in "?
 class Op:
     """A function on arrays with one vjp per operand, as `@op` made it; `call` is its public face."""
 
-    __slots__ = ("arity", "call", "defaults", "forward", "name", "names", "variadic", "vjps")
+    __slots__ = ("arity", "call", "defaults", "every", "forward", "name", "names", "variadic", "vjps")
 
     def __init__(self, forward: Callable[..., Any], vjps: tuple[Any, ...], variadic: bool) -> None:
         code, defaults = forward.__code__, forward.__defaults__ or ()
         self.name, self.forward, self.vjps, self.variadic = forward.__name__.lstrip("_"), forward, vjps, variadic
         self.names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        self.every = frozenset(self.names)
         self.defaults = dict(zip(self.names[code.co_argcount - len(defaults) :], defaults, strict=False))
         self.defaults |= forward.__kwdefaults__ or {}
         fixed = not variadic and len(self.names) == len(vjps) and None not in vjps
@@ -34,13 +35,14 @@ class Op:
         if not self.variadic:
             given = dict(zip(self.names, args, strict=False))
             params |= given
-            if len(args) > len(self.names) or given.keys() & kwargs or params.keys() != set(self.names):
+            twice = kwargs and given.keys() & kwargs
+            if twice or len(args) > len(self.names) or params.keys() != self.every:
                 raise TypeError(
                     f"{self.name} takes ({', '.join(self.names)}); got {len(args)} arguments by position and "
                     f"({', '.join(kwargs)}) by name. NumPy's out=, where=, dtype= and so on are not differentiable here"
                 )
             operands = tuple([params.pop(name) for name in self.names[: len(self.vjps)]])
-            for name, x, vjp in zip(self.names, operands, self.vjps, strict=False):
+            for name, x, vjp in zip(self.names, operands, self.vjps, strict=False) if None in self.vjps else ():
                 if vjp is None and getattr(x, "_requires_grad", False):
                     raise TypeError(f"{self.name}: it has no derivative to {name}; pass values: {name}=tensor.data")
         for name, value in params.items():

@@ -324,3 +324,13 @@ def test_hostile_names_are_shown_as_they_are(name):
     assert f"= e^z · {name}²\n" in str(found)
     check_latex(found)
     check_latex(explain(Tensor(np.ones((3, 4)), name=name) @ Tensor(np.ones((4, 3)), name="v")))
+
+
+def test_hooks_between_arrays_and_on_the_output_are_told():
+    x = Tensor([1.0, 2.0], name="x")
+    h, y = x * 3, Tensor(1.0, name="y") * 2
+    h.name = "h"
+    h.register_hook(lambda g: g * 10)
+    y.register_hook(lambda g: g * 10)
+    assert "Hooks change ∂h before it is passed on." in str((h * h).sum().explain(x))
+    assert str(y.explain(y)).startswith("A hook changes the gradient:")

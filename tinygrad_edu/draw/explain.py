@@ -112,7 +112,8 @@ def solved(notes: Expressions, card: Card, precision: int) -> Solution:
     ends = {x: x is card or not scalars or not is_expression(notes.terms[x]) for x in relevant}
     writer = Writer(notes, card, ends, precision)
     if card is output:
-        return Solution(card.name, value, [(card.name,)], 1, [Block("", [writer.result([])])])
+        why = "" if card.before_hooks is None else "A hook changes the gradient:"
+        return Solution(card.name, value, [(card.name,)], 1, [Block(why, [writer.result([])])])
     steps = steps_between(ends, scalars)
     count, paths = count_paths(steps, output, card), first_paths(steps, output, card, FEW)
     blocks = writer.chain(paths, count) if scalars else writer.derivation()
@@ -200,6 +201,9 @@ class Writer:
         shown = [*cards[: LINES - LAST], *cards[LINES - LAST + hidden :]]
         first = shown[0].name
         sentence = f"∂{first} is short for ∂{out}/∂{first}, and so on. It begins with ∂{out} = {start}{everywhere}."
+        hooked = [f"∂{card.name}" for card in [self.output, *cards] if card.before_hooks is not None]
+        if hooked:
+            sentence += f" Hooks change {', '.join(hooked)} before it is passed on."
         equations = [self.gradient(card) for card in shown]
         if hidden:
             equations.insert(LINES - LAST, Equation(DOTS, [Both(f"{hidden} more", rf"\text{{{hidden} more}}")]))
