@@ -49,7 +49,7 @@ def test_a_card_shows_name_kind_value_and_gradient():
     x, y = Tensor(3.0, name="x"), Tensor(2.0, name="y", requires_grad=False)
     found = items(named(x * y, "f"))
     assert words(node_label(found["x"], look())) == ["x", "input", "value", "3", "∂f/∂x", "2"]
-    assert words(node_label(found["y"], look())) == ["y", "data", "value", "2", "no gradient needed"]
+    assert words(node_label(found["y"], look())) == ["y", "data", "value", "2", "no gradient needed\u2002"]
     assert words(node_label(found["f"], look())) == ["\u00d7", "f", "output", "value", "6", "∂f/∂f (seed)", "1"]
     assert "\u00d7" not in words(node_label(found["f"], look(), fused=False))
 

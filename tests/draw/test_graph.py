@@ -13,6 +13,7 @@ from tinygrad_edu.draw.cards import printable, shorten
 from tinygrad_edu.draw.graph import Graph, Painter, ranks
 from tinygrad_edu.draw.numbers import number
 from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.theme import palette
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's dot")
 HOSTILE = [
@@ -265,15 +266,24 @@ def test_ranks_put_leaves_just_before_their_first_use():
     assert placed == {"x": 0, "y": 0, "q": 1, "z": 1, "f": 2}
 
 
-def test_both_passes_dot_what_carries_nothing():
-    graph = Graph(record(branch()), style="fused")
-    assert graph.source.count("style=dotted") == graph.source.count("arrowtail=tee") == 3
-    assert "dotted: blocked, 0 flows back" in graph.source and "dotted" not in graph.forward().source.split("n0 ")[-1]
+def test_what_carries_nothing_back_is_grey_with_a_tee_and_its_forward_line_stays():
+    graph, grey = Graph(record(branch()), style="fused"), palette()["blocked"]
+    both = re.findall(rf'color="{palette()["value_wire"]}:{grey}"', graph.source)
+    assert len(both) == graph.source.count("arrowtail=tee") == graph.backward().source.count("style=dotted") == 3
+    assert "blocked, 0 flows back" in graph.source
+
+
+def test_what_is_not_finite_is_in_the_legend():
+    x = Tensor([1.0, np.nan, np.inf, 2.0] * 4, name="x")
+    source = Graph(x * 2).source
+    assert "NaN or ∞" in source and source.count(">NaN\u2002<") == source.count(">∞\u2002<") == 2
+    assert "NaN or ∞" not in Graph(Tensor([1.0, 2.0]) * 2).source
 
 
 def test_a_gradient_that_was_0_before_is_not_called_blocked():
     found = record(Tensor(2.0, name="x") * 3.0, gradient=0.0)
-    assert "dotted: 0 flows back" in Graph(found).source
+    source = Graph(found).source
+    assert "0 flows back" in source and "blocked, 0" not in source
 
 
 def test_names_given_for_the_picture_come_first():

@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 from drawn import f_of_xyz
@@ -189,3 +191,31 @@ def test_modules_that_nobody_holds():
 def test_names_must_name_tensors(names):
     with pytest.raises(TypeError, match="names"):
         named(Tensor(1.0) * 2, names=names)
+
+
+def test_a_drawing_function_does_not_keep_its_variables():
+    def draw():
+        loss = (Tensor([1.0, 2.0]) * 2).sum()
+        seen = weakref.ref(loss)
+        loss.graph()
+        del loss
+        return seen()
+
+    assert draw() is None
+
+
+def test_the_callers_own_locals_stay():
+    def draw():
+        w = Tensor(1.0)
+        mine = locals()
+        (w * 2).graph()
+        return "w" in mine
+
+    assert draw()
+
+
+def test_a_frozen_parameter_is_a_parameter():
+    net = nn.Linear(2, 1)
+    net.bias.requires_grad = False
+    found = named(net(np.ones((1, 2))).sum(), net=net)
+    assert {card.name: card.kind for card in found.cards}["net.bias"] == "parameter"

@@ -75,3 +75,8 @@ def test_statistics_of_small_floats_do_not_overflow():
 @pytest.mark.parametrize(("shape", "text"), [((), ""), ((3,), "[3]"), ((4, 2), "[4\u00d72]"), ((0, 3), "[0\u00d73]")])
 def test_shapes(shape, text):
     assert shape_text(shape) == text
+
+
+def test_statistics_are_of_the_finite_elements():
+    assert statistics(np.array([1.0, np.nan, 3.0, np.inf, np.nan])) == ("mean 2 std 1", "min 1 max 3 NaN 2 ∞ 1")
+    assert statistics(np.array([np.nan])) == ("", "NaN 1")

@@ -85,6 +85,21 @@ def test_text_that_only_holds_a_place_is_left_out():
     assert [x.text for x in picture().iter(SVG + "text")] == ["a text", "a label", "1"]
 
 
+CLUSTER = """<g id="graph0" class="graph"><g id="cluster-0" class="cluster">
+<path fill="#f5f7f9" stroke="#b9c3cf" d="M0,0 9,9"/><text fill="#56616e">net</text></g>
+<g id="wire-t2-0" class="edge"><path fill="none" stroke="#0072b2" d="M1,1 2,2"/>
+<path fill="none" stroke="#74808c" d="M1,2 2,3"/></g>"""
+
+
+def test_headings_are_drawn_over_the_wires_and_blocked_wires_are_dotted():
+    source = CLUSTER.join(GRAPHVIZ.split('<g id="graph0" class="graph" transform="translate(4 121)">'))
+    root = ET.fromstring(finish(source, title="t", prefix="p"))
+    last = next(element for element in root if element.tag == f"{SVG}g")[-1]
+    assert (last.text, last.get("stroke"), last.get("paint-order")) == ("net", LIGHT["cluster1"], "stroke")
+    forward, blocked = part(root, "p-wire-t2-0").findall(f"{SVG}path")
+    assert forward.get("stroke-dasharray") is None and blocked.get("stroke-dasharray")
+
+
 def test_the_common_font_stands_at_the_root():
     root = picture()
     assert root.get("font-family") == "Helvetica,Arial,sans-serif"

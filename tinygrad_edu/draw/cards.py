@@ -33,7 +33,7 @@ Mode = Literal["forward", "backward", "both"]
 
 CELLS = 8  # of a heat map, along each axis
 LONGEST = 28  # characters of a name
-LINE = 36  # of a formula on a wire
+LINE = 24  # of a formula on a wire
 TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{}">{}</TABLE>'
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
@@ -71,10 +71,12 @@ def printable(name: str) -> str:
 
 
 def shorten(name: str, longest: int = LONGEST) -> str:
-    """A name, cut in the middle if it is very long."""
+    """A name, cut if it is very long: a dotted path at its beginning, where paths are alike, else in the middle."""
     name = printable(name)
+    if len(name) <= longest:
+        return name
     half = (longest - 1) // 2
-    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"
+    return f"…{name[1 - longest :]}" if "." in name[1 - longest :] else f"{name[:half]}…{name[-half:]}"
 
 
 def font(text: str, colour: str, size: float = 11, style: str = "") -> str:
@@ -142,7 +144,7 @@ def card_label(card: Card, look: Look, fused: bool) -> str:
         rows += sum_rows(card, look)
     else:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
-        rows.append([cell(font(note, look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
+        rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
     if card.op is not None and fused:
         left = symbol_cell(card, look)
     else:
@@ -215,7 +217,7 @@ def array(value: ndarray, look: Look, part: str) -> str:
         return table([[cell(font(look.number(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
     if (value == value.flat[0]).all():
         return font(f"{look.number(value.flat[0])} everywhere", ink, 11)
-    words = [text for line in statistics(value, look.precision) for text in line.split(" ")]
+    words = " ".join(statistics(value, look.precision)).split()
     lines = [
         [cell(font(f"{name}\u2002", ink, 9), 'ALIGN="LEFT"'), cell(font(x, ink, 9, "B"), 'ALIGN="RIGHT"')]
         for name, x in zip(words[::2], words[1::2], strict=True)
@@ -299,7 +301,7 @@ def folded_label(item: Item, look: Look) -> str:
     if weights:
         size, word = sum(leaf.value.size for leaf in weights), "shared weight" if shared else "weight"
         counts.append(plural(size, word))
-    rows = [[cell(font(shorten(item.title, 40), look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
+    rows = [[cell(font(f"{shorten(item.title, 40)}\u2002", look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
     if counts:
         rows.append([cell(font(", ".join(counts), look["muted"], 10), 'ALIGN="LEFT" CELLPADDING="4"')])
     shown = weights if len(weights) <= 6 else [*weights[:5], weights[-1]]

@@ -29,7 +29,7 @@ T = TypeVar("T")
 GATES = 4  # ops: up to this many are drawn as nodes of their own
 RANKS = 7  # up to this many stand side by side, if letters stay legible
 SLIDE = 1600.0, 900.0  # points
-LEGIBLE = 0.5  # letters on the slide, as a share of their size
+LARGE, LEGIBLE = 0.9, 0.5  # letters on the slide, as a share of their size
 BETWEEN_NODES, BETWEEN_RANKS = 23.0, 30.0  # points, as nodesep and ranksep say in inches
 SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass by and by margins of clusters
 HEAT_MAPS = 200  # nodes: larger pictures have none
@@ -50,8 +50,8 @@ class Graph(DigraphBase):
             to 4 ops between single numbers.
         depth: How many levels of modules stay open: 0 makes a card of every outermost module call. None opens all, and
             folds alike parts of graphs above 150 tensors.
-        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" takes LR for up to 7 ranks, else what makes
-            letters larger on a slide of 16:9, or what is narrower if neither fits.
+        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" takes LR for up to 7 ranks if it fits a slide
+            of 16:9, else what makes letters larger there, or what is narrower if neither fits.
         precision: Significant digits, 1 to 17.
         theme: "light", "dark", or "auto", which follows the reader's system.
         names: Tensor -> name or name -> Tensor, stronger than all other names.
@@ -286,9 +286,7 @@ class Painter:
         if self.look.mode == "both":
             if not flows:
                 return {"color": value, "penwidth": "1.2"}
-            # DOT has one style for both lines of an edge.
-            dots = {"style": "dotted"} if blocked else {}
-            return {"color": f"{value}:{gradient}", "dir": "both", "arrowtail": tail, "penwidth": "1.6", **dots}
+            return {"color": f"{value}:{gradient}", "dir": "both", "arrowtail": tail, "penwidth": "1.6"}
         if not flows:
             return {"color": look["data"], "dir": "none", "penwidth": "1"}
         line = "dotted" if blocked else "dashed"
@@ -302,11 +300,14 @@ class Painter:
             del entries[1]
         elif zeros := [wire for wire in self.graph.record.wires() if wire.zero]:
             blocked = any(wire.blocked for wire in zeros)
-            entries.append(("blocked", "dotted: blocked, 0 flows back" if blocked else "dotted: 0 flows back"))
+            entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
+        shown = [item.cards[-1] for item in self.plan.items]
+        if any(not np.isfinite(x).all() for card in shown for x in (card.value, card.gradient) if x is not None):
+            entries.append(("highlight", "NaN or ∞"))
         legend = ""
         for part, words in entries:
-            shown = part == "value_wire" or self.look.mode != "forward"
-            inks = (look[part], look["muted"]) if shown else ("transparent", "transparent")
+            visible = part in ("value_wire", "highlight") or self.look.mode != "forward"
+            inks = (look[part], look["muted"]) if visible else ("transparent", "transparent")
             legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
         rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
         if self.graph.title:
@@ -321,7 +322,7 @@ class Painter:
         placed = ranks(self.plan)
         sizes = {rankdir: self.size(placed, rankdir == "LR") for rankdir in ("LR", "TB")}
         scales = {rankdir: min(SLIDE[0] / width, SLIDE[1] / height) for rankdir, (width, height) in sizes.items()}
-        if max(placed.values()) < RANKS and scales["LR"] >= LEGIBLE:
+        if max(placed.values()) < RANKS and scales["LR"] >= LARGE:
             return "LR"
         best = max(scales, key=lambda rankdir: scales[rankdir])
         return best if scales[best] >= LEGIBLE else min(sizes, key=lambda rankdir: sizes[rankdir][0])

@@ -20,11 +20,13 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from inspect import CO_OPTIMIZED
 from itertools import islice
 from typing import Any
 
 from numpy import ndarray
 
+from tinygrad_edu.draw.numbers import number
 from tinygrad_edu.draw.record import Card, Record, Scope
 from tinygrad_edu.modes import PACKAGE
 from tinygrad_edu.tensor import Tensor
@@ -42,7 +44,10 @@ def caller_variables() -> Variables:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-    variables = {**frame.f_locals}
+    local = frame.f_locals
+    variables = {**local}
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & CO_OPTIMIZED and sys.getrefcount(local) <= 3:
+        local.clear()  # a copy that the frame would keep, with all graphs in it; more references: a user's locals()
     for name, value in list(frame.f_globals.items()):
         variables.setdefault(name, value)
     shown = [(name, value) for name, value in variables.items() if name.isidentifier() and not name.startswith("_")]
@@ -99,7 +104,7 @@ def name_cards(found: Record, names: Mapping[Any, Any] | None = None, variables:
     for card in found.cards:
         thing = card.constant if card.tensor is None else card.tensor
         if card.tensor is not None and id(card.tensor) in paths and card.op is None:
-            card.kind = "parameter" if card.needs_gradient else card.kind
+            card.kind = "parameter"
             card.scope = owner(card)
         own = card.name if card.named else None
         choices = given.get(id(thing)), paths.get(id(thing)), own, variables.get(id(thing)), part_of(thing, variables)
@@ -143,7 +148,7 @@ def made_up(card: Card, counts: Counter[str]) -> str:
     stem = card.op.name if card.op is not None else card.kind
     if card.kind == "data" and card.value.dtype.kind == "b":
         stem = "mask"
-    elif card.kind == "data" and card.value.size:
+    elif card.kind == "data" and card.value.size and card.value.ndim:
         stem = next((name for name, x in (("zeros", 0), ("ones", 1)) if (card.value == x).all()), stem)
     counts[stem] += 1
     return stem if stem in ("zeros", "ones") and counts[stem] == 1 else f"{stem}{counts[stem]}"
@@ -185,7 +190,8 @@ def scope_of(
 def label(module: Any) -> str:
     """The class of a module and its numbers: Linear(784, 128)."""
     numbers = re.findall(r"(?:^|=|, )(-?[\d.]+(?:e-?\d+)?)(?=,|$)", module.extra_repr())
-    return f"{type(module).__name__}({', '.join(numbers)})" if numbers else type(module).__name__
+    shown = ", ".join([number(float(x)) for x in numbers])
+    return f"{type(module).__name__}({shown})" if shown else type(module).__name__
 
 
 def owner(card: Card) -> Scope | None:

@@ -78,19 +78,23 @@ def total(parts: list[Any], precision: int = 3) -> str:
 
 
 def statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
-    """Mean and standard deviation (of all elements, divided by their number), and the extremes.
+    """Mean and standard deviation (of all finite elements, divided by their number), and the extremes.
 
     Returns:
-        ("mean 0.35 std 0.539", "min −0.5 max 1.3"); two empty texts where there is no element.
+        ("mean 0.35 std 0.539", "min −0.5 max 1.3"); two empty texts where there is no finite element. What is not
+        finite is counted in the second: "min 0 max 1 NaN 2 ∞ 1".
     """
-    if not array.size:
-        return "", ""
     if array.dtype == bool:
         array = array.astype(np.int64)
     wide = array.astype(np.float64) if array.dtype.kind in "f" and array.dtype.itemsize < 8 else array
+    finite = wide[np.isfinite(wide)]
+    counts = {"NaN": np.isnan(wide).sum(), "∞": np.isinf(wide).sum()}
+    odd = [f"{name} {count}" for name, count in counts.items() if count]
+    if not finite.size:
+        return "", " ".join(odd)
     with np.errstate(all="ignore"):
-        found = [number(x, precision) for x in (wide.mean(), wide.std(), array.min(), array.max())]
-    return f"mean {found[0]} std {found[1]}", f"min {found[2]} max {found[3]}"
+        found = [number(x, precision) for x in (finite.mean(), finite.std(), finite.min(), finite.max())]
+    return f"mean {found[0]} std {found[1]}", " ".join([f"min {found[2]} max {found[3]}", *odd])
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

@@ -133,7 +133,7 @@ class Wire:
     @property
     def zero(self) -> bool:
         """Whether what flows back over it is 0."""
-        return self.contribution is not None and not self.contribution.any()
+        return self.contribution is not None and self.contribution.size > 0 and not self.contribution.any()
 
     @property
     def blocked(self) -> bool:
@@ -197,7 +197,8 @@ def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Re
     Returns:
         The record.
 
-    Hooks of the tensors are called, as in any backward pass.
+    Hooks of the tensors are called, as in any backward pass. Values of leaves are those of now: an array that was
+    written to after its use does not agree with what was computed from it.
 
     Raises:
         RuntimeError: A leaf was updated after it was used: values that were computed with are gone. Draw before
@@ -279,7 +280,8 @@ def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
     for tensor, position, part in listener.parts:
         wire = cards[id(tensor)].wires[position]
         wire.contribution = np.array(part)
-        arrived[wire.source] = arrived[wire.source] + part if wire.source in arrived else part
+        with np.errstate(all="ignore"):
+            arrived[wire.source] = arrived[wire.source] + part if wire.source in arrived else part
         if wire.source.value.size == 1 == wire.target.value.size:
             wire.local = slope(wire).item()
         found.backward.append(wire)

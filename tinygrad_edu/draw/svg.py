@@ -188,6 +188,8 @@ def colour(root: Element, theme: Theme) -> set[str]:
                 element.set(name, shown[role])
                 element.set("class", f"{element.get('class', '')} {name}-{role}".strip())
                 used.add(f"{name}-{role}")
+                if role == "blocked" and element.tag == "path":  # DOT has one style for both lines of an edge
+                    element.set("stroke-dasharray", "2,3")
     return used
 
 
