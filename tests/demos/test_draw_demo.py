@@ -1,7 +1,7 @@
 import xml.etree.ElementTree as ET
 
 import pytest
-from demo_runs import import_demo, run
+from demo_runs import DEMOS, import_demo, run
 
 from tinygrad_edu.draw import engine
 
@@ -28,6 +28,16 @@ def test_one_picture_in_the_dark(tmp_path):
         demo.main(["--only", "product", "--out", str(tmp_path / theme), "--theme", theme])
     light, dark = [(tmp_path / theme / "product.svg").read_text() for theme in ("light", "dark")]
     assert light != dark and [p.name for p in (tmp_path / "dark").iterdir()] == ["product.svg"]
+
+
+@pytest.mark.parametrize("name", import_demo("draw").PICTURES)
+def test_the_gallery_in_the_repository_is_of_today(name):
+    graph = import_demo("draw").PICTURES[name]()
+    svg = ET.parse(DEMOS / "gallery" / f"{name}.svg").getroot()
+    title, description, *_ = svg
+    assert (title.text, description.text) == (graph.title, graph.alt_text)
+    drawn = {element.get("id", "").partition("-")[2] for element in svg.iter()}
+    assert {item.id for item in graph.plan.items if item.kind != "chip"} <= drawn
 
 
 def test_the_numbers_of_the_pictures():

@@ -1,3 +1,4 @@
+import re
 import textwrap
 
 import numpy as np
@@ -159,6 +160,10 @@ def test_functions_within_functions_are_taken_apart():
               = (1 − tanh²(tanh2·w))·w · (1 − tanh²(tanh1·w))·w · (1 − tanh²(x·w))·w
               = 0.811 · 0.782 · 0.74
               = 0.469
+
+        where
+        tanh2 = tanh(tanh1·w)
+        tanh1 = tanh(x·w)
         """)
     assert explain(h, w).solutions[0].count == 3
 
@@ -324,6 +329,52 @@ def test_hostile_names_are_shown_as_they_are(name):
     assert f"= e^z · {name}²\n" in str(found)
     check_latex(found)
     check_latex(explain(Tensor(np.ones((3, 4)), name=name) @ Tensor(np.ones((4, 3)), name="v")))
+
+
+def test_what_repeats_another_tensor_goes_by_its_name():
+    x = Tensor(2.0, name="x")
+    o = (x * 1) * np.exp(x)
+    assert str(o.explain(x)) == "∂o/∂x = x·e^x + e^x\n      = 22.2"
+    losses = sum([(x * float(i) - 1) ** 2 for i in range(3)]) / 3  # which begins with 0 + ...
+    assert "∂losses/∂x = 4(2·x − 1) / 3 + 2(x − 1) / 3" in str(losses.explain(x))
+    y = (((x + 0) ** 1).reshape(1)[0].astype(np.float64).sum() * 3.0).exp()
+    assert str(y.explain(x)).startswith("∂y/∂x = 3·e^(3·x)\n")
+
+
+def test_a_gradient_is_not_said_to_be_itself():
+    v = Tensor([0.0, 2.0, 3.0])
+    L = v.prod()
+    assert str(L.explain(v)) == "∂L/∂v = [6, 0, 0]"
+
+
+def test_unnamed_tensors_in_formulas_are_defined():
+    x, y = Tensor(2.0), Tensor(0.3)
+    L = np.log(np.exp(x) + 1) * np.exp(np.exp(np.sin(y)) + 1)
+    for variable in (x, y):
+        text, _, where = str(L.explain(variable)).partition("where\n")
+        unnamed = set(re.findall(r"(?:exp|sin|log)\d+", text + where))
+        assert unnamed == {line.split()[0] for line in where.splitlines()} != set()
+    assert "exp1 = e^x" in str(L.explain(x))
+
+
+def test_what_one_solution_says_the_next_do_not_repeat():
+    rng = np.random.default_rng(0)
+    W1, b1, W2, b2 = (Tensor(rng.normal(size=shape)) for shape in ((2, 3), 3, (3, 1), 1))
+    L = (((np.ones((4, 2)) @ W1 + b1).tanh() @ W2 + b2) ** 2).mean()
+    solutions = L.explain().solutions
+    assert [s.name for s in solutions] == ["W1", "b1", "W2", "b2"]
+    lines = [line for s in solutions for line in str(s).splitlines() if " = " in line and line.split()[0] != "="]
+    heads = [line.split(" = ")[0].strip() for line in lines]
+    assert len(heads) == len(set(heads)) and {"∂L/∂W1", "∂L/∂b1", "∂L/∂W2", "∂L/∂b2", "add2"} <= set(heads)
+    assert str(solutions[1]).startswith("∂L/∂b1 = sum over rows of ∂add1\n")
+    assert str(L.explain(b1)).startswith("∂power1 is short for ∂L/∂power1")  # alone, all of it
+
+
+@pytest.mark.parametrize("precision", [0, 18, -1, 2.5, 3.0, "a", True, None])
+def test_a_precision_that_is_none_is_refused(precision):
+    x = Tensor(2.0)
+    with pytest.raises(ValueError, match=r"explain: precision is .*; it has to be an integer from 1 to 17"):
+        (x * 2).explain(x, precision=precision)
 
 
 def test_hooks_between_arrays_and_on_the_output_are_told():

@@ -1,11 +1,11 @@
-"""Worked solutions of random graphs: their values are the engine's, and their formulas evaluate to their numbers."""
+"""Worked solutions are true: their values are the engine's, and their formulas evaluate to their numbers as written."""
 
 import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from latex import check_balance
+from latex import check_balance, check_latex
 
 from tinygrad_edu import Tensor, gradients
 from tinygrad_edu.draw.explain import explain
@@ -73,8 +73,8 @@ def test_values_are_the_engines_and_formulas_evaluate_to_the_numbers(data):
     values = {t.name or f"unnamed{i}": t.item() for i, t in enumerate(graph.tensors)}
     values["L"] = graph.output.item()
     for solution in found.solutions:
-        for _, equations in solution.blocks:
-            for _, rights in equations:
+        for sentence, equations in solution.blocks:
+            for _, rights in equations if sentence != "where" else ():
                 formula = [r.text for r in rights if "∂" not in r.text and "path" not in r.text and "⋯" not in r.text]
                 made_up = formula and re.search(r"[a-z]{3,}\d", formula[0])  # a name whose value is not known here
                 if formula and not made_up and re.search("[a-zL]", formula[0]):
@@ -96,3 +96,78 @@ def test_a_factor_that_only_rounds_to_1_does_not_look_like_it(factor, text):
     lines = str(z.explain(x)).splitlines()
     assert lines[1].split("= ")[1] == f"3 · {f'({text})' if text[0] == '−' else text}"
     assert "−" not in z.explain(x).latex() and text.removeprefix("−") in z.explain(x).latex()
+
+
+def test_a_gradient_that_rounds_to_1_and_constants():
+    x, c = Tensor(2.0), Tensor(1.0004, requires_grad=False)
+    y = x * c * c
+    assert str(y.explain(x)) == "∂y/∂x = c²\n      = 1.0008"
+    loss = 2**x
+    assert str(loss.explain(x)).splitlines()[0] == "∂loss/∂x = 0.693·loss"
+    assert "0.69315·loss" in str(loss.explain(x, precision=5))
+    cube = (x * 1.0004) ** 3
+    assert "= 3·(1.0004·x)²\n" in str(cube.explain(x))
+    one = Tensor(5.0, name="1")
+    z = x * one
+    assert str(z.explain(x)) == "∂z/∂x = 1\n      = 5"
+
+
+def tiny():
+    x = Tensor(0.0)
+    return 1e300 * (x - 1e300) / (x + 1e-300) * x, x
+
+
+def overflow():
+    z = Tensor(1.0)
+    return np.exp(z + 1000) - np.exp(z + 1000), z
+
+
+def nans():
+    v = Tensor([1.0, np.inf])
+    return ((v - v) * v * 1e200 * 1e200).sum(), v
+
+
+def zero_times_infinity():
+    v, w = Tensor([1.0, np.inf]), Tensor([1.0, 2.0])
+    return (v * 0 * w).sum(), v
+
+
+@pytest.mark.parametrize("make", [tiny, overflow, nans, zero_times_infinity])
+def test_what_is_not_finite_neither_warns_nor_raises(make):
+    with np.errstate(all="ignore"):
+        output, x = make()
+        expected = gradients(output, [x])[0]
+    with np.errstate(all="raise"):
+        found = output.explain(x)
+    np.testing.assert_array_equal(found.value, expected)
+    assert " multiply(" not in str(found)
+
+
+def formula_of(text, left):
+    """What a derivation, or a definition in it, says that something is."""
+    return next(line for line in text.splitlines() if line.startswith(left)).split(" = ", 1)[1]
+
+
+M = np.array([[1.0, 2.0], [3.0, 4.0]])
+GRADIENTS = {
+    "(sum over rows of ∂add1) + 2·∂multiply1 ⊙ b": lambda b: (M + b).sum() + (b * b).sum(),
+    "Mᵀ @ ∂matmul1 + (∂getitem1 placed at [0], 0 elsewhere)": lambda b: (M @ b).sum() + b[0],
+    "2·∂power1 ⊙ b − ∂subtract2": lambda b: (b**2 - 1).sum() + (4 - b).sum(),
+    "∂getitem1 as (2,)": lambda b: (b[:, None] * M).sum(),
+    "1 placed at [mask], 0 elsewhere": lambda b: b[np.array([True, False])].sum(),
+}
+
+
+@pytest.mark.parametrize("formula", GRADIENTS)
+def test_sums_of_phrases_have_brackets_and_like_terms_are_collected(formula):
+    b = Tensor([1.0, 2.0], name="b")
+    found = GRADIENTS[formula](b).explain(b)
+    assert formula_of(str(found), "∂L/∂b ") == formula
+    check_latex(found)
+
+
+def test_definitions_say_another_shape():
+    v = Tensor([1.0, 2.0, 3.0])
+    text = str((np.expand_dims(v, 0) * np.reshape(v, (1, 3)) * np.broadcast_to(v, (2, 3))).sum().explain(v))
+    definitions = [formula_of(text, f"{name}1 ") for name in ("expand_dims", "reshape", "broadcast_to")]
+    assert definitions == ["v[None]", "v as (1, 3)", "v as (2, 3)"]

@@ -96,7 +96,7 @@ def test_the_page_has_the_steps_of_the_graph():
 
 def test_title_theme_path_and_notebook(tmp_path):
     graph = Graph(record(f_of_xyz()), theme="dark", title="lesson 1")
-    page = graph.player(tmp_path / "a.html")
+    page = graph.player(tmp_path / "new" / "a.html")
     assert page.title == "lesson 1" and page.path.read_text(encoding="utf-8") == page.html
     assert '<html lang="en" data-theme="dark">' in page.html and "a.html" in repr(page)
     assert graph.player(title="lesson 2").title == "lesson 2" and graph.player().path is None

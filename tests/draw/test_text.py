@@ -7,7 +7,7 @@ import pytest
 from tinygrad_edu import Tensor, nn, no_grad
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
-from tinygrad_edu.draw.text import LINES, alt_text, tree
+from tinygrad_edu.draw.text import LINES, alt_text, array_text, spoken, tree
 
 
 def named(output, variables=None):
@@ -52,9 +52,9 @@ def test_shapes_statistics_and_scopes():
     assert tree(named(y, {"layer": layer, "x": x, "y": y})) == dedent("""
         y  Σ  = 24  gradient 1
         └─ relu1 [2×4]  ReLU  = [[3, 3, 3, 3], [3, 3, 3, 3]]  gradient [[1, 1, 1, 1], [1, 1, 1, 1]]
-           └─ linear1 [2×4]  @ +  = mean 3 std 0  gradient mean 1 std 0  in layer, Linear(3, 4)
+           └─ linear1 [2×4]  @ +  = 3 everywhere  gradient 1 everywhere  in layer, Linear(3, 4)
               ├─ x [2×3]  data  = [[1, 1, 1], [1, 1, 1]]
-              ├─ layer.weight [4×3]  parameter  = mean 1 std 0  gradient mean 2 std 0
+              ├─ layer.weight [4×3]  parameter  = 1 everywhere  gradient 2 everywhere
               └─ layer.bias [4]  parameter  = [0, 0, 0, 0]  gradient [2, 2, 2, 2]
         """)
 
@@ -203,3 +203,38 @@ def test_a_gradient_that_is_not_a_number_is_no_hook():
     with np.errstate(all="ignore"):
         found = named(x * np.inf - x * np.inf + x * np.nan)
     assert "hook" not in tree(found) + alt_text(found)
+
+
+@pytest.mark.parametrize("brief", [0, 1, 2])
+@pytest.mark.parametrize(("x", "text"), [(0.0, "0 everywhere"), (-2.5, "−2.5 everywhere"), (np.nan, "NaN 9")])
+def test_an_array_of_one_number_says_so(x, text, brief):
+    assert array_text(np.full((3, 3), x), brief=brief) == text
+
+
+@pytest.mark.parametrize(
+    ("f", "text"),
+    [
+        (lambda m: m.sum(axis=0), "y is sum of M along axis 0, which is"),
+        (lambda m: m.max(axis=-1), "y is the largest element of M along axis minus 1, which is"),
+        (lambda m: m.mean(axis=(0, 2)), "y is mean of M along axes 0 and 2, which is"),
+        (lambda m: m.sum(), "y is sum of M, which is"),
+    ],
+)
+def test_alt_text_of_a_reduction_has_its_axes(f, text):
+    y = f(Tensor(np.arange(24.0).reshape(2, 3, 4), name="M"))
+    assert text in alt_text(named(y, {"y": y}))
+
+
+def test_names_of_signs_alone_are_told_apart():
+    assert [spoken(name) for name in ("<", ">", "a<b", "\n", "")] == [
+        "less-than sign",
+        "greater-than sign",
+        "a b",
+        *["unnamed"] * 2,
+    ]
+
+
+def test_words_of_what_overflows_raise_no_warning():
+    found = named(Tensor([np.inf, -np.inf] * 5, name="x") * 1.0)
+    with np.errstate(all="raise"):
+        assert "mean not a number" in alt_text(found)

@@ -74,7 +74,8 @@ def collected(tops: Sequence[Term], bottoms: Sequence[Term]) -> tuple[list[Term]
 def product(coefficient: Any, tops: Sequence[Term], bottoms: Sequence[Term], shape: Shape) -> Term:
     """coefficient * tops / bottoms, elementwise, simplified."""
     never = any(x.kind == "compare" and x.parts[0] == "=" and not x.value.any() for x in tops)
-    if coefficient == 0 or never:
+    finite = all(np.isfinite(x.value).all() for x in tops) and all(x.value.all() for x in bottoms)
+    if (coefficient == 0 or never) and finite:  # 0 * inf is NaN
         return number(0, shape)
     divisors = [x.parts[0] for x in bottoms if x.kind == "number"]
     tops, others = collected(tops, [x for x in bottoms if x.kind != "number"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -162,7 +161,7 @@ def getitem(x: Any, index: Any) -> Term:
         vector = right.parts[0] if right.kind == "expand" else right if right.size == 1 else None
         if vector is not None and right.ndim == 2:
             return Term("@", (left, reshaped(vector, right.shape[:1])), value)
-    if x.size == np.size(value) == 1 or x.kind == "number" or (x.shape == value.shape and everything(index)):
+    if x.size == np.size(value) == 1 or x.kind == "number" or (x.shape == value.shape and in_order(index)):
         return reshaped(x, np.shape(value))
     return Term("index", (x, index_text(index)), value)
 
@@ -172,8 +171,8 @@ def scatter(x: Any, index: Any, shape: Shape) -> Term:
     """Zeros with x added at [index]."""
     x = as_term(x)
     value = REGISTRY["scatter"].forward(x.value, index, shape)
-    if x.size == value.size == 1 or (x.shape == shape and everything(index)):
-        return reshaped(x, shape)
+    if x.size == value.size and (x.size == 1 or in_order(index)):
+        return reshape(x, shape)
     parts = index if isinstance(index, tuple) else (index,)
     several = any(isinstance(i, (list, ndarray)) and np.asarray(i).dtype != bool for i in parts)
     return Term("phrase", (x, ("added" if several else "placed") + f" at {index_text(index)}, 0 elsewhere"), value)
@@ -197,10 +196,10 @@ def fold(x: Any, size: Pair, stride: Pair, shape: Shape) -> Term:
     return function("fold", x, size=size, stride=stride, shape=shape)
 
 
-def everything(index: Any) -> bool:
-    """Whether an index takes all as it is: [:, :], [...]."""
+def in_order(index: Any) -> bool:
+    """Whether an index that takes as many elements as there are takes them in their order: [:, :], [...], [:, None]."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(isinstance(i, EllipsisType) or (isinstance(i, slice) and i == slice(None)) for i in parts)
+    return all((i.step or 1) > 0 if isinstance(i, slice) else i is None or i is ... or type(i) is int for i in parts)
 
 
 def index_text(index: Any) -> str:
@@ -210,11 +209,11 @@ def index_text(index: Any) -> str:
         if isinstance(i, slice):
             step = "" if i.step is None else f":{i.step}"
             return f"{'' if i.start is None else i.start}:{'' if i.stop is None else i.stop}{step}"
-        if isinstance(i, EllipsisType):
+        if i is ...:
             return "..."
         if isinstance(i, (list, ndarray)) and np.ndim(i):
             array = np.asarray(i)
-            return str(array.tolist()) if array.size <= 6 else "mask" if array.dtype == bool else "indices"
+            return "mask" if array.dtype == bool else str(array.tolist()) if array.size <= 6 else "indices"
         return str(i)
 
     return f"[{', '.join([one(i) for i in index]) if isinstance(index, tuple) else one(index)}]"

@@ -63,9 +63,8 @@ def steps_between(ends: Ends, scalars: bool) -> Steps:
 
 def formula_of(step: Step, notes: Expressions, ends: Ends) -> Term:
     """The derivative of a step as a formula; the symbol ∂a/∂b if that does not give the number."""
-    with np.errstate(all="ignore"):
-        term = composed(step.target, ends, number(1), notes.pulled, add)[step.source]
-        right = np.allclose(term.value, step.number.reshape(term.shape), 1e-3, 1e-9, equal_nan=True)
+    term = composed(step.target, ends, number(1), notes.pulled, add)[step.source]
+    right = np.allclose(term.value, step.number.reshape(term.shape), 1e-3, 1e-9, equal_nan=True)
     return term if right else notes.partial(step.target, step.source)
 
 
@@ -93,8 +92,7 @@ def composed(
 
 def chained(upstream: ndarray, wire: Wire) -> ndarray:
     """The upstream derivative, a single number, times that of the wire."""
-    with np.errstate(all="ignore"):
-        return np.asarray(upstream.item() * (slope(wire) if wire.local is None else np.asarray(wire.local)))
+    return np.asarray(upstream.item() * (slope(wire) if wire.local is None else np.asarray(wire.local)))
 
 
 def count_paths(steps: Steps, output: Card, card: Card) -> int:

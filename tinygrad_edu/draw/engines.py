@@ -157,9 +157,8 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
         picture = render(self.source, full, self.time_limit, layout)
         if full == "svg":
             title = self.title or self.name or "graph"
-            words = self.alt_text
             try:
-                picture = finish(picture.decode(), title=title, description=words, theme=self.theme).encode()
+                picture = finish(picture.decode(), title=title, description=self.alt_text, theme=self.theme).encode()
             except (ET.ParseError, UnicodeDecodeError) as problem:
                 raise ValueError(
                     f"Graphviz gave no SVG, but something that begins with {picture[:40]!r} ({problem}): is the `dot` "

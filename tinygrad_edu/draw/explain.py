@@ -21,10 +21,12 @@ They are counted, and their contributions added, tensor by tensor, and only a fe
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any, TypeVar
 
 import numpy as np
 
+from tinygrad_edu.draw.arithmetic import add
 from tinygrad_edu.draw.chain import (
     Ends,
     Step,
@@ -35,15 +37,15 @@ from tinygrad_edu.draw.chain import (
     formula_of,
     steps_between,
 )
-from tinygrad_edu.draw.expressions import LATEX, TEXT, Expressions, both, called, is_expression
+from tinygrad_edu.draw.expressions import Expressions, called, names_in, rewritten
 from tinygrad_edu.draw.formulas import arriving, forward_term, vjp_term
 from tinygrad_edu.draw.names import caller_variables, name_cards
 from tinygrad_edu.draw.notation import PHRASE, SUM
 from tinygrad_edu.draw.numbers import MINUS, number, shape_text
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.draw.solution import Block, Both, Equation, Explanation, Solution
-from tinygrad_edu.draw.terms import Term
-from tinygrad_edu.draw.text import SMALL, array_text
+from tinygrad_edu.draw.terms import Term, as_term
+from tinygrad_edu.draw.text import SMALL, array_text, nested
 from tinygrad_edu.tensor import Tensor
 
 T = TypeVar("T")
@@ -67,13 +69,21 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
 
     Raises:
         TypeError: An input is no Tensor.
+        ValueError: The precision is no integer from 1 to 17.
         RuntimeError: A leaf was updated after it was used; explain before optimizer.step().
     """
     for x in inputs:
         if not isinstance(x, Tensor):
             raise TypeError(f"explain: {x!r:.60} is no Tensor; pass tensors of the graph, as in loss.explain(w)")
+    if isinstance(precision, bool) or not isinstance(precision, (int, np.integer)) or not 1 <= precision <= 17:
+        raise ValueError(f"explain: precision is {precision!r}; it has to be an integer from 1 to 17")
     variables = caller_variables()
-    found = record(output)
+    with np.errstate(all="ignore"):  # what is not finite is printed
+        return explained(record(output), inputs, int(precision), variables)
+
+
+def explained(found: Record, inputs: tuple[Tensor, ...], precision: int, variables: dict[int, str]) -> Explanation:
+    """The worked solutions of a recorded graph; what one has derived and defined, those after it do not repeat."""
     name_cards(found, variables=variables)
     if not found.output.named:
         found.output.name = "output" if any(card.name == "L" for card in found.cards) else "L"
@@ -82,11 +92,10 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
         leaves = [card.tensor for card in found.cards if card.op is None and card.needs_gradient]
         named = [x for x in leaves if x is not None and cards[id(x)].named]
         inputs = tuple(named or [x for x in leaves if x is not None])
-    notes = Expressions(found)
-    solutions = []
+    notes, solutions = Expressions(found, precision), []
     for x in inputs:
         if id(x) in cards and cards[id(x)].gradient is not None:
-            solutions.append(solved(notes, cards[id(x)], precision))
+            solutions.append(solved(notes, cards[id(x)]))
         else:
             name = cards[id(x)].name if id(x) in cards else x.name or variables.get(id(x), "the tensor")
             solutions.append(independent(found, x, name))
@@ -105,12 +114,12 @@ def independent(found: Record, x: Tensor, name: str) -> Solution:
     return Solution(name, np.zeros(x.shape), [], 0, [Block(why)])
 
 
-def solved(notes: Expressions, card: Card, precision: int) -> Solution:
+def solved(notes: Expressions, card: Card) -> Solution:
     """The solution for a card to which a gradient flows."""
     output, value, relevant = notes.found.output, np.array(card.gradient), between(card)
     scalars = all(other.value.size == 1 for other in relevant[1:]) and value.size <= SMALL
-    ends = {x: x is card or not scalars or not is_expression(notes.terms[x]) for x in relevant}
-    writer = Writer(notes, card, ends, precision)
+    ends = {x: x is card or not scalars or not rewritten(x, notes.terms[x]) for x in relevant}
+    writer = Writer(notes, card, ends, scalars)
     if card is output:
         why = "" if card.before_hooks is None else "A hook changes the gradient:"
         return Solution(card.name, value, [(card.name,)], 1, [Block(why, [writer.result([])])])
@@ -119,6 +128,7 @@ def solved(notes: Expressions, card: Card, precision: int) -> Solution:
     blocks = writer.chain(paths, count) if scalars else writer.derivation()
     if scalars and not np.allclose(derivative(relevant), value, rtol=1e-3, atol=1e-6, equal_nan=True):
         blocks.append(Block("A hook changes the gradient on the way; with it:", [writer.result([])]))
+    blocks += writer.where()
     names = [(output.name, *[step.source.name for step in path]) for path in paths]
     return Solution(card.name, value, names, count, blocks)
 
@@ -126,14 +136,20 @@ def solved(notes: Expressions, card: Card, precision: int) -> Solution:
 class Writer:
     """Writes the blocks of one solution."""
 
-    def __init__(self, notes: Expressions, card: Card, ends: Ends, precision: int) -> None:
-        self.notes, self.card, self.ends, self.precision = notes, card, ends, precision
-        self.output = notes.found.output
+    def __init__(self, notes: Expressions, card: Card, ends: Ends, scalars: bool) -> None:
+        self.notes, self.card, self.ends, self.scalars = notes, card, ends, scalars
+        self.output, self.precision = notes.found.output, notes.precision
+        self.met: set[Any] = set()  # the ids of what the formulas speak of
+
+    def both(self, term: Term) -> Both:
+        """A formula in Unicode and in LaTeX."""
+        self.met |= names_in(term)
+        return Both(*[notation.write(term) for notation in self.notes.notations])
 
     @property
     def left(self) -> Both:
         """What is worked out."""
-        return both(self.notes.partial(self.output, self.card))
+        return self.both(self.notes.partial(self.output, self.card))
 
     def numeric(self, array: Any) -> Both:
         """A number or a small array."""
@@ -168,12 +184,13 @@ class Writer:
             joined([write(path[i], i, len(path)) if i >= 0 else DOTS for i in places], DOT)
             for write in (self.symbol, self.formula, self.factor)
         ]
-        lines = [*lines[len(path) == 1 :], self.numeric(along(path))]
-        return [line for i, line in enumerate(lines) if not i or line != lines[i - 1]]
+        single = near_one(path[0].number, self.precision) if len(path) == 1 else None
+        lines = [*lines[len(path) == 1 :], single or self.numeric(along(path))]
+        return [line for i, line in enumerate(lines) if line != (lines[i - 1] if i else self.left)]
 
     def symbol(self, step: Step, i: int, n: int) -> Both:
         """∂ target / ∂ source."""
-        return both(self.notes.partial(step.target, step.source))
+        return self.both(self.notes.partial(step.target, step.source))
 
     def factor(self, step: Step, i: int, n: int) -> Both:
         """The number of a step, in brackets where a product needs them."""
@@ -182,9 +199,10 @@ class Writer:
     def formula(self, step: Step, i: int, n: int) -> Both:
         """The formula of a step, in brackets where a product needs them."""
         term = formula_of(step, self.notes, self.ends)
-        (text, precedence), latex = TEXT.text(term), LATEX.text(term)[0]
-        if text.removeprefix(MINUS) == "1":
-            return self.factor(step, i, n)  # a constant that only rounds to 1
+        if term.kind == "number" and step.number.size == 1:
+            return self.factor(step, i, n)  # it may only round to 1
+        self.met |= names_in(term)
+        (text, precedence), (latex, _) = [notation.text(term) for notation in self.notes.notations]
         negative = term.kind in ("product", "number") and text[0] == MINUS
         if n > 1 and (precedence == PHRASE or term.kind == "@" or (precedence == SUM and (i or not negative))):
             return Both(f"({text})", rf"\left({latex}\right)")
@@ -196,58 +214,67 @@ class Writer:
         assert seed is not None
         start = "1" if (seed == 1).all() else array_text(seed, self.precision)
         everywhere = " everywhere" if start == "1" and seed.size > 1 else ""
-        cards = [card for card in reversed(self.ends) if card is not self.output]
+        derived, begun = self.notes.derived, self.output in self.notes.derived
+        cards = [card for card in [*reversed(self.ends)][1:] if card is self.card or card not in derived]
+        derived |= {self.output, *cards}
         hidden = max(len(cards) - LINES, 0)
         shown = [*cards[: LINES - LAST], *cards[LINES - LAST + hidden :]]
         first = shown[0].name
         sentence = f"∂{first} is short for ∂{out}/∂{first}, and so on. It begins with ∂{out} = {start}{everywhere}."
+        sentence *= not begun
         hooked = [f"∂{card.name}" for card in [self.output, *cards] if card.before_hooks is not None]
         if hooked:
             sentence += f" Hooks change {', '.join(hooked)} before it is passed on."
         equations = [self.gradient(card) for card in shown]
         if hidden:
             equations.insert(LINES - LAST, Equation(DOTS, [Both(f"{hidden} more", rf"\text{{{hidden} more}}")]))
-        unnamed = [card for card in shown if not card.named and card.op is not None]
-        where = [Equation(both(called(card)), [both(definition(card))]) for card in unnamed]
-        return [Block(sentence, equations), *([Block("where", where)] if where else [])]
+        return [Block(sentence.strip(), equations)]
+
+    def where(self) -> list[Block]:
+        """What the unnamed tensors were made of that the formulas speak of; of single numbers also what these were."""
+        equations, met, defined = list[Equation](), {*self.met}, self.notes.defined
+        unnamed = [x for x in self.notes.found.cards if x.op is not None and not x.named and x is not self.output]
+        for card in reversed(unnamed):  # operands come after what they make
+            wanted = card.id in met or (self.scalars and card.id in self.met and len(equations) < LINES)
+            if wanted and card not in defined:
+                defined.add(card)
+                equations.append(Equation(self.both(as_term(called(card))), [self.both(self.definition(card))]))
+        return [Block("where", equations)] if equations else []
+
+    def definition(self, card: Card) -> Term:
+        """What an unnamed card was made of."""
+        assert card.op is not None
+        operands = [self.notes.terms[x] if self.scalars else called(x) for x in [wire.source for wire in card.wires]]
+        term = forward_term(card.op, operands, card.params, card.value)
+        if term.kind == "expand":
+            return Term("index", term.parts, card.value)  # said even where NumPy does it by itself
+        base = term.parts[0] if term.kind == "broadcast" else term
+        other = any(isinstance(x, Term) and x.key == base.key and x.shape != card.shape for x in operands)
+        return Term("reshape", (base, card.shape), card.value) if other and card.value.size != 1 else term
 
     def gradient(self, card: Card) -> Equation:
         """The gradient of one card as the sum of what its consumers hand back, with its numbers or its shape."""
-        wires = card.contributions()  # all of them lead to the output
-        places = shortened([*range(len(wires))], -1)
-        parts = [bracketed(self.contribution(wires[i]), i) if i >= 0 else DOTS for i in places]
-        right, names = joined(parts, PLUS), (called(self.output), called(card))
-        left = both(Term("partial", names, 0))
+        wires: list[Wire | None] = [*card.contributions()]  # all of them lead to the output
+        right = self.both(reduce(add, map(self.contribution, shortened(wires, None))))
+        left = self.both(Term("partial", (called(self.output), called(card)), 0))
         if card.value.size <= SMALL:
             return Equation(left, [right, self.numeric(card.gradient)])
         size = r" \times ".join(map(str, card.shape))
         return Equation(left, [Both(f"{right.text}   {shape_text(card.shape)}", rf"{right.latex} \quad [{size}]")])
 
-    def contribution(self, wire: Wire) -> Both:
-        """What the rule of an op hands back to one operand, as a formula."""
+    def contribution(self, wire: Wire | None) -> Term:
+        """What the rule of an op hands back to one operand, as a formula; dots for wires left out."""
+        if wire is None:
+            return Term("name", ("⋯", "dots"), 0.0)
         target, operands = wire.target, [called(other.source) for other in wire.target.wires]
         assert target.op is not None
         g = Term("name", (f"∂{target.name}", "g"), arriving(target.value))
-        return both(vjp_term(target.op, wire.position, g, called(target), operands, target.params))
-
-
-def definition(card: Card) -> Term:
-    """What an unnamed card was made of."""
-    assert card.op is not None
-    return forward_term(card.op, [called(wire.source) for wire in card.wires], card.params, card.value)
+        return vjp_term(target.op, wire.position, g, called(target), operands, target.params)
 
 
 def along(path: list[Step]) -> Any:
     """The product of the derivatives along a path."""
-    with np.errstate(all="ignore"):
-        return math.prod([step.number for step in path], start=np.ones(()))
-
-
-def nested(values: Any, precision: int, latex: bool) -> str:
-    """Nested lists of numbers in brackets."""
-    if isinstance(values, list):
-        return f"[{', '.join([nested(x, precision, latex) for x in values])}]"
-    return number(values, precision, latex)
+    return math.prod([step.number for step in path], start=np.ones(()))
 
 
 def near_one(value: np.ndarray, precision: int) -> Both | None:

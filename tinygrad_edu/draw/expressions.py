@@ -20,11 +20,10 @@ from tinygrad_edu.draw.arithmetic import multiply
 from tinygrad_edu.draw.formulas import followed, forward_term
 from tinygrad_edu.draw.notation import Notation
 from tinygrad_edu.draw.record import Card, Record, Wire, slope
-from tinygrad_edu.draw.solution import Both
 from tinygrad_edu.draw.terms import Term, as_term, number, reshaped
 
 LONGEST = 40  # characters of an expression, and ops in it
-TEXT, LATEX = (Notation(latex, precision=6, tight=True) for latex in (False, True))
+MEASURE = Notation(latex=False, tight=True)
 ELEMENTWISE = {"add", "subtract", "multiply", "divide"}
 SIGNS = ELEMENTWISE | {"matmul", "negative", "power", "getitem"}  # what is no function like tanh(x)
 
@@ -34,10 +33,15 @@ class Expressions:
 
     Attributes:
         found: The graph, its cards named.
+        precision: Significant digits of constants.
+        notations: For formulas in Unicode and in LaTeX.
+        derived, defined: The cards whose gradients, and definitions, have been written.
     """
 
-    def __init__(self, found: Record) -> None:
-        self.found = found
+    def __init__(self, found: Record, precision: int) -> None:
+        self.found, self.precision = found, precision
+        self.derived, self.defined = set[Card](), set[Card]()
+        self.notations = [Notation(latex, precision, tight=True) for latex in (False, True)]
 
     @cached_property
     def terms(self) -> dict[Card, Any]:
@@ -46,13 +50,12 @@ class Expressions:
         for card in self.found.cards:
             terms[card] = called(card)
             sources = [wire.source for wire in card.wires]
-            ops[card] = 1 + sum([ops[x] for x in sources if is_expression(terms[x])])
+            ops[card] = 1 + sum([ops[x] for x in sources if rewritten(x, terms[x])])
             if card.op is None or card.named or len({wire.target for wire in card.uses}) != 1 or ops[card] > LONGEST:
                 continue
-            if card.op.name in SIGNS or card not in inner:
-                term = forward_term(card.op, [terms[x] for x in sources], card.params, card.value)
-                if len(TEXT.write(term)) <= LONGEST:
-                    terms[card] = term
+            term = forward_term(card.op, [terms[x] for x in sources], card.params, card.value)
+            if card.op.name in SIGNS or card not in inner or term.kind == "name":
+                terms[card] = term if len(MEASURE.write(term)) <= LONGEST else terms[card]
         return terms
 
     def partial(self, above: Card, below: Card) -> Term:
@@ -83,9 +86,9 @@ def called(card: Card) -> Any:
     return Term("name", (card.name, card.id), card.value)
 
 
-def is_expression(term: Any) -> bool:
-    """Whether it is neither a name nor a constant."""
-    return isinstance(term, Term) and term.kind != "name"
+def rewritten(card: Card, term: Any) -> bool:
+    """Whether the term is no constant, nor the card's own name: an expression, or what x * 1 is, the name of x."""
+    return isinstance(term, Term) and (term.kind != "name" or term.parts[1] != card.id)
 
 
 def within_functions(found: Record) -> set[Card]:
@@ -98,6 +101,9 @@ def within_functions(found: Record) -> set[Card]:
     return inner
 
 
-def both(term: Term) -> Both:
-    """A formula in Unicode and in LaTeX."""
-    return Both(TEXT.write(term), LATEX.write(term))
+def names_in(term: Term) -> set[Any]:
+    """The ids of the tensors that a formula speaks of."""
+    if term.kind == "name":
+        return {term.parts[1]}
+    inner = [y for x in term.parts for y in (x if isinstance(x, list) else [x]) if isinstance(y, Term)]
+    return set[Any]().union(*map(names_in, inner))

@@ -80,6 +80,11 @@ class Link:
     wires: list[Wire]
 
     @property
+    def id(self) -> str:
+        """The id in DOT."""
+        return f"wire-{self.wires[0].target.id}-{self.wires[0].position}"
+
+    @property
     def plain(self) -> bool:
         """Whether it shows a single wire between tensors."""
         return not (self.source.folded or self.target.folded)
@@ -91,6 +96,11 @@ class Plan:
 
     items: list[Item]
     links: list[Link]
+
+
+def gate_ids(card: Card) -> tuple[str, str]:
+    """The ids in DOT of the gate that made a card, where gates are drawn, and of the line between the two."""
+    return f"gate-{card.id}", f"wire-{card.id}-out"
 
 
 def plan(found: Record, depth: int | None = None) -> Plan:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_edu.draw import cards
 from tinygrad_edu.draw.engines import DigraphBase
-from tinygrad_edu.draw.fold import Item, Link, Plan, plan
+from tinygrad_edu.draw.fold import Item, Link, Plan, gate_ids, plan
 from tinygrad_edu.draw.names import caller_variables, name_cards
 from tinygrad_edu.draw.record import Record, Scope, record
 from tinygrad_edu.draw.theme import FONT, Theme, palette
@@ -242,16 +242,17 @@ class Painter:
             return
         into.node(name, label, id=item.id, tooltip=quote(full))
         if op is not None:
+            gate, out = gate_ids(card)
             text = cards.gate_label(card, look)
             self.gate_sizes[item] = cards.extent(text)
             into.node(
-                f"{name}g", f"<{text}>", id=f"gate-{card.id}", shape="box", color=look["op"],
+                f"{name}g", f"<{text}>", id=gate, shape="box", color=look["op"],
                 style="rounded,filled", fillcolor=look["op"], margin=".14,.06", height="0", tooltip=quote(op.name),
             )  # fmt: skip
             flow = self.line(False, False, 1.0)
             if card.gradient is not None:
                 flow = self.line(True, not card.gradient.any(), self.width(cards.length(card.gradient)))
-            self.graph.edge(f"{name}g", name, id=f"wire-{card.id}-out", **flow)
+            self.graph.edge(f"{name}g", name, id=out, **flow)
 
     def link(self, link: Link) -> None:
         """One line."""
@@ -268,7 +269,7 @@ class Painter:
         tooltip = quote(" → ".join(map(cards.printable, ends)))
         self.graph.edge(
             self.names[link.source], self.names[link.target] + ("g" if gate else ""),
-            id=f"wire-{wire.target.id}-{wire.position}", edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
+            id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
         )  # fmt: skip
 
     def width(self, carried: float) -> float:

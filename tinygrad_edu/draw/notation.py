@@ -117,6 +117,8 @@ class Notation:
     def number(self, x: float) -> Text:
         """A number."""
         text = number_text(x, self.precision, self.latex)
+        if text.lstrip("-" + MINUS) == "1" and abs(x) != 1:
+            text = number_text(x, 6, self.latex)  # 1.0004 is no 1 in a product
         return text, SUM if text[0] in "-" + MINUS else PRODUCT if "cdot" in text else ATOM
 
     def product(self, coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term]) -> Text:

@@ -22,15 +22,16 @@ from copy import deepcopy
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from numpy import ndarray
 
 from tinygrad_edu.draw import cards
 from tinygrad_edu.draw.engines import render
 from tinygrad_edu.draw.numbers import number
-from tinygrad_edu.draw.steps import SEVERAL, Script, Step, script
+from tinygrad_edu.draw.steps import Script, Step, script
 from tinygrad_edu.draw.svg import finish, parse
+from tinygrad_edu.draw.text import SMALL
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, palette
 
 if TYPE_CHECKING:
@@ -39,11 +40,10 @@ if TYPE_CHECKING:
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 PALE = {"g": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
 CAPTION = 44.0  # height of a slide's caption, in points
-
+HINT = 'such as "step_{:02d}.svg"'
 PICTURE = "picture"  # the id of the SVG, and the beginning of all ids in it
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-Shown = Literal["value", "gradient"]
 
 
 class Player:
@@ -75,7 +75,7 @@ def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: s
 
     Args:
         graph: What is played. Its theme is the one the page begins with.
-        path: Where the page is written; None shows it in a notebook only.
+        path: Where the page is written, with its folders; None shows it in a notebook only.
         title: The heading; the graph's own if None.
 
     Returns:
@@ -89,7 +89,7 @@ def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: s
     name = graph.record.output.name
     title = cards.printable(title or graph.title or f"{name}: forward and backward")
     text = fill(
-        template(),
+        files("tinygrad_edu.draw").joinpath("player.html").read_text(encoding="utf-8"),
         title=html.escape(title),
         theme=html.escape(graph.theme),
         font=FONT,
@@ -101,6 +101,7 @@ def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: s
     written = None
     if path is not None:
         written = Path(path)
+        written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(text, encoding="utf-8")
     return Player(text, written, title)
 
@@ -148,14 +149,6 @@ def frame_paths(pattern: str, steps: list[Step]) -> list[Path]:
             f"place for the number of the step, {HINT}"
         )
     return [Path(name) for name in names]
-
-
-HINT = 'such as "step_{:02d}.svg"'
-
-
-def template() -> str:
-    """The page without its contents."""
-    return files("tinygrad_edu.draw").joinpath("player.html").read_text(encoding="utf-8")
 
 
 def fill(text: str, **parts: str) -> str:
@@ -259,7 +252,8 @@ def mark_node(group: ET.Element, found: Script, precision: int) -> None:
     """Values and gradients are hidden until they are there; their labels, the first text of a row, are not."""
     name = name_of(group)
     events = found.gradients.get(name, [])
-    rows = list(rows_of(group))
+    tints = [(element, part) for element in shapes(group) for part in ("value", "gradient")]
+    rows = [(box(element), part) for element, part in tints if has(element, f"{part}_fill")]
     labelled: set[Box] = set()
     numbers: list[ET.Element] = []
     for element in shapes(group):
@@ -280,21 +274,12 @@ def mark_node(group: ET.Element, found: Script, precision: int) -> None:
     add_sums(group, numbers, events, precision)
 
 
-def rows_of(group: ET.Element) -> Iterator[tuple[Box, Shown]]:
-    """The boxes of a node's tinted rows."""
-    parts: tuple[Shown, ...] = ("value", "gradient")
-    for element in shapes(group):
-        for part in parts:
-            if has(element, f"{part}_fill"):
-                yield box(element), part
-
-
 def add_sums(group: ET.Element, numbers: list[ET.Element], events: list[tuple[int, ndarray]], precision: int) -> None:
     """While contributions still arrive, their sum so far stands where the gradient will."""
     for k, ((start, total), (stop, _)) in enumerate(pairwise(events)):
         if start == stop:
             continue
-        if total.size == len(numbers) <= SEVERAL:
+        if total.size == len(numbers) <= SMALL:
             texts = [number(x, precision) for x in total.ravel()]
         else:
             texts = [f"{k + 1} of {len(events)} contributions"]
@@ -346,7 +331,7 @@ def caption(root: ET.Element, step: Step, colours: dict[str, str], width: float,
 
 def shapes(group: ET.Element) -> Iterator[ET.Element]:
     """What is drawn in a group."""
-    return (element for element in group.iter() if element.tag in ("polygon", "polyline", "path", "ellipse", "text"))
+    return (element for element in group.iter() if element.tag in ("polygon", "polyline", "path", "text"))
 
 
 def box(element: ET.Element) -> Box:
@@ -354,9 +339,6 @@ def box(element: ET.Element) -> Box:
     if element.tag == "text":
         x, y = float(element.get("x", 0)), float(element.get("y", 0)) - float(element.get("font-size", 14)) / 3
         return x, y, x, y
-    if element.tag == "ellipse":
-        x, y, a, b = (float(element.get(key, 0)) for key in ("cx", "cy", "rx", "ry"))
-        return x - a, y - b, x + a, y + b
     found = [float(x) for x in NUMBER.findall(element.get("points") or element.get("d") or "")] or [0.0, 0.0]
     return min(found[::2]), min(found[1::2]), max(found[::2]), max(found[1::2])
 

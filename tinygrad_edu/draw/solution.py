@@ -76,7 +76,7 @@ class Explanation:
     """The worked solutions for one or several tensors; `str()`, `.markdown()` and `.latex()` write them.
 
     Attributes:
-        solutions: One for each tensor.
+        solutions: One for each tensor; what one derives or defines, those after it do not repeat.
     """
 
     def __init__(self, solutions: list[Solution]) -> None:

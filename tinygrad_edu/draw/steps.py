@@ -9,26 +9,26 @@ it grows, and only after its last contribution does it flow on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw import cards
-from tinygrad_edu.draw.fold import Item, Link
-from tinygrad_edu.draw.formulas import role, rule_source
-from tinygrad_edu.draw.numbers import factor, number, product, shape_text, statistics
+from tinygrad_edu.draw.expressions import called
+from tinygrad_edu.draw.fold import Item, Link, gate_ids
+from tinygrad_edu.draw.formulas import followed, forward_term, named, role, rule_source
+from tinygrad_edu.draw.notation import ATOM, PHRASE, PRODUCT, Notation, Text
+from tinygrad_edu.draw.numbers import MINUS, number, product, shape_text
 from tinygrad_edu.draw.record import Card, Wire
+from tinygrad_edu.draw.terms import Term, number as number_term
+from tinygrad_edu.draw.text import FEW, array_text
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
 Phase = Literal["start", "forward", "backward"]
-INFIX = {"+": "+", "−": "−", "×": "·", "÷": "/", "@": "@"}
-BEFORE = {"σ", "ReLU", "Σ", "√"}  # symbols that stand before the operand, as names do
-DIGITS = "0123456789−"
-RAISED = str.maketrans(DIGITS, "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-SEVERAL = 8  # numbers that a card prints
+LONG, SHORT = 120, 20  # characters of an expression, and of a name in it
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,9 @@ class Script:
         return sum(step.phase == phase for step in self.steps)
 
 
-def wire_id(link: Link) -> str:
-    """The id of a line in the picture."""
-    return f"wire-{link.wires[0].target.id}-{link.wires[0].position}"
-
-
 def script(graph: Graph) -> Script:
     """The steps of a picture: of every node forward, of every wire backward; what is folded away has none."""
-    output = graph.record.output
-    name = cards.shorten(output.name)
+    name = cards.shorten(graph.record.output.name)
     found = Script([Step("start", f"How {name} is computed", "Nothing has been computed yet.")])
     play_forward(graph, found)
     if graph.record.seed is not None:
@@ -98,13 +92,13 @@ def play_forward(graph: Graph, found: Script) -> None:
     """A step for each node. Numbers in an expression, and leaves drawn once more, appear with what uses them."""
     into: dict[Item, list[str]] = {}
     for link in graph.plan.links:
-        into.setdefault(link.target, []).append(wire_id(link))
+        into.setdefault(link.target, []).append(link.id)
     for item in graph.plan.items:
         card = item.cards[-1]
         if item.kind == "chip" or card.is_number:
             continue
         wires = into.get(item, [])
-        gate = [] if item.folded or card.op is None else [f"gate-{card.id}", f"wire-{card.id}-out"]
+        gate = () if item.folded or card.op is None else gate_ids(card)
         equation, note = forward_words(item, graph.precision)
         step = found.add(Step("forward", equation, note, active=(item.id, *wires, *gate)))
         found.values.update(dict.fromkeys((item.id, *wires, *gate), step))
@@ -122,52 +116,51 @@ def forward_words(item: Item, precision: int) -> tuple[str, str]:
     if card.op is None:
         kinds = {"parameter": "A parameter.", "input": "An input.", "data": "Data: it needs no gradient."}
         return f"{name} = {written(card.value, precision)}", kinds[card.kind]
-    names = [operand_name(wire) for wire in card.wires]
-    equation = f"{name} = {expression(card, names)}"
-    if all(wire.source.value.size == 1 for wire in card.wires) and card.value.size == 1:
-        numbers = [number(wire.source.value, precision) for wire in card.wires]
-        if numbers != names:
-            equation += f" = {expression(card, numbers)}"
-        return f"{equation} = {number(card.value, precision)}", f"The op {card.op.name}."
-    shapes = [shape_text(wire.source.shape) or "a number" for wire in card.wires]
-    return equation, f"The op {card.op.name}: {', '.join(shapes)} → {shape_text(card.shape) or 'a number'}."
+    sources = [wire.source for wire in card.wires]
+    symbols = [number(x.value, precision) if x.is_number else cards.shorten(x.name, SHORT) for x in sources]
+    texts, single = [expression(card, symbols, precision)], all(x.value.size == 1 for x in sources)
+    if single and all(x.shape in ((), card.shape) for x in sources) and card.op.name != "getitem":
+        texts.append(expression(card, [number(x.value, precision) for x in sources], precision))
+    if card.value.size <= FEW:
+        texts.append(written(card.value, precision))
+    equation = " = ".join([name, *dict.fromkeys(texts)])
+    if single and card.value.size == 1:
+        return equation, f"The op {card.op.name}."
+    shapes = [shape_text(x.shape) or "a number" for x in (*sources, card)]
+    return equation, f"The op {card.op.name}: {', '.join(shapes[:-1])} → {shapes[-1]}."
 
 
-def operand_name(wire: Wire) -> str:
-    """What an expression calls an operand."""
-    source = wire.source
-    return number(source.value) if source.is_number else cards.shorten(source.name, 20)
+class Operands(Notation):
+    """Writes an op whose operands may be numbers: with a minus they are in brackets, unless they stand first."""
+
+    def name(self, text: str, place: int) -> Text:
+        """An operand."""
+        return text, ATOM if not text.startswith(MINUS) else PHRASE if place else PRODUCT
 
 
-def expression(card: Card, operands: list[str]) -> str:
-    """An op applied to operands, which are names or numbers: "x + y", "2 · (−3)", "σ(z)", "sum(a, axis=0)"."""
+def expression(card: Card, texts: list[str], precision: int) -> str:
+    """An op applied to operands: "x + y", "−2 + 5", "sum over rows of M"; by name where it changes a shape only.
+
+    An operand is told by its place, so that x · x is not yet x², and x · 1 not yet x; exponents are what they are.
+    """
     assert card.op is not None
-    symbol = cards.symbol_of(card)
-    if len(operands) == 2 and symbol in INFIX:
-        elementwise = symbol == "×" and all(wire.source.value.ndim for wire in card.wires)
-        return f"{operands[0]} {'⊙' if elementwise else INFIX[symbol]} {in_brackets(operands[1])}"
-    if card.op.name == "power":
-        base, exponent = in_brackets(operands[0]), operands[1]
-        return base + exponent.translate(RAISED) if set(exponent) <= set(DIGITS) else f"{base}^{exponent}"
-    if card.op.name == "negative":
-        return "−" + in_brackets(operands[0])
-    options = [f"{key}={value}" for key, value in card.params.items() if isinstance(value, (int, float)) and value]
-    head = symbol if symbol in BEFORE else card.op.name
-    return f"{head}({', '.join(operands + options[:2])})"
-
-
-def in_brackets(text: str) -> str:
-    """An operand after a sign, or under an exponent: in brackets if it begins with a minus."""
-    return f"({text})" if text.startswith("−") else text
+    sources = [wire.source for wire in card.wires]
+    places = enumerate(texts, card.op.name == "negative")  # whose own minus stands first
+    operands: list[Any] = [Term("name", (text, i), x.value) for (i, text), x in zip(places, sources, strict=True)]
+    if card.op.name == "power" and sources[1].is_number:
+        operands[1] = called(sources[1])
+    text = Operands(False, precision).write(forward_term(card.op, operands, card.params, card.value))
+    if text in texts:
+        text = texts[0] + cards.symbol_of(card) if card.op.name == "getitem" else f"{card.op.name}({', '.join(texts)})"
+    return cards.shorten(text, LONG)
 
 
 def written(value: ndarray, precision: int) -> str:
-    """A number, a short vector, or shape and mean of a larger array."""
+    """A number, a few in brackets, or shape and mean of a larger array."""
     if value.size == 1:
         return number(value, precision)
-    if value.ndim == 1 and 0 < value.size <= 4:
-        return f"[{', '.join(number(x, precision) for x in value)}]"
-    return f"{shape_text(value.shape)}, {statistics(value, precision)[0]}".rstrip(", ")
+    text = array_text(value, precision, value.size > FEW)
+    return f"{shape_text(value.shape)}, {text}" if value.size > FEW else text
 
 
 def play_backward(graph: Graph, found: Script) -> None:
@@ -180,11 +173,11 @@ def play_backward(graph: Graph, found: Script) -> None:
     for item in graph.plan.items:
         for leaf in item.leaves:
             listed.setdefault(leaf, []).append(item.id)
-    root = cards.shorten(output.name, 20)
+    root = cards.shorten(output.name, SHORT)
     assert graph.record.seed is not None
-    seed = written(graph.record.seed, precision)
+    equation = f"∂{root}/∂{root} = {written(graph.record.seed, precision)}"
     note = joined("The backward pass begins at the output.", hooked(output, graph, [graph.record.seed]))
-    step = found.add(Step("backward", f"∂{root}/∂{root} = {seed}", note, active=(place[output.id].id,)))
+    step = found.add(Step("backward", equation, note, active=(place[output.id].id,)))
     found.gradients[place[output.id].id] = [(step, graph.record.seed)]
     arrived: dict[str, list[ndarray]] = {}
     for wire in graph.record.backward:
@@ -195,8 +188,8 @@ def play_backward(graph: Graph, found: Script) -> None:
         link = lines.get(wire)
         if link is not None and last[link] is wire:
             step = found.add(backward_step(graph, link, wire, parts, place))
-            gate = () if link.target.folded else (f"wire-{wire.target.id}-out",)
-            for part in (wire_id(link), *gate):
+            gate = () if link.target.folded else gate_ids(wire.target)[1:]
+            for part in (link.id, *gate):
                 found.flows.setdefault(part, step)
         now = len(found.steps) - 1
         if wire.source in listed:
@@ -208,10 +201,10 @@ def play_backward(graph: Graph, found: Script) -> None:
 
 def backward_step(graph: Graph, link: Link, wire: Wire, parts: list[ndarray], place: dict[str, Item]) -> Step:
     """A contribution over a line."""
-    around = () if link.target.folded else (f"gate-{wire.target.id}", f"wire-{wire.target.id}-out")
-    active = (place[wire.source.id].id, wire_id(link), *around, link.target.id)
-    root, precision = cards.shorten(graph.record.output.name, 20), graph.precision
-    left = f"∂{root}/∂{cards.shorten(wire.source.name, 20)}"
+    around = () if link.target.folded else gate_ids(wire.target)
+    active = (place[wire.source.id].id, link.id, *around, link.target.id)
+    root, precision = cards.shorten(graph.record.output.name, SHORT), graph.precision
+    left = f"∂{root}/∂{cards.shorten(wire.source.name, SHORT)}"
     sums = running_sum(left, parts, len(wire.source.contributions()), precision), hooked(wire.source, graph, parts)
     if not link.plain:
         note = joined(f"Through {cards.shorten(link.target.title or link.source.title, 40)}.", *sums)
@@ -231,29 +224,40 @@ def joined(*sentences: str) -> str:
 
 def contribution(wire: Wire, root: str, precision: int) -> str:
     """ "z · ∂f/∂f = −4 · 1 = −4" between single numbers, else the rule as a formula."""
+    assert wire.contribution is not None
     if wire.local is None:
-        return cards.formula(wire)
-    assert wire.target.gradient is not None
-    local, upstream = number(wire.local, precision), wire.target.gradient
-    symbols = cards.local_text(wire) or local
-    if " + " in symbols or " − " in symbols:
-        symbols = f"({symbols})"
-    formula = f"{symbols} · ∂{root}/∂{cards.shorten(wire.target.name, 20)}"
-    return f"{formula} = {product(wire.local, upstream, precision)}"
+        few = wire.contribution.size <= FEW
+        return cards.formula(wire) + (f" = {written(wire.contribution, precision)}" if few else "")
+    formula = f"{local_text(wire, precision)} · ∂{root}/∂{cards.shorten(wire.target.name, SHORT)}"
+    return f"{formula} = {product(wire.local, wire.target.gradient, precision)}"
+
+
+def local_text(wire: Wire, precision: int) -> str:
+    """The local derivative as the first factor of a product; a number if its rule cannot be followed."""
+    op, names, values = cards.operands(wire)
+    value, params = wire.target.value, wire.target.params
+    _, out, operands = named(op, wire.position, names, value, value, values)
+    try:
+        term = followed(op, wire.position, number_term(1, value.shape), out, operands, params, local=True)
+    except Exception:  # whatever a user's rule may raise
+        return number(wire.local, precision)
+    text, precedence = Notation(False, precision).text(term)
+    divided = term.kind == "product" and term.parts[2]
+    return f"({text})" if divided or (precedence < PRODUCT and term.kind not in ("product", "number")) else text
 
 
 def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) -> str:
     """How a gradient of several contributions has grown so far: "∂h/∂g: 3, then 3 + 3 = 6"."""
     if expected < 2:
         return ""
-    if parts[0].size > 1 or len(parts) > 4:
+    if parts[0].size > FEW or len(parts) > 4:
         return f"{left}: {len(parts)} of {expected:,} contributions."
-    if len(parts) == 1:
-        return f"{left}: {number(parts[0], precision)} so far, 1 of {expected:,} contributions."
     with np.errstate(all="ignore"):
-        before, total = np.sum(parts[:-1], axis=0), np.sum(parts, axis=0)
-    sums = f"{number(before, precision)} + {factor(parts[-1], precision)} = {number(total, precision)}"
-    return f"{left}: {number(before, precision)}, then {sums}."
+        sums = [np.sum(parts[:-1], axis=0), parts[-1], np.sum(parts, axis=0)]
+    before, part, total = [written(np.asarray(x), precision) for x in sums]
+    if len(parts) == 1:
+        return f"{left}: {part} so far, 1 of {expected:,} contributions."
+    return f"{left}: {before}, then {before} + {f'({part})' if part.startswith(MINUS) else part} = {total}."
 
 
 def hooked(card: Card, graph: Graph, parts: list[ndarray]) -> str:

@@ -13,19 +13,21 @@ lines have a limit, beyond which tensors are only counted.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.draw.cards import length, printable
 from tinygrad_edu.draw.formulas import symbol
 from tinygrad_edu.draw.numbers import MINUS, number, shape_text, statistics
 from tinygrad_edu.draw.record import Card, Record, Scope
 
 SMALL = 8  # elements that are printed one by one
 LINES = 200  # of a tree
-SPOKEN = 4  # elements that are said one by one
+FEW = 4  # elements that are said one by one, or stand in an equation
 STEPS = 12  # ops that alt_text goes through one by one
 
 PHRASES = {
@@ -50,21 +52,24 @@ PHRASES = {
 
 
 def array_text(array: ndarray, precision: int = 3, brief: int = 0) -> str:
-    """A small array in full, "[[1, 2], [0, 4]]"; of a larger one mean, deviation and extremes.
+    """A small array in full, "[[1, 2], [0, 4]]"; of a larger one "0 everywhere", or mean, deviation and extremes.
 
     In brief (1) all arrays are large, and there are no extremes; more briefly (2), no deviation.
     """
     if array.size > (1 if brief else SMALL):
+        if (array == array.flat[0]).all():
+            return f"{number(array.flat[0], precision)} everywhere"
         spread, extremes = statistics(array, precision)
-        return [f"{spread}, {extremes}", spread, spread.partition(" std ")[0]][brief]
+        texts = f"{spread}, {extremes}", spread, spread.partition(" std ")[0]
+        return texts[brief] if spread else extremes
     return nested(array.tolist(), precision)
 
 
-def nested(values: Any, precision: int) -> str:
+def nested(values: Any, precision: int, latex: bool = False) -> str:
     """Nested lists of numbers in brackets."""
     if isinstance(values, list):
-        return f"[{', '.join([nested(value, precision) for value in values])}]"
-    return number(values, precision)
+        return f"[{', '.join([nested(value, precision, latex) for value in values])}]"
+    return number(values, precision, latex)
 
 
 def tree(found: Record, precision: int = 3, width: int = 100) -> str:
@@ -87,13 +92,12 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
     while waiting and len(lines) < LINES:
         card, margin, branch, outer = waiting.pop()
         if card in seen:
-            name = clipped(visible(card.name), width - len(f"{margin}{branch}↑ , above"))
+            name = clipped(printable(card.name), width - len(f"{margin}{branch}↑ , above"))
             lines.append(f"{margin}{branch}↑ {name}, above")
             continue
         below = margin + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
         if len(below) >= 3 * deepest and card.op is not None:
-            hidden = unseen([card], seen)
-            lines.append(f"{margin}{branch}{more(hidden)}")
+            lines.append(f"{margin}{branch}{more(unseen([card], seen))}")
             continue
         seen.add(card)
         lines.append(f"{margin}{branch}{line(card, outer, precision, width - len(margin + branch))}")
@@ -134,13 +138,13 @@ def line(card: Card, outer: Scope | None, precision: int, room: int) -> str:
     while len(parts) > 1 and len("  ".join([*parts, "…"][:whole])) > room:
         parts.pop()
     text = "  ".join([*parts, "…"][:whole])
-    return text if len(text) <= room else clipped(f"{visible(card.name)}…", room)
+    return text if len(text) <= room else clipped(f"{printable(card.name)}…", room)
 
 
 def entries(card: Card, outer: Scope | None, precision: int, brief: int) -> list[str]:
     """What a line says, the most important first."""
     what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
-    parts = [f"{visible(card.name)} {shape_text(card.shape)}".rstrip(), what]
+    parts = [f"{printable(card.name)} {shape_text(card.shape)}".rstrip(), what]
     parts.append(f"= {array_text(card.value, precision, brief)}")
     if card.gradient is not None:
         before = card.before_hooks
@@ -149,7 +153,7 @@ def entries(card: Card, outer: Scope | None, precision: int, brief: int) -> list
     elif not card.needs_gradient and card.kind != "data":
         parts.append("no gradient needed")
     if card.scope is not None and card.scope is not outer:
-        parts.append(f"in {place(card.scope)}")
+        parts.append(f"in {scope_path(card.scope)}")
     return parts
 
 
@@ -158,15 +162,9 @@ def clipped(name: str, room: int) -> str:
     return name if len(name) <= room else name[: max(room - 1, 0)] + "…"
 
 
-def place(scope: Scope) -> str:
+def scope_path(scope: Scope) -> str:
     """Where a card was made: "net.fc1, Linear(2, 3)"."""
-    path = ".".join([step.name for step in scope.path() if step.name])
-    return f"{path}, {scope.label}" if path else scope.label
-
-
-def visible(name: str) -> str:
-    """A name in one line: no newline or other control character tears the tree."""
-    return "".join([c if c.isprintable() else " " for c in name])
+    return ", ".join(filter(None, [".".join([step.name for step in scope.path() if step.name]), scope.label]))
 
 
 def alt_text(found: Record, title: str | None = None) -> str:
@@ -208,7 +206,7 @@ def opening(output: Card, ops: list[Card], leaves: list[Card]) -> str:
 
 def described(card: Card) -> str:
     """Its kind and its value: "input, 3", "parameter of shape 4 by 2"."""
-    if card.value.size <= SPOKEN:
+    if card.value.size <= FEW:
         return f"{card.kind} {amount(card.value)}"
     return f"{card.kind} of shape {' by '.join(map(str, card.shape))}"
 
@@ -216,16 +214,14 @@ def described(card: Card) -> str:
 def called(card: Card) -> str:
     """An op and its operands."""
     assert card.op is not None
-    operands = [operand(wire.source) for wire in card.wires]
-    phrase = PHRASES.get(card.op.name, "")
+    sources = [wire.source for wire in card.wires]
+    operands = [amount(x.value) if x.is_number else spoken(x.name) for x in sources]
+    phrase, axis = PHRASES.get(card.op.name, ""), card.params.get("axis")
+    axes = [said(k) for k in np.atleast_1d(() if axis is None else axis)]
+    along = f" along ax{'i' if len(axes) == 1 else 'e'}s {listed(axes)}" if axes else ""
     if phrase.count("{}") == len(operands):
-        return phrase.format(*operands)
-    return f"{spoken(card.op.name)} of {listed(operands)}"
-
-
-def operand(card: Card) -> str:
-    """The name of an operand, or the number that it is."""
-    return amount(card.value) if card.is_number else spoken(card.name)
+        return phrase.format(*operands) + along
+    return f"{spoken(card.op.name)} of {listed(operands)}{along}"
 
 
 def backward_sentences(found: Record) -> list[str]:
@@ -271,7 +267,7 @@ def summary(found: Record, ops: list[Card], leaves: list[Card]) -> list[str]:
         )
     for card in needing[:SMALL]:
         assert card.gradient is not None
-        text = amount(card.gradient) if card.gradient.size == 1 else f"of norm {said(np.linalg.norm(card.gradient))}"
+        text = amount(card.gradient) if card.gradient.size == 1 else f"of norm {said(length(card.gradient))}"
         sentences.append(f"The gradient of {spoken(card.name)} is {text}")
     if len(needing) > SMALL:
         sentences.append(f"{len(needing) - SMALL} more leaves have gradients")
@@ -289,8 +285,9 @@ def amount(array: ndarray) -> str:
     shape = " by ".join(map(str, array.shape))
     if not array.size:
         return f"an empty array of shape {shape}"
-    if array.size > SPOKEN:
-        return f"an array of shape {shape} with mean {said(array.mean())}"
+    if array.size > FEW:
+        with np.errstate(all="ignore"):
+            return f"an array of shape {shape} with mean {said(array.mean())}"
     rows = array.reshape(-1, array.shape[-1])
     return "; ".join([listed([said(x) for x in row]) for row in rows])
 
@@ -304,8 +301,9 @@ def said(x: Any) -> str:
 
 
 def spoken(name: str) -> str:
-    """A name without the signs that are read out one by one: "weights 0" for "weights[0]"."""
-    return " ".join(re.sub(r"[^\w\s.,'-]|_", " ", name).split()) or "unnamed"
+    """A name without the signs that are read out one by one, "weights 0" for "weights[0]"; of signs alone, theirs."""
+    words = " ".join(re.sub(r"[^\w\s.,'-]|_", " ", name).split())
+    return words or " and ".join([unicodedata.name(c, "").lower() for c in name if c.isprintable()][:3]) or "unnamed"
 
 
 def listed(parts: list[str], comma: str = ", ") -> str:
