@@ -3,7 +3,8 @@
 It teaches the loop that all of deep learning shares: forward, loss, zero_grad, backward, step.
 Around it stand a validation split to watch for overfitting, a learning rate that decays, and a test set used only once.
 Run it with `python demos/mnist.py`; without MNIST's files and network it trains on synthetic digits and says so.
-`--help` lists what to play with; `--hidden` without a number leaves softmax regression, the line to beat.
+`--help` lists what to play with; `--hidden` without a number leaves softmax regression, the line to beat, which
+`--baseline` trains beside the network; `--plots` draws the weights, the answers and the mistakes.
 After every epoch the run is saved, so that `--resume FILE` can go on after Ctrl-C, to the same weights to the bit.
 `python demos/mnist.py predict FILE IMAGE.png ...` reads digits in pictures of your own.
 """
@@ -28,7 +29,15 @@ import numpy as np
 
 from tinygrad_edu import data, nn, no_grad, optim, plots
 from tinygrad_edu.functional import cross_entropy, softmax
-from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, confusion_matrix, most_confused_pair
+from tinygrad_edu.training import (
+    Checkpoint,
+    EarlyStopping,
+    History,
+    accuracy,
+    confusion_matrix,
+    fit,
+    most_confused_pair,
+)
 
 try:
     import matplotlib  # noqa: F401  (better missed now than after the training)
@@ -202,6 +211,12 @@ def main(argv=None):
             stopping.restore(model)
         _, predictions = evaluate(model, test)
         report(args, name, history, model, predictions, test_labels, time.perf_counter() - start)
+        if args.baseline:
+            share = baseline(training, test, args.epochs, args.seed)
+            print(f"softmax regression in as many epochs: {share:.2%}{note}")
+        if args.plots:
+            for path in draw(args.out, name, model, test):
+                print(f"picture: {path}")
     except OSError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -224,11 +239,57 @@ def report(args, name, history, model, predictions, labels, seconds):
     print(f"most confused: {f'{true} taken for {predicted}' if count else 'none'}{note}")
 
 
+def baseline(training, test, epochs, seed):
+    """Test accuracy of softmax regression trained on the same images, as they are, with Adam and a cosine schedule."""
+    model = nn.MLP([784, 10], init=nn.init.zeros)
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    schedule = optim.CosineAnnealingLR(optimizer, epochs)
+    batches = data.DataLoader(training.images, training.labels, 64, shuffle=True, seed=seed, transform=flat)
+    fit(model, batches, optimizer=optimizer, loss=cross_entropy, epochs=epochs, scheduler=schedule, progress=False)
+    return accuracy(evaluate(model, test)[1], test.labels)
+
+
+def draw(out, name, model, test):
+    """Draws weights, answers, the worst mistakes and the confusion matrix; returns the paths of the pictures."""
+    with no_grad():
+        model.eval()
+        p = np.concatenate([softmax(model(images)).data for images, _ in test])  # (n, 10)
+    images, labels, answers, confidence = test.images, test.labels, p.argmax(axis=1), p.max(axis=1)
+    weights = model[0].weight.data  # (units, 784)
+    strong = weights[np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:40]].reshape(-1, 28, 28)
+    title = f"{name}: weights from the pixels to the {len(strong)} strongest of {len(weights)} units"
+    figures = {"weights": plots.images(strong, signed=True, title=title)}
+
+    shown = np.concatenate([np.arange(len(p))[:6], np.argsort(confidence)[:6]]).repeat(2)  # an image, and its bars
+    titles = [f"{confidence[i]:.1%}" if j % 2 else f"{labels[i]}, read as {answers[i]}" for j, i in enumerate(shown)]
+    title, marks = f"{name}: the first six images, and the six with the least confidence", (answers != labels)[shown]
+    figures["predictions"] = plots.images(images[shown], titles, columns=6, title=title, marks=marks)
+    for axes, i in zip(figures["predictions"].axes[1::2], shown[::2], strict=True):
+        axes.images[0].remove()
+        axes.barh(range(10), p[i], color=plots.BLUE)
+        axes.set(xlim=(0, 1), ylim=(9.6, -0.6), yticks=range(10), aspect="auto", box_aspect=1)
+        axes.tick_params(labelsize=8, length=0)
+
+    wrong = np.flatnonzero(answers != labels)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:24]
+    if len(worst):
+        titles = [f"{labels[i]}, read as {answers[i]}\n{confidence[i]:.1%}" for i in worst]
+        title = f"{name}: the worst of {len(wrong):,} mistakes in {len(labels):,} test images"
+        figures["mistakes"] = plots.images(images[worst], titles, title=title)
+    counts, digits = confusion_matrix(answers, labels, 10), [str(digit) for digit in range(10)]
+    words = {"xlabel": "read as", "ylabel": "digit", "title": f"{name}: how the test images were read"}
+    figures["confusion"] = plots.table(counts, digits, digits, fmt="{:.0f}", **words)
+    for key, figure in figures.items():
+        figure.savefig(out / f"mnist_{key}.png", dpi=150)
+    return [out / f"mnist_{key}.png" for key in figures]
+
+
 def going_on(args):
     """The command that resumes this run."""
     words = ["python", sys.argv[0], "--resume", args.save]
     words += ["--data-dir", args.data_dir] if args.data_dir else []
     words += ["--out", args.out] if args.out != OUT else []
+    words += [f"--{name}" for name in ("plots", "baseline") if getattr(args, name)]
     return shlex.join(map(str, words))
 
 
@@ -304,7 +365,9 @@ def parse(argv):
     option("--seed", type=partial(above, -1, int), default=0, help="of the split, the weights and the batches")
     option("--data-dir", type=Path, help="folder with the four files of MNIST")
     option("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    option("--out", type=Path, default=OUT, help="folder for the picture")
+    option("--plots", action="store_true", help="also draw weights, answers, the worst mistakes and what is confused")
+    option("--baseline", action="store_true", help="also train softmax regression, and print its test accuracy")
+    option("--out", type=Path, default=OUT, help="folder for the pictures")
     option(
         "--save",
         type=Path,

@@ -2,6 +2,8 @@
 
 import os
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported: the workers are one for each core
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(

@@ -2,14 +2,16 @@ import io
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from tinygrad_edu import plots
 from tinygrad_edu.plots import training_curves
 
 COLUMNS = {
@@ -31,6 +33,14 @@ def curves(axes):
     return {line.get_label(): line for line in axes.get_lines()}
 
 
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes]
+
+
 @pytest.mark.parametrize("history", [COLUMNS, RECORDS], ids=["columns", "records"])
 def test_draws_every_column_where_it_belongs(history):
     figure = training_curves(history, title="a title")
@@ -39,11 +49,11 @@ def test_draws_every_column_where_it_belongs(history):
     for axes, metric in zip(figure.axes, ("loss", "accuracy"), strict=True):
         assert axes.get_title() == metric.capitalize()
         assert axes.get_xlabel() == "epoch"
-        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "validation"]
         for split, label in (("train", "train"), ("val", "validation")):
             line = curves(axes)[label]
             assert list(line.get_xdata()) == [1, 2, 3, 4]
             assert list(line.get_ydata()) == COLUMNS[f"{split}_{metric}"]
+    assert legend(figure) == ["train", "validation"]
 
 
 def test_reads_without_colour_and_for_the_colour_blind():
@@ -66,7 +76,7 @@ def test_epoch_ticks_are_integers_and_accuracy_is_in_percent(epochs):
 
 
 @pytest.mark.parametrize("epochs", [1, 4, 100])
-def test_nothing_is_clipped(epochs):
+def test_no_epoch_is_clipped(epochs):
     history = {key: (values * epochs)[:epochs] for key, values in COLUMNS.items()}
     figure = training_curves(history, title="synthetic digits: 784-256-128-10, adam")
     box = figure.get_tightbbox(draw(figure))  # of all that is drawn, in inches
@@ -123,3 +133,252 @@ def test_matplotlib_is_imported_late_and_pyplot_never():
         f"plots.training_curves({COLUMNS!r}).savefig(io.BytesIO()); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+X = np.linspace(-1, 1, 30)
+POINTS, LABELS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+LONG = "a label that goes on and on, learning rate 0.001"
+WIDE = {f"{LONG} {i}": (X, X**i) for i in range(8)}
+
+PICTURES = {
+    "training_curves": lambda **k: plots.training_curves(COLUMNS, **k),
+    "curves, one panel": lambda **k: plots.curves({"": {"x": (X, X)}}, xlabel="x", ylabel="y", **k),
+    "curves, 8 long labels": lambda **k: plots.curves({LONG: WIDE, "b": WIDE}, ylabel=["y", "z"], markers=True, **k),
+    "curves, 7 panels": lambda **k: plots.curves({f"{LONG} {i}": {"x": (X, X)} for i in range(7)}, ylabel="y", **k),
+    "curves, gaps": lambda **k: plots.curves(
+        {scale: {"a": ([1, 2, 3, 4], [1, np.nan, np.inf, -1]), "b": ([1], [np.nan])} for scale in ("linear", "log")},
+        yscale=["linear", "log"],
+        **k,
+    ),
+    "curves, nothing finite": lambda **k: plots.curves(
+        {"": {"": ([1, 2], [np.nan] * 2)}}, xscale="log", yscale="log", **k
+    ),
+    "histograms": lambda **k: plots.histograms(
+        {"zeros": [np.zeros(9)] * 10, LONG: [X] * 10, "none": [[np.nan, np.inf]] * 10},
+        [f"layer {i}" for i in range(1, 11)],
+        xlabel="activation",
+        **k,
+    ),
+    "regions": lambda **k: plots.regions({LONG: lambda p: p[:, 0] - 0.5, "b": lambda p: p[:, 0]}, POINTS, LABELS, **k),
+    "regions, not finite": lambda **k: plots.regions({"": lambda p: p[:, 0] * np.nan}, POINTS, LABELS, **k),
+    "contours": lambda **k: plots.contours(
+        lambda x, y: x**2 + 9 * y**2,
+        {"short": [[-1, 1], [5, np.nan], [0, 0]], LONG: np.ones((500, 2))},
+        xlim=(-2, 2),
+        ylim=(-1, 1),
+        minimum=(0, 0),
+        **k,
+    ),
+    "contours of a plain": lambda **k: plots.contours(lambda x, y: 0 * x, {}, xlim=(0, 1), ylim=(0, 1), **k),
+    "images": lambda **k: plots.images(
+        np.arange(90.0).reshape(10, 3, 3), [f"{i}, 99.9%" for i in range(10)], marks=[True] * 10, **k
+    ),
+    "images, signed": lambda **k: plots.images([np.eye(3), -np.ones((3, 5)), [[np.nan]]], signed=True, **k),
+    "table": lambda **k: plots.table(
+        np.eye(10) * 1000, [LONG, *"123456789"], [LONG, *"abcdefghi"], xlabel="x", ylabel="y", **k
+    ),
+    "table of nothing finite": lambda **k: plots.table([[np.nan, np.inf]], ["a"], ["b", "c"], **k),
+    "bars": lambda **k: plots.bars({LONG: {"a": 1}, "g": {"a": np.nan, "b": -1}, "h": {LONG: 3}}, ylabel="y", **k),
+    "many bars": lambda **k: plots.bars({f"group {g}": {f"bar {i}": i for i in range(10)} for g in range(6)}, **k),
+}
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
+def test_nothing_is_clipped_and_no_title_or_legend_covers_anything(picture):
+    figure = picture(title=LONG + LONG + LONG)
+    renderer = draw(figure)
+    box = figure.get_tightbbox(renderer)  # of all that is drawn, in inches
+    width, height = figure.get_size_inches()
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+    assert width <= 9  # text of 10 points is legible where the picture is shown 900 pixels wide
+
+    panels = [axes.get_window_extent(renderer) for axes in figure.axes]
+    texts = [figure._suptitle, *(axes.title for axes in figure.axes if axes.get_title()), *figure.legends]
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    for i, text in enumerate(boxes):
+        assert not any(text.overlaps(other) for other in [*panels, *boxes[:i]])
+
+
+def test_curves_puts_lines_labels_and_scales_in_their_panels():
+    figure = plots.curves(
+        {"left": {"a": ([1, 2], [3, 4]), "b": ([1, 2], [5, 6])}, "right": {"b": ([1, 10], [1, 1e6])}},
+        xlabel="x",
+        ylabel=["loss", "error"],
+        yscale=["linear", "log"],
+        title="a title",
+    )
+    left, right = figure.axes
+    assert figure.get_suptitle() == "a title"
+    assert titles(figure) == ["left", "right"]
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == [("x", "loss"), ("x", "error")]
+    assert [(axes.get_xscale(), axes.get_yscale()) for axes in figure.axes] == [("linear", "linear"), ("linear", "log")]
+    assert {label: list(line.get_ydata()) for label, line in curves(left).items()} == {"a": [3, 4], "b": [5, 6]}
+    assert list(curves(right)["b"].get_xdata()) == [1, 10]
+    assert curves(left)["b"].get_color() == curves(right)["b"].get_color() != curves(left)["a"].get_color()
+    assert legend(figure) == ["a", "b"]
+
+
+def test_one_ylabel_stands_at_the_first_panel_of_each_row():
+    figure = plots.curves({str(i): {"a": (X, X)} for i in range(4)}, ylabel="loss")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "", "loss", ""]
+
+
+def test_eight_lines_differ_in_colour_line_style_and_marker():
+    (axes,) = plots.curves({"": WIDE}, markers=True).axes
+    looks = [(to_hex(line.get_color()), str(line._dash_pattern), line.get_marker()) for line in axes.get_lines()]
+    assert [len(set(kind)) for kind in zip(*looks, strict=True)] == [8, 8, 8]
+
+
+@pytest.mark.parametrize(("n", "marked"), [(1, 1), (19, 19), (20, 10), (1000, 10)])
+def test_markers_are_as_many_as_can_be_told_apart(n, marked):
+    (line,) = plots.curves({"": {"a": (range(n), range(n))}}, markers=True).axes[0].get_lines()
+    assert len(range(0, n, line.get_markevery())) == marked
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"), [([8, 512], ["10", "20", "50", "100", "200", "500"]), ([0.001, 0.1], ["0.001", "0.002"])]
+)
+def test_logarithmic_axes_of_few_decades_have_plain_ticks(values, ticks):
+    figure = plots.curves({"": {"a": (values, values)}}, xscale="log", yscale="log")
+    draw(figure)
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        low, high = axis.get_view_interval()
+        shown = [tick.label1.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+        assert shown[: len(ticks)] == ticks
+        assert not any(tick.label1.get_text() for tick in axis.get_minor_ticks())
+
+
+def test_histograms_share_the_axis_in_a_row_and_fill_it():
+    figure = plots.histograms({"a": [[0.0, 0, 1], [3]], "b": [[5], [np.nan]]}, ["x", "y"], xlabel="activation")
+    first, second, third, _ = figure.axes
+    assert titles(figure) == ["x", "y", "", ""]
+    assert (first.get_ylabel(), third.get_ylabel(), figure.get_supxlabel()) == ("a", "b", "activation")
+    assert first.get_xlim() == second.get_xlim() == (0, 3)
+    assert third.get_xlim() == (4.5, 5.5)
+    heights = [axes.patches[0].get_data().values for axes in figure.axes]
+    assert [list(height[height > 0]) for height in heights] == [[1, 0.5], [1], [1], []]
+    assert heights[1][-1] == heights[2][15] == 1  # 3 is the highest of its row, 5 in the middle of its own
+
+
+def test_regions_are_filled_by_the_sign_and_points_by_their_label():
+    figure = plots.regions(
+        {"a": lambda p: p[:, 0] - 0.5, "b": lambda p: p[:, 1] + 9}, POINTS, {"a": LABELS, "b": [1] * 4}
+    )
+    first, second = figure.axes
+    mesh = first.collections[0]
+    colors = {to_hex(color) for color in mesh.to_rgba(mesh.get_array()).reshape(-1, 4)}
+    assert colors == {"#bbddf0", "#fad9bf"}
+    assert mesh.get_array()[0, 0] == 0 and mesh.get_array()[0, -1] == 1
+    line = first.collections[1].get_paths()[0].vertices
+    np.testing.assert_allclose(line[:, 0], 0.5)
+    assert len(second.collections) == 1  # one class only: no line
+    assert curves(first)["class 1"].get_xydata().tolist() == [[0, 1], [1, 0]]
+    assert len(curves(second)["class 0"].get_xydata()) == 0
+    assert legend(figure) == ["class 0", "class 1"]
+    for low, high in (first.get_xlim(), first.get_ylim()):
+        assert low < 0 and high > 1
+
+
+def test_contours_shows_paths_over_levels_of_the_function():
+    path = [[-1.0, 1.0], [0.5, 0.5]]
+    figure = plots.contours(lambda x, y: x**2 + y**2, {"SGD": path}, xlim=(-2, 2), ylim=(-1, 1), minimum=(0, 0))
+    (axes,) = figure.axes
+    assert (axes.get_xlim(), axes.get_ylim()) == ((-2, 2), (-1, 1))
+    assert curves(axes)["SGD"].get_xydata().tolist() == path
+    assert curves(axes)["minimum"].get_xydata().tolist() == [[0, 0]]
+    for level, lines in zip(axes.collections[0].levels, axes.collections[0].get_paths(), strict=True):
+        np.testing.assert_allclose((lines.vertices**2).sum(axis=1), level, atol=1e-3)
+    assert legend(figure) == ["SGD", "minimum"]
+
+
+def test_images_are_on_one_scale():
+    figure = plots.images([[[0, 1]], [[0, 4]], [[2, 2]]], ["a", "b", "c"], columns=2, marks=[False, True, False])
+    assert titles(figure) == ["a", "b", "c"]
+    assert [axes.images[0].get_clim() for axes in figure.axes] == [(0, 4)] * 3
+    assert [to_hex(axes.title.get_color()) == plots.ORANGE.lower() for axes in figure.axes] == [False, True, False]
+    ends = [to_hex(figure.axes[1].images[0].to_rgba(value)) for value in (0, 4)]
+    assert ends == ["#ffffff", "#000000"]
+
+
+def test_signed_images_are_blue_below_white_at_and_orange_above_zero():
+    image = plots.images([[[-1.0, 3.0]]], signed=True).axes[0].images[0]
+    blue, white, orange = (image.to_rgba(value) for value in (-3, 0, 3))
+    assert blue[2] > blue[0] and orange[0] > orange[2]
+    np.testing.assert_allclose(white, 1, atol=0.01)
+
+
+def test_table_writes_each_number_where_it_belongs():
+    figure = plots.table([[0.5, 1], [0, np.nan]], ["r", "s"], ["a", "b"], xlabel="x", ylabel="y", fmt="{:.1f}")
+    (axes,) = figure.axes
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {
+        (0, 0): "0.5",
+        (1, 0): "1.0",
+        (0, 1): "0.0",
+        (1, 1): "-",
+    }
+    assert [label.get_text() for label in (*axes.get_xticklabels(), *axes.get_yticklabels())] == ["a", "b", "r", "s"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
+    for text in axes.texts:  # legible on its cell
+        column, row = text.get_position()
+        cell, ink = (
+            np.mean(to_rgb(c)) for c in (axes.images[0].to_rgba([[0.5, 1], [0, 0]])[row, column], text.get_color())
+        )
+        assert abs(cell - ink) > 0.4
+
+
+def test_bars_stand_in_their_groups():
+    figure = plots.bars({"L2": {"train": 0.9, "test": 0.8}, "dropout": {"test": 0.85}}, ylabel="accuracy")
+    (axes,) = figure.axes
+    train, test = axes.containers
+    assert [bar.get_height() for bar in test] == [0.8, 0.85]
+    assert [round(bar.get_x() + bar.get_width() / 2, 6) for bar in test] == [0.2, 1.2]
+    assert train[0].get_height() == 0.9 and np.isnan(train[1].get_height())
+    assert train[0].get_hatch() != test[0].get_hatch() and train[0].get_facecolor() != test[0].get_facecolor()
+    assert [text.get_text() for text in axes.texts] == ["0.9", "", "0.8", "0.85"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["L2", "dropout"]
+    assert axes.get_ylabel() == "accuracy"
+    assert legend(figure) == ["train", "test"]
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (lambda: plots.curves({}), "nothing to draw"),
+        (lambda: plots.curves({"p": {"a": ([1, 2], [1])}}), r"y of a in p: the shape must be \(2,\), not \(1,\)"),
+        (lambda: plots.curves({"p": {"a": ([[1]], [1])}}), r"x of a in p: the shape must be \(n,\), not \(1, 1\)"),
+        (lambda: plots.curves({"p": {"a": (X, X)}}, ylabel=["a", "b"]), "nor one for each of 1 panels"),
+        (lambda: plots.histograms({}, ["a"]), "nothing to draw"),
+        (lambda: plots.histograms({"r": [X]}, ["a", "b"]), "r has 1 arrays for 2 columns"),
+        (lambda: plots.regions({}, POINTS, LABELS), "nothing to draw"),
+        (
+            lambda: plots.regions({"p": lambda p: p}, POINTS, LABELS),
+            r"scores of 40000 points in p: .* not \(40000, 2\)",
+        ),
+        (lambda: plots.regions({"p": lambda p: p[:, 0]}, X, LABELS), r"points of p: the shape must be \(n, 2\), not"),
+        (lambda: plots.regions({"p": lambda p: p[:, 0]}, POINTS, [1]), r"labels of p: the shape must be \(4,\), not"),
+        (lambda: plots.contours(lambda x, y: 1.0, {}, xlim=(0, 1), ylim=(0, 1)), r"heights: .* \(200, 200\), not \(\)"),
+        (lambda: plots.contours(lambda x, y: x, {"a": X}, xlim=(0, 1), ylim=(0, 1)), r"path of a: .* \(n, 2\)"),
+        (lambda: plots.images([]), "nothing to draw"),
+        (lambda: plots.images([X]), r"picture: the shape must be \(n, n\), not \(30,\)"),
+        (lambda: plots.images([[[1]]], ["a", "b"]), "1 pictures have 2 titles and 1 marks"),
+        (lambda: plots.images([[[1]]], marks=[]), "1 pictures have 1 titles and 0 marks"),
+        (lambda: plots.table([[1, 2]], ["a"], ["b"]), r"values: the shape must be \(1, 1\), not \(1, 2\)"),
+        (lambda: plots.table(np.empty((0, 0)), [], []), "nothing to draw"),
+        (lambda: plots.bars({}), "nothing to draw"),
+        (lambda: plots.bars({"g": {}}), "nothing to draw"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(picture, message):
+    with pytest.raises(ValueError, match=message):
+        picture()
+
+
+def test_numbers_that_a_logarithmic_axis_cannot_show_and_overflowing_ones_leave_a_gap():
+    figure = plots.curves({"": {"a": (range(6), [1.0, 0, -1, 1e308, -1e308, 2])}}, yscale="log")
+    draw(figure)
+    (axes,) = figure.axes
+    (line,) = axes.get_lines()
+    assert axes.get_yscale() == "log"
+    assert np.isnan(line.get_ydata()).tolist() == [False, False, False, True, True, False]
+    shown = axes.transData.transform(line.get_xydata())
+    assert np.isfinite(shown).all(axis=1).tolist() == [True, False, False, False, False, True]

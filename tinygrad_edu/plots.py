@@ -1,84 +1,394 @@
-"""matplotlib pictures, returned as figures: save them with `figure.savefig(path)`.
+"""matplotlib pictures, returned as figures: save them with `figure.savefig(path, dpi=150)`.
 
 matplotlib is an extra, so each function imports it when it is called. The figures are made without
 `matplotlib.pyplot`: no window opens, no backend is chosen, and nothing stays in memory that the caller lets go.
+They are white and at most 9 inches wide, so that their text is legible on a page of 900 pixels; `title` stands on top.
+Numbers that are not finite leave a gap. Every function raises ImportError if matplotlib is missing, and ValueError if
+there is nothing to draw or something has the wrong shape or length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Two colours of the palette by Okabe and Ito (2008), which colour-blind readers can tell apart. Line style and
-# marker carry the same distinction into greyscale print.
-STYLES = {
-    "train": {"label": "train", "color": "#0072B2", "linestyle": "-", "marker": "o"},
-    "val": {"label": "validation", "color": "#D55E00", "linestyle": "--", "marker": "s"},
-}
+Floats = NDArray[np.float64]
+Columns = Mapping[str, Sequence[float]]
+Texts = str | Sequence[str]  # one for all panels, or one for each
+Data = ArrayLike | Mapping[str, ArrayLike]  # one for all panels, or one by the title of each
+HUGE = 1e280  # matplotlib's own arithmetic overflows beyond: taken as not finite
+
+# The palette by Okabe and Ito (2008), which colour-blind readers can tell apart; grey stands for its yellow, which is
+# too pale on white. Line style, marker and hatching carry the same distinction into greyscale print.
+BLUE, ORANGE = "#0072B2", "#D55E00"
+COLORS = BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#777777"
+DASHES = "-", "--", "-.", ":", (0, (9, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (9, 2, 2, 2))
+MARKERS = "os^DvPX*"
+HATCHES = "", "//", "..", "\\\\", "xx", "--", "oo", "++"
 
 
-def training_curves(
-    history: Mapping[str, Sequence[float]] | Sequence[Mapping[str, float]], title: str | None = None
-) -> Figure:
+def training_curves(history: Columns | Sequence[Mapping[str, float]], title: str | None = None) -> Figure:
     """Draws loss (left) and accuracy (right) over the epochs, training against validation.
 
     Args:
         history: One record per epoch, or a dict of columns of equal length. Needs `train_loss` and
             `train_accuracy`; draws `val_loss` and `val_accuracy` too where they are given, and numbers the
             epochs from 1 unless `epoch` does. Accuracies are fractions from 0 to 1.
-        title: Stands above both panels.
-
-    Returns:
-        A figure of 9 by 3.8 inches on white.
-
-    Raises:
-        ImportError: If matplotlib is not installed.
-        ValueError: If the history is empty, lacks a column, or its columns differ in length.
     """
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator, PercentFormatter
-    except ImportError as error:
-        raise ImportError(
-            "training_curves draws with matplotlib, which is not installed; pip install tinygrad-edu[demos] brings it"
-        ) from error
-
     columns = _columns(history)
     epochs = columns.get("epoch", range(1, len(columns["train_loss"]) + 1))
-    figure = Figure(figsize=(9, 3.8), facecolor="white", layout="constrained")
-    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for split, style in STYLES.items():
-            if f"{split}_{metric}" in columns:
-                values = columns[f"{split}_{metric}"]
-                axes.plot(epochs, values, **style, markersize=5, linewidth=2, markevery=max(1, len(epochs) // 10))
-        axes.set_title(metric.capitalize())
-        axes.set_xlabel("epoch")
+    panels: dict[str, dict[str, tuple[ArrayLike, ArrayLike]]] = {"Loss": {}, "Accuracy": {}}
+    for name, lines in panels.items():
+        for split, label in (("train", "train"), ("val", "validation")):
+            if f"{split}_{name.lower()}" in columns:
+                lines[label] = epochs, columns[f"{split}_{name.lower()}"]
+    figure = curves(panels, xlabel="epoch", title=title, markers=True)
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    for axes in figure.axes:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
-        axes.grid(color="#DDDDDD")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, handlelength=3.5)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    if title is not None:
-        figure.suptitle(title)
     return figure
 
 
-def _columns(history: Mapping[str, Sequence[float]] | Sequence[Mapping[str, float]]) -> Mapping[str, Sequence[float]]:
+def curves(
+    panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
+    *,
+    xlabel: Texts = "",
+    ylabel: Texts = "",
+    xscale: Texts = "linear",
+    yscale: Texts = "linear",
+    title: str | None = None,
+    markers: bool = False,
+) -> Figure:
+    """Draws lines in panels, one beside the other. A label looks the same in all of them.
+
+    Args:
+        panels: `{panel title: {line label: (x, y)}}`, x and y of shape (n,). Up to 8 labels have their own colours.
+        xlabel, ylabel, xscale, yscale: One text for all panels, or a sequence with one for each. The scales are
+            matplotlib's ("linear", "log", ...); a logarithmic one leaves a gap for numbers that are not positive.
+        markers: Marks the points too; on a line of 20 or more, about ten of them.
+    """
+    texts = [[t] * len(panels) if isinstance(t, str) else t for t in (xlabel, ylabel, xscale, yscale)]
+    if any(len(text) != len(panels) for text in texts):
+        raise ValueError(f"xlabel, ylabel, xscale or yscale is not one text, nor one for each of {len(panels)} panels")
+    labels = [*dict.fromkeys(label for lines in panels.values() for label in lines)]
+    figure, grid = _figure(title, [*panels], height=3.3)
+    for i, (axes, (name, lines)) in enumerate(zip(grid, panels.items(), strict=True)):
+        for label, (x, y) in lines.items():
+            xs = _array(x, f"x of {label} in {name}", None)
+            ys = _array(y, f"y of {label} in {name}", len(xs))
+            _line(axes, xs, ys, label, labels.index(label), marks=10 * markers)
+        box = axes.get_subplotspec()
+        repeated = isinstance(ylabel, str) and box is not None and not box.is_first_col()
+        axes.grid(color="#DDDDDD")
+        axes.set(xlabel=texts[0][i], ylabel="" if repeated else texts[1][i])
+        _scale(axes, "x", texts[2][i])
+        _scale(axes, "y", texts[3][i])
+    _legend(figure, grid)
+    return figure
+
+
+def histograms(
+    rows: Mapping[str, Sequence[ArrayLike]], columns: Sequence[str], *, xlabel: str = "", title: str | None = None
+) -> Figure:
+    """Draws a grid of small histograms, each as high as its peak; those of a row share the horizontal axis.
+
+    Args:
+        rows: `{row label: [array, ...]}`, one array of any shape for each column.
+        columns, xlabel: Labels of the columns, and of the axis.
+    """
+    for name, arrays in rows.items():
+        if len(arrays) != len(columns):
+            raise ValueError(f"{name} has {len(arrays)} arrays for {len(columns)} columns; give one for each")
+    names = [name if row == 0 else "" for row in range(len(rows)) for name in columns]
+    figure, grid = _figure(title, names, height=0.7, aspect=0.4, most=len(columns))
+    for row, (name, arrays) in enumerate(rows.items()):
+        low, high = _range(arrays)
+        for column, array in enumerate(arrays):
+            axes = grid[row * len(columns) + column]
+            counts, edges = np.histogram(_finite(array), bins=31, range=(low, high))
+            axes.stairs(counts / max(counts.max(), 1), edges, fill=True, color=BLUE)
+            axes.set(xlim=(low, high), ylim=(0, 1.05), yticks=[])
+            axes.set_xticks([low, high], ["", ""] if column else [f"{low:.2g}", f"{high:.2g}"], fontsize=8)
+        for tick, side in zip(grid[row * len(columns)].get_xticklabels(), ("left", "right"), strict=True):
+            tick.set(horizontalalignment=side)
+        grid[row * len(columns)].set_ylabel(textwrap.fill(name, 14), fontsize=9)
+    figure.supxlabel(xlabel, fontsize=10)
+    return figure
+
+
+def regions(
+    panels: Mapping[str, Callable[[Floats], ArrayLike]], points: Data, labels: Data, *, title: str | None = None
+) -> Figure:
+    """Draws what classifiers of points in the plane decide: blue for class 0, orange for class 1.
+
+    Args:
+        panels: `{panel title: scores}`, where `scores` takes points (m, 2) and returns m numbers, positive for
+            class 1. The line is where the score is 0.
+        points, labels: The data, shapes (n, 2) and (n,) with labels 0 or 1; or a dict of them, one for each panel.
+    """
+    data = []
+    for name in panels:
+        of = [values[name] if isinstance(values, Mapping) else values for values in (points, labels)]
+        xy = _array(of[0], f"points of {name}", None, 2)
+        data.append((xy, _array(of[1], f"labels of {name}", len(xy))))
+    sides = [np.nanmax(xy, axis=0) - np.nanmin(xy, axis=0) + 1e-9 for xy, _ in data]
+    aspect = np.clip(max((height / width for width, height in sides), default=1), 0.5, 1)
+    figure, grid = _figure(title, [*panels], height=0.6, aspect=0.9 * aspect)
+    for axes, (name, scores), (xy, classes), side in zip(grid, panels.items(), data, sides, strict=True):
+        x, y = np.linspace(np.nanmin(xy, axis=0) - 0.2 * side, np.nanmax(xy, axis=0) + 0.2 * side, 200).T
+        mesh = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+        z = _array(scores(mesh), f"scores of {len(mesh)} points in {name}", len(mesh)).reshape(200, 200)
+        axes.pcolormesh(x, y, np.where(np.isnan(z), z, z > 0), cmap=_colormap("#BBDDF0", "#FAD9BF"), vmin=0, vmax=1)
+        if (z < 0).any() and (z > 0).any():
+            axes.contour(x, y, z, levels=[0], colors="black", linewidths=1.5)
+        for label, style in enumerate(("o", "s")):
+            (dots,) = axes.plot(*xy[classes == label].T, style, color=COLORS[label], label=f"class {label}")
+            dots.set(markeredgecolor="white", markersize=9 if len(xy) < 20 else 6)
+        axes.set_box_aspect(aspect)
+    _legend(figure, grid)
+    return figure
+
+
+def contours(
+    function: Callable[[Floats, Floats], ArrayLike],
+    paths: Mapping[str, ArrayLike],
+    *,
+    xlim: tuple[float, float],
+    ylim: tuple[float, float],
+    minimum: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draws paths, as of optimizers, over the contour lines of a function of two variables.
+
+    Args:
+        function: Takes x and y, arrays of one shape, and returns the heights in that shape.
+        paths: `{label: points}`, each of shape (steps, 2). Every step is marked where there are fewer than 100.
+        xlim, ylim, minimum: What the picture shows, which a path may leave; a point to mark with a star.
+    """
+    x, y = np.meshgrid(np.linspace(*xlim, 200), np.linspace(*ylim, 200))
+    z = _array(function(x, y), "heights", *x.shape)
+    figure, (axes,) = _figure(title, [""], height=4)
+    # Quantiles follow a narrow valley as well as a wide bowl; their squares put more lines near the bottom.
+    levels = np.unique(np.quantile(_finite(z), np.linspace(0, 1, 18) ** 2))[1:-1]
+    if len(levels):
+        axes.contour(x, y, z, levels=levels, colors="#AAAAAA", linewidths=0.8)
+    for index, (label, path) in enumerate(paths.items()):
+        xs, ys = _array(path, f"path of {label}", None, 2).T
+        _line(axes, xs, ys, label, index, marks=50)
+    if minimum is not None:
+        axes.plot(*minimum, "*", label="minimum", color="black", ms=14, mec="white", zorder=3)
+    axes.set(xlim=xlim, ylim=ylim)
+    _legend(figure, [axes])
+    return figure
+
+
+def images(
+    pictures: Sequence[ArrayLike] | NDArray[Any],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 8,
+    signed: bool = False,
+    title: str | None = None,
+    marks: Sequence[bool] | None = None,
+) -> Figure:
+    """Draws small pictures in a grid, all on one scale.
+
+    Args:
+        pictures: Arrays (h, w), or one of shape (n, h, w). Low is white and high is black.
+        titles, columns: A text above each; the most pictures in a row.
+        signed, marks: Draws 0 white, blue below and orange above; draws the titles of those that are True in orange.
+    """
+    arrays = [_array(picture, "picture", None, None) for picture in pictures]
+    names, warn = [""] * len(arrays) if titles is None else titles, [False] * len(arrays) if marks is None else marks
+    if not len(names) == len(warn) == len(arrays):
+        raise ValueError(f"{len(arrays)} pictures have {len(names)} titles and {len(warn)} marks; give one for each")
+    aspect = max((array.shape[0] / array.shape[1] for array in arrays), default=1)
+    figure, grid = _figure(title, names, height=0.1, aspect=(0.85 if signed else 0.95) * aspect, most=columns)
+    low, high = _range([0, *arrays])
+    colors: tuple[str, ...] = "white", "black"
+    if signed:
+        high = max(high, -low)
+        low, colors = -high, ("#004B87", "white", "#E69F00")
+    for axes, array, warning in zip(grid, arrays, warn, strict=True):
+        image = axes.imshow(array, cmap=_colormap(*colors), vmin=low, vmax=high)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set(visible=True, color="#BBBBBB")
+        if warning:
+            axes.title.set(color=ORANGE, fontweight="bold")
+    if signed:
+        figure.colorbar(image, ax=grid, fraction=0.03, pad=0.02)
+    return figure
+
+
+def table(
+    values: ArrayLike,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    xlabel: str = "",
+    ylabel: str = "",
+    fmt: str = "{:.2f}",
+    title: str | None = None,
+) -> Figure:
+    """Draws numbers as a heat map, dark for high, with each number written in.
+
+    Args:
+        values: Shape (r, c).
+        rows, columns: Labels, r and c of them; xlabel and ylabel say what the columns and the rows are.
+        fmt: How a number is written.
+    """
+    numbers = _array(values, "values", len(rows), len(columns))
+    texts = [["-" if np.isnan(number) else fmt.format(number) for number in row] for row in numbers.tolist()]
+    figure, (axes,) = _figure(title, [""] if numbers.size else [], height=1 + 0.42 * len(rows))
+    low, high = _range([numbers])
+    axes.imshow(numbers, cmap=_colormap("#F2F8FC", "#56B4E9", "#00436B"), vmin=low, vmax=high, aspect="auto")
+    cell = (430 - 6 * max(map(len, rows))) / len(columns)  # width in points; a letter of size 10 takes 6
+    size = min(10, 1.5 * cell / max(len(text) for row in texts for text in row))
+    for (row, column), number in np.ndenumerate(numbers):
+        color = "white" if number - low > 0.6 * (high - low) else "black"
+        axes.text(column, row, texts[row][column], ha="center", va="center", color=color, fontsize=size)
+    axes.set_xticks(range(len(columns)), [textwrap.fill(name, max(int(cell / 6), 4)) for name in columns])
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    return figure
+
+
+def bars(groups: Mapping[str, Mapping[str, float]], *, ylabel: str = "", title: str | None = None) -> Figure:
+    """Draws bars in groups; a label has the same colour and hatching in each. Up to 16 bars have their height above.
+
+    Args:
+        groups: `{group label: {bar label: height}}`, of which `ylabel` says the unit; a group may lack a bar.
+    """
+    labels = [*dict.fromkeys(label for group in groups.values() for label in group)]
+    figure, (axes,) = _figure(title, labels and [""], height=3.6)
+    for index, label in enumerate(labels):
+        heights = _array([group.get(label, np.nan) for group in groups.values()], label, len(groups))
+        places = np.arange(len(groups)) + (index - (len(labels) - 1) / 2) * 0.8 / len(labels)
+        color, hatch = COLORS[index % 8], HATCHES[(index + index // 8) % 8]
+        drawn = axes.bar(places, heights, 0.8 / len(labels), color=color, hatch=hatch, ec="white", label=label)
+        if len(labels) * len(groups) <= 16:
+            axes.bar_label(drawn, ["" if np.isnan(height) else f"{height:.4g}" for height in heights], padding=2)
+    axes.grid(axis="y", color="#DDDDDD")
+    axes.set_xticks(range(len(groups)), [textwrap.fill(name, max(60 // len(groups), 6)) for name in groups])
+    axes.set(xlim=(-0.5, len(groups) - 0.5), ylabel=ylabel)
+    _legend(figure, [axes])
+    return figure
+
+
+def _figure(
+    title: str | None, names: Sequence[str], height: float, aspect: float = 0, most: int = 0
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each name, `most` in a row; they are height inches + aspect * their width high."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "plots are drawn with matplotlib, which is not installed; pip install tinygrad-edu[demos] brings it"
+        ) from error
+    if not names:
+        raise ValueError("there is nothing to draw; give at least one entry")
+    rows = -(-len(names) // (most or (3 if len(names) <= 6 else 4)))
+    columns = -(-len(names) // rows)
+    width, size = 9 if columns > 1 else 6.5, 11 if columns < 4 else 9
+    folded = [textwrap.fill(name, int(105 * width / columns / size), replace_whitespace=False) for name in names]
+    lines = max(name.count("\n") + 1 if name else 0 for name in folded)
+    total = rows * (height + aspect * width / columns + 0.17 * lines) + (0.3 if title else 0)
+    figure = Figure(figsize=(width, total), facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
+    panels = [*figure.subplots(rows, columns, squeeze=False).flat]
+    for axes in panels[len(names) :]:
+        axes.remove()
+    for axes, name in zip(panels, folded, strict=False):
+        axes.set_title(name, fontsize=size)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    if title is not None:
+        figure.suptitle(textwrap.fill(title, int(10 * width)))
+    return figure, panels[: len(names)]
+
+
+def _line(axes: Axes, x: Floats, y: Floats, label: str, index: int, marks: int) -> None:
+    """Draws a line in the style of the given index, with at least so many points marked, and less than twice that."""
+    (line,) = axes.plot(x, y, label=label, color=COLORS[index % 8], ls=DASHES[(index + index // 8) % 8], ms=5)
+    line.set(linewidth=2 if len(x) < 500 else 1)
+    if marks:
+        line.set(marker=MARKERS[index % 8], markevery=max(1, len(x) // marks))
+
+
+def _scale(axes: Axes, which: str, scale: str) -> None:
+    """Sets a scale; a logarithmic one of few decades gets plain numbers at 1, 2 and 5 times the powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = getattr(axes.dataLim, f"minpos{which}"), getattr(axes.dataLim, f"interval{which}")[1]  # low above 0
+    if scale != "log" or np.isfinite(low):
+        getattr(axes, f"set_{which}scale")(scale, **({"nonpositive": "mask"} if scale == "log" else {}))
+    if scale == "log" and high < 1000 * low < np.inf:
+        axis = axes.xaxis if which == "x" else axes.yaxis
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Writes one legend for all panels, below them in a space of its own."""
+    entries: dict[Any, Any] = {}  # handles by label
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    if any(entries):
+        fit = int(72 * figure.get_figwidth() / (65 + 5.7 * max(map(len, entries))))  # widths in points
+        n = min(max(fit, 1), len(entries))
+        figure.set_figheight(figure.get_figheight() + 0.1 + 0.2 * -(-len(entries) // n))
+        bare: dict[str, Any] = {"frameon": False, "handlelength": 3.5}
+        figure.legend([*entries.values()], [*entries], loc="outside lower center", ncols=n, **bare)
+
+
+def _colormap(*colors: str) -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("", colors)
+
+
+def _array(values: ArrayLike, what: str, *shape: int | None) -> Floats:
+    """The values with NaN for those that are not finite; their shape is checked, where None stands for any length."""
+    array = np.asarray(values, float)
+    if array.ndim != len(shape) or any(n not in (None, size) for n, size in zip(shape, array.shape, strict=True)):
+        wanted = ", ".join("n" if n is None else str(n) for n in shape) + "," * (len(shape) == 1)
+        raise ValueError(f"{what}: the shape must be ({wanted}), not {array.shape}")
+    return np.where(np.abs(array) < HUGE, array, np.nan)
+
+
+def _finite(values: ArrayLike) -> Floats:
+    """The finite numbers among the values, in a row."""
+    numbers: Floats = np.asarray(values, float)
+    return numbers[np.abs(numbers) < HUGE]
+
+
+def _range(arrays: Iterable[ArrayLike]) -> tuple[float, float]:
+    """The lowest and the highest finite number; 0.5 apart from it where there is only one."""
+    numbers = np.concatenate([_finite(array) for array in arrays])
+    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (0.0, 0.0)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def _columns(history: Columns | Sequence[Mapping[str, float]]) -> Columns:
     """Turns records into columns, and checks that the columns make curves."""
-    if isinstance(history, Mapping):
-        columns = history
-    else:
-        keys = history[0].keys() if history else ()
-        for record in history:
-            if record.keys() != keys:
-                raise ValueError(
-                    f"a record has the keys {[*record]}, the first one {[*keys]}; record the same each epoch"
-                )
-        columns = {key: [record[key] for record in history] for key in keys}
+    records = [] if isinstance(history, Mapping) else history
+    for record in records:
+        if record.keys() != records[0].keys():
+            raise ValueError(f"a record has the keys {[*record]}, the first one {[*records[0]]}; keep them the same")
+    columns: Columns = {key: [record[key] for record in records] for first in records[:1] for key in first}
+    columns = history if isinstance(history, Mapping) else columns
     if not any(len(values) for values in columns.values()):
         raise ValueError("the history is empty: record at least one epoch before drawing it")
     missing = [key for key in ("train_loss", "train_accuracy") if key not in columns]

@@ -1,0 +1,135 @@
+"""Dead ReLUs: units that put out 0 for every example, pass no gradient on, and never learn again.
+
+ReLU's slope is 0 left of 0. One step that is too long can push weights and bias so far down that no example makes the
+unit positive; its gradient is then exactly 0, and no later step, however well chosen, brings it back.
+Four cures: shorter steps, a slope left of 0 (LeakyReLU), batch norm, which centres what ReLU gets, and good initial
+weights (demos/initialization.py).
+Run it with `python demos/dead_relu.py`; without MNIST it trains on synthetic digits and says so.
+"""
+
+import argparse
+import math
+import os
+import sys
+from functools import partial
+from itertools import chain, repeat
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
+
+import numpy as np
+
+from tinygrad_edu import Tensor, data, nn, optim, plots, relu
+from tinygrad_edu.functional import leaky_relu, mse_loss
+from tinygrad_edu.training import accuracy, dead_relu_fraction
+
+try:
+    import matplotlib  # noqa: F401  (better missed now than after the training)
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+
+SHORT, LONG = 0.1, 1.0  # learning rates of the single unit
+UNITS = {  # name -> activation, learning rate of the first step
+    "ReLU, short steps": (relu, SHORT),
+    "ReLU, a long first step": (relu, LONG),
+    "LeakyReLU, the same": (partial(leaky_relu, negative_slope=0.1), LONG),
+}
+
+
+def one_unit(activation, first, steps=500):
+    """Fits a = activation(w x + b), from w = 1 and b = 1/2, to y = x / 2: a step of the rate `first`, then short ones.
+
+    Returns an array (steps + 1, 3): before each step and at the end, the share of the examples with z > 0, dL/dw and L.
+    """
+    x, w, b, rows = np.linspace(0.1, 2, 20), Tensor(1.0), Tensor(0.5), []
+    optimizer = optim.SGD([w, b], lr=first)
+    for _ in range(steps + 1):
+        z = w * x + b
+        loss = mse_loss(activation(z), x / 2)
+        optimizer.zero_grad()
+        loss.backward()
+        rows.append((np.mean(z.data > 0), w.grad, loss.item()))
+        optimizer.step()
+        optimizer.lr = SHORT
+    return np.array(rows)
+
+
+def networks(lr):
+    """Name -> function that makes the network, learning rate."""
+    mlp = partial(nn.MLP, [784, 100, 100, 10])
+    return {
+        f"ReLU, lr {lr:g}": (mlp, lr),
+        f"ReLU, lr {lr / 50:g}": (mlp, lr / 50),
+        f"LeakyReLU, lr {lr:g}": (partial(mlp, "leaky_relu"), lr),
+        f"batch norm, lr {lr:g}": (partial(mlp, batch_norm=True), lr),
+    }
+
+
+def train(model, lr, digits, epochs, seed):
+    """Trains with Adam; returns the share of dead units after each step, and the accuracy at the end.
+
+    Units are dead, and answers right, on the test images of digits = (images, labels, test_images, test_labels).
+    """
+    optimizer, loss, dead, probe = optim.Adam(model.parameters(), lr=lr), nn.CrossEntropyLoss(), [], flat(digits[2])
+    loader = data.DataLoader(*digits[:2], 64, shuffle=True, seed=seed, transform=flat)
+    for x, y in chain.from_iterable(repeat(loader, epochs)):
+        model.train()
+        optimizer.zero_grad()
+        loss(model(x), y).backward()
+        optimizer.step()
+        dead.append(float(np.mean(list(dead_relu_fraction(model.eval(), probe).values()))))
+    return dead, accuracy(model(probe), digits[3])
+
+
+def flat(images):
+    """(n, 28, 28) -> (n, 784), standardised."""
+    return data.normalize(images).reshape(len(images), -1)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lr", type=float, default=0.05, help="Adam's learning rate that kills")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--images", type=int, default=4000, help="training images")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the picture")
+    args = parser.parse_args(argv)
+    if min(args.epochs, args.images) < 1 or args.seed < 0 or not 0 < args.lr < math.inf:
+        parser.error("--epochs and --images must be at least 1, --seed at least 0, --lr above 0 and finite")
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+    print(f"one unit, after a first step of {SHORT:g} or {LONG:g} times the gradient; then 500 of {SHORT:g}")
+    print("unit                     z > 0    dL/dw   loss  loss at the end")
+    losses = {}
+    for label, (activation, first) in UNITS.items():
+        rows = one_unit(activation, first)
+        losses[label] = range(len(rows)), rows[:, 2]
+        print("{:23}  {:5.0%}  {:7.3f}  {:5.3f}  {:15.2g}".format(label, *rows[1], rows[-1, 2]))
+    print("The long step leaves ReLU with z < 0 everywhere and a gradient of 0, for good; the leaky unit comes back.\n")
+
+    count = min(args.images, len(labels))
+    print(f"784-100-100-10 with Adam on {count:,} images of {name}, {args.epochs} epochs, seen on 1,000 test images")
+    print("network                dead after an epoch  at the end  test accuracy")
+    shares, digits = {}, (images[:count], labels[:count], test_images[:1000], test_labels[:1000])
+    for label, (make, lr) in networks(args.lr).items():
+        nn.init.manual_seed(args.seed)
+        dead, right = train(make(), lr, digits, args.epochs, args.seed)
+        shares[label] = range(1, len(dead) + 1), dead
+        print(f"{label:21}  {dead[len(dead) // args.epochs - 1]:19.1%}  {dead[-1]:10.1%}  {right:13.1%}", flush=True)
+    killed, *cured = [dead[-1] for _, dead in shares.values()]
+    print(f"Steps of {args.lr:g} leave {killed:.0%} of the ReLUs dead, with a cure at most {max(cured):.0%}.\n")
+
+    panels = {"one unit": losses, f"dead units of 784-100-100-10 on {name}": shares}
+    figure = plots.curves(panels, xlabel="step", ylabel=("loss", "share"), yscale=("log", "linear"))
+    path = args.out / "dead_relu.png"
+    figure.savefig(path, dpi=150)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

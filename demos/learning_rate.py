@@ -1,0 +1,151 @@
+"""The learning rate: how far to go against the slope, the one number that must be right.
+
+Too small, and nothing moves; larger, and each step brings the loss down; larger still, and it jumps across the valley.
+Beyond 2 divided by the curvature of the valley each jump ends higher than it began, and the descent diverges.
+A real loss has no formula for its curvature, but `lr_finder` tries a hundred rates and shows where the loss falls.
+Run it with `python demos/learning_rate.py`; `--html FILE` also writes a page with sliders.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
+sys.path.insert(0, str(Path(__file__).parent))  # where page.py is, also if this file is imported
+
+try:
+    import matplotlib  # noqa: F401
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+
+import numpy as np
+from page import choice, slider, write
+
+from tinygrad_edu import Tensor, data, grad, manual_seed, nn, optim, plots
+from tinygrad_edu.training import fit
+
+FUNCTIONS = {  # of x, and for the page value, slope and curvature in JavaScript, where x is called z
+    "x²": (lambda x: x**2, "z * z", "2 * z", "2"),
+    "4 x²": (lambda x: 4 * x**2, "4 * z * z", "8 * z", "8"),
+    "x⁴/4 − x² + x/4": (
+        lambda x: x**4 / 4 - x**2 + x / 4,
+        "z ** 4 / 4 - z * z + z / 4",
+        "z ** 3 - 2 * z + 1 / 4",
+        "3 * z * z - 2",
+    ),
+}
+RATES = {"too small": 0.02, "right": 0.4, "too large": 0.95, "diverging": 1.03}
+START, NEAR, LONG = -2.0, 1e-3, 400
+MULTIPLES = (0.01, 1, 10, 100)
+
+
+def descend(f, start, lr, steps):
+    """Gradient descent; returns the places (steps + 1,)."""
+    x = Tensor(start, name="x")
+    optimizer, places = optim.SGD([x], lr=lr), [x.item()]
+    with np.errstate(all="ignore"):  # overflow is where divergence leads
+        for _ in range(steps):
+            optimizer.zero_grad()
+            f(x).backward()
+            optimizer.step()
+            places.append(x.item())
+    return np.array(places)
+
+
+def valley(steps):
+    """Descends into x² at four rates, prints a table, and returns the figure."""
+    f, panels = FUNCTIONS["x²"][0], {}
+    curvature = grad(grad(f))(0.0)
+    print(f"x² from {START:g}: its curvature is {curvature:g}, so a step multiplies x by 1 - {curvature:g} lr")
+    print(f"              lr  factor  x after 1        2        3  {steps:7}  steps to |x| < {NEAR:g}")
+    for title, lr in RATES.items():
+        x = descend(f, START, lr, max(steps, LONG))
+        there = [*np.flatnonzero(np.abs(x) < NEAR), f"> {LONG}"]
+        places = "  ".join(f"{x[k].round(4) + 0:7.4f}" for k in (1, 2, 3, steps))  # + 0: no -0
+        print(f"{title:10}  {lr:4}  {1 - lr * curvature:6.2f}    {places}  {there[0]:>8}")
+        x = x[: steps + 1]
+        line = np.linspace(-1.1, 1.1, 201) * np.abs(x).max()
+        panels[f"{title}: lr = {lr}"] = {"x²": (line, f(line).data), f"{steps} steps": (x, f(x).data)}
+    print(f"Below 2 / {curvature:g} = {2 / curvature:g} the factor is between -1 and 1 and x shrinks; above, x grows.")
+    return plots.curves(panels, xlabel="x")
+
+
+def network(images, labels, lr, seed):
+    """A small network at its first weights, its batches in their first order, its optimizer and its loss."""
+    manual_seed(seed)
+    model = nn.MLP([784, 128, 10])
+    batches = data.DataLoader(images, labels, 64, shuffle=True, seed=seed)
+    return (model, batches), {"optimizer": optim.SGD(model.parameters(), lr=lr), "loss": nn.CrossEntropyLoss()}
+
+
+def finder(images, labels, epochs, seed, note):
+    """Finds a rate for a network, trains with it and its multiples, prints a table, and returns the figure."""
+    parts, options = network(images, labels, 0.1, seed)  # lr_finder sets the rate
+    found = optim.lr_finder(*parts, **options, start_lr=1e-4, end_lr=100)
+    if found.suggestion is None:
+        sys.exit("error: the loss never fell in the range test; try another --seed or more --examples")
+    print(f"lr_finder tried {len(found.lrs)} rates on 784-128-10{note} and suggests {found.suggestion:.3g}")
+    print(f"                      lr  loss and accuracy on the training images, epoch {epochs}")
+    curves, last = {"range test": (found.lrs, found.losses)}, {}
+    panels = {f"range test{note}": curves, f"training{note}": {}}
+    for multiple in MULTIPLES:
+        lr = multiple * found.suggestion
+        parts, options = network(images, labels, lr, seed)
+        try:
+            with np.errstate(all="ignore"):
+                history = fit(*parts, **options, epochs=epochs, progress=False)
+        except FloatingPointError:
+            print(f"{multiple:4g} times it {lr:11.3g}  diverged{note}")
+            continue
+        last[lr] = history[-1]["train_loss"]
+        print(f"{multiple:4g} times it {lr:9.3g}  {last[lr]:6.3f}  {history[-1]['train_accuracy']:.1%}{note}")
+        panels[f"training{note}"][f"{multiple:g} × suggestion"] = (history["epoch"], history["train_loss"])
+    best = min(last, key=last.get)
+    print(f"Lowest came {best:.3g}: the suggestion is where to begin looking, and powers of ten make the difference.")
+    xlabels, xscales = ["learning rate", "epoch"], ["log", "linear"]
+    return plots.curves(panels, xlabel=xlabels, xscale=xscales, ylabel="loss", yscale="log", markers=True)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=20, help="of the descents on x²")
+    parser.add_argument("--examples", type=int, default=20_000, help="images for the network")
+    parser.add_argument("--epochs", type=int, default=4, help="of the network, for each rate")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
+    parser.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
+    args = parser.parse_args(argv)
+    if min(args.steps, args.examples, args.epochs) < 1 or args.seed < 0:
+        parser.error("--steps, --examples and --epochs must be at least 1, --seed at least 0")
+    try:
+        name, (images, labels, *_) = data.load_digits(args.dataset, args.data_dir)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    images, labels = data.normalize(images[: args.examples]).reshape(-1, 784), labels[: args.examples]
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.html:
+        sliders(args.html)
+    valley(args.steps).savefig(args.out / "learning_rate_valley.png", dpi=150)
+    print(f"the descents: {args.out / 'learning_rate_valley.png'}\n")
+    figure = finder(images, labels, args.epochs, args.seed, "" if name == "MNIST" else f" ({name})")
+    figure.savefig(args.out / "learning_rate_finder.png", dpi=150)
+    print(f"the range test and the trainings: {args.out / 'learning_rate_finder.png'}")
+
+
+def sliders(path):
+    """The page: a descent on one of the functions."""
+    controls = [
+        choice("f", "function f(x)", FUNCTIONS),
+        slider("start", "start x", -3, 3, START, 0.05),
+        slider("lr", "learning rate", 0, 1.2, 0.4),
+        slider("steps", "steps", 1, 40, 20, 1),
+    ]
+    lead = "Where does it begin to zigzag, where to diverge? Which valley does the third function end in?"
+    write(path, "Gradient descent: x ← x − lr · slope", lead, controls, FUNCTIONS, Path(__file__).with_suffix(".js"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Why a network needs activations: layers without them are one layer, however many there are.
+
+W2 (W1 x + b1) + b2 is (W2 W1) x + (W2 b1 + b2), so two layers can be multiplied out into one, and so can twenty.
+The deep linear network has many more numbers to train, and still draws nothing but a straight line.
+A ReLU between the layers cannot be multiplied out, and with it the same layers learn to draw a ring.
+Run it with `python demos/linear_collapse.py`: it trains on a ring of points, multiplies out, and compares.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
+
+import numpy as np
+
+from tinygrad_edu import data, manual_seed, nn, no_grad, optim, plots
+from tinygrad_edu.training import accuracy, fit
+
+try:
+    import matplotlib  # noqa: F401
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+
+OUT = Path(__file__).parent / "out"
+
+
+def rings(n, rng):
+    """Points (n, 2): a disc, label 0, inside a ring, label 1."""
+    labels = np.arange(n) % 2
+    radius = np.where(labels, rng.uniform(1.3, 2.0, n), rng.uniform(0, 0.9, n))
+    angle = rng.uniform(0, 2 * np.pi, n)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), labels
+
+
+def multiplied_out(model):
+    """The one Linear that does what those of the model do one after another, if there is nothing between them."""
+    first, *rest = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    weight, bias = first.weight.data, first.bias.data  # (out, in) and (out,)
+    for layer in rest:
+        weight, bias = layer.weight.data @ weight, layer.weight.data @ bias + layer.bias.data
+    single = nn.Linear(weight.shape[1], weight.shape[0], dtype=weight.dtype)
+    single.weight.assign(weight)
+    single.bias.assign(bias)
+    return single
+
+
+def trained(sizes, activation, points, labels, seed, epochs=60):
+    """A network of these sizes after training on the points; float64, so that only rounding is left to see."""
+    manual_seed(seed)
+    model = nn.MLP(sizes, activation, dtype=np.float64)
+    loader = data.DataLoader(points, labels, batch_size=32, shuffle=True, seed=seed)
+    optimizer = optim.Adam(model.parameters(), lr=5e-3)
+    fit(model, loader, optimizer=optimizer, loss=nn.CrossEntropyLoss(), epochs=epochs, progress=False)
+    return model
+
+
+@no_grad()
+def outputs(model, points):
+    """Logits of the two classes, shape (n, 2)."""
+    return model(points).data
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--depth", type=int, default=5, help="linear layers of the deep networks, 2 or more")
+    parser.add_argument("--width", type=int, default=16, help="units of each hidden layer")
+    parser.add_argument("--seed", type=int, default=0, help="of points, weights and batches")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
+    args = parser.parse_args(argv)
+    if args.depth < 2 or args.width < 1 or args.seed < 0:
+        parser.error("--depth must be at least 2, --width at least 1, --seed at least 0")
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    points, labels = rings(400, np.random.default_rng(args.seed))
+    sizes = [2, *[args.width] * (args.depth - 1), 2]
+    single = trained([2, 2], "identity", points, labels, args.seed)
+    linear = trained(sizes, "identity", points, labels, args.seed)
+    relu = trained(sizes, "relu", points, labels, args.seed)
+    product = multiplied_out(linear)
+    networks = {
+        "1 layer": single,
+        f"{args.depth} layers": linear,
+        f"the {args.depth} multiplied out": product,
+        f"{args.depth} layers with ReLU": relu,
+    }
+    print(f"{len(points)} points, a disc in a ring. Each network against its own layers multiplied out:\n")
+    print("network                  parameters  accuracy  largest difference of outputs")
+    for name, model in networks.items():
+        logits, alone = outputs(model, points), outputs(multiplied_out(model), points)
+        count, right = sum(p.size for p in model.parameters()), accuracy(logits.argmax(axis=1), labels)
+        print(f"{name:23}  {count:10,}  {right:8.1%}  {np.abs(logits - alone).max():8.1e}")
+    (w0, w1), bias = np.diff(product.weight.data, axis=0)[0], np.diff(product.bias.data)[0]
+    border = f"{w0:.3f} x0 {w1:+.3f} x1 {bias:+.3f} > 0"
+    print(f"\nMultiplied out, the {args.depth} layers say: ring where {border}, a straight border.")
+    print("Their depth adds parameters and nothing else: all that differs is rounding.")
+    print("With ReLU between them they are more than their product, and the border can bend.")
+
+    def score(model):
+        return lambda points: np.diff(outputs(model, points), axis=1)[:, 0]
+
+    path = args.out / "linear_collapse.png"
+    panels = {name: score(model) for name, model in networks.items()}
+    plots.regions(panels, points, labels, title="Without an activation, layers are one layer").savefig(path, dpi=150)
+    print(f"\npicture: {path}")
+
+
+if __name__ == "__main__":
+    main()

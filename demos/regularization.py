@@ -1,0 +1,142 @@
+"""Overfits a network on 1,000 images of digits, and shows what five remedies do about it.
+
+The network has 400 weights for each image: it learns them by heart, without a mistake, while its loss on images that it
+has not seen first falls and then rises, as it gets ever surer of its mistakes.
+L2 keeps all weights small, L1 makes most of them 0, dropout lets no unit rely on another, and early stopping ends the
+training where the loss on unseen images was lowest: each lowers that loss, and the accuracy changes little.
+More images do the most, and augmentation makes them: it moves, turns and scales those that are there.
+Run it with `python demos/regularization.py`; without MNIST's files and network it trains on synthetic digits.
+"""
+
+import argparse
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
+
+import numpy as np
+
+from tinygrad_edu import cross_entropy, data, l1_penalty, l2_penalty, manual_seed, nn, no_grad, optim, plots
+from tinygrad_edu.training import EarlyStopping, History, accuracy, fit
+
+try:
+    import matplotlib  # noqa: F401  (better missed now than after the training)
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+
+METHODS = {  # options of train
+    "none": {},
+    "L2": {"penalty": partial(l2_penalty, strength=1e-2)},
+    "L1": {"penalty": partial(l1_penalty, strength=3e-4)},
+    "dropout": {"dropout": 0.5},
+    "early stopping": {"patience": 5},
+    "augmentation": {"augment": True},
+}
+HIDDEN = 512
+NEARLY_ZERO = 1e-3  # the steps of the training, which overshoot, leave hardly a weight at 0 exactly
+
+
+def flat(images):
+    """(n, 28, 28) -> (n, 784), standardised."""
+    return data.normalize(images).reshape(len(images), -1)
+
+
+@no_grad()
+def measure(name, model, images, labels):
+    """Loss and accuracy, without any penalty or dropout."""
+    model.eval()
+    logits = model(flat(images))
+    return {f"{name}_loss": cross_entropy(logits, labels).item(), f"{name}_accuracy": accuracy(logits, labels)}
+
+
+def train(training, validation, epochs, seed, penalty=None, dropout=0.0, patience=None, augment=False):
+    """Trains on a pair (images, labels); returns the network and what was measured after each epoch on both pairs.
+
+    The penalty is a function of the weights, added to the loss. Early stopping goes back to the best epoch.
+    """
+    manual_seed(seed)
+    model = nn.MLP([784, HIDDEN, 10], dropout=dropout)
+    weights = [p for name, p in model.named_parameters() if name.endswith("weight")]
+
+    def loss(logits, labels):
+        return cross_entropy(logits, labels) + (penalty(weights) if penalty else 0)
+
+    move = data.RandomAffine(degrees=10, translate=(0.08, 0.08), scale=(0.9, 1.1), seed=seed)
+    transform = (lambda images: flat(move(images))) if augment else flat
+    batches = data.DataLoader(*training, 50, shuffle=True, seed=seed, transform=transform)
+    optimizer = optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    stopping, history = EarlyStopping(patience or epochs), History()
+    for epoch in range(1, epochs + 1):
+        fit(model, batches, optimizer=optimizer, loss=loss, epochs=1, progress=False)
+        history.append({"epoch": epoch, **measure("train", model, *training), **measure("val", model, *validation)})
+        if stopping.step(history[-1]["val_loss"], model):
+            break
+    if patience:
+        stopping.restore(model)
+    return model, history
+
+
+def near_zero(model):
+    """Share of the first layer's weights that are below NEARLY_ZERO."""
+    return np.mean(np.abs(model[0].weight.data) < NEARLY_ZERO)
+
+
+def strongest(model, count):
+    """The weights of the units with the longest weight vectors, as images (count, 28, 28)."""
+    weights = model[0].weight.data  # (HIDDEN, 784)
+    return weights[np.argsort(-np.linalg.norm(weights, axis=1))[:count]].reshape(-1, 28, 28)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=1000, help="to train on")
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    args = parser.parse_args(argv)
+    if min(args.images, args.epochs) < 1 or args.seed < 0:
+        parser.error("--images and --epochs must be at least 1, --seed at least 0")
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        source, (images, labels, test_images, test_labels) = data.load_digits()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    order = np.random.default_rng(args.seed).permutation(len(labels))
+    seen, unseen = np.split(order[: args.images + 2000], [min(args.images, len(labels) - 1)])
+    training, validation = (images[seen], labels[seen]), (images[unseen], labels[unseen])
+
+    print(f"784-{HIDDEN}-10 on {len(seen):,} images of {source}, validated on {len(unseen):,} others")
+    print("                train acc  train loss  last val loss  lowest (epoch)  test acc  test loss  weights near 0")
+    models, histories = {}, {}
+    for name, options in METHODS.items():
+        models[name], histories[name] = model, history = train(training, validation, args.epochs, args.seed, **options)
+        best = min(history, key=lambda record: record["val_loss"])
+        fitted = measure("train", model, *training) | measure("test", model, test_images, test_labels)
+        line = "{:14}  {train_accuracy:9.2%}  {train_loss:10.4f}  {:13.4f}".format(
+            name, history[-1]["val_loss"], **fitted
+        )
+        line += "  {val_loss:6.4f} ({epoch:5})".format(**best)
+        line += "  {test_accuracy:8.2%}  {test_loss:9.4f}  {:14.1%}".format(near_zero(model), **fitted)
+        print(line, flush=True)
+    rise = {name: history[-1]["val_loss"] / min(history["val_loss"]) - 1 for name, history in histories.items()}
+    print(f"Without a remedy the validation loss ends {rise['none']:.0%} above its lowest, with L2 {rise['L2']:.0%}.")
+    print(f"Of the weights between pixels and units L1 brings {near_zero(models['L1']):.0%} below {NEARLY_ZERO}.\n")
+
+    panels = {
+        f"{title} loss, {source}": {name: (history["epoch"], history[column]) for name, history in histories.items()}
+        for title, column in (("training", "train_loss"), ("validation", "val_loss"))
+    }
+    figure = plots.curves(panels, xlabel="epoch", ylabel="cross-entropy", yscale=("log", "linear"), markers=True)
+    figure.savefig(args.out / "regularization.png", dpi=150)
+    rows = {name: strongest(models[name], 7) for name in ("none", "L2", "L1")}
+    titles = [name for name, units in rows.items() for _ in units]
+    title = f"The weights of the strongest units, {source}"
+    figure = plots.images(np.concatenate([*rows.values()]), titles, columns=7, signed=True, title=title)
+    figure.savefig(args.out / "regularization_weights.png", dpi=150)
+    print(f"loss curves: {args.out / 'regularization.png'}\nweights: {args.out / 'regularization_weights.png'}")
+
+
+if __name__ == "__main__":
+    main()

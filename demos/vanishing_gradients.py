@@ -1,0 +1,127 @@
+"""Vanishing gradients: what is left of a gradient after 1, 5, 10 and 20 sigmoid layers, and four ways to keep it.
+
+The chain rule multiplies the slopes of all layers, and a sigmoid's is at most 1/4: twenty of them leave 0.25^20, 1e-12.
+So the first layers of a deep sigmoid network hardly learn, and the layers above them only see their random numbers.
+ReLU has the slope 1 where it is not 0, batch norm divides by the small spread that sigmoids leave, and a residual
+connection, x + layer(x), adds a path whose slope is 1; with each of them a network of 20 layers learns.
+Run it with `python demos/vanishing_gradients.py`; without MNIST it trains on synthetic digits and says so.
+"""
+
+import argparse
+import math
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
+
+import numpy as np
+
+from tinygrad_edu import Tensor, data, nn, optim, plots
+from tinygrad_edu.training import fit
+
+try:
+    import matplotlib  # noqa: F401  (better missed now than after the training)
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+
+
+XAVIER, KAIMING = partial(nn.Linear, init="xavier_normal"), partial(nn.Linear, init="kaiming_normal")
+KINDS = {  # functions of the width and the generator that make one layer; the last two are sigmoids with an addition
+    "sigmoid": lambda n, rng: nn.Sequential(XAVIER(n, n, rng=rng), nn.Sigmoid()),
+    "ReLU": lambda n, rng: nn.Sequential(KAIMING(n, n, rng=rng), nn.ReLU()),
+    "+ batch norm": lambda n, rng: nn.Sequential(XAVIER(n, n, rng=rng), nn.BatchNorm1d(n), nn.Sigmoid()),
+    "+ residual": lambda n, rng: nn.Residual(XAVIER(n, n, rng=rng), nn.Sigmoid()),
+}
+
+
+def chain(layers):
+    """The slope of sigmoids in a row, each of them at z = 0, where it is steepest."""
+    x = z = Tensor(0.0)
+    for _ in range(layers):
+        a = z.sigmoid()
+        z = a - 0.5  # 0 again, for the next one
+    a.backward()
+    return float(x.grad)
+
+
+def gradients(kind, layers, width, rng, examples=128):
+    """Sends N(0, 1) back through random layers: root mean square of the gradient at the input and after each layer."""
+    x, gradient = rng.normal(size=(2, examples, width)).astype(np.float32)
+    signals = [Tensor(x)]
+    for _ in range(layers):
+        signals.append(KINDS[kind](width, rng)(signals[-1]))
+    signals[-1].backward(gradient)
+    return [float(np.sqrt(np.mean(np.square(s.grad, dtype=np.float64)))) for s in signals]
+
+
+def learn(kind, layers, width, digits, epochs, seed):
+    """Trains a network of such layers with Adam; digits as (images, labels) to train on, and to test; fit's history."""
+    rng = np.random.default_rng(seed)
+    hidden = [KINDS[kind](width, rng) for _ in range(layers)]
+    model = nn.Sequential(XAVIER(784, width, rng=rng), *hidden, XAVIER(width, 10, rng=rng))
+    training = data.DataLoader(*digits[:2], 64, shuffle=True, seed=seed, transform=flat)
+    validation = data.DataLoader(*digits[2:], 500, transform=flat)
+    loss, optimizer = nn.CrossEntropyLoss(), optim.Adam(model.parameters(), lr=1e-3)
+    return fit(model, training, optimizer=optimizer, loss=loss, epochs=epochs, validation=validation, progress=False)
+
+
+def flat(images):
+    """(n, 28, 28) -> (n, 784), standardised."""
+    return data.normalize(images).reshape(len(images), -1)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", type=int, nargs="+", default=[1, 5, 10, 20], help="numbers of layers to compare")
+    parser.add_argument("--width", type=int, default=64, help="units of a layer")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--images", type=int, default=5000, help="training images")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the picture")
+    args = parser.parse_args(argv)
+    if min(*args.layers, args.width, args.epochs) < 1 or args.images < 2 or args.seed < 0:
+        parser.error("--layers, --width and --epochs must be at least 1, --images at least 2, --seed at least 0")
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    rng, deepest = np.random.default_rng(args.seed), max(args.layers)
+
+    print(f"gradient at the input over gradient at the output; networks of width {args.width}")
+    print("layers     0.25^L  sigmoids, z=0  " + "  ".join([f"{kind:>12}" for kind in KINDS]))
+    for layers in args.layers:
+        found = {kind: gradients(kind, layers, args.width, rng) for kind in KINDS}
+        ratios = "  ".join([f"{g[0] / g[-1]:12.2g}" for g in found.values()])
+        print(f"{layers:6}  {0.25**layers:9.2g}  {chain(layers):13.2g}  {ratios}")
+        if layers == deepest:
+            profiles = {kind: (range(layers + 1), g) for kind, g in found.items()}
+    print(
+        "Plain sigmoids lose about as much as 0.25^L says; in the other three networks depth costs hardly anything.\n"
+    )
+
+    count = min(args.images, len(labels))
+    print(f"{deepest} layers trained on {count:,} images of {name} for {args.epochs} epochs of Adam")
+    print("layers of     first loss  last loss  test accuracy")
+    losses, accuracies = {}, {}
+    digits = images[:count], labels[:count], test_images, test_labels
+    for kind in KINDS:
+        history = learn(kind, deepest, args.width, digits, args.epochs, args.seed)
+        losses[kind], accuracies[kind] = (history["epoch"], history["train_loss"]), history["val_accuracy"][-1]
+        ends = history["train_loss"][0], history["train_loss"][-1]
+        print("{:12}  {:10.3f}  {:9.3f}  {:13.2%}".format(kind, *ends, accuracies[kind]), flush=True)
+    best = max(accuracies, key=accuracies.get)
+    print(f"Guessing has a loss of ln 10 = {math.log(10):.3f} and an accuracy of about 10%; best here: {best}.\n")
+    panels = {"gradient on its way back": profiles, f"training on {name}": losses}
+    axes = {"xlabel": ("layer (0: the input)", "epoch"), "ylabel": ("root mean square of the gradient", "loss")}
+    figure = plots.curves(panels, **axes, yscale=("log", "linear"), title=f"{deepest} layers of {args.width}")
+    path = args.out / "vanishing_gradients.png"
+    figure.savefig(path, dpi=150)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

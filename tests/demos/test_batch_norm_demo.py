@@ -1,0 +1,48 @@
+import math
+
+import pytest
+from demo_runs import import_demo
+
+from tinygrad_edu import data
+
+demo = import_demo("batch_norm")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """1,200 images to train on and 400 to test."""
+    return *data.synthetic_digits(1200, seed=3), *data.synthetic_digits(400, seed=4)
+
+
+def test_a_rate_that_breaks_the_plain_network(digits):
+    right = {}
+    for batch_norm in (False, True):
+        model, loss = demo.train(batch_norm, 3.0, *digits[:2], epochs=4, seed=0)
+        right[batch_norm] = demo.share_right(model.eval(), *digits[2:])
+        assert (loss < 1) == batch_norm  # NaN is not
+    assert right[False] < 0.3 < 0.7 < right[True]
+
+
+def test_only_evaluation_mode_answers_alike_in_any_company(digits):
+    model, loss = demo.train(True, 0.5, *digits[:2], epochs=4, seed=0)
+    before = model.state_dict()["1.running_mean"]
+    found = demo.company(model, *digits[2:])
+    alone, mixed, alike = found.values()
+    assert max(alone) - min(alone) < 0.01 and alone[0] > 0.7 and not math.isnan(loss)
+    assert mixed[0] < alone[0] - 0.2 and mixed[-1] == pytest.approx(alone[-1], abs=0.1)
+    assert max(alike[:2]) < 0.3
+    assert (model.state_dict()["1.running_mean"] != before).any()
+
+
+def test_the_program(tmp_path, capsys, folder, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_EDU_DATA", str(folder))
+    demo.main(["--lrs", "0.1", "30", "--epochs", "1", "--images", "257", "--out", str(tmp_path / "new")])
+    assert (tmp_path / "new" / "batch_norm.png").stat().st_size > 10_000
+    assert "on 257 images of MNIST" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [["--lrs", "0.1", "nan"], ["--images", "1"], ["--lrs", "0"]])
+def test_wrong_values_are_refused(options, capsys):
+    with pytest.raises(SystemExit):
+        demo.main(options)
+    assert options[0] in capsys.readouterr().err

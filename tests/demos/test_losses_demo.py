@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from demo_runs import import_demo
+
+
+def test_cross_entropy_pulls_where_the_squared_error_does_not():
+    demo = import_demo("losses")
+    p = np.array([0.7, 0.1, 1e-4])
+    mse, entropy = [demo.value_and_slope(loss, demo.logit(p)) for loss in demo.CLASSIFIER.values()]
+    np.testing.assert_allclose(mse, [(1 - p) ** 2, -2 * p * (1 - p) ** 2], atol=1e-12)
+    np.testing.assert_allclose(entropy, [-np.log(p), p - 1], atol=1e-12)
+    np.testing.assert_allclose(entropy[0][:2], [0.3567, 2.3026], atol=5e-5)  # worked example 11
+    slow, fast = [demo.steps_back(loss, demo.logit(0.01)) for loss in demo.CLASSIFIER.values()]
+    assert slow > 5 * fast > 0
+
+
+def test_outliers_tilt_the_line_of_the_squared_error_alone():
+    demo = import_demo("losses")
+    for seed in (0, 1):
+        x, y = demo.points(np.random.default_rng(seed))
+        lines = {name: demo.line(loss, x, y) for name, loss in demo.REGRESSION.items()}
+        np.testing.assert_allclose(lines["MSE"], np.polyfit(x[:, 0], y[:, 0], 1), atol=1e-3)
+        off = {name: abs(slope - demo.SLOPE) for name, (slope, _) in lines.items()}
+        assert off["MSE"] > 1 and max(off["MAE"], off["Huber"]) < 0.5
+
+
+def test_it_runs_and_draws(tmp_path, capsys):
+    import_demo("losses").main(["--outliers", "0", "--out", str(tmp_path / "new")])
+    out = capsys.readouterr().out
+    assert "needs 514 steps to p = 0.5" in out and "error, 8 with cross-entropy" in out
+    pictures = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert pictures == ["losses_classifier.png", "losses_outliers.png"] and all(name in out for name in pictures)
+
+
+def test_options_that_make_no_sense(capsys):
+    for option in ("--outliers=11", "--seed=-1"):
+        with pytest.raises(SystemExit):
+            import_demo("losses").main([option])
+        assert "must be 0 to 10" in capsys.readouterr().err

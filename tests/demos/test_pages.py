@@ -1,0 +1,155 @@
+"""The pages with sliders: what they show is what the library computes."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from chromium import needs_chromium, run
+from demo_runs import import_demo
+
+from tinygrad_edu import grad
+
+MOVE = """
+const moved = [];
+for (const settings of %s) {
+  for (const [id, value] of Object.entries(settings)) {
+    const input = $(id);
+    input[input.type === "checkbox" ? "checked" : "value"] = value;
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  const rows = [...$("numbers").tBodies[0].rows];
+  moved.push(rows.map((row) => [
+    row.cells[0].textContent, [...row.querySelectorAll("data")].map((data) => [data.textContent, data.value])]));
+}
+return moved;
+"""
+LESSONS = ("neuron", "activations", "learning_rate")
+READY = pytest.mark.parametrize("name", LESSONS)
+
+
+def written(name, folder):
+    """The page of a lesson."""
+    demo, path = import_demo(name), folder / "new" / "page.html"
+    demo.sliders(path)
+    return demo, path.read_text(encoding="utf-8")
+
+
+def shown(page, settings, folder):
+    """For each of the settings {control: value} the table: {label: numbers}."""
+    found = run(page, MOVE % json.dumps(settings), folder)
+    for label, numbers in (row for table in found for row in table):
+        for text, value in numbers:
+            read = float({"not a number": "nan"}.get(text, text.replace("−", "-").replace("∞", "inf")))
+            assert read == pytest.approx(float(value), rel=6e-4, nan_ok=True), label  # four digits of it
+    return [{label: [float(value) for _, value in numbers] for label, numbers in table} for table in found]
+
+
+@needs_chromium
+def test_the_neuron(tmp_path):
+    demo, page = written("neuron", tmp_path)
+    rng = np.random.default_rng(0)
+    names = ("activation", "x", "w", "b", "y", "lr")
+    settings = [dict(zip(names, example, strict=True)) for example in demo.LEARNERS.values()]
+    for activation in demo.ACTIVATIONS:
+        settings.append(dict(zip(names, (activation, 2, 0, 0, -1, 1), strict=True)))  # at the kink
+        for _ in range(5):
+            x, w, b, y, lr = (rng.uniform([-5, -3, -3, -1, 0], [5, 3, 3, 2, 1]).round(2) + 0).tolist()
+            settings.append({"activation": activation, "x": x, "w": w, "b": b, "y": y, "lr": lr})
+    for setting, table in zip(settings, shown(page, settings, tmp_path), strict=True):
+        n, after = demo.step(**setting)
+        again = demo.learner(setting["activation"], setting["x"], after, setting["b"], setting["y"])
+        toA, toZ = n["a"].grad, grad(demo.ACTIVATIONS[setting["activation"]][0])(n["z"].item())
+        expected = [n["z"].item(), n["a"].item(), n["L"].item(), toA, toZ, n["w"].grad, n["b"].grad]
+        expected += [n["z"].grad * setting["w"], after, again["L"].item()]
+        numbers = [number for (number,) in table.values()]
+        assert numbers == pytest.approx(expected, rel=1e-9, abs=1e-12), setting
+
+
+@needs_chromium
+def test_the_activations(tmp_path):
+    demo, page = written("activations", tmp_path)
+    everything = dict.fromkeys(demo.ACTIVATIONS, True)
+    settings = [everything | {"z": z, "range": r} for z, r in [(1.5, 6), (0, 1), (-0.33, 2.5), (-6, 10), (4.2, 3)]]
+    for setting, table in zip(settings, shown(page, settings, tmp_path), strict=True):
+        assert list(table) == list(demo.ACTIVATIONS)
+        for name, numbers in table.items():
+            value, slope = demo.value_and_slope(name, np.array([setting["z"]], float))
+            most = demo.value_and_slope(name, np.linspace(-setting["range"], setting["range"], 401))[1].max()
+            assert numbers == pytest.approx([value.item(), slope.item(), most], rel=1e-9, abs=1e-12), (name, setting)
+    (table,) = shown(page, [{"sigmoid": False, "Maxout": True}], tmp_path)
+    assert list(table) == ["tanh", "ReLU", "GELU", "Maxout"]
+
+
+@needs_chromium
+def test_the_descent(tmp_path):
+    demo, page = written("learning_rate", tmp_path)
+    settings = [
+        {"f": f, "start": start, "lr": lr, "steps": steps}
+        for f in demo.FUNCTIONS
+        for start, lr, steps in [(-2, 0.02, 20), (3, 0.4, 3), (-1.5, 0.95, 40), (0.5, 0.12, 40), (2.5, 1.2, 12)]
+    ]
+    for setting, table in zip(settings, shown(page, settings, tmp_path), strict=True):
+        f = demo.FUNCTIONS[setting["f"]][0]
+        x = demo.descend(f, float(setting["start"]), setting["lr"], setting["steps"])
+        with np.errstate(all="ignore"):
+            curvature = grad(grad(f))(x[-1])
+            expected = [x[1], x[-1], f(x[-1]).item(), grad(f)(x[-1]), curvature, 1 - setting["lr"] * curvature]
+        numbers = [number for (number,) in table.values()]
+        assert numbers == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True), setting
+
+
+@READY
+def test_a_page_needs_nothing_else(name, tmp_path, capsys):
+    _, page = written(name, tmp_path)
+    assert "page.html" in capsys.readouterr().out
+    assert set(re.findall(r"[a-z]+://[^\s\"'<>]*", page)) == {"http://www.w3.org/2000/svg"}
+    assert "default-src 'none'" in page and "{{" not in page and len(page) < 30_000
+
+
+@needs_chromium
+@READY
+def test_names_keys_and_speech(name, tmp_path):
+    found = run(
+        written(name, tmp_path)[1],
+        """
+        const press = (key, more = {}) =>
+          document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, ...more }));
+        const controls = [...document.querySelectorAll("button, input, select")];
+        const state = () => $("numbers").textContent + $("charts").innerHTML;
+        const range = document.querySelector("input[type=range]"), before = state();
+        range.stepUp(3); range.dispatchEvent(new Event("input", { bubbles: true }));
+        const changed = state() !== before;
+        await new Promise((done) => setTimeout(done, 600));
+        const spoken = $("spoken").textContent;
+        press("r", { ctrlKey: true }); const kept = state() !== before;
+        press("r"); const back = state() === before;
+        const paper = () => getComputedStyle(document.body).backgroundColor;
+        press("t"); const light = paper(); press("t"); const dark = paper();
+        return {
+          named: controls.every((x) => x.getAttribute("aria-label") || (x.labels?.[0] ?? x).textContent.trim()),
+          focus: controls.every((x) => { x.focus(); return document.activeElement === x; }),
+          charts: [...document.querySelectorAll("#charts svg[role=img]")].every((x) => x.getAttribute("aria-label")),
+          broken: /NaN|undefined|Infinity/.test(before), spoken: /[0-9]/.test(spoken), live: $("spoken").ariaLive,
+          wide: document.documentElement.scrollWidth <= innerWidth, high: document.body.scrollHeight <= 720,
+          changed, kept, back, light, dark,
+        };
+        """,
+        tmp_path,
+        size=(1280, 720),
+    )
+    assert found == {
+        "named": True,
+        "focus": True,
+        "charts": True,
+        "broken": False,
+        "spoken": True,
+        "live": "polite",
+        "wide": True,
+        "high": True,
+        "changed": True,
+        "kept": True,
+        "back": True,
+        "light": "rgb(255, 255, 255)",
+        "dark": "rgb(17, 22, 29)",
+    }
