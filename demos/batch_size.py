@@ -1,0 +1,148 @@
+"""Compares gradient descent on all examples at once, on mini-batches, and on single examples.
+
+The gradient of a batch is a guess at that of all examples, wrong by about 1 / sqrt(batch size): four times the
+examples, half the noise.
+At one small learning rate the loss falls about as fast per step, whatever the batch, but the 2,000 examples make
+2,000 steps an epoch if taken one by one, and a single one if taken together.
+Yet seconds count: steps on single examples keep the processor busy with small things, and their noise forbids the
+rates at which batches learn best, so mini-batches are first.
+Run it with `python demos/batch_size.py`; without MNIST's files and network it trains on synthetic digits and says so.
+"""
+
+import argparse
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
+
+import numpy as np
+
+from tinygrad_edu import data, gradients, manual_seed, nn, no_grad, optim, plots
+
+try:
+    import matplotlib  # noqa: F401  (better missed now than after the training)
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+
+RATES = (0.003, 0.03, 0.3)  # the first is small enough for single examples
+STEPS, EPOCHS = 100, 5  # how long a training is, whichever takes longer
+TARGET = 0.5  # the loss to reach
+cross_entropy = nn.CrossEntropyLoss()
+
+
+def build(seed):
+    """The network: 784-32-10, the same for each batch size."""
+    manual_seed(seed)
+    return nn.MLP([784, 32, 10])
+
+
+def noise(images, labels, batch_size, seed, draws=40):
+    """How far a batch's gradient is from that of all examples, relative to its length: root mean square of draws."""
+    model, rng = build(seed), np.random.default_rng(seed)
+
+    def gradient(chosen):
+        loss = cross_entropy(model(images[chosen]), labels[chosen])
+        return np.concatenate([g.ravel() for g in gradients(loss, list(model.parameters()))])
+
+    true = gradient(slice(None))
+    batches = [rng.choice(len(labels), batch_size, replace=False) for _ in range(draws)]
+    squares = [np.sum((gradient(batch) - true) ** 2) / np.sum(true**2) for batch in batches]
+    return float(np.sqrt(np.mean(squares)))
+
+
+def train(images, labels, batch_size, rate, seed, epochs=EPOCHS):
+    """Plain gradient descent, for STEPS steps or so many epochs, whichever takes longer.
+
+    Returns:
+        The loss of each batch; the loss of all examples by the number of steps before it; seconds per step.
+    """
+    model, loader = build(seed), data.DataLoader(images, labels, batch_size, shuffle=True, seed=seed)
+    optimizer = optim.SGD(model.parameters(), lr=rate)
+    total = max(STEPS, epochs * len(loader))
+    measured = {STEPS, epochs * len(loader), *np.geomspace(1, total, 40).astype(int).tolist()}
+    batch_losses, losses, seconds = [], {}, 0.0
+    while len(batch_losses) < total:
+        for x, y in loader:
+            start = time.perf_counter()
+            loss = cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            seconds += time.perf_counter() - start
+            batch_losses.append(loss.item())
+            if len(batch_losses) in measured:
+                with no_grad():
+                    losses[len(batch_losses)] = cross_entropy(model(images), labels).item()
+    return batch_losses, losses, seconds / total
+
+
+def seconds_to_target(run):
+    """The time after which the loss of all examples was first seen at TARGET or below; infinite if it was not."""
+    _, losses, seconds = run
+    return min([step * seconds for step, loss in losses.items() if loss <= TARGET], default=math.inf)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=2000, help="how many to train on")
+    parser.add_argument("--batch-size", type=int, default=32, help="of the mini-batches")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    args = parser.parse_args(argv)
+    if not 1 < args.batch_size < args.images or args.epochs < 1 or args.seed < 0:
+        parser.error("--batch-size must be between 1 and --images, --epochs at least 1, --seed at least 0")
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        source, (images, labels, *_) = data.load_digits()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    if args.images > len(labels):
+        parser.error(f"--images must be at most {len(labels):,}, the number of {source}'s")
+    images, labels = data.normalize(images[: args.images]).reshape(-1, 784), labels[: args.images]
+    n, note = len(labels), "" if source == "MNIST" else f" ({source})"
+
+    sizes = {"single example": 1, f"mini-batch of {args.batch_size}": args.batch_size, f"full batch of {n}": n}
+    per_epoch = {name: math.ceil(n / size) for name, size in sizes.items()}  # steps
+    width = max(map(len, sizes))
+    print(f"784-32-10 on {n:,} images of {source}, SGD at the rate {RATES[0]}")
+    end = f"after {args.epochs} epochs"
+    print(f"{'':{width}}  steps an epoch  gradient noise  loss after {STEPS} steps  {end}  seconds an epoch")
+    runs = {}
+    for name, size in sizes.items():
+        with np.errstate(over="ignore", invalid="ignore"):  # the highest rate may be too high
+            runs[name] = [train(images, labels, size, rate, args.seed, args.epochs) for rate in RATES]
+        _, losses, seconds = runs[name][0]
+        row = f"{name:{width}}  {per_epoch[name]:14,}  {noise(images, labels, size, args.seed):14.2f}"
+        last = losses[args.epochs * per_epoch[name]]
+        print(f"{row}  {losses[STEPS]:20.2f}  {last:{len(end)}.2f}  {seconds * per_epoch[name]:16.3f}", flush=True)
+    print(f"\nseconds to a loss of {TARGET}, or the loss at the end\n{'':{width}}", *(f"{rate:>14}" for rate in RATES))
+    for name, tried in runs.items():
+        found = [(seconds_to_target(run), [*run[1].values()][-1]) for run in tried]
+        cells = [f"{time:.3f} s" if time < math.inf else f"ends at {loss:.2f}" for time, loss in found]
+        print(f"{name:{width}}", *(f"{cell:>14}" for cell in cells))
+    best = {name: min(tried, key=seconds_to_target) for name, tried in runs.items()}
+    first = min(best, key=lambda name: seconds_to_target(best[name]))
+    reached = seconds_to_target(best[first]) < math.inf
+    print(f"First, each at its best rate: {first if reached else 'none, try more --epochs'}{note}.")
+
+    def line(run, unit):
+        return np.array([*run[1]]) * unit, [*run[1].values()]
+
+    first_steps = {name: (np.arange(1, STEPS + 1), tried[0][0][:STEPS]) for name, tried in runs.items()}
+    panels = {
+        f"of each batch, rate {RATES[0]}": first_steps,
+        f"of all images, rate {RATES[0]}": {name: line(r[0], 1 / per_epoch[name]) for name, r in runs.items()},
+        "of all images, best rates": {name: line(run, run[2]) for name, run in best.items()},
+    }
+    options = {"xlabel": ("step", "epoch", "second"), "xscale": ("linear", "log", "log"), "ylabel": "loss"}
+    figure = plots.curves(panels, **options, title=f"784-32-10 on {n:,} images of {source}")
+    figure.savefig(args.out / "batch_size.png", dpi=150)
+    print(f"\nloss curves: {args.out / 'batch_size.png'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Tries a grid of learning rates, batch sizes, widths and depths, and shows the accuracy of each choice in one table.
+
+The rate decides most: ten times too much learns nothing, ten times too little is not done in time.
+The best rate depends on the batch size, for a larger batch makes fewer steps an epoch; width and depth matter less.
+Each choice is judged on validation images, and only the chosen one on the test images: the best of a hundred owes some
+of its score to luck, and test images it was not chosen on do not repeat the luck.
+Run it with `python demos/hyperparameters.py`; what it has found is kept in a file, so that after Ctrl-C the same
+command goes on where it was, and one with further values runs only those.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
+
+import numpy as np
+
+from tinygrad_edu import data, manual_seed, nn, no_grad, optim, plots
+from tinygrad_edu.training import accuracy, fit
+
+try:
+    import matplotlib  # noqa: F401  (better missed now than after the training)
+    from tqdm import tqdm
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+
+NAMES = ("lr", "batch_size", "depth", "width")
+
+
+def train(setting, training, validation, seed, epochs):
+    """Trains a network with a setting; returns it and its accuracy on the images of validation.
+
+    A loss that is not finite any more ends the training, and the network is judged as it is.
+    """
+    manual_seed(seed)
+    model = nn.MLP([784, *[setting["width"]] * setting["depth"], 10])
+    loader = data.DataLoader(*training, setting["batch_size"], shuffle=True, seed=seed)
+    optimizer = optim.Adam(model.parameters(), lr=setting["lr"])
+    with np.errstate(over="ignore", invalid="ignore"):
+        with suppress(FloatingPointError):
+            fit(model, loader, optimizer=optimizer, loss=nn.CrossEntropyLoss(), epochs=epochs, progress=False)
+        return model, score(model, *validation)
+
+
+@no_grad()
+def score(model, images, labels):
+    """The accuracy on images of shape (n, 784)."""
+    return accuracy(model(images).data.argmax(axis=1), labels)
+
+
+def key(record):
+    """What two records of the same run have in common, as text."""
+    return json.dumps({name: value for name, value in record.items() if name != "val_accuracy"}, sort_keys=True)
+
+
+def read(path):
+    """The accuracies in a file of JSON lines by key; a last line that an interruption cut off is taken away.
+
+    Raises:
+        ValueError: A line is not from here.
+    """
+    content = path.read_bytes() if path.exists() else b""
+    whole, found = content[: content.rfind(b"\n") + 1], {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            record = json.loads(line)
+            found[key(record)] = float(record["val_accuracy"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path}, line {number} is no result of this demo; take another --out") from error
+    if whole != content:
+        path.write_bytes(whole)
+    return found
+
+
+def search(settings, path, common, training, validation):
+    """The accuracies on the validation images, of all settings; those that are in the file are not run again."""
+    found = read(path)
+    missing = [setting for setting in settings if key(setting | common) not in found]
+    if len(missing) < len(settings):
+        print(f"{len(settings) - len(missing)} of {len(settings)} results are in {path} already")
+    with path.open("a", encoding="utf-8") as file:
+        for setting in tqdm(missing, desc="grid", leave=False, disable=None):  # no bar without a terminal
+            _, val_accuracy = train(setting, training, validation, common["seed"], common["epochs"])
+            file.write(json.dumps(setting | common | {"val_accuracy": val_accuracy}) + "\n")
+            file.flush()
+            found[key(setting | common)] = val_accuracy
+    return [found[key(setting | common)] for setting in settings]
+
+
+def report(grid, values):
+    """Prints the accuracies, shape (rates, batch sizes, depths, widths), and what is seen there."""
+    nets = list(itertools.product(grid["depth"], grid["width"]))
+    print(f"{'depth':>19}", *(f"{depth:5}" for depth, _ in nets))
+    print(f"{'lr':>7}{'batch':>6}{'width':>6}", *(f"{width:5}" for _, width in nets))
+    ways = itertools.product(grid["lr"], grid["batch_size"])
+    for (lr, size), row in zip(ways, values.reshape(-1, len(nets)), strict=True):
+        print(f"{lr:7g}{size:6}      ", *(f"{100 * value:5.1f}" for value in row))
+    means = [values.mean(axis=tuple({0, 1, 2, 3} - {axis})) for axis in range(4)]
+    moved = [f"{name} {100 * np.ptp(mean):.0f}" for name, mean in zip(NAMES, means, strict=True)]
+    print(f"Points of accuracy between the best and the worst choice, others averaged: {', '.join(moved)}.")
+    rates = [grid["lr"][i] for i in values.mean(axis=(2, 3)).argmax(axis=0)]
+    pairs = [f"{rate:g} for {size}" for rate, size in zip(rates, grid["batch_size"], strict=True)]
+    print(f"Best rate by batch size, likewise: {', '.join(pairs)}.")
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lr", type=float, nargs="+", default=[0.1, 0.01, 0.001, 0.0001], help="rates of Adam")
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--depth", type=int, nargs="+", default=[1, 2, 3], help="numbers of hidden layers")
+    parser.add_argument("--width", type=int, nargs="+", default=[32, 64, 128], help="sizes of the hidden layers")
+    parser.add_argument("--images", type=int, default=2000, help="to train on; half as many to validate")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for file and picture")
+    args = parser.parse_args(argv)
+    grid = {name: list(dict.fromkeys(getattr(args, name))) for name in NAMES}
+    if min(*args.batch_size, *args.width, *args.depth, args.epochs) < 1 or args.images < 2 or args.seed < 0:
+        parser.error("sizes, depths and --epochs must be at least 1, --images at least 2, --seed at least 0")
+    if not all(0 < lr < math.inf for lr in args.lr):
+        parser.error("--lr must be above 0 and finite")
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        source, (images, labels, test_images, test_labels) = data.load_digits()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    n, note = args.images, "" if source == "MNIST" else f" ({source})"
+    if n + n // 2 > len(labels):
+        parser.error(f"--images must be at most {len(labels) * 2 // 3:,}, two thirds of {source}'s {len(labels):,}")
+    x, test_x = [data.normalize(pictures).reshape(-1, 784) for pictures in (images[: n + n // 2], test_images)]
+    training, validation = (x[:n], labels[:n]), (x[n:], labels[n : n + n // 2])
+
+    settings = [dict(zip(NAMES, values, strict=True)) for values in itertools.product(*grid.values())]
+    common = {"digits": source, "images": n, "epochs": args.epochs, "seed": args.seed}
+    path = args.out / "hyperparameters.jsonl"
+    try:
+        scores = search(settings, path, common, training, validation)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    values = np.reshape(scores, [len(choices) for choices in grid.values()])
+    title = f"validation accuracy in %: {n:,} images of {source}, {args.epochs} epochs"
+    print(title)
+    report(grid, values)
+    best = settings[int(np.argmax(scores))]
+    accuracy_on_test = score(train(best, training, validation, args.seed, args.epochs)[0], test_x, test_labels)
+    chosen = ", ".join(f"{name} {value}" for name, value in best.items())
+    print(f"Best: {chosen}; {max(scores):.1%} of validation, {accuracy_on_test:.1%} of test images{note}.")
+    rows, columns = [[f"{a}, {b}" for a, b in itertools.product(grid[i], grid[j])] for i, j in (NAMES[:2], NAMES[2:])]
+    table = 100 * values.reshape(len(rows), len(columns))
+    labels = {"xlabel": "depth, width", "ylabel": "learning rate, batch size"}
+    figure = plots.table(table, rows, columns, **labels, fmt="{:.0f}", title=title)
+    figure.savefig(args.out / "hyperparameters.png", dpi=150)
+    print(f"\nresults: {path}\nheat map: {args.out / 'hyperparameters.png'}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,151 @@
+"""Compares optimizers on a ravine of two variables and on handwritten digits: same start, same batches, other steps.
+
+Plain gradient descent (SGD) zigzags between the steep walls of a ravine, which limit its rate, and so creeps along the
+floor; momentum keeps nine tenths of its last step, so that steps along the floor grow while those across swing and die
+out, and Nesterov, which looks a step ahead, swings less.
+RMSprop and Adam divide each coordinate by the size of its recent gradients, so that a ravine along an axis is none to
+them; turn it with `--angle 45`, and RMSprop has its troubles too.
+On the digits momentum, at SGD's rate, and Adam are ahead from the first epoch, but SGD at ten times that rate
+(`--lr 0.1`) keeps up with them: an optimizer is only as good as its rate.
+Run it with `python demos/optimizers.py`; without MNIST's files and network it trains on synthetic digits and says so.
+"""
+
+import argparse
+import math
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
+
+import numpy as np
+
+from tinygrad_edu import Tensor, data, manual_seed, nn, optim, plots
+from tinygrad_edu.training import fit
+
+try:
+    import matplotlib  # noqa: F401  (better missed now than after the training)
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+
+OPTIMIZERS = {
+    "SGD": optim.SGD,
+    "momentum": partial(optim.SGD, momentum=0.9),
+    "Nesterov": partial(optim.SGD, momentum=0.9, nesterov=True),
+    "RMSprop": optim.RMSprop,
+    "Adam": optim.Adam,
+}
+RAVINE_RATES = {"SGD": 0.036, "momentum": 0.025, "Nesterov": 0.025, "RMSprop": 0.1, "Adam": 0.5}
+DIGITS_RATES = {"SGD": 0.01, "momentum": 0.01, "Adam": 0.001}
+ALONG, ACROSS, STEPS = -10.0, 1.5, 200  # where the descent of the ravine begins, and how many steps it has
+
+
+def ravine(x, y, angle=0.0):
+    """Height (u² + 50 v²) / 2, where u runs along the ravine and v across; angle in radians."""
+    u, v = math.cos(angle) * x + math.sin(angle) * y, math.cos(angle) * y - math.sin(angle) * x
+    return 0.5 * (u * u + 50 * v * v)
+
+
+def descend(name, angle=0.0):
+    """The path of an optimizer down the ravine, shape (STEPS + 1, 2)."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    point = Tensor([cos * ALONG - sin * ACROSS, sin * ALONG + cos * ACROSS])
+    optimizer = OPTIMIZERS[name]([point], lr=RAVINE_RATES[name])
+    path = [point.data.copy()]
+    for _ in range(STEPS):
+        height = ravine(point[0], point[1], angle)
+        optimizer.zero_grad()
+        height.backward()
+        optimizer.step()
+        path.append(point.data.copy())
+    return np.array(path)
+
+
+def arrival(heights, bottom=0.01):
+    """The number of steps after which the height stays below the bottom; None if it does not."""
+    above = np.flatnonzero(heights >= bottom)
+    return None if above[-1] == len(heights) - 1 else int(above[-1]) + 1
+
+
+def train(name, rate, training, test, epochs, seed):
+    """Trains 784-256-10 and returns the history; the images of `test` are only looked at."""
+    manual_seed(seed)
+    model = nn.MLP([784, 256, 10])
+    optimizer = OPTIMIZERS[name](model.parameters(), lr=rate)
+    training.rng = np.random.default_rng(seed)  # the same batches for every optimizer
+    loss = nn.CrossEntropyLoss()
+    return fit(model, training, optimizer=optimizer, loss=loss, epochs=epochs, validation=test, progress=False)
+
+
+def row(name, rate, history):
+    """The line of the table for a history."""
+    reached = next((str(record["epoch"]) for record in history if record["val_accuracy"] >= 0.95), "never")
+    lowest = min(history, key=lambda record: record["val_loss"])
+    text = f"{name:9}  {rate:5}  {reached:>21}  {history[-1]['val_accuracy']:13.2%}"
+    return f"{text}  {min(history['train_loss']):17.4f}  {lowest['val_loss']:16.4f} (epoch {lowest['epoch']})"
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--angle", type=float, default=0.0, help="degrees to turn the ravine by")
+    parser.add_argument("--lr", type=float, default=DIGITS_RATES["SGD"], help="learning rate of SGD on the digits")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    args = parser.parse_args(argv)
+    if args.epochs < 1 or args.seed < 0 or not 0 < args.lr < math.inf or not math.isfinite(args.angle):
+        parser.error("--epochs must be at least 1, --seed at least 0, --lr above 0 and finite, --angle finite")
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    height = partial(ravine, angle=math.radians(args.angle))
+    paths = {name: descend(name, math.radians(args.angle)) for name in OPTIMIZERS}
+    print(f"(u² + 50 v²) / 2 from u = {ALONG}, v = {ACROSS}, turned by {args.angle:g} degrees")
+    print(f"optimizer   rate  steps to stay below 0.01  after {STEPS} steps")
+    for name, path in paths.items():
+        heights = height(*path.T)
+        print(f"{name:9}  {RAVINE_RATES[name]:5}  {arrival(heights) or 'more':>24}  {heights[-1]:15.1e}")
+    begun = {name: path[:61] for name, path in paths.items()}  # later ones crowd around the minimum
+    corners = np.concatenate([*begun.values()])
+    (left, low), (right, high) = corners.min(axis=0) - 1, corners.max(axis=0) + 1
+    title = "60 steps down a ravine, (u² + 50 v²) / 2"
+    figure = plots.contours(height, begun, xlim=(left, right), ylim=(low, high), minimum=(0, 0), title=title)
+    figure.savefig(args.out / "optimizers_ravine.png", dpi=150)
+
+    try:
+        source, (images, labels, test_images, test_labels) = data.load_digits()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    note = "" if source == "MNIST" else f" ({source})"
+    flat = {"transform": lambda x: data.normalize(x).reshape(-1, 784)}
+    training = data.DataLoader(images, labels, 64, shuffle=True, **flat)
+    test = data.DataLoader(test_images, test_labels, 500, **flat)
+    print(f"\n784-256-10 on {source}, batches of {training.batch_size}, epochs: {args.epochs}")
+    print("optimizer   rate  epochs to 95% of test  test accuracy  lowest train loss  lowest test loss")
+    histories = {}
+    for name, rate in {**DIGITS_RATES, "SGD": args.lr}.items():
+        try:
+            histories[name] = train(name, rate, training, test, args.epochs, args.seed)
+        except FloatingPointError as error:
+            sys.exit(f"error: {error}")
+        print(row(name, rate, histories[name]), flush=True)
+    best, worst = sorted(histories, key=lambda name: min(histories[name]["val_loss"]))[:: len(histories) - 1]
+    target = min(histories[worst]["val_loss"])
+    epoch = next(record["epoch"] for record in histories[best] if record["val_loss"] <= target)
+    print(f"After epoch {epoch}, {best} has as low a test loss as {worst} ever gets{note}.")
+    panels = {
+        title: {name: (history["epoch"], history[column]) for name, history in histories.items()}
+        for title, column in (("training loss", "train_loss"), ("test loss", "val_loss"))
+    }
+    title, scales = f"784-256-10 on {source}, one seed", ("log", "linear")
+    figure = plots.curves(panels, xlabel="epoch", ylabel="cross-entropy", yscale=scales, title=title, markers=True)
+    figure.savefig(args.out / "optimizers_digits.png", dpi=150)
+    print(f"\npaths: {args.out / 'optimizers_ravine.png'}\nloss curves: {args.out / 'optimizers_digits.png'}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
