@@ -96,6 +96,7 @@ def growth_curves(results):
         axes.set_xscale("log", base=10 if x_label == "length" else 2)
         if unit == "s":
             axes.set_yscale("log")
+            axes.margins(y=0.5 if x_label == "length" else 0.05)  # room for the legend
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(EngFormatter("s"))
             axes.yaxis.set_minor_formatter(NullFormatter())

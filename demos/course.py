@@ -1,0 +1,108 @@
+"""Runs all lessons in teaching order and writes the course: demos/README.md, with a sentence and a picture of each.
+
+Run it with `python demos/course.py`: it takes some ten minutes, and says which lesson it is at. `--only` runs some of
+them, `--text` none, and writes the page with the pictures that are there.
+"""
+
+import argparse
+import ast
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+GALLERY, PAGE = HERE / "gallery", HERE / "README.md"
+LESSONS = {  # name, and which of its pictures stands for it
+    "neuron": "neuron_line.png",
+    "gates": "gates_branches.svg",
+    "activations": "activations_saturating.png",
+    "losses": "losses_classifier.png",
+    "gradcheck": "gradcheck.png",
+    "learning_rate": "learning_rate_valley.png",
+    "newton": "newton_valley.png",
+    "xor": "xor.png",
+    "linear_collapse": "linear_collapse.png",
+    "moons": "moons.png",
+    "universal_approximation": "universal_approximation_trained.png",
+    "mnist": "mnist_predictions.png",
+    "batch_size": "batch_size.png",
+    "optimizers": "optimizers_ravine.png",
+    "initialization": "initialization_activations.png",
+    "vanishing_gradients": "vanishing_gradients.png",
+    "dead_relu": "dead_relu.png",
+    "batch_norm": "batch_norm.png",
+    "regularization": "regularization.png",
+    "hyperparameters": "hyperparameters.png",
+    "shift": "shift_digit.png",
+}
+OPTIONS = {"mnist": ["--plots"]}
+WIDTH, COLOURS = 900, 128  # of the pictures on the page
+HEAD = """\
+# The course
+
+One program a lesson, in teaching order. Each prints the numbers that make its point, saves pictures into `demos/out/`,
+and has options to play with: `python demos/NAME.py --help`. Lessons with digits read MNIST where it is, and draw digits
+of their own elsewhere. `python demos/course.py` runs them all and makes this page.
+"""
+TAIL = """
+## Beside the lessons
+
+- [draw.py](draw.py) makes the [gallery](gallery) of computational graphs, and a page that plays backpropagation.
+- [cnn.py](cnn.py) trains a convolutional network on the digits.
+- [benchmark.py](benchmark.py) measures the library against PyTorch, micrograd, and NumPy written by hand.
+- `neuron.py`, `activations.py` and `learning_rate.py` write a page with sliders: `--html FILE`.
+"""
+
+
+def sentence(name):
+    """The first sentence of a lesson's docstring."""
+    return ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8"))).splitlines()[0]
+
+
+def page():
+    """The text of demos/README.md."""
+    lessons = [
+        f"\n## {i}. [{name}.py]({name}.py)\n\n{sentence(name)}\n\n![{name}](gallery/{picture})\n"
+        for i, (name, picture) in enumerate(LESSONS.items(), 1)
+    ]
+    return "".join([HEAD, *lessons, TAIL])
+
+
+def shrink(source, target):
+    """Copies a picture; one of pixels is made as wide as the page, with few colours."""
+    if source.suffix == ".svg":
+        shutil.copy(source, target)
+        return
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(source.read_bytes())).convert("RGB")
+    height = round(picture.height * WIDTH / picture.width)
+    picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
+    few = picture.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # which keeps hues apart
+    few.save(target, optimize=True)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=LESSONS, nargs="+", default=list(LESSONS), help="run these alone")
+    parser.add_argument("--text", action="store_true", help="run nothing, write the page")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as out:
+        for name in [] if args.text else args.only:
+            print(f"\n{name}.py {'-' * (80 - len(name))}", flush=True)
+            command = [sys.executable, HERE / f"{name}.py", *OPTIONS.get(name, ()), "--out", out]
+            if subprocess.run(command).returncode:
+                sys.exit(f"error: {name}.py failed; what it said stands above")
+            picture = Path(out) / LESSONS[name]
+            if not picture.exists():
+                sys.exit(f"error: {name}.py made no {picture.name}; graphs need Graphviz or pygraphviz")
+            shrink(picture, GALLERY / picture.name)
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()

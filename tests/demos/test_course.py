@@ -1,0 +1,45 @@
+import re
+
+import pytest
+from demo_runs import DEMOS, import_demo
+
+from tinygrad_edu.draw import engine
+
+
+def test_the_page_is_of_today_and_its_pictures_are_there():
+    text = (DEMOS / "README.md").read_text(encoding="utf-8")
+    assert text == import_demo("course").page()
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links and all((DEMOS / link).exists() for link in links)
+
+
+def test_every_lesson_is_in_the_course():
+    beside = {"benchmark", "cnn", "course", "draw", "page"}
+    assert {path.stem for path in DEMOS.glob("*.py")} - beside == set(import_demo("course").LESSONS)
+
+
+def test_pictures_are_made_small(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    image.effect_noise((1800, 600), 50).save(tmp_path / "large.png")
+    import_demo("course").shrink(tmp_path / "large.png", tmp_path / "small.png")
+    assert image.open(tmp_path / "small.png").size == (900, 300)
+    (tmp_path / "a.svg").write_text("<svg/>")
+    import_demo("course").shrink(tmp_path / "a.svg", tmp_path / "b.svg")
+    assert (tmp_path / "b.svg").read_text() == "<svg/>"
+
+
+@pytest.mark.skipif(engine() is None, reason="needs dot or pygraphviz")
+def test_a_part_is_run(tmp_path, monkeypatch, capfd):
+    course = import_demo("course")
+    monkeypatch.setattr(course, "GALLERY", tmp_path)
+    monkeypatch.setattr(course, "PAGE", tmp_path / "README.md")
+    course.main(["--only", "gates"])
+    assert "One gate" in capfd.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "gates_branches.svg"]
+
+
+def test_a_lesson_that_fails_ends_the_course(monkeypatch):
+    course = import_demo("course")
+    monkeypatch.setattr(course, "OPTIONS", {"gates": ["--seed", "-1"]})
+    with pytest.raises(SystemExit, match=r"gates\.py failed"):
+        course.main(["--only", "gates"])
