@@ -22,7 +22,8 @@ def test_pictures_are_made_small(tmp_path):
     image = pytest.importorskip("PIL.Image")
     image.effect_noise((1800, 600), 50).save(tmp_path / "large.png")
     import_demo("course").shrink(tmp_path / "large.png", tmp_path / "small.png")
-    assert image.open(tmp_path / "small.png").size == (900, 300)
+    with image.open(tmp_path / "small.png") as small:
+        assert small.size == (900, 300)
     (tmp_path / "a.svg").write_text("<svg/>")
     import_demo("course").shrink(tmp_path / "a.svg", tmp_path / "b.svg")
     assert (tmp_path / "b.svg").read_text() == "<svg/>"
