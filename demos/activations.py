@@ -52,7 +52,7 @@ def facts(name, far, rng, samples):
 
     The mean is over inputs as batch norm delivers them: normal, around 0, with variance 1.
     """
-    z = np.linspace(-far, far, 2 * round(200 * far) + 1)  # 0 and every 0.005
+    z = np.linspace(-far, far, 2 * max(1, round(200 * far)) + 1)  # 0 and every 0.005
     slope = value_and_slope(name, z)[1]
     at = int(slope.argmax())
     mean = value_and_slope(name, rng.standard_normal(samples))[0].mean()
@@ -70,9 +70,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if not (0 < args.range <= 100 and math.isfinite(args.at) and args.samples >= 1 and args.seed >= 0):
         parser.error("--range must be above 0 and at most 100, --samples at least 1, --seed at least 0, --at finite")
-    args.out.mkdir(parents=True, exist_ok=True)
-    if args.html:
-        sliders(args.html)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        if args.html:
+            sliders(args.html)
+    except OSError as error:
+        parser.error(f"--out must be a folder, --html a file: cannot write {error.filename} ({error.strerror})")
 
     shown, far = [args.at, *np.linspace(-args.range, args.range, 401)], f"{args.range:g}"
     print(f"              z = {args.at:<5g}        largest         slope at        mean of a")
@@ -90,7 +93,7 @@ def main(argv=None):
     centred = min(found, key=lambda name: abs(found[name]["mean"]))
     print(f"Flat on both sides at {far}: {' and '.join(flat) or 'none'}; centred best: {centred}.")
     most = found["sigmoid"]["most"]
-    print(f"Through 10 layers of sigmoid at most {most:g}^10 = {most**10:.2g} of a gradient comes back.")
+    print(f"The slopes of 10 sigmoid layers, weights aside, leave at most {most:g}^10 = {most**10:.2g} of a gradient.")
 
     rest = [name for name in ACTIVATIONS if name not in SATURATING]
     for title, names in (("saturating", SATURATING), ("bent", rest)):

@@ -13,6 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+try:
+    from PIL import Image
+except ImportError:
+    sys.exit("the course needs Pillow, which is not installed; pip install tinygrad-edu[demos] brings it")
+
 HERE = Path(__file__).parent
 GALLERY, PAGE = HERE / "gallery", HERE / "README.md"
 LESSONS = {  # name, and which of its pictures stands for it
@@ -65,7 +70,7 @@ def sentence(name):
 def page():
     """The text of demos/README.md."""
     lessons = [
-        f"\n## {i}. [{name}.py]({name}.py)\n\n{sentence(name)}\n\n![{name}](gallery/{picture})\n"
+        f"\n## {i}. [{name}.py]({name}.py)\n\n{sentence(name)}\n\n![{sentence(name)}](gallery/{picture})\n"
         for i, (name, picture) in enumerate(LESSONS.items(), 1)
     ]
     return "".join([HEAD, *lessons, TAIL])
@@ -76,8 +81,6 @@ def shrink(source, target):
     if source.suffix == ".svg":
         shutil.copy(source, target)
         return
-    from PIL import Image
-
     picture = Image.open(io.BytesIO(source.read_bytes())).convert("RGB")
     height = round(picture.height * WIDTH / picture.width)
     picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
@@ -90,6 +93,7 @@ def main(argv=None):
     parser.add_argument("--only", choices=LESSONS, nargs="+", default=list(LESSONS), help="run these alone")
     parser.add_argument("--text", action="store_true", help="run nothing, write the page")
     args = parser.parse_args(argv)
+    GALLERY.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as out:
         for name in [] if args.text else args.only:
             print(f"\n{name}.py {'-' * (80 - len(name))}", flush=True)
@@ -98,11 +102,16 @@ def main(argv=None):
                 sys.exit(f"error: {name}.py failed; what it said stands above")
             picture = Path(out) / LESSONS[name]
             if not picture.exists():
-                sys.exit(f"error: {name}.py made no {picture.name}; graphs need Graphviz or pygraphviz")
+                why = "; graphs need Graphviz or pygraphviz" if picture.suffix == ".svg" else ""
+                sys.exit(f"error: {name}.py made no {picture.name}{why}")
             shrink(picture, GALLERY / picture.name)
     PAGE.write_text(page(), encoding="utf-8")
     print(PAGE)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -20,7 +20,10 @@ GATES = {"add": add, "multiply": multiply, "max": maximum}
 RULES = {  # what the gates are said to do with g: in words, and for the inputs x and y
     "add": ("distributes: g and g", lambda g, x, y: (g, g)),
     "multiply": ("scales: g·y and g·x", lambda g, x, y: (g * y, g * x)),
-    "max": ("routes: g to the larger, 0 to the other", lambda g, x, y: (g * (x > y), g * (y > x))),
+    "max": (
+        "routes: g to the larger, 0 to the other; half each at a tie",
+        lambda g, x, y: (g * np.heaviside(x - y, 0.5), g * np.heaviside(y - x, 0.5)),
+    ),
 }
 
 
@@ -80,7 +83,10 @@ def main(argv=None):
     x, y, z, g = args.x, args.y, args.z, args.upstream
     if not all(map(math.isfinite, (x, y, z, g))) or args.seed < 0:
         parser.error("--x, --y, --z and --upstream must be finite, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
 
     rng, count = np.random.default_rng(args.seed), 1000
     print(f"One gate: x = {x:g}, y = {y:g}, and the gradient g = {g:g} arrives at its output.\n")
@@ -104,9 +110,8 @@ def main(argv=None):
     way = worked.solutions[0]
     print(f"\n{way.count} paths lead from f to x, and what they bring adds up to {inputs[0].grad:g}.", end=" ")
     winner, loser = ("x", "z") if x > z else ("z", "x")
-    print(
-        f"The maximum let the gradient through to {winner} and none to {loser}." if x != z else "The maximum is a tie."
-    )
+    routed = f"let the gradient through to {winner} and none to {loser}" if x != z else "is a tie: half for each"
+    print(f"The maximum {routed}.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Gradient checking: is what backward() finds the slope that one measures?
 
 A difference quotient needs no theory: move one number by h, see how much the loss moves, divide.
-A long step is wrong by the curve's bend, a short one by rounding, so the error over the step makes a V; the central
-difference (f(x + h) - f(x - h)) / 2h reaches deeper than the one-sided one, and float64 deeper than float32.
+A short step loses to rounding, a long one-sided step to the curve's bend, so the error over the step makes a V.
+The central difference (f(x + h) - f(x - h)) / 2h cancels the bend and loses only to how it changes: a deeper V.
 It costs two evaluations for each parameter where backward() costs one pass for all, so it is for checking alone.
 Run it with `python demos/gradcheck.py`: it draws the V and the cost, and lets the library's `gradcheck` find a mistake.
 """
@@ -86,7 +86,10 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if min(args.sizes) < 1 or args.seed < 0:
         parser.error("--sizes must be at least 1, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
 
     steps = np.logspace(-14, 0, 57)
     found = {name: errors(measure, dtype, steps, args.seed) for name, (measure, dtype) in CURVES.items()}
@@ -98,8 +101,8 @@ def main(argv=None):
     print("with h ~" + "  ".join(f"{steps[curve.argmin()]:18.1e}" for curve in found.values()))
     i, j = np.searchsorted(steps, [0.9e-3, 0.9e-2])
     grown = [found[name][j] / found[name][i] for name in list(CURVES)[:2]]
-    print(f"\nShorter steps lose to rounding. Longer ones lose to the bend: with ten times the step, {steps[i]:.0e} to")
-    print(f"{steps[j]:.0e}, the one-sided error grows {grown[0]:.0f}-fold and the central one {grown[1]:.0f}-fold.")
+    print("\nShort steps lose to rounding. One-sided, long ones lose to the bend; central, to how the bend changes:")
+    print(f"from {steps[i]:.0e} to {steps[j]:.0e} the errors grow {grown[0]:.0f}-fold and {grown[1]:.0f}-fold.")
 
     print("\nparameters  evaluations  by differences  by backward()   ratio")
     times = {n: cost(n, args.seed) for n in sorted(set(args.sizes))}

@@ -3,7 +3,9 @@ function update({ f, start, lr, steps }) {
   for (let k = 0; k < steps; k++) places.push(places[k] - lr * slope(places[k]));
   const end = places[steps], finite = places.filter((x) => Math.abs(x) < 1e6), losses = finite.map(value);
   const verdict = !Number.isFinite(value(end)) || value(end) > value(start) + 1e-9 ? "went up: the rate is too large"
-    : Math.abs(slope(end)) < 1e-3 ? "arrived where the slope is almost 0" : "still on the way";
+    : Math.abs(slope(end)) < 1e-3 ? "arrived where the slope is almost 0"
+    : lr > 0 && Math.abs(value(end) - value(start)) < 1e-9 ? "swings for ever: the rate is at the border"
+    : "still on the way";
   numbers([], [
     ["x after 1 step", places[1]], [`x after ${steps} steps`, end], ["f(x) there", value(end)],
     ["slope f′(x) there", slope(end)], ["curvature f″(x) there", curvature(end)],

@@ -2,7 +2,7 @@
 
 Too small, and nothing moves; larger, and each step brings the loss down; larger still, and it jumps across the valley.
 Beyond 2 divided by the curvature of the valley each jump ends higher than it began, and the descent diverges.
-A real loss has no formula for its curvature, but `lr_finder` tries a hundred rates and shows where the loss falls.
+A real loss has no formula for its curvature, but `lr_finder` tries ever larger rates and shows where the loss falls.
 Run it with `python demos/learning_rate.py`; `--html FILE` also writes a page with sliders.
 """
 
@@ -60,7 +60,7 @@ def valley(steps):
     print(f"x² from {START:g}: its curvature is {curvature:g}, so a step multiplies x by 1 - {curvature:g} lr")
     print(f"              lr  factor  x after 1        2        3  {steps:7}  steps to |x| < {NEAR:g}")
     for title, lr in RATES.items():
-        x = descend(f, START, lr, max(steps, LONG))
+        x = descend(f, START, lr, LONG)
         there = [*np.flatnonzero(np.abs(x) < NEAR), f"> {LONG}"]
         places = "  ".join(f"{x[k].round(4) + 0:7.4f}" for k in (1, 2, 3, steps))  # + 0: no -0
         print(f"{title:10}  {lr:4}  {1 - lr * curvature:6.2f}    {places}  {there[0]:>8}")
@@ -68,7 +68,7 @@ def valley(steps):
         line = np.linspace(-1.1, 1.1, 201) * np.abs(x).max()
         panels[f"{title}: lr = {lr}"] = {"x²": (line, f(line).data), f"{steps} steps": (x, f(x).data)}
     print(f"Below 2 / {curvature:g} = {2 / curvature:g} the factor is between -1 and 1 and x shrinks; above, x grows.")
-    return plots.curves(panels, xlabel="x")
+    return plots.curves(panels, xlabel="x", ylabel="x²")
 
 
 def network(images, labels, lr, seed):
@@ -96,20 +96,20 @@ def finder(images, labels, epochs, seed, note):
             with np.errstate(all="ignore"):
                 history = fit(*parts, **options, epochs=epochs, progress=False)
         except FloatingPointError:
-            print(f"{multiple:4g} times it {lr:11.3g}  diverged{note}")
+            print(f"{multiple:4g} times it {lr:10.3g}  diverged{note}")
             continue
         last[lr] = history[-1]["train_loss"]
-        print(f"{multiple:4g} times it {lr:9.3g}  {last[lr]:6.3f}  {history[-1]['train_accuracy']:.1%}{note}")
+        print(f"{multiple:4g} times it {lr:10.3g}  {last[lr]:6.3f}  {history[-1]['train_accuracy']:.1%}{note}")
         panels[f"training{note}"][f"{multiple:g} × suggestion"] = (history["epoch"], history["train_loss"])
-    best = min(last, key=last.get)
-    print(f"Lowest came {best:.3g}: the suggestion is where to begin looking, and powers of ten make the difference.")
+    best = f"The lowest loss came with lr {min(last, key=last.get):.3g}" if last else "Every rate diverged"
+    print(f"{best}: the suggestion is where to begin looking, and powers of ten make the difference.")
     xlabels, xscales = ["learning rate", "epoch"], ["log", "linear"]
     return plots.curves(panels, xlabel=xlabels, xscale=xscales, ylabel="loss", yscale="log", markers=True)
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=20, help="of the descents on x²")
+    parser.add_argument("--steps", type=int, default=20, help=f"of the descents on x², at most {LONG}")
     parser.add_argument("--examples", type=int, default=20_000, help="images for the network")
     parser.add_argument("--epochs", type=int, default=4, help="of the network, for each rate")
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
@@ -118,16 +118,19 @@ def main(argv=None):
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
     args = parser.parse_args(argv)
-    if min(args.steps, args.examples, args.epochs) < 1 or args.seed < 0:
-        parser.error("--steps, --examples and --epochs must be at least 1, --seed at least 0")
+    if min(args.steps, args.examples, args.epochs) < 1 or args.steps > LONG or args.seed < 0:
+        parser.error(f"--steps must be 1 to {LONG}, --examples and --epochs at least 1, --seed at least 0")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        if args.html:
+            sliders(args.html)
+    except OSError as error:
+        parser.error(f"--out must be a folder, --html a file: cannot write {error.filename} ({error.strerror})")
     try:
         name, (images, labels, *_) = data.load_digits(args.dataset, args.data_dir)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     images, labels = data.normalize(images[: args.examples]).reshape(-1, 784), labels[: args.examples]
-    args.out.mkdir(parents=True, exist_ok=True)
-    if args.html:
-        sliders(args.html)
     valley(args.steps).savefig(args.out / "learning_rate_valley.png", dpi=150)
     print(f"the descents: {args.out / 'learning_rate_valley.png'}\n")
     figure = finder(images, labels, args.epochs, args.seed, "" if name == "MNIST" else f" ({name})")

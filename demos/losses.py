@@ -106,7 +106,10 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if not 0 <= args.outliers <= 10 or args.seed < 0:
         parser.error("--outliers must be 0 to 10, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
 
     p = np.array([0.99, 0.7, 0.5, 0.1, 0.01, 0.001])
     mse, entropy = [value_and_slope(loss, logit(p)) for loss in CLASSIFIER.values()]
@@ -127,7 +130,7 @@ def main(argv=None):
         print("{:5}   {:>36.1f} {:4.0f} {:4.0f}    {:.2f} x + {:.2f}".format(name, *pulls, *lines[name]))
     off = ", ".join(f"{abs(slope - SLOPE):.2f} ({name})" for name, (slope, _) in lines.items())
     print(f"\nThe slopes of these lines are off by {off}.")
-    print("Only the squared error pulls harder at a point the farther away it is.\n")
+    print("Beyond an error of 1 only the squared error pulls harder the farther away a point is.\n")
 
     for name, figure in pictures(x, y, lines).items():
         figure.savefig(args.out / name, dpi=150)

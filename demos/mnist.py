@@ -29,15 +29,8 @@ import numpy as np
 
 from tinygrad_edu import data, nn, no_grad, optim, plots
 from tinygrad_edu.functional import cross_entropy, softmax
-from tinygrad_edu.training import (
-    Checkpoint,
-    EarlyStopping,
-    History,
-    accuracy,
-    confusion_matrix,
-    fit,
-    most_confused_pair,
-)
+from tinygrad_edu.training import Checkpoint, EarlyStopping, History, fit
+from tinygrad_edu.training.metrics import accuracy, confusion_matrix, most_confused_pair
 
 try:
     import matplotlib  # noqa: F401  (better missed now than after the training)
@@ -64,14 +57,7 @@ SCHEDULERS = {  # functions of the optimizer and the number of epochs
 }
 INITS = {**{name: name for name in ("auto", "default", *nn.layers.SCHEMES)}, "zeros": nn.init.zeros}
 RECIPES = {  # chosen on validation images; the test images had no say
-    "best": {
-        "hidden": [800, 400],
-        "dropout": 0.2,
-        "batch_norm": True,
-        "augment": True,
-        "batch_size": 128,
-        "epochs": 40,
-    }
+    "best": {"hidden": [800, 400], "dropout": 0.2, "batch_norm": True, "augment": True, "batch_size": 128, "epochs": 40}
 }
 FIXED = ("hidden", "activation", "init", "batch_norm", "optimizer", "seed", "dataset", "labels")  # of a run, for good
 SAVED = (*FIXED, "dropout", "augment", "lr", "weight_decay", "scheduler", "batch_size", "epochs", "patience")
@@ -210,13 +196,12 @@ def main(argv=None):
         if stopping is not None:
             stopping.restore(model)
         _, predictions = evaluate(model, test)
-        report(args, name, history, model, predictions, test_labels, time.perf_counter() - start)
+        report(args, name, note, history, model, predictions, test_labels, time.perf_counter() - start)
         if args.baseline:
-            share = baseline(training, test, args.epochs, args.seed)
-            print(f"softmax regression in as many epochs: {share:.2%}{note}")
+            share = baseline(training, test, len(history), args.seed)
+            print(f"softmax regression after epoch {len(history)}: {share:.2%}{note}")
         if args.plots:
-            for path in draw(args.out, name, model, test):
-                print(f"picture: {path}")
+            draw(args.out, name, model, test)
     except OSError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -225,9 +210,8 @@ def main(argv=None):
         sys.exit(130)
 
 
-def report(args, name, history, model, predictions, labels, seconds):
+def report(args, name, note, history, model, predictions, labels, seconds):
     """Draws the curves and prints what came of the training."""
-    note = "" if name == "MNIST" else f" ({name})"
     path, sizes = args.out / "curves.png", "-".join(map(str, [784, *args.hidden, 10]))
     plots.training_curves(history, f"{name}: {sizes}, {args.optimizer}").savefig(path, dpi=150)
     true, predicted, count = most_confused_pair(confusion_matrix(predictions, labels, 10))
@@ -250,7 +234,7 @@ def baseline(training, test, epochs, seed):
 
 
 def draw(out, name, model, test):
-    """Draws weights, answers, the worst mistakes and the confusion matrix; returns the paths of the pictures."""
+    """Draws weights, answers, the worst mistakes and the confusion matrix."""
     with no_grad():
         model.eval()
         p = np.concatenate([softmax(model(images)).data for images, _ in test])  # (n, 10)
@@ -280,8 +264,9 @@ def draw(out, name, model, test):
     words = {"xlabel": "read as", "ylabel": "digit", "title": f"{name}: how the test images were read"}
     figures["confusion"] = plots.table(counts, digits, digits, fmt="{:.0f}", **words)
     for key, figure in figures.items():
-        figure.savefig(out / f"mnist_{key}.png", dpi=150)
-    return [out / f"mnist_{key}.png" for key in figures]
+        path = out / f"mnist_{key}.png"
+        figure.savefig(path, dpi=150)
+        print(f"picture: {path}")
 
 
 def going_on(args):
@@ -297,8 +282,7 @@ def predict(argv):
     """Reads digits in the user's own pictures with the network of a saved run."""
     parser = argparse.ArgumentParser(prog="mnist.py predict", description=predict.__doc__)
     parser.add_argument("weights", metavar="WEIGHTS", help="file of a saved run")
-    help = "picture of one digit, of any size and colours"
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help=help)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture of one digit, of any size and colours")
     args = parser.parse_args(argv)
     try:
         options = argparse.Namespace(**saved_options(args.weights))
@@ -368,12 +352,8 @@ def parse(argv):
     option("--plots", action="store_true", help="also draw weights, answers, the worst mistakes and what is confused")
     option("--baseline", action="store_true", help="also train softmax regression, and print its test accuracy")
     option("--out", type=Path, default=OUT, help="folder for the pictures")
-    option(
-        "--save",
-        type=Path,
-        metavar="FILE",
-        help="where this run is kept, in place of the one that was there; as --resume, or OUT/mnist.safetensors",
-    )
+    kept = "where this run is kept, in place of the one that was there; as --resume, or OUT/mnist.safetensors"
+    option("--save", type=Path, metavar="FILE", help=kept)
     option("--resume", type=Path, metavar="FILE", help="go on with a saved run, with its options unless given anew")
     args = parser.parse_args(argv)
     saved = RECIPES.get(args.recipe, {})

@@ -77,9 +77,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.points < 1 or args.seed < 0:
         parser.error("--points must be at least 1, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
-    if args.html:
-        sliders(args.html)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        if args.html:
+            sliders(args.html)
+    except OSError as error:
+        parser.error(f"--out must be a folder, --html a file: cannot write {error.filename} ({error.strerror})")
 
     print("example  input          weights           bias      z    ReLU  sigmoid    tanh")
     for number, (x, w, b) in NEURONS.items():

@@ -40,12 +40,17 @@ def test_zero_centring(found):
     assert mean["tanh"] < 0.02 < mean["ELU"] < mean["GELU"] < mean["LeakyReLU"] < mean["ReLU"] < mean["sigmoid"]
 
 
+def test_a_small_range_has_three_points(demo):
+    it = demo.facts("ELU", 0.002, np.random.default_rng(0), 10)
+    assert (it["left"], it["right"]) == pytest.approx((np.exp(-0.002), 1))
+
+
 def test_what_is_printed_and_drawn(demo, tmp_path, capsys):
     demo.main(["--out", str(tmp_path / "new"), "--samples", "1000"])
     printed = capsys.readouterr().out
     assert "sigmoid      0.8176  0.1491  0.2500   0.00" in printed and "-0.0000" not in printed
     assert "Flat on both sides at 6: sigmoid and tanh; centred best: tanh." in printed
-    assert "9.5e-07 of a gradient" in printed
+    assert "The slopes of 10 sigmoid layers, weights aside, leave at most 0.25^10 = 9.5e-07" in printed
     for title in ("saturating", "bent"):
         assert (tmp_path / "new" / f"activations_{title}.png").read_bytes().startswith(b"\x89PNG")
 

@@ -18,6 +18,11 @@ def test_every_lesson_is_in_the_course():
     assert {path.stem for path in DEMOS.glob("*.py")} - beside == set(import_demo("course").LESSONS)
 
 
+@pytest.mark.parametrize("name", import_demo("course").LESSONS)
+def test_a_lesson_begins_with_a_sentence(name):
+    assert import_demo("course").sentence(name).endswith((".", ":", "?"))
+
+
 def test_pictures_are_made_small(tmp_path):
     image = pytest.importorskip("PIL.Image")
     image.effect_noise((1800, 600), 50).save(tmp_path / "large.png")
@@ -32,11 +37,22 @@ def test_pictures_are_made_small(tmp_path):
 @pytest.mark.skipif(engine() is None, reason="needs dot or pygraphviz")
 def test_a_part_is_run(tmp_path, monkeypatch, capfd):
     course = import_demo("course")
-    monkeypatch.setattr(course, "GALLERY", tmp_path)
+    monkeypatch.setattr(course, "GALLERY", tmp_path / "new")
     monkeypatch.setattr(course, "PAGE", tmp_path / "README.md")
     course.main(["--only", "gates"])
     assert "One gate" in capfd.readouterr().out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "gates_branches.svg"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["gates_branches.svg"]
+    assert (tmp_path / "README.md").exists()
+
+
+@pytest.mark.parametrize("picture, hint", [("other.png", False), ("other.svg", True)])
+def test_a_missing_picture_is_named(picture, hint, monkeypatch, tmp_path):
+    course = import_demo("course")
+    monkeypatch.setattr(course, "GALLERY", tmp_path)
+    monkeypatch.setattr(course, "LESSONS", {"gates": picture})
+    with pytest.raises(SystemExit, match=f"made no {picture}") as error:
+        course.main([])
+    assert ("Graphviz" in str(error.value)) == hint
 
 
 def test_a_lesson_that_fails_ends_the_course(monkeypatch):

@@ -14,6 +14,11 @@ def test_a_gate_follows_its_rule(name, output, gradients):
     assert demo.largest_difference(name, np.random.default_rng(0), 100) == 0
 
 
+def test_at_a_tie_the_maximum_gives_half_each():
+    demo = import_demo("gates")
+    assert demo.through("max", 1.0, 1.0, 3.0) == (1, 1.5, 1.5) == (1, *demo.RULES["max"][1](3.0, 1.0, 1.0))
+
+
 def test_worked_example_7_and_the_sum_over_two_paths():
     demo = import_demo("gates")
     f, inputs = demo.product(-2.0, 5.0, -4.0)
@@ -35,7 +40,7 @@ def test_without_an_engine_it_prints_trees(tmp_path, monkeypatch, capsys):
     demo = import_demo("gates")
     monkeypatch.setattr(demo, "engine", lambda: None)
     demo.main(["--x", "1", "--z", "1", "--out", str(tmp_path)])
-    assert "├─ " in (out := capsys.readouterr().out) and "a tie" in out
+    assert "├─ " in (out := capsys.readouterr().out) and "is a tie: half for each." in out
     assert not list(tmp_path.iterdir())
 
 
@@ -44,3 +49,10 @@ def test_options_that_make_no_sense(option, capsys):
     with pytest.raises(SystemExit):
         import_demo("gates").main(["=".join(option)])
     assert "must be finite" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        import_demo("gates").main(["--out", str(tmp_path / "file")])
+    assert "--out must be a folder" in capsys.readouterr().err

@@ -43,7 +43,7 @@ def test_the_library_finds_the_mistake():
 def test_it_runs_and_draws(tmp_path, capsys):
     import_demo("gradcheck").main(["--sizes", "20", "5", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
-    assert "the one-sided error grows 10-fold and the central one 100-fold" in out
+    assert "the errors grow 10-fold and 100-fold" in out
     assert "gradcheck of the neuron: True" in out and "analytic 3, numeric 6" in out
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["gradcheck.png"]
 
@@ -53,3 +53,10 @@ def test_options_that_make_no_sense(capsys):
         with pytest.raises(SystemExit):
             import_demo("gradcheck").main([option])
         assert "--sizes must be at least 1" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        import_demo("gradcheck").main(["--out", str(tmp_path / "file")])
+    assert "--out must be a folder" in capsys.readouterr().err

@@ -42,7 +42,25 @@ def test_what_is_printed_and_drawn(demo, tmp_path, capsys, monkeypatch):
         assert (tmp_path / "new" / f"learning_rate_{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("options", [["--steps", "0"], ["--examples", "0"], ["--epochs", "0"], ["--seed", "-1"]])
+def test_rates_that_all_diverge(demo, monkeypatch, capsys):
+    def diverge(*_, **__):
+        raise FloatingPointError
+
+    monkeypatch.setattr(demo, "fit", diverge)
+    images, labels = synthetic_digits(1000, seed=1)
+    demo.finder(demo.data.normalize(images).reshape(-1, 784), labels, 1, 0, "")
+    printed = capsys.readouterr().out
+    assert printed.count("diverged\n") == 4 and "Every rate diverged: " in printed
+
+
+def test_the_longest_descents_are_drawn(demo, capsys):
+    assert demo.valley(demo.LONG).axes[0].get_ylabel() == "x²"
+    assert "> 400" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options", [["--steps", "0"], ["--steps", "401"], ["--examples", "0"], ["--epochs", "0"], ["--seed", "-1"]]
+)
 def test_options_out_of_range(demo, options):
     with pytest.raises(SystemExit, match="2"):
         demo.main(options)

@@ -29,6 +29,7 @@ def test_it_runs_and_draws(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "needs 514 steps to p = 0.5" in out and "error, 8 with cross-entropy" in out
     pictures = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert "Beyond an error of 1 only the squared error pulls harder" in out
     assert pictures == ["losses_classifier.png", "losses_outliers.png"] and all(name in out for name in pictures)
 
 
@@ -37,3 +38,19 @@ def test_options_that_make_no_sense(capsys):
         with pytest.raises(SystemExit):
             import_demo("losses").main([option])
         assert "must be 0 to 10" in capsys.readouterr().err
+
+
+def test_beyond_1_only_the_squared_error_pulls_harder():
+    demo = import_demo("losses")
+    near, far = {}, {}
+    for name, loss in demo.REGRESSION.items():
+        pulls = demo.value_and_slope(demo.of_error(loss), [0.2, 0.8, 2.0, 8.0])[1]
+        near[name], far[name] = pulls[1] > pulls[0], pulls[3] > pulls[2]
+    assert near == {"MSE": True, "MAE": False, "Huber": True} and far == {"MSE": True, "MAE": False, "Huber": False}
+
+
+def test_a_file_is_no_folder(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        import_demo("losses").main(["--out", str(tmp_path / "file")])
+    assert "--out must be a folder" in capsys.readouterr().err

@@ -44,7 +44,7 @@ def test_pictures_and_baseline_come_after_the_run_and_leave_it_as_it_was(train, 
     output = train("--hidden", "16", "--plots", "--baseline")
     assert numbers(output).startswith(numbers(plain))
     first, *rest = output[output.index("most confused") :].splitlines()[1:]
-    assert re.fullmatch(r"softmax regression in as many epochs: \d\d\.\d\d%", first)
+    assert re.fullmatch(r"softmax regression after epoch 2: \d\d\.\d\d%", first)
     paths = [tmp_path / f"mnist_{name}.png" for name in PICTURES]
     assert rest == [f"picture: {path}" for path in paths]
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in paths)
@@ -95,8 +95,17 @@ def test_without_mistakes_none_are_drawn(train, tmp_path):
 
 def test_the_baseline_learns_and_says_on_which_data(train):
     output = train("--hidden", "8", "--epochs", "20", "--baseline", "--dataset", "synthetic", "--batch-size", "5000")
-    found = re.search(r"softmax regression in as many epochs: (.*)% \(synthetic digits\)\n\Z", output)
+    found = re.search(r"softmax regression after epoch 20: (.*)% \(synthetic digits\)\n\Z", output)
     assert float(found[1]) > 70
+
+
+def test_the_baseline_has_the_epochs_of_a_run_that_stopped_early(demo, train, monkeypatch):
+    fit, epochs = demo.fit, []
+    monkeypatch.setattr(demo, "fit", lambda *a, **k: epochs.append(k["epochs"]) or fit(*a, **k))
+    output = train("--hidden", "--lr", "10", "--scheduler", "none", "--epochs", "30", "--patience", "1", "--baseline")
+    last = int(re.findall(r"^ *(\d+)  ", output, flags=re.MULTILINE)[-1])
+    assert "no lower val loss" in output and last < 30
+    assert epochs == [last] and f"softmax regression after epoch {last}: " in output
 
 
 def test_an_interrupted_run_goes_on_with_both(demo, tmp_path):

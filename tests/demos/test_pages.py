@@ -18,12 +18,12 @@ for (const settings of %s) {
     input[input.type === "checkbox" ? "checked" : "value"] = value;
     input.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  const rows = [...$("numbers").tBodies[0].rows];
-  moved.push(rows.map((row) => [
-    row.cells[0].textContent, [...row.querySelectorAll("data")].map((data) => [data.textContent, data.value])]));
+  moved.push(%s);
 }
 return moved;
 """
+TABLE = """[...$("numbers").tBodies[0].rows].map((row) => [
+  row.cells[0].textContent, [...row.querySelectorAll("data")].map((data) => [data.textContent, data.value])])"""
 LESSONS = ("neuron", "activations", "learning_rate")
 READY = pytest.mark.parametrize("name", LESSONS)
 
@@ -37,7 +37,7 @@ def written(name, folder):
 
 def shown(page, settings, folder):
     """For each of the settings {control: value} the table: {label: numbers}."""
-    found = run(page, MOVE % json.dumps(settings), folder)
+    found = run(page, MOVE % (json.dumps(settings), TABLE), folder)
     for label, numbers in (row for table in found for row in table):
         for text, value in numbers:
             read = float({"not a number": "nan"}.get(text, text.replace("−", "-").replace("∞", "inf")))
@@ -99,12 +99,41 @@ def test_the_descent(tmp_path):
         assert numbers == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True), setting
 
 
+VERDICTS = [  # a step multiplies x by 1 - lr · curvature
+    ("x²", 0.02, "still on the way"),
+    ("x²", 0, "still on the way"),
+    ("x²", 0.4, "almost 0"),
+    ("x²", 1, "swings for ever"),
+    ("4 x²", 0.25, "swings for ever"),
+    ("x²", 1.03, "went up"),
+]
+
+
+@needs_chromium
+@pytest.mark.parametrize("steps", [20, 21])
+def test_the_verdict_on_a_descent(steps, tmp_path):
+    settings = [{"f": f, "lr": lr, "steps": steps} for f, lr, _ in VERDICTS]
+    script = MOVE % (json.dumps(settings), '$("loss").querySelector("figcaption").textContent')
+    found = run(written("learning_rate", tmp_path)[1], script, tmp_path)
+    assert all(word in text for (*_, word), text in zip(VERDICTS, found, strict=True)), found
+
+
 @READY
 def test_a_page_needs_nothing_else(name, tmp_path, capsys):
     _, page = written(name, tmp_path)
     assert "page.html" in capsys.readouterr().out
     assert set(re.findall(r"[a-z]+://[^\s\"'<>]*", page)) == {"http://www.w3.org/2000/svg"}
     assert "default-src 'none'" in page and "{{" not in page and len(page) < 30_000
+
+
+@READY
+@pytest.mark.parametrize("option", ["--html", "--out"])
+def test_a_folder_is_no_page_and_a_file_no_folder(name, option, tmp_path, capsys):
+    wrong = tmp_path / "wrong"
+    wrong.mkdir() if option == "--html" else wrong.touch()
+    with pytest.raises(SystemExit, match="2"):
+        import_demo(name).main(["--out", str(tmp_path), option, str(wrong)])
+    assert f"--out must be a folder, --html a file: cannot write {wrong}" in capsys.readouterr().err
 
 
 @needs_chromium
