@@ -1,7 +1,8 @@
 """Why a network needs activations: layers without them are one layer, however many there are.
 
 W2 (W1 x + b1) + b2 is (W2 W1) x + (W2 b1 + b2), so two layers can be multiplied out into one, and so can twenty.
-The deep linear network has many more numbers to train, and still draws nothing but a straight line.
+The deep linear network has many more numbers to train, and still draws nothing but a straight line; only its training
+takes another path (Saxe et al. 2013), so a layer trained alone need not be the same one.
 A ReLU between the layers cannot be multiplied out, and with it the same layers learn to draw a ring.
 Run it with `python demos/linear_collapse.py`: it trains on a ring of points, multiplies out, and compares.
 """
@@ -65,13 +66,16 @@ def outputs(model, points):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--depth", type=int, default=5, help="linear layers of the deep networks, 2 or more")
-    parser.add_argument("--width", type=int, default=16, help="units of each hidden layer")
+    parser.add_argument("--width", type=int, default=16, help="units of each hidden layer, 2 or more")
     parser.add_argument("--seed", type=int, default=0, help="of points, weights and batches")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
     args = parser.parse_args(argv)
-    if args.depth < 2 or args.width < 1 or args.seed < 0:
-        parser.error("--depth must be at least 2, --width at least 1, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
+    if min(args.depth, args.width) < 2 or args.seed < 0:
+        parser.error("--depth and --width must be at least 2, --seed at least 0")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
 
     points, labels = rings(400, np.random.default_rng(args.seed))
     sizes = [2, *[args.width] * (args.depth - 1), 2]
@@ -87,15 +91,19 @@ def main(argv=None):
     }
     print(f"{len(points)} points, a disc in a ring. Each network against its own layers multiplied out:\n")
     print("network                  parameters  accuracy  largest difference of outputs")
+    right = {}
     for name, model in networks.items():
         logits, alone = outputs(model, points), outputs(multiplied_out(model), points)
-        count, right = sum(p.size for p in model.parameters()), accuracy(logits.argmax(axis=1), labels)
-        print(f"{name:23}  {count:10,}  {right:8.1%}  {np.abs(logits - alone).max():8.1e}")
+        count, right[name] = sum(p.size for p in model.parameters()), accuracy(logits.argmax(axis=1), labels)
+        print(f"{name:23}  {count:10,}  {right[name]:8.1%}  {np.abs(logits - alone).max():8.1e}")
     (w0, w1), bias = np.diff(product.weight.data, axis=0)[0], np.diff(product.bias.data)[0]
     border = f"{w0:.3f} x0 {w1:+.3f} x1 {bias:+.3f} > 0"
     print(f"\nMultiplied out, the {args.depth} layers say: ring where {border}, a straight border.")
-    print("Their depth adds parameters and nothing else: all that differs is rounding.")
-    print("With ReLU between them they are more than their product, and the border can bend.")
+    print("They can say nothing that one layer cannot: against their product all that differs is rounding.")
+    *straight, bent = right.values()
+    verdict = "can bend" if bent > max(straight) else "could bend, but this training found no way"
+    print(f"With ReLU between them the border {verdict}: {bent:.1%} are right,", end=" ")
+    print(f"and with a straight one {max(straight):.1%}.")
 
     def score(model):
         return lambda points: np.diff(outputs(model, points), axis=1)[:, 0]

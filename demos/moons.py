@@ -10,11 +10,11 @@ Run it with `python demos/moons.py`; `--scalar 100` goes through all of the moon
 """
 
 import argparse
-import copy
 import io
 import os
 import sys
 import time
+from copy import deepcopy
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 import numpy as np
 
 from tinygrad_edu import Tensor, nn, no_grad, optim, plots, stack
+
+try:
+    import matplotlib  # noqa: F401
+    from PIL import Image
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 OUT = Path(__file__).parent / "out"
 
@@ -78,16 +84,30 @@ class ScalarMLP(nn.Module):
 
 
 def train(model, points, labels, optimizer, steps):
-    """Yields loss, share of right answers and a copy of the model, before each step and after the last."""
+    """Yields loss and share of right answers, before the first step and after each."""
     signs, start = 2.0 * labels - 1.0, optimizer.lr
     for step in range(steps + 1):
         scores = model(points)[:, 0]
         loss = (1.0 - signs * scores).relu().mean() + 1e-4 * sum((p * p).sum() for p in model.parameters())
-        yield loss.item(), ((scores > 0) == labels).mean(), copy.deepcopy(model)
-        optimizer.lr = start * (1 - 0.9 * step / steps)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        yield loss.item(), ((scores > 0) == labels).mean()
+        if step < steps:
+            optimizer.lr = start * (1 - 0.9 * step / steps)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def timed(training):
+    """The losses of a training, and how many seconds one of its steps took."""
+    losses, moments = zip(*[(loss, time.perf_counter()) for loss, _ in training], strict=True)
+    return np.array(losses), (moments[-1] - moments[0]) / (len(moments) - 1)
+
+
+def milestones(rights):
+    """At which step at least 90% of the points were right first, and when the most, in words."""
+    first = next((step for step, right in enumerate(rights) if right >= 0.9), None)
+    early = "never 90% right" if first is None else f"90% right first at step {first}"
+    return f"{early}; the most, {max(rights):.1%}, first at step {np.argmax(rights)}"
 
 
 def draw(films, data, moments):
@@ -97,7 +117,7 @@ def draw(films, data, moments):
         for moment in moments:
             step = round(moment * (len(film) - 1))
             _, right, net = film[step]
-            title = f"{name}, step {step}: {right:.0%}"
+            title = f"{name}, step {step}: {right:.1%}"
             panels[title] = no_grad()(lambda p, net=net: net(p).data[:, 0])
             points[title], labels[title] = data[name]
     return plots.regions(panels, points, labels)
@@ -105,8 +125,6 @@ def draw(films, data, moments):
 
 def movie(figures, path):
     """Saves the figures as a GIF that runs again and again."""
-    from PIL import Image
-
     frames = []
     for figure in figures:
         figure.savefig(file := io.BytesIO(), dpi=70)
@@ -119,46 +137,52 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=100, help="for the moons; the spirals take 4 times as many")
     parser.add_argument("--noise", type=float, default=0.1, help="standard deviation of the points around the curves")
-    parser.add_argument("--frames", type=int, default=24, help="of the GIF")
-    parser.add_argument("--scalar", type=int, default=3, help="how many losses of the moons to compute again")
+    parser.add_argument("--frames", type=int, default=24, help="of the GIF, 2 or more")
+    parser.add_argument("--scalar", type=int, help="steps of the moons in single numbers, 3 if not given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     args = parser.parse_args(argv)
-    if min(args.steps, args.frames) < 1 or not 0 <= args.scalar <= args.steps:
-        parser.error("--steps and --frames must be at least 1, --scalar from 0 to --steps")
+    scalar = min(3, args.steps) if args.scalar is None else args.scalar
+    if args.steps < 1 or args.frames < 2 or not 0 <= scalar <= args.steps:
+        parser.error("--steps must be at least 1, --frames at least 2, --scalar from 0 to --steps")
     if args.seed < 0 or not 0 <= args.noise < np.inf:
         parser.error("--seed must be at least 0, --noise at least 0 and finite")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
 
-    data, films, seconds = {}, {}, {}
-    print("points   step    loss  right")
+    data, films = {}, {}
+    print("points   step    loss   right")
     for name, (*_, optimizer, times) in TASKS.items():
         *data[name], net = prepare(name, args.noise, args.seed)
-        start = time.perf_counter()
-        films[name] = list(train(net, *data[name], optimizer(net.parameters()), times * args.steps))
-        seconds[name] = (time.perf_counter() - start) / len(films[name])
+        training = train(net, *data[name], optimizer(net.parameters()), times * args.steps)
+        films[name] = [(*seen, deepcopy(net)) for seen in training]
         for moment in (0, 0.05, 0.15, 0.4, 1):
             step = round(moment * times * args.steps)
             loss, right, _ = films[name][step]
-            print(f"{name:7}  {step:4}  {loss:6.4f}  {right:5.0%}")
-    print("The first steps win most points; the folds around the last ones take longer.")
-    if args.scalar:
-        model, start = ScalarMLP(prepare("moons", args.noise, args.seed)[2]), time.perf_counter()
-        again = train(model, *data["moons"], TASKS["moons"][3](model.parameters()), args.steps)
-        gaps = [abs(loss - films["moons"][step][0]) for step, (loss, *_) in enumerate(islice(again, args.scalar))]
-        slower = (time.perf_counter() - start) / args.scalar / seconds["moons"]
-        print(f"In single numbers the first {args.scalar} losses of the moons differ by at most {max(gaps):.0e};")
-        print(f"a step takes {slower:.0f} times as long.")
+            print(f"{name:7}  {step:4}  {loss:6.4f}  {right:6.1%}")
+    for name, film in films.items():
+        print(f"{name}: {milestones([right for _, right, _ in film])}.")
+    if scalar:
+        runs, net = [], prepare("moons", args.noise, args.seed)[2]
+        for model, steps in [(net, args.steps), (ScalarMLP(net), scalar)]:
+            training = train(model, *data["moons"], TASKS["moons"][3](model.parameters()), args.steps)
+            runs.append(timed(islice(training, steps + 1)))
+        (losses, fast), (again, slow) = runs
+        print(f"In single numbers the losses of the moons up to step {scalar} differ by at most ", end="")
+        print(f"{np.abs(again - losses[: scalar + 1]).max():.0e}; here a step took {slow / fast:.0f} times as long.")
 
-    args.out.mkdir(parents=True, exist_ok=True)
     picture, gif = args.out / "moons.png", args.out / "moons.gif"
-    moments = np.linspace(0, 1, args.frames + 1) ** 1.5  # closer together at the beginning
-    try:
-        draw(films, data, [0, 0.15, 1]).savefig(picture, dpi=150)
-        movie((draw(films, data, [moment]) for moment in moments), gif)
-    except ImportError as error:
-        sys.exit(f"error: {error}; pip install tinygrad-edu[demos] brings what is missing")
+    moments = np.linspace(0, 1, args.frames) ** 1.5  # closer together at the beginning
+    draw(films, data, [0, 0.15, 1]).savefig(picture, dpi=150)
+    movie((draw(films, data, [moment]) for moment in moments), gif)
     print(picture, gif, sep="\n")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -25,23 +25,24 @@ except ImportError as error:
     sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 OUT = Path(__file__).parent / "out"
+TOLERANCE = 1e-6  # length of the gradient at which a method is done
 VALLEYS = {  # functions of x and y, where to start, and a learning rate that suits gradient descent
     "A bowl, (x² + 100 y²) / 2": (lambda x, y: (x**2 + 100 * y**2) / 2, (-2.0, 1.0), 2 / 101),
     "Rosenbrock's valley": (lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2, (-1.2, 1.0), 1e-3),
 }
 
 
-def descent(f, x, lr, tolerance=1e-6):
-    """Yields the points of gradient descent until the gradient is as short as the tolerance."""
+def descent(f, x, lr):
+    """Yields the points of gradient descent until the gradient is short enough, or no longer finite."""
     yield x
-    while np.linalg.norm(g := grad(f)(x)) > tolerance:
+    while TOLERANCE < np.linalg.norm(g := grad(f)(x)) < np.inf:
         yield (x := x - lr * g)
 
 
-def newton(f, x, direction, tolerance=1e-6):
+def newton(f, x, direction):
     """Yields the points of Newton's method; a step that does not go down enough is halved (Armijo 1966)."""
     yield x
-    while np.linalg.norm(g := grad(f)(x)) > tolerance:
+    while np.linalg.norm(g := grad(f)(x)) > TOLERANCE:
         step = direction(f, x, g)
         if g @ step >= 0:  # the curve bends down: Newton would climb
             step = -g
@@ -89,7 +90,8 @@ def compare(f, ways, most):
             path.append((x, time.perf_counter() - start))
         found[way] = [np.array(column) for column in zip(*path, strict=True)]
         length = np.linalg.norm(grad(f)(x))
-        print(f"{way:25}  {len(path) - 1:6,}  {path[-1][1]:6.2f}  {f(x):10.5g}  {length:22.1e}")
+        end = f"{f(x):10.5g}  {length:22.1e}" if length < np.inf else "  diverged"
+        print(f"{way:25}  {len(path) - 1:6,}  {path[-1][1]:6.2f}  {end}")
     return found
 
 
@@ -100,31 +102,31 @@ def valleys(path, most):
         f, x = (lambda p, valley=valley: valley(p[0], p[1])), np.array(start)
         found = compare(f, {"gradient descent": descent(f, x, lr), "Newton": newton(f, x, solved)}, most)
         steps = {way: len(points) - 1 for way, (points, _) in found.items()}
-        rest = " and is not there" if steps["gradient descent"] == most else ""
+        there = np.linalg.norm(grad(f)(found["gradient descent"][0][-1])) <= TOLERANCE
+        rest = "" if there else " and is not there"
         print(f"\nSteps: Newton takes {steps['Newton']}, gradient descent {steps['gradient descent']:,}{rest}.\n")
-    paths = {f"{way}, {len(points) - 1:,} steps": points for way, (points, _) in found.items()}
-    figure = plots.contours(valley, paths, xlim=(-1.5, 1.5), ylim=(-0.6, 1.6), minimum=(1, 1), title=name)
-    figure.savefig(path, dpi=150)
+    paths = {f"{way}, {steps[way]:,} steps": points for way, (points, _) in found.items()}
+    frame = {"xlim": (-1.5, 1.5), "ylim": (-0.6, 1.6), "minimum": (1, 1), "xlabel": "x", "ylabel": "y"}
+    plots.contours(valley, paths, **frame, title=name).savefig(path, dpi=150)
     print(f"picture: {path}\n")
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a learning rate too high is reported in words
 def digits(path, images, labels, note, lr, most):
     """Both methods on a classifier; draws them over steps and over time."""
     f, w = softmax_regression(images, labels), np.zeros(images[0].size * 10)
     title = f"Softmax regression of {len(images):,} digits{note}"
     print(f"{title}: {w.size:,} weights.")
-    print(
-        f"The Hessian would fill {w.size**2 * 8 / 1e6:,.0f} MB, its product with a vector {w.size * 8 / 1e6:.2f} MB.\n"
-    )
-    slow, fast = f"gradient descent, lr {lr:g}", "Newton, by products"
-    found = compare(f, {slow: descent(f, w, lr), fast: newton(f, w, conjugate_gradients)}, most)
-    panels, pace = {"over steps": {}, "over time": {}}, {}
-    for way, (points, seconds) in found.items():
-        lengths, steps = [np.linalg.norm(grad(f)(x)) for x in points], len(points) - 1
-        panels["over steps"][way], panels["over time"][way] = (range(steps + 1), lengths), (seconds, lengths)
-        pace[way] = seconds[-1] / steps
-    print(f"\nA step of Newton's takes as long as {pace[fast] / pace[slow]:.0f} of gradient descent, ", end="")
-    print(f"but {steps} shorten the gradient to {lengths[-1]:.0e}{note}.")
+    whole, product = w.nbytes * w.size / 1e6, w.nbytes / 1e6
+    print(f"The Hessian would fill {whole:,.0f} MB, its product with a vector {product:.2f} MB.\n")
+    ways = {f"gradient descent, lr {lr:g}": descent(f, w, lr), "Newton, by products": newton(f, w, conjugate_gradients)}
+    panels, ends = {"over steps": {}, "over time": {}}, []
+    for way, (points, seconds) in compare(f, ways, most).items():
+        lengths = [np.linalg.norm(grad(f)(x)) for x in points]
+        panels["over steps"][way], panels["over time"][way] = (range(len(points)), lengths), (seconds, lengths)
+        end = f"{lengths[-1]:.0e}" if lengths[-1] < np.inf else "diverged"
+        ends.append(f"{end} after {seconds[-1]:.2f} s of {way.split(',')[0]}")
+    print(f"\nLength of the gradient here{note}: {', '.join(ends)}.")
     texts = {"xlabel": ["steps", "seconds"], "ylabel": "length of the gradient", "title": title, "markers": True}
     plots.curves(panels, **texts, yscale="log", xscale=["log", "linear"]).savefig(path, dpi=150)
     print(f"picture: {path}")
@@ -140,7 +142,10 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if min(args.steps, args.images) < 1 or not 0 < args.lr < np.inf or args.seed < 0:
         parser.error("--steps and --images must be at least 1, --lr above 0 and finite, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
     try:
         name, (images, labels, _, _) = data.load_digits()
     except (OSError, ValueError) as error:
@@ -152,4 +157,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,4 +1,4 @@
-"""Steps make bumps, bumps make a curve: one hidden layer can follow any continuous curve (Cybenko 1989).
+"""One hidden layer can follow any continuous curve on an interval, as closely as wanted (Cybenko 1989).
 
 A sigmoid neuron with a large weight is a step, and its bias says where; the difference of two steps is a bump.
 A row of bumps, each as high as the curve at its middle, is a network with weights set by hand; once the bumps are
@@ -19,6 +19,11 @@ import numpy as np
 
 from tinygrad_edu import nn, no_grad, optim, plots
 from tinygrad_edu.training import fit
+
+try:
+    import matplotlib  # noqa: F401
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 OUT = Path(__file__).parent / "out"
 X = np.linspace(0, 1, 1001)[:, None]  # where errors are measured
@@ -96,9 +101,7 @@ def draw_fits(nets, hand):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--widths", type=int, nargs="+", default=[4, 8, 16, 32, 64], help="hidden neurons, even numbers"
-    )
+    parser.add_argument("--widths", type=int, nargs="+", default=[4, 8, 16, 32, 64], help="even numbers of neurons")
     parser.add_argument("--epochs", type=int, default=1500, help="of each training")
     parser.add_argument("--starts", type=int, default=3, help="trainings of each width; the best is drawn")
     parser.add_argument("--seed", type=int, default=0)
@@ -108,6 +111,10 @@ def main(argv=None):
         parser.error("--widths must be even numbers of at least 2, as a bump takes two neurons")
     if min(args.epochs, args.starts) < 1 or args.seed < 0:
         parser.error("--epochs and --starts must be at least 1, --seed at least 0")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
     rng = np.random.default_rng(args.seed)
 
     print("neurons  set by hand  trained: best  worst start    (mean distance from the curve)")
@@ -121,15 +128,15 @@ def main(argv=None):
     if matched:
         print(f"{matched[0]} trained neurons, from the best start, come at least as close as {max(hand)} set by hand.")
 
-    args.out.mkdir(parents=True, exist_ok=True)
     paths = args.out / "universal_approximation_bumps.png", args.out / "universal_approximation_trained.png"
-    try:
-        draw_bumps([8, 32]).savefig(paths[0], dpi=150)
-        draw_fits(nets, hand).savefig(paths[1], dpi=150)
-    except ImportError as error:
-        sys.exit(f"error: {error}")
+    draw_bumps([8, 32]).savefig(paths[0], dpi=150)
+    draw_fits(nets, hand).savefig(paths[1], dpi=150)
     print(*paths, sep="\n")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -3,8 +3,8 @@
 Rosenblatt's perceptron (1958) moves its line at every example on the wrong side; AND and OR it learns in a few rounds.
 For XOR it would need a score above 0 at (0, 1) and (1, 0) and below 0 at (0, 0) and (1, 1), but both pairs have the sum
 w1 + w2 + 2b, so no line does it (Minsky & Papert 1969) and the rule goes on for ever.
-Two hidden neurons move the four corners to places that one line can part, and backpropagation finds such neurons from
-some random starts, though not from all.
+One hidden neuron still draws one line; two move the corners to places that one line can part, and backpropagation
+finds such neurons from some random starts, though not from all.
 Run it with `python demos/xor.py`; `--hidden` and `--starts` say which networks are tried, and how often.
 """
 
@@ -18,6 +18,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 import numpy as np
 
 from tinygrad_edu import nn, no_grad, optim, plots
+
+try:
+    import matplotlib  # noqa: F401
+except ImportError as error:
+    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 OUT = Path(__file__).parent / "out"
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
@@ -68,6 +73,17 @@ def two_layers(labels, hidden, steps, rng):
     return net, loss.item()
 
 
+def verdict(learned):
+    """What {hidden neurons: starts that learned it} shows, smallest network first."""
+    fewest = next((hidden for hidden, count in learned.items() if count), None)
+    if fewest is None:
+        return "None of these networks learned it."
+    counts = list(learned.values())
+    rising = counts == sorted(counts) and counts[-1] > learned[fewest]
+    spare = ", and spare ones make a good start likelier" if rising else ""
+    return f"The smallest that learned it has {fewest} hidden neurons{spare}."
+
+
 def draw(neurons, net):
     """The boundaries of the neurons and of the network and, if it has two hidden neurons, what these make of XOR."""
     panels = {f"{gate}, one neuron": lambda p, neuron=neuron: scores(neuron, p) for gate, neuron in neurons.items()}
@@ -92,6 +108,10 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if min(args.epochs, *args.hidden, args.steps, args.starts) < 1 or args.seed < 0:
         parser.error("--epochs, --hidden, --steps and --starts must be at least 1, --seed at least 0")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
     rng = np.random.default_rng(args.seed)
 
     print("one neuron  epochs  moves of the line  right")
@@ -104,22 +124,18 @@ def main(argv=None):
     print("The first sum should be below 0 and the second above, but they are one number, whatever the weights.\n")
 
     print("XOR by a net  starts that learned it  lowest loss")
-    chosen = None
-    for hidden in sorted(args.hidden):
+    learned, chosen = {}, None
+    for hidden in sorted(set(args.hidden)):
         nets = [two_layers(GATES["XOR"], hidden, args.steps, rng) for _ in range(args.starts)]
-        learned = sum(wrong(net, GATES["XOR"]) == 0 for net, _ in nets)
-        net, loss = min(nets, key=lambda pair: pair[1])
-        print(f"{f'2-{hidden}-1':12}  {f'{learned} of {args.starts}':>22}  {loss:11.4f}")
+        learned[hidden] = sum(wrong(net, GATES["XOR"]) == 0 for net, _ in nets)
+        share, loss = f"{learned[hidden]} of {args.starts}", min(loss for _, loss in nets)
+        print(f"{f'2-{hidden}-1':12}  {share:>22}  {loss:11.4f}")
         if chosen is None or wrong(chosen, GATES["XOR"]):
-            chosen = net  # the smallest that learned it
-    print("One hidden neuron still draws one line, two are enough, and spare ones make a good start likelier.")
+            chosen, _ = min(nets, key=lambda pair: (wrong(pair[0], GATES["XOR"]), pair[1]))
+    print(verdict(learned))
 
-    args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "xor.png"
-    try:
-        draw(neurons, chosen).savefig(path, dpi=150)
-    except ImportError as error:
-        sys.exit(f"error: {error}")
+    draw(neurons, chosen).savefig(path, dpi=150)
     print(path)
 
 

@@ -32,16 +32,23 @@ def test_layers_collapse_without_an_activation_alone(activation, alike):
 def test_it_runs_and_draws(tmp_path, capsys):
     import_demo("linear_collapse").main(["--depth", "3", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
-    rows = {line[:23].strip(): line[23:].split() for line in out.splitlines() if "%" in line}
+    rows = {line[:23].strip(): line[23:].split() for line in out.splitlines() if "%  " in line}
     names = ["1 layer", "3 layers", "the 3 multiplied out", "3 layers with ReLU"]
     assert list(rows) == names and [row[0] for row in rows.values()] == ["6", "354", "6", "354"]
     right = [float(row[1].rstrip("%")) for row in rows.values()]
-    assert right[1] == right[2] and max(right[:3]) < 75 and right[3] > 99
+    assert right[1] == right[2] and max(right[:3]) < 75 and right[3] > 99 and f"can bend: {right[3]}% are right" in out
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["linear_collapse.png"]
 
 
+def test_what_is_said_of_relu_depends_on_what_it_learned(tmp_path, capsys, monkeypatch):
+    demo = import_demo("linear_collapse")
+    monkeypatch.setattr(demo, "trained", lambda sizes, *_: nn.MLP(sizes, "relu", init=nn.init.zeros, dtype=float))
+    demo.main(["--width", "2", "--out", str(tmp_path)])
+    assert "could bend, but this training found no way" in capsys.readouterr().out
+
+
 def test_options_that_make_no_sense(capsys):
-    for option in ("--depth=1", "--width=0", "--seed=-1"):
+    for option in ("--depth=1", "--width=1", "--seed=-1"):
         with pytest.raises(SystemExit):
             import_demo("linear_collapse").main([option])
-        assert "--depth must be at least 2" in capsys.readouterr().err
+        assert "--depth and --width must be at least 2" in capsys.readouterr().err

@@ -1,3 +1,6 @@
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from demo_runs import import_demo
@@ -6,21 +9,31 @@ from PIL import Image
 demo = import_demo("moons")
 
 
-def trained(name, steps):
-    """Points, labels, and what the training yields at each step."""
-    points, labels, net = demo.prepare(name, noise=0.1, seed=0)
-    optimizer = demo.TASKS[name][3](net.parameters())
-    return points, labels, list(demo.train(net, points, labels, optimizer, steps))
-
-
 @pytest.mark.parametrize(("name", "steps"), [("moons", 100), ("spirals", 200)])
 def test_a_network_parts_what_no_line_does(name, steps):
-    points, labels, film = trained(name, steps)
+    points, labels, net = demo.prepare(name, noise=0.1, seed=0)
+    film = list(demo.train(net, points, labels, demo.TASKS[name][3](net.parameters()), steps))
     line = np.linalg.lstsq(np.c_[points, np.ones(len(points))], 2 * labels - 1, rcond=None)[0]
     assert (((points @ line[:2] + line[2]) > 0) == labels).mean() < 0.93
-    loss, right, net = film[-1]
+    loss, right = film[-1]
     assert len(film) == steps + 1 and right >= 0.99 and loss < 0.1 * film[0][0]
     assert ((net(points).data[:, 0] > 0) == labels).mean() == right > film[0][1]
+    assert (
+        next(demo.train(net, points, labels, demo.optim.SGD(net.parameters()), 1))[0] == loss
+    )  # no step after the last
+
+
+def test_a_step_is_timed_from_the_first_loss_to_the_last(monkeypatch):
+    monkeypatch.setattr(demo, "time", SimpleNamespace(perf_counter=iter([5.0, 7.0, 11.0]).__next__))
+    losses, seconds = demo.timed([(3.0, 0.5), (2.0, 0.5), (1.0, 1.0)])
+    assert list(losses) == [3, 2, 1] and seconds == 3
+
+
+def test_milestones_are_the_runs_own():
+    assert (
+        demo.milestones([0.5, 0.9, 0.8, 0.995, 0.995]) == "90% right first at step 1; the most, 99.5%, first at step 3"
+    )
+    assert demo.milestones([0.5, 0.8, 0.6]) == "never 90% right; the most, 80.0%, first at step 1"
 
 
 def test_single_numbers_learn_the_same_as_arrays():
@@ -47,15 +60,25 @@ def test_the_data_lie_on_their_curves():
 
 
 def test_the_lesson(tmp_path, capsys):
-    demo.main(["--steps", "10", "--frames", "2", "--scalar", "1", "--out", str(tmp_path / "new")])
+    demo.main(["--steps", "2", "--frames", "3", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
+    assert "never 90% right" in out and "up to step 2 differ" in out
     for name in ("moons.png", "moons.gif"):
         assert str(tmp_path / "new" / name) in out and 10_000 < (tmp_path / "new" / name).stat().st_size < 500_000
     with Image.open(tmp_path / "new" / "moons.gif") as gif:
         assert gif.n_frames == 3 and gif.info["loop"] == 0
 
 
-@pytest.mark.parametrize("options", [["--steps", "0"], ["--scalar", "101"], ["--noise", "nan"], ["--seed", "-1"]])
+@pytest.mark.parametrize("package", ["matplotlib", "PIL"])
+def test_a_missing_package_is_named_before_the_training(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SystemExit, match=rf"needs {package}.*pip install tinygrad-edu\[demos\]"):
+        import_demo("moons")
+
+
+@pytest.mark.parametrize(
+    "options", [["--steps", "0"], ["--frames", "1"], ["--scalar", "101"], ["--noise", "nan"], ["--seed", "-1"]]
+)
 def test_wrong_values_are_refused(options, capsys):
     with pytest.raises(SystemExit) as caught:
         demo.main(options)

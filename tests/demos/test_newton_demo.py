@@ -52,6 +52,14 @@ def test_it_runs_and_draws(tmp_path, capsys, folder, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["newton_digits.png", "newton_valley.png"]
 
 
+def test_a_learning_rate_too_high_diverges_in_words(tmp_path, capsys):
+    images, labels = synthetic_digits(20, seed=0)
+    import_demo("newton").digits(tmp_path / "digits.png", images, labels, "", 1e10, 500)
+    out = capsys.readouterr().out
+    assert "here: diverged after" in out and "inf" not in out and "nan" not in out
+    assert (tmp_path / "digits.png").exists()
+
+
 def test_options_that_make_no_sense(capsys):
     for option in ("--steps=0", "--images=0", "--lr=inf", "--seed=-1"):
         with pytest.raises(SystemExit):

@@ -32,6 +32,26 @@ def test_two_layers_learn_xor_where_one_hidden_neuron_cannot():
     assert min(wrong[1]) > 0 and min(wrong[2]) == 0 and wrong[4].count(0) >= wrong[2].count(0)
 
 
+def test_the_verdict_is_the_runs_own():
+    assert xor.verdict({1: 0, 2: 0}) == "None of these networks learned it."
+    assert "has 2 hidden" in xor.verdict({1: 0, 2: 5, 3: 7}) and "likelier" in xor.verdict({1: 0, 2: 5, 3: 7})
+    for learned in ({2: 5, 3: 5}, {2: 5, 3: 0, 4: 7}, {1: 0, 3: 1}):
+        assert "likelier" not in xor.verdict(learned)
+
+
+def test_a_network_that_learned_it_is_drawn_rather_than_one_of_lower_loss(tmp_path, monkeypatch):
+    good = next(
+        net for net, _ in (xor.two_layers(xor.GATES["XOR"], 4, 200, np.random.default_rng(i)) for i in range(9))
+    )
+    bad = xor.nn.MLP([2, 4, 1], "tanh", rng=np.random.default_rng(0))
+    assert xor.wrong(bad, xor.GATES["XOR"]) > 0 == xor.wrong(good, xor.GATES["XOR"])
+    nets, drawn, draw = iter([(bad, 0.1), (good, 0.2), (bad, 0.1)]), [], xor.draw
+    monkeypatch.setattr(xor, "two_layers", lambda *_: next(nets))
+    monkeypatch.setattr(xor, "draw", lambda neurons, net: (drawn.append(net), draw(neurons, net))[1])
+    xor.main(["--starts", "3", "--hidden", "4", "--out", str(tmp_path)])
+    assert drawn == [good]
+
+
 def test_the_lesson(tmp_path, capsys):
     xor.main(["--starts", "2", "--hidden", "2", "4", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
