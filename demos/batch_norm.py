@@ -1,7 +1,7 @@
 """Batch norm: each unit gets mean 0 and variance 1 over the batch, then a scale and a shift that are learned.
 
-Whatever the weights before it grow to, the next layer gets numbers of one size, so that steps may be ten times as long:
-the same network is trained with and without, at learning rates that the plain one does not survive.
+Whatever the weights before it grow to, the next layer gets numbers of one size, so that steps may be longer: the
+same network is trained with and without, at learning rates that the plain one does not survive.
 The price is that in training mode the answer for one image depends on the others in its batch.
 In evaluation mode running averages take the place of the batch; who forgets model.eval() gets answers that change with
 the company, and wrong ones if it is small or all alike.
@@ -63,6 +63,12 @@ def company(model, images, labels):
     return found
 
 
+def best(lrs, shares):
+    """The rate with the largest share, and a warning if it is the smallest or the largest of those tried."""
+    lr = lrs[int(np.argmax(shares))]
+    return lr, " (at the edge of those tried: a better one may lie beyond)" * (lr in (min(lrs), max(lrs)))
+
+
 def flat(images):
     """(n, 28, 28) -> (n, 784), standardised."""
     return data.normalize(images).reshape(len(images), -1)
@@ -70,41 +76,43 @@ def flat(images):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lrs", type=float, nargs="+", default=[0.01, 0.1, 0.5, 1, 3], help="learning rates of SGD")
+    parser.add_argument("--lrs", type=float, nargs="+", default=[0.01, 0.1, 0.5, 1, 3, 10], help="learning rates")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--images", type=int, default=10_000, help="training images")
+    parser.add_argument("--images", type=int, default=10_000, help="training images, a fifth of them held out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the picture")
     args = parser.parse_args(argv)
-    if args.epochs < 1 or args.images < 2 or args.seed < 0 or not all(0 < lr < math.inf for lr in args.lrs):
-        parser.error("--epochs must be at least 1, --images at least 2, --seed at least 0, --lrs above 0 and finite")
+    if args.epochs < 1 or args.images < 3 or args.seed < 0 or not all(0 < lr < math.inf for lr in args.lrs):
+        parser.error("--epochs must be at least 1, --images at least 3, --seed at least 0, --lrs above 0 and finite")
     args.out.mkdir(parents=True, exist_ok=True)
     try:
         name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     images, labels = images[: args.images], labels[: args.images]
+    held = max(1, len(labels) // 5)
+    kept, held_out = (images[held:], labels[held:]), (images[:held], labels[:held])
 
-    print(f"784-100-100-10 on {len(labels):,} images of {name}, {args.epochs} epochs of SGD")
+    print(f"784-100-100-10 on {len(kept[1]):,} images of {name}, {args.epochs} epochs of SGD; {held:,} are held out")
     print("learning rate  plain: loss  accuracy  batch norm: loss  accuracy")
-    right, trained = {False: [], True: []}, {}
+    right, losses, models = {False: [], True: []}, [], {}
     for lr in args.lrs:
         cells = []
         for batch_norm in LABELS:
-            model, loss = train(batch_norm, lr, images, labels, args.epochs, args.seed)
-            right[batch_norm].append(share_right(model.eval(), test_images, test_labels))
+            models[lr], loss = train(batch_norm, lr, *kept, args.epochs, args.seed)  # the last one has batch norm
+            right[batch_norm].append(share_right(models[lr].eval(), *held_out))
             cells += [loss, right[batch_norm][-1]]
-        trained[right[True][-1]] = lr, model  # by the accuracy with batch norm
+        losses += cells[::2]
         print("{:13g}  {:11.3f}  {:8.2%}  {:16.3f}  {:8.2%}".format(lr, *cells), flush=True)
-    lr, model = trained[max(trained)]
-    plain = args.lrs[int(np.argmax(right[False]))]
-    print(f"nan: it diverged. The best rate is {plain:g} for the plain network, {lr:g} with batch norm.\n")
+    if np.isnan(losses).any():
+        print("nan: it diverged.")
+    (plain, note), (lr, warning) = [best(args.lrs, shares) for shares in right.values()]
+    print(f"The best rate is {plain:g}{note} for the plain network, {lr:g}{warning} with batch norm.\n")
 
-    found = company(model, test_images, test_labels)
-    print(
-        f"the network with batch norm and lr {lr:g}, asked about batches of the test images\nbatch  {'  '.join(found)}"
-    )
+    found = company(models[lr], test_images, test_labels)
+    print(f"the network with batch norm and lr {lr:g}, asked about batches of the test images")
+    print("batch  " + "  ".join(found))
     for size, *shares in zip(SIZES, *found.values(), strict=True):
         print(f"{size:5}  " + "  ".join([f"{share:{len(mode)}.2%}" for mode, share in zip(found, shares, strict=True)]))
     print("Only in evaluation mode does an image get the same answer in any company.\n")
@@ -112,9 +120,9 @@ def main(argv=None):
     rates = {LABELS[batch_norm]: (args.lrs, shares) for batch_norm, shares in right.items()}
     modes = {mode: (SIZES, shares) for mode, shares in found.items()}
     figure = plots.curves(
-        {f"trained on {len(labels):,} images of {name}": rates, f"batch norm, lr {lr:g}, by batch": modes},
+        {f"trained on {len(kept[1]):,} images of {name}": rates, f"batch norm, lr {lr:g}, by batch": modes},
         xlabel=("learning rate", "images in the batch"),
-        ylabel="test accuracy",
+        ylabel=("held-out accuracy", "test accuracy"),
         xscale="log",
         markers=True,
     )

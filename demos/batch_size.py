@@ -5,7 +5,7 @@ examples, half the noise.
 At one small learning rate the loss falls about as fast per step, whatever the batch, but the 2,000 examples make
 2,000 steps an epoch if taken one by one, and a single one if taken together.
 Yet seconds count: steps on single examples keep the processor busy with small things, and their noise forbids the
-rates at which batches learn best, so mini-batches are first.
+rates at which batches learn best, so mini-batches are first here.
 Run it with `python demos/batch_size.py`; without MNIST's files and network it trains on synthetic digits and says so.
 """
 
@@ -76,13 +76,18 @@ def train(images, labels, batch_size, rate, seed, epochs=EPOCHS):
             if len(batch_losses) in measured:
                 with no_grad():
                     losses[len(batch_losses)] = cross_entropy(model(images), labels).item()
-    return batch_losses, losses, seconds / total
+    return batch_losses, losses, seconds / len(batch_losses)
 
 
-def seconds_to_target(run):
-    """The time after which the loss of all examples was first seen at TARGET or below; infinite if it was not."""
+def result(run):
+    """Seconds until the loss of all examples was first seen at TARGET or below, and the loss at the end.
+
+    Infinite are the seconds if it was not, and the loss if it is no number any more: the least result is the best.
+    """
     _, losses, seconds = run
-    return min([step * seconds for step, loss in losses.items() if loss <= TARGET], default=math.inf)
+    *_, last = losses.values()
+    reached = min([step * seconds for step, loss in losses.items() if loss <= TARGET], default=math.inf)
+    return reached, last if math.isfinite(last) else math.inf
 
 
 def main(argv=None):
@@ -91,13 +96,14 @@ def main(argv=None):
     parser.add_argument("--batch-size", type=int, default=32, help="of the mini-batches")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
     args = parser.parse_args(argv)
     if not 1 < args.batch_size < args.images or args.epochs < 1 or args.seed < 0:
         parser.error("--batch-size must be between 1 and --images, --epochs at least 1, --seed at least 0")
     args.out.mkdir(parents=True, exist_ok=True)
     try:
-        source, (images, labels, *_) = data.load_digits()
+        source, (images, labels, *_) = data.load_digits(args.dataset)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     if args.images > len(labels):
@@ -121,13 +127,12 @@ def main(argv=None):
         print(f"{row}  {losses[STEPS]:20.2f}  {last:{len(end)}.2f}  {seconds * per_epoch[name]:16.3f}", flush=True)
     print(f"\nseconds to a loss of {TARGET}, or the loss at the end\n{'':{width}}", *(f"{rate:>14}" for rate in RATES))
     for name, tried in runs.items():
-        found = [(seconds_to_target(run), [*run[1].values()][-1]) for run in tried]
-        cells = [f"{time:.3f} s" if time < math.inf else f"ends at {loss:.2f}" for time, loss in found]
+        cells = [f"{time:.3f} s" if time < math.inf else f"ends at {loss:.2f}" for time, loss in map(result, tried)]
         print(f"{name:{width}}", *(f"{cell:>14}" for cell in cells))
-    best = {name: min(tried, key=seconds_to_target) for name, tried in runs.items()}
-    first = min(best, key=lambda name: seconds_to_target(best[name]))
-    reached = seconds_to_target(best[first]) < math.inf
-    print(f"First, each at its best rate: {first if reached else 'none, try more --epochs'}{note}.")
+    best = {name: min(tried, key=result) for name, tried in runs.items()}
+    first = min(best, key=lambda name: result(best[name]))
+    reached = result(best[first])[0] < math.inf
+    print(f"First here, each at its best rate: {first if reached else 'none, try more --epochs'}{note}.")
 
     def line(run, unit):
         return np.array([*run[1]]) * unit, [*run[1].values()]

@@ -1,7 +1,7 @@
 """Tries a grid of learning rates, batch sizes, widths and depths, and shows the accuracy of each choice in one table.
 
-The rate decides most: ten times too much learns nothing, ten times too little is not done in time.
-The best rate depends on the batch size, for a larger batch makes fewer steps an epoch; width and depth matter less.
+In the default grid the rate decides most: ten times too much learns little or nothing, ten times too little is late;
+the best rate depends on the batch size, for a larger batch makes fewer steps an epoch; width and depth matter less.
 Each choice is judged on validation images, and only the chosen one on the test images: the best of a hundred owes some
 of its score to luck, and test images it was not chosen on do not repeat the luck.
 Run it with `python demos/hyperparameters.py`; what it has found is kept in a file, so that after Ctrl-C the same
@@ -118,6 +118,7 @@ def main(argv=None):
     parser.add_argument("--images", type=int, default=2000, help="to train on; half as many to validate")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for file and picture")
     args = parser.parse_args(argv)
     grid = {name: list(dict.fromkeys(getattr(args, name))) for name in NAMES}
@@ -127,7 +128,7 @@ def main(argv=None):
         parser.error("--lr must be above 0 and finite")
     args.out.mkdir(parents=True, exist_ok=True)
     try:
-        source, (images, labels, test_images, test_labels) = data.load_digits()
+        source, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     n, note = args.images, "" if source == "MNIST" else f" ({source})"

@@ -3,8 +3,8 @@
 Units that start equal get equal gradients and stay equal: a layer of them is one unit, and random numbers part them.
 How large the numbers may be is a matter of the product of ten layers: each multiplies the signal by about
 std * sqrt(width) and by what the activation takes, and the gradient on its way back likewise.
-Xavier's weights keep both in size before tanh, Kaiming's before ReLU; 0.05 is as good at width 512, by chance, and far
-too large at width 4096. Run it with `python demos/initialization.py`.
+Xavier's weights keep both within a factor of about 2 before tanh, Kaiming's before ReLU; 0.05 is as good at width 512,
+by chance, and far too large at width 4096. Run it with `python demos/initialization.py`.
 """
 
 import argparse
@@ -78,6 +78,13 @@ def flow(activation, init, width, layers, rng, examples=128):
     return layer[0].weight.data.std() * np.sqrt(width), outputs
 
 
+def kept(outputs, most=3):
+    """Whether the layers change neither the signal nor the gradient by more than this factor."""
+    first, last = outputs[0], outputs[-1]
+    pairs = [(first.data.std(), last.data.std()), (first.grad.std(), last.grad.std())]
+    return all(max(pair) < most * min(pair) for pair in pairs)
+
+
 def visible(arrays):
     """The numbers up to 3 standard deviations of the widest array, so that one sets no range; of ReLU's zeros one."""
     limit = 3 * max([a.std() for a in arrays])
@@ -103,16 +110,18 @@ def main(argv=None):
 
     print(f"{args.layers} layers of {args.width}: N(0, 1) goes in, and N(0, 1) comes back as a gradient")
     print("                                  std of the output               std of the gradient")
-    print("weights        std * sqrt(width)  layer 1      last  |tanh|>0.9     last   layer 1")
-    values, gradients = {}, {}
+    print("weights        std * sqrt(width)  layer 1      last  |tanh|>0.9  in layer 1")
+    values, gradients, good = {}, {}, []
     for name, (activation, init) in scales(args.width, rng).items():
         factor, outputs = flow(activation, init, args.width, args.layers, rng)
         values[name], gradients[name] = [o.data for o in outputs], [o.grad for o in outputs]
         first, last = outputs[0], outputs[-1]
         flat = f"{(abs(last.data) > 0.9).mean():.0%}" if activation is nn.Tanh else ""
         cells = f"{factor:17.2f}  {first.data.std():7.2g}  {last.data.std():8.2g}  {flat:>10}"
-        print(f"{name:13}  {cells}  {last.grad.std():7.2g}  {first.grad.std():8.2g}", flush=True)
-    print("tanh needs a factor a little above 1, ReLU 1.41, as it drops half of the signal: Xavier's and Kaiming's.")
+        print(f"{name:13}  {cells}  {first.grad.std():19.2g}", flush=True)
+        good += [f"'{name}' ({factor:.2f})"] * kept(outputs)
+    print(f"Signal and gradient stay within a factor of 3: {', '.join(good) or 'none of them'}.")
+    print("ReLU needs sqrt(2), as it drops half of the signal; tanh takes factors from about 1.1 to Xavier's 5/3.")
     print("A smaller one loses signal and gradient, a larger one flattens tanh and lets the gradient grow;")
     here, wide = 0.05 * np.sqrt([args.width, 4096])
     print(f"0.05 makes {here:.2f} in layers of {args.width}, and {wide:.2f} in layers of 4096.\n")

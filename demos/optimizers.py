@@ -92,6 +92,7 @@ def main(argv=None):
     parser.add_argument("--lr", type=float, default=DIGITS_RATES["SGD"], help="learning rate of SGD on the digits")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
     args = parser.parse_args(argv)
     if args.epochs < 1 or args.seed < 0 or not 0 < args.lr < math.inf or not math.isfinite(args.angle):
@@ -100,7 +101,8 @@ def main(argv=None):
 
     height = partial(ravine, angle=math.radians(args.angle))
     paths = {name: descend(name, math.radians(args.angle)) for name in OPTIMIZERS}
-    print(f"(u² + 50 v²) / 2 from u = {ALONG}, v = {ACROSS}, turned by {args.angle:g} degrees")
+    turned = f", turned by {args.angle:g} degrees" if args.angle else ""
+    print(f"(u² + 50 v²) / 2 from u = {ALONG}, v = {ACROSS}{turned}; each at a rate that suits it")
     print(f"optimizer   rate  steps to stay below 0.01  after {STEPS} steps")
     for name, path in paths.items():
         heights = height(*path.T)
@@ -108,12 +110,13 @@ def main(argv=None):
     begun = {name: path[:61] for name, path in paths.items()}  # later ones crowd around the minimum
     corners = np.concatenate([*begun.values()])
     (left, low), (right, high) = corners.min(axis=0) - 1, corners.max(axis=0) + 1
-    title = "60 steps down a ravine, (u² + 50 v²) / 2"
-    figure = plots.contours(height, begun, xlim=(left, right), ylim=(low, high), minimum=(0, 0), title=title)
+    options = {"xlim": (left, right), "ylim": (low, high), "minimum": (0, 0)}
+    options |= {"xlabel": "x", "ylabel": "y"} if turned else {"xlabel": "u", "ylabel": "v"}
+    figure = plots.contours(height, begun, **options, title=f"60 steps down a ravine, (u² + 50 v²) / 2{turned}")
     figure.savefig(args.out / "optimizers_ravine.png", dpi=150)
 
     try:
-        source, (images, labels, test_images, test_labels) = data.load_digits()
+        source, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     note = "" if source == "MNIST" else f" ({source})"

@@ -281,14 +281,25 @@ def test_regions_are_filled_by_the_sign_and_points_by_their_label():
 
 def test_contours_shows_paths_over_levels_of_the_function():
     path = [[-1.0, 1.0], [0.5, 0.5]]
-    figure = plots.contours(lambda x, y: x**2 + y**2, {"SGD": path}, xlim=(-2, 2), ylim=(-1, 1), minimum=(0, 0))
+    options = {"xlim": (-2, 2), "ylim": (-1, 1), "minimum": (0, 0), "xlabel": "u", "ylabel": "v"}
+    figure = plots.contours(lambda x, y: x**2 + y**2, {"SGD": path}, **options)
     (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("u", "v")
     assert (axes.get_xlim(), axes.get_ylim()) == ((-2, 2), (-1, 1))
     assert curves(axes)["SGD"].get_xydata().tolist() == path
     assert curves(axes)["minimum"].get_xydata().tolist() == [[0, 0]]
     for level, lines in zip(axes.collections[0].levels, axes.collections[0].get_paths(), strict=True):
         np.testing.assert_allclose((lines.vertices**2).sum(axis=1), level, atol=1e-3)
     assert legend(figure) == ["SGD", "minimum"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(20, 4), (3, 2.2), (4, 4), (1, 5)])
+def test_contours_have_one_scale_and_fill_the_picture(width, height):
+    figure = plots.contours(lambda x, y: x + y, {"a": [[0, 0]]}, xlim=(0, width), ylim=(0, height), xlabel="x")
+    draw(figure)
+    box, (wide, high) = figure.axes[0].get_window_extent(), figure.get_size_inches() * figure.dpi
+    assert box.width / width == pytest.approx(box.height / height)
+    assert box.width > 0.85 * wide or box.height > 0.7 * high
 
 
 def test_images_are_on_one_scale():

@@ -167,27 +167,27 @@ def contours(
     ylim: tuple[float, float],
     minimum: tuple[float, float] | None = None,
     title: str | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
 ) -> Figure:
-    """Draws paths, as of optimizers, over the contour lines of a function of two variables.
+    """Draws paths, as of optimizers, over the contour lines of a function(x, y), arrays to an array of one shape.
 
     Args:
-        function: Takes x and y, arrays of one shape, and returns the heights in that shape.
         paths: `{label: points}`, each of shape (steps, 2). Every step is marked where there are fewer than 100.
-        xlim, ylim, minimum: What the picture shows, which a path may leave; a point to mark with a star.
+        xlim, ylim, minimum: What the picture shows on one scale, a path may leave it; a point to mark with a star.
     """
     x, y = np.meshgrid(np.linspace(*xlim, 200), np.linspace(*ylim, 200))
     z = _array(function(x, y), "heights", *x.shape)
-    figure, (axes,) = _figure(title, [""], height=4)
+    figure, (axes,) = _figure(title, [""], height=0.6, aspect=min(0.9 * np.ptp(ylim) / np.ptp(xlim), 1))
     # Quantiles follow a narrow valley as well as a wide bowl; their squares put more lines near the bottom.
-    levels = np.unique(np.quantile(_finite(z), np.linspace(0, 1, 18) ** 2))[1:-1]
-    if len(levels):
+    if len(levels := np.unique(np.quantile(_finite(z), np.linspace(0, 1, 18) ** 2))[1:-1]):
         axes.contour(x, y, z, levels=levels, colors="#AAAAAA", linewidths=0.8)
     for index, (label, path) in enumerate(paths.items()):
         xs, ys = _array(path, f"path of {label}", None, 2).T
         _line(axes, xs, ys, label, index, marks=50)
     if minimum is not None:
         axes.plot(*minimum, "*", label="minimum", color="black", ms=14, mec="white", zorder=3)
-    axes.set(xlim=xlim, ylim=ylim)
+    axes.set(xlim=xlim, ylim=ylim, xlabel=xlabel, ylabel=ylabel, aspect="equal")
     _legend(figure, [axes])
     return figure
 

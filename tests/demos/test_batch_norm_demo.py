@@ -34,14 +34,26 @@ def test_only_evaluation_mode_answers_alike_in_any_company(digits):
     assert (model.state_dict()["1.running_mean"] != before).any()
 
 
-def test_the_program(tmp_path, capsys, folder, monkeypatch):
+def test_the_best_rate_comes_with_a_warning_at_the_edge():
+    assert demo.best([1, 2, 3], [0.1, 0.9, 0.5]) == (2, "")
+    for lrs in ([1, 2, 3], [3, 2, 1], [3]):
+        lr, warning = demo.best(lrs, [0.1, 0.2, 0.9][-len(lrs) :])
+        assert lr == lrs[-1] and "edge" in warning
+
+
+@pytest.mark.parametrize("longest, diverges", [("0.3", False), ("1e9", True)])
+def test_the_program(tmp_path, capsys, folder, monkeypatch, longest, diverges):
     monkeypatch.setenv("TINYGRAD_EDU_DATA", str(folder))
-    demo.main(["--lrs", "0.1", "30", "--epochs", "1", "--images", "257", "--out", str(tmp_path / "new")])
+    share_right, judged = demo.share_right, []
+    monkeypatch.setattr(demo, "share_right", lambda m, x, *rest: judged.append(len(x)) or share_right(m, x, *rest))
+    demo.main(["--lrs", "0.1", longest, "--epochs", "2", "--images", "321", "--out", str(tmp_path / "new")])
     assert (tmp_path / "new" / "batch_norm.png").stat().st_size > 10_000
-    assert "on 257 images of MNIST" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "on 257 images of MNIST" in out and "64 are held out" in out and ("nan: it diverged" in out) == diverges
+    assert judged == [64] * 4 + [200] * 15  # the rates on held-out images, the chosen network on test images
 
 
-@pytest.mark.parametrize("options", [["--lrs", "0.1", "nan"], ["--images", "1"], ["--lrs", "0"]])
+@pytest.mark.parametrize("options", [["--lrs", "0.1", "nan"], ["--images", "2"], ["--lrs", "0"]])
 def test_wrong_values_are_refused(options, capsys):
     with pytest.raises(SystemExit):
         demo.main(options)

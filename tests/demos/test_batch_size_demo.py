@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from demo_runs import import_demo
@@ -30,14 +32,23 @@ def test_a_rate_that_suits_batches_is_too_much_for_single_examples():
     assert min(single) > 2 * batch_size.TARGET > batch_size.TARGET > min(mini)
 
 
-def test_the_time_to_the_target():
-    losses = {1: 2.0, 10: 0.4, 20: 0.6}
-    assert batch_size.seconds_to_target(([], losses, 0.5)) == 5
-    assert batch_size.seconds_to_target(([], {1: 2.0, 2: float("nan")}, 0.5)) == float("inf")
+def test_the_best_run_is_first_at_the_target_or_else_ends_lowest():
+    endings = {"first": {1: 2.0, 10: 0.4, 20: 0.6}, "later": {20: 0.1}, "low": {1: 0.7}, "high": {1: 2.0}}
+    runs = {name: ([], losses, 0.5) for name, losses in endings.items()} | {"nan": ([], {1: 0.6, 2: np.nan}, 0.5)}
+    assert sorted(["nan", "high", "low", "later", "first"], key=lambda name: batch_size.result(runs[name])) == [*runs]
+    assert batch_size.result(runs["first"]) == (5, 0.6)
+
+
+def test_seconds_per_step_are_those_of_all_steps(monkeypatch):
+    monkeypatch.setattr(batch_size.time, "perf_counter", itertools.count().__next__)  # a second between two looks
+    batch_losses, _, seconds = batch_size.train(X, LABELS, 60, 0.003, seed=0, epochs=1)  # 7 steps an epoch
+    assert len(batch_losses) == 105 > batch_size.STEPS and seconds == 1
 
 
 def test_end_to_end(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(batch_size.data, "load_digits", lambda: ("synthetic digits", (IMAGES, LABELS, IMAGES, LABELS)))
+    monkeypatch.setattr(
+        batch_size.data, "load_digits", lambda _: ("synthetic digits", (IMAGES, LABELS, IMAGES, LABELS))
+    )
     batch_size.main(["--images", "150", "--batch-size", "20", "--epochs", "1", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
     assert "on 150 images of synthetic digits" in out and "(synthetic digits)." in out
@@ -50,7 +61,9 @@ def test_end_to_end(monkeypatch, tmp_path, capsys):
     "options", [["--batch-size", "1"], ["--images", "20"], ["--images", "401"], ["--epochs", "0"], ["--seed", "-1"]]
 )
 def test_wrong_values_are_refused(options, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(batch_size.data, "load_digits", lambda: ("synthetic digits", (IMAGES, LABELS, IMAGES, LABELS)))
+    monkeypatch.setattr(
+        batch_size.data, "load_digits", lambda _: ("synthetic digits", (IMAGES, LABELS, IMAGES, LABELS))
+    )
     with pytest.raises(SystemExit) as caught:
         batch_size.main([*options, "--out", str(tmp_path)])
     assert caught.value.code == 2

@@ -15,7 +15,7 @@ SMALL = ["--images", "300", "--batch-size", "20", "60", "--width", "32", "--dept
 def few(monkeypatch):
     """450 and 200 digits for load_digits."""
     digits = *synthetic_digits(450, seed=3), *synthetic_digits(200, seed=4)
-    monkeypatch.setattr(hyperparameters.data, "load_digits", lambda: ("synthetic digits", digits))
+    monkeypatch.setattr(hyperparameters.data, "load_digits", lambda _: ("synthetic digits", digits))
 
 
 @pytest.fixture

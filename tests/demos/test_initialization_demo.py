@@ -17,17 +17,19 @@ def test_equal_units_stay_equal_and_random_ones_learn():
 
 def test_what_ten_layers_make_of_signal_and_gradient():
     rng, width = np.random.default_rng(0), 512
-    value, gradient, flat = {}, {}, {}
+    value, gradient, flat, kept = {}, {}, {}, []
     for name, (activation, init) in demo.scales(width, rng).items():
         factor, outputs = demo.flow(activation, init, width, 10, rng, examples=32)
         value[name] = [o.data.std() for o in outputs]
         gradient[name] = outputs[0].grad.std() / outputs[-1].grad.std()
+        kept += [name] * demo.kept(outputs)
         flat[name] = np.mean(abs(outputs[-1].data) > 0.9)
     assert factor == pytest.approx(2**0.5, rel=0.01)  # Kaiming's, the last one
     assert value["tanh, 0.01"][-1] < 1e-5 and gradient["tanh, 0.01"] < 1e-4
     assert flat["tanh, 0.14"] > 0.5 > 0.05 > flat["tanh, 0.05"] and gradient["tanh, 0.14"] > 5
     assert value["ReLU, Xavier"][-1] < 0.1 and gradient["ReLU, Xavier"] < 0.1
-    for name in ("tanh, Xavier", "ReLU, Kaiming"):
+    assert kept == ["tanh, 0.05", "tanh, Xavier", "ReLU, Kaiming"]
+    for name in kept[1:]:
         assert max(value[name]) < 2 * min(value[name]) and 0.3 < gradient[name] < 3
 
 

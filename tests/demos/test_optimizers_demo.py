@@ -11,7 +11,7 @@ optimizers = import_demo("optimizers")
 def few(monkeypatch):
     """600 and 200 digits for load_digits."""
     digits = *synthetic_digits(600, seed=3), *synthetic_digits(200, seed=4)
-    monkeypatch.setattr(optimizers.data, "load_digits", lambda: ("synthetic digits", digits))
+    monkeypatch.setattr(optimizers.data, "load_digits", lambda _: ("synthetic digits", digits))
 
 
 def steps(angle=0.0):

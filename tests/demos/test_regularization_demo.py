@@ -15,13 +15,16 @@ def test_every_remedy_does_what_is_said_of_it(monkeypatch):
         last[name], lowest[name] = history[-1], min(history["val_loss"])
     assert last["none"]["train_accuracy"] == 1 and last["none"]["val_accuracy"] < 0.9  # overfits
     assert last["none"]["val_loss"] > lowest["none"]
-    for name in ("L2", "L1", "augmentation"):
-        assert last[name]["val_loss"] < last["none"]["val_loss"]
+    ends = {name: demo.measure("val", model, *validation)["val_loss"] for name, model in models.items()}
+    assert (
+        ends["augmentation"] == min(ends.values())
+        and max(ends[name] for name in ("L2", "L1", "early stopping")) < ends["none"]
+    )
+    assert lowest["dropout"] < 0.95 * lowest["none"] and ends["dropout"] > 1.1 * lowest["dropout"]
     size = {name: np.linalg.norm(model[0].weight.data) for name, model in models.items()}
     assert size["L2"] < 0.9 * size["none"]
     assert demo.near_zero(models["L1"]) > 4 * demo.near_zero(models["none"])
-    stopped = demo.measure("val", models["early stopping"], *validation)
-    assert stopped["val_loss"] == pytest.approx(lowest["early stopping"])
+    assert ends["early stopping"] == pytest.approx(lowest["early stopping"])
     assert last["early stopping"]["epoch"] < last["none"]["epoch"]
 
 

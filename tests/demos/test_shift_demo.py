@@ -35,6 +35,15 @@ def test_the_mlp_loses_more_by_a_shift_than_the_cnn():
     assert mlp[4] < mlp[2] < mlp[0] and cnn[4] < cnn[2] < cnn[0]
 
 
+def test_the_digit_to_show_is_read_by_both_until_it_is_moved(monkeypatch):
+    demo = import_demo("shift")
+    monkeypatch.setattr(demo, "read", lambda column, images: images[:, 0, column])
+    models = {"MLP": 2, "CNN": 1}  # the pixel each reads; 2 is 0 after the shift
+    images = np.array([[[1, 1, 1]], [[9, 9, 1]], [[9, 1, 9]], [[9, 1, 1]], [[8, 1, 1]]])
+    assert demo.victim(models, images, np.ones(5)) == 3
+    assert demo.victim(models, images[:3], np.ones(3)) is None
+
+
 def test_the_table_and_the_pictures(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TINYGRAD_EDU_DATA", str(folder))
     out = tmp_path / "new" / "folder"

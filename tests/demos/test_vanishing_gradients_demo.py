@@ -41,6 +41,13 @@ def test_the_program(tmp_path, capsys, folder, monkeypatch):
     assert "3 layers trained on 100 images of MNIST" in out and "0.016" in out
 
 
+def test_what_gets_through_is_computed_and_a_last_batch_of_one_is_left_out(tmp_path, capsys):
+    options = ["--layers", "1", "20", "--epochs", "1", "--images", "65", "--dataset", "synthetic"]
+    for width, kinds in (("64", "ReLU, + batch norm, + residual"), ("4", "+ batch norm, + residual")):
+        demo.main([*options, "--width", width, "--out", str(tmp_path)])
+        assert f"through 20 layers of: {kinds}.\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("options", [["--layers", "0"], ["--images", "1"], ["--epochs", "0"]])
 def test_wrong_values_are_refused(options, capsys):
     with pytest.raises(SystemExit):
