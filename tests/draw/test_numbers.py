@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from tinygrad_edu.draw.numbers import factor, number, product, shape_text, statistics, total
+from tinygrad_edu.draw.numbers import factor, mean, number, product, shape_text, statistics, total
 
 CASES = [
     (0, "0"),
@@ -80,3 +80,12 @@ def test_shapes(shape, text):
 def test_statistics_are_of_the_finite_elements():
     assert statistics(np.array([1.0, np.nan, 3.0, np.inf, np.nan])) == ("mean 2 std 1", "min 1 max 3 NaN 2 ∞ 1")
     assert statistics(np.array([np.nan])) == ("", "NaN 1")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_mean_that_is_rounding_is_about_0(dtype):
+    rounding = np.array([1, -1, 1, -1 + np.finfo(dtype).eps], dtype)
+    assert mean(rounding) == "≈0" and statistics(rounding)[0] == "mean ≈0 std 1"
+    assert mean(np.array([1, -1], dtype)) == "0"
+    assert mean(np.array([1, -0.999], dtype)) == "0.0005"
+    assert mean(np.full(3, np.finfo(dtype).tiny, dtype)) == number(np.finfo(dtype).tiny)

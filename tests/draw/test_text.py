@@ -238,3 +238,8 @@ def test_words_of_what_overflows_raise_no_warning():
     found = named(Tensor([np.inf, -np.inf] * 5, name="x") * 1.0)
     with np.errstate(all="raise"):
         assert "mean not a number" in alt_text(found)
+
+
+def test_a_mean_that_is_rounding_is_about_0():
+    x = Tensor(np.array([1, -1, 1, -1, 1 - 2.0**-53], np.float64) - np.array([0, 0, 0, 0, 1]), name="x")
+    assert "mean about 0" in alt_text(record(x * 1.0))

@@ -22,7 +22,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.cards import length, printable
 from tinygrad_edu.draw.formulas import symbol
-from tinygrad_edu.draw.numbers import MINUS, number, shape_text, statistics
+from tinygrad_edu.draw.numbers import MINUS, mean, number, shape_text, statistics
 from tinygrad_edu.draw.record import Card, Record, Scope
 
 SMALL = 8  # elements that are printed one by one
@@ -287,14 +287,19 @@ def amount(array: ndarray) -> str:
         return f"an empty array of shape {shape}"
     if array.size > FEW:
         with np.errstate(all="ignore"):
-            return f"an array of shape {shape} with mean {said(array.mean())}"
+            return f"an array of shape {shape} with mean {aloud(mean(array))}"
     rows = array.reshape(-1, array.shape[-1])
     return "; ".join([listed([said(x) for x in row]) for row in rows])
 
 
 def said(x: Any) -> str:
     """A number as it is said: "minus 12", "1.2 times 10 to the minus 5"."""
-    text = number(x).replace("∞", "infinity").replace("NaN", "not a number")
+    return aloud(number(x))
+
+
+def aloud(text: str) -> str:
+    """A printed number as it is said."""
+    text = text.replace("≈", "about ").replace("∞", "infinity").replace("NaN", "not a number")
     mantissa, found, exponent = text.partition("e") if re.search(r"\de", text) else (text, "", "")
     text = f"{mantissa} times 10 to the power {exponent}" if found else text
     return text.replace(MINUS, "minus ")
