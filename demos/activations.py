@@ -8,20 +8,15 @@ Run it with `python demos/activations.py`; `--html FILE` also writes a page with
 
 import argparse
 import math
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # where page.py is, also if this file is imported
-
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
-
 import numpy as np
+from lesson import OUT, needs
 from page import slider, switches, write
 
 from tinygrad_edu import Tensor, elu, gelu, leaky_relu, maximum, plots, relu, sigmoid, tanh
+
+needs("matplotlib")
 
 ACTIVATIONS = {  # the library's, and for the page value and slope in JavaScript
     "sigmoid": (sigmoid, "1 / (1 + Math.exp(-z))", "a * (1 - a)"),
@@ -65,7 +60,7 @@ def main(argv=None):
     parser.add_argument("--range", type=float, default=6.0, help="how far from 0 to look")
     parser.add_argument("--samples", type=int, default=100_000, help="inputs for the mean")
     parser.add_argument("--seed", type=int, default=0, help="of these inputs")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
     args = parser.parse_args(argv)
     if not (0 < args.range <= 100 and math.isfinite(args.at) and args.samples >= 1 and args.seed >= 0):

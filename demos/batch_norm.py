@@ -11,20 +11,17 @@ Run it with `python demos/batch_norm.py`; without MNIST it trains on synthetic d
 import argparse
 import math
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, flat, folder, load_digits, needs
 
 from tinygrad_edu import data, nn, no_grad, optim, plots
 from tinygrad_edu.training import fit
 
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
 LABELS = {False: "plain", True: "batch norm"}
 SIZES = (2, 10, 50, 200, 500)  # of the batches that a trained network is asked about
@@ -69,11 +66,6 @@ def best(lrs, shares):
     return lr, " (at the edge of those tried: a better one may lie beyond)" * (lr in (min(lrs), max(lrs)))
 
 
-def flat(images):
-    """(n, 28, 28) -> (n, 784), standardised."""
-    return data.normalize(images).reshape(len(images), -1)
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lrs", type=float, nargs="+", default=[0.01, 0.1, 0.5, 1, 3, 10], help="learning rates")
@@ -81,15 +73,12 @@ def main(argv=None):
     parser.add_argument("--images", type=int, default=10_000, help="training images, a fifth of them held out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the picture")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
     args = parser.parse_args(argv)
     if args.epochs < 1 or args.images < 3 or args.seed < 0 or not all(0 < lr < math.inf for lr in args.lrs):
         parser.error("--epochs must be at least 1, --images at least 3, --seed at least 0, --lrs above 0 and finite")
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    folder(parser, args.out)
+    name, (images, labels, test_images, test_labels) = load_digits(args.dataset)
     images, labels = images[: args.images], labels[: args.images]
     held = max(1, len(labels) // 5)
     kept, held_out = (images[held:], labels[held:]), (images[:held], labels[:held])

@@ -12,20 +12,17 @@ Run it with `python demos/batch_size.py`; without MNIST's files and network it t
 import argparse
 import math
 import os
-import sys
 import time
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, flat, folder, load_digits, needs
 
 from tinygrad_edu import data, gradients, manual_seed, nn, no_grad, optim, plots
 
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
 RATES = (0.003, 0.03, 0.3)  # the first is small enough for single examples
 STEPS, EPOCHS = 100, 5  # how long a training is, whichever takes longer
@@ -97,18 +94,15 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     args = parser.parse_args(argv)
     if not 1 < args.batch_size < args.images or args.epochs < 1 or args.seed < 0:
         parser.error("--batch-size must be between 1 and --images, --epochs at least 1, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        source, (images, labels, *_) = data.load_digits(args.dataset)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    folder(parser, args.out)
+    source, (images, labels, *_) = load_digits(args.dataset)
     if args.images > len(labels):
         parser.error(f"--images must be at most {len(labels):,}, the number of {source}'s")
-    images, labels = data.normalize(images[: args.images]).reshape(-1, 784), labels[: args.images]
+    images, labels = flat(images[: args.images]), labels[: args.images]
     n, note = len(labels), "" if source == "MNIST" else f" ({source})"
 
     sizes = {"single example": 1, f"mini-batch of {args.batch_size}": args.batch_size, f"full batch of {n}": n}

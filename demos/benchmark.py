@@ -17,8 +17,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # where speed/ is, also if this file is imported
-
 try:
     from matplotlib.figure import Figure  # noqa: F401  (better missed now than after the measurements)
     from tqdm import tqdm

@@ -18,6 +18,8 @@ try:
 except ImportError:
     sys.exit("the course needs Pillow, which is not installed; pip install tinygrad-edu[demos] brings it")
 
+from lesson import run
+
 HERE = Path(__file__).parent
 GALLERY, PAGE = HERE / "gallery", HERE / "README.md"
 LESSONS = {  # name, and which of its pictures stands for it
@@ -110,8 +112,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run(main)

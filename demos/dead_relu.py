@@ -10,7 +10,6 @@ Run it with `python demos/dead_relu.py`; without MNIST it trains on synthetic di
 import argparse
 import math
 import os
-import sys
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
@@ -18,15 +17,13 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, flat, folder, load_digits, needs
 
 from tinygrad_edu import Tensor, data, nn, optim, plots, relu
 from tinygrad_edu.functional import leaky_relu, mse_loss
 from tinygrad_edu.training import accuracy, dead_relu_fraction
 
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
 SHORT, LONG = 0.1, 1.0  # learning rates of the single unit
 UNITS = {  # name -> activation, learning rate of the first step
@@ -82,11 +79,6 @@ def train(model, lr, digits, epochs, seed):
     return dead, accuracy(model(probe), digits[3])
 
 
-def flat(images):
-    """(n, 28, 28) -> (n, 784), standardised."""
-    return data.normalize(images).reshape(len(images), -1)
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lr", type=float, default=0.05, help="Adam's learning rate that kills")
@@ -94,15 +86,12 @@ def main(argv=None):
     parser.add_argument("--images", type=int, default=4000, help="training images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the picture")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
     args = parser.parse_args(argv)
     if args.epochs < 1 or args.images < 2 or args.seed < 0 or not 0 < args.lr < math.inf:
         parser.error("--epochs must be at least 1, --images at least 2, --seed at least 0, --lr above 0 and finite")
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    folder(parser, args.out)
+    name, (images, labels, test_images, test_labels) = load_digits(args.dataset)
 
     print(f"one unit, after a first step of {SHORT:g} or {LONG:g} times the gradient; then 500 of {SHORT:g}")
     print("unit                     z > 0    dL/dw   loss  loss at the end")

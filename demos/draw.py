@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from lesson import folder
 
 from tinygrad_edu import Tensor, maximum, nn
 from tinygrad_edu.draw import NoEngineError, engine
@@ -128,7 +129,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if engine() is None:
         sys.exit(f"error: {NoEngineError()}")
-    args.out.mkdir(parents=True, exist_ok=True)
+    folder(parser, args.out)
     for name in args.only:
         graph = PICTURES[name]()
         graph.theme = args.theme

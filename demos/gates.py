@@ -11,11 +11,11 @@ import math
 from pathlib import Path
 
 import numpy as np
+from lesson import OUT, folder
 
 from tinygrad_edu import Tensor, add, maximum, multiply
 from tinygrad_edu.draw import engine
 
-OUT = Path(__file__).parent / "out"
 GATES = {"add": add, "multiply": multiply, "max": maximum}
 RULES = {  # what the gates are said to do with g: in words, and for the inputs x and y
     "add": ("distributes: g and g", lambda g, x, y: (g, g)),
@@ -83,10 +83,7 @@ def main(argv=None):
     x, y, z, g = args.x, args.y, args.z, args.upstream
     if not all(map(math.isfinite, (x, y, z, g))) or args.seed < 0:
         parser.error("--x, --y, --z and --upstream must be finite, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
+    folder(parser, args.out)
 
     rng, count = np.random.default_rng(args.seed), 1000
     print(f"One gate: x = {x:g}, y = {y:g}, and the gradient g = {g:g} arrives at its output.\n")

@@ -8,20 +8,15 @@ Run it with `python demos/gradcheck.py`: it draws the V and the cost, and lets t
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from lesson import OUT, folder, needs
 
 from tinygrad_edu import gradcheck, plots, value_and_grad
 
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
-
-OUT = Path(__file__).parent / "out"
+needs("matplotlib")
 
 
 def neuron(n, rng, dtype=np.float64):
@@ -86,10 +81,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if min(args.sizes) < 1 or args.seed < 0:
         parser.error("--sizes must be at least 1, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
+    folder(parser, args.out)
 
     steps = np.logspace(-14, 0, 57)
     found = {name: errors(measure, dtype, steps, args.seed) for name, (measure, dtype) in CURVES.items()}

@@ -20,6 +20,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, flat, folder, load_digits, run
 
 from tinygrad_edu import data, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.training import accuracy, fit
@@ -119,22 +120,19 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for file and picture")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for file and picture")
     args = parser.parse_args(argv)
     grid = {name: list(dict.fromkeys(getattr(args, name))) for name in NAMES}
     if min(*args.batch_size, *args.width, *args.depth, args.epochs) < 1 or args.images < 2 or args.seed < 0:
         parser.error("sizes, depths and --epochs must be at least 1, --images at least 2, --seed at least 0")
     if not all(0 < lr < math.inf for lr in args.lr):
         parser.error("--lr must be above 0 and finite")
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        source, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    folder(parser, args.out)
+    source, (images, labels, test_images, test_labels) = load_digits(args.dataset)
     n, note = args.images, "" if source == "MNIST" else f" ({source})"
     if n + n // 2 > len(labels):
         parser.error(f"--images must be at most {len(labels) * 2 // 3:,}, two thirds of {source}'s {len(labels):,}")
-    x, test_x = [data.normalize(pictures).reshape(-1, 784) for pictures in (images[: n + n // 2], test_images)]
+    x, test_x = [flat(pictures) for pictures in (images[: n + n // 2], test_images)]
     training, validation = (x[:n], labels[:n]), (x[n:], labels[n : n + n // 2])
 
     settings = [dict(zip(NAMES, values, strict=True)) for values in itertools.product(*grid.values())]
@@ -161,8 +159,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    run(main, "; the same command goes on")

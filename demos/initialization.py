@@ -9,20 +9,17 @@ by chance, and far too large at width 4096. Run it with `python demos/initializa
 
 import argparse
 import os
-import sys
 from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, folder, needs
 
 from tinygrad_edu import nn, optim, plots
 
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the computation)
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 XOR = np.array([[0], [1], [1], [0]], np.float32)
@@ -96,11 +93,11 @@ def main(argv=None):
     parser.add_argument("--width", type=int, default=512, help="units of a layer")
     parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     args = parser.parse_args(argv)
     if args.width < 1 or args.layers < 2 or args.seed < 0:
         parser.error("--width must be at least 1, --layers at least 2, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
+    folder(parser, args.out)
     rng = np.random.default_rng(args.seed)
 
     print("XOR, 8 hidden tanh units\nweights  first gradient  distinct units  loss after training")

@@ -12,18 +12,15 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-sys.path.insert(0, str(Path(__file__).parent))  # where page.py is, also if this file is imported
-
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 import numpy as np
+from lesson import OUT, flat, load_digits, needs
 from page import choice, slider, write
 
 from tinygrad_edu import Tensor, data, grad, manual_seed, nn, optim, plots
 from tinygrad_edu.training import fit
+
+needs("matplotlib")
 
 FUNCTIONS = {  # of x, and for the page value, slope and curvature in JavaScript, where x is called z
     "x²": (lambda x: x**2, "z * z", "2 * z", "2"),
@@ -115,7 +112,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
     parser.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
     args = parser.parse_args(argv)
     if min(args.steps, args.examples, args.epochs) < 1 or args.steps > LONG or args.seed < 0:
@@ -126,11 +123,8 @@ def main(argv=None):
             sliders(args.html)
     except OSError as error:
         parser.error(f"--out must be a folder, --html a file: cannot write {error.filename} ({error.strerror})")
-    try:
-        name, (images, labels, *_) = data.load_digits(args.dataset, args.data_dir)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    images, labels = data.normalize(images[: args.examples]).reshape(-1, 784), labels[: args.examples]
+    name, (images, labels, *_) = load_digits(args.dataset, args.data_dir)
+    images, labels = flat(images[: args.examples]), labels[: args.examples]
     valley(args.steps).savefig(args.out / "learning_rate_valley.png", dpi=150)
     print(f"the descents: {args.out / 'learning_rate_valley.png'}\n")
     figure = finder(images, labels, args.epochs, args.seed, "" if name == "MNIST" else f" ({name})")

@@ -9,22 +9,17 @@ Run it with `python demos/linear_collapse.py`: it trains on a ring of points, mu
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, folder, needs
 
 from tinygrad_edu import data, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.training import accuracy, fit
 
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
-
-OUT = Path(__file__).parent / "out"
+needs("matplotlib")
 
 
 def rings(n, rng):
@@ -72,10 +67,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if min(args.depth, args.width) < 2 or args.seed < 0:
         parser.error("--depth and --width must be at least 2, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
+    folder(parser, args.out)
 
     points, labels = rings(400, np.random.default_rng(args.seed))
     sizes = [2, *[args.width] * (args.depth - 1), 2]

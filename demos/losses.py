@@ -8,19 +8,15 @@ Run it with `python demos/losses.py`: every slope it prints and draws comes from
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
+from lesson import OUT, folder, needs
 
 from tinygrad_edu import Tensor, functional as F, nn, optim, plots
 
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
-OUT = Path(__file__).parent / "out"
 CLASSIFIER = {  # of the score z of the right class, p = sigmoid(z)
     "squared error": lambda z: F.mse_loss(z.sigmoid(), np.ones(z.shape), "none"),
     "cross-entropy": lambda z: F.binary_cross_entropy_with_logits(z, np.ones(z.shape), "none"),
@@ -106,10 +102,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if not 0 <= args.outliers <= 10 or args.seed < 0:
         parser.error("--outliers must be 0 to 10, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
+    folder(parser, args.out)
 
     p = np.array([0.99, 0.7, 0.5, 0.1, 0.01, 0.001])
     mse, entropy = [value_and_slope(loss, logit(p)) for loss in CLASSIFIER.values()]

@@ -22,6 +22,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, folder, run
 
 from tinygrad_edu import Tensor, nn, no_grad, optim, plots, stack
 
@@ -30,8 +31,6 @@ try:
     from PIL import Image
 except ImportError as error:
     sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
-
-OUT = Path(__file__).parent / "out"
 
 
 def moons(n, noise, rng):
@@ -147,10 +146,7 @@ def main(argv=None):
         parser.error("--steps must be at least 1, --frames at least 2, --scalar from 0 to --steps")
     if args.seed < 0 or not 0 <= args.noise < np.inf:
         parser.error("--seed must be at least 0, --noise at least 0 and finite")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
+    folder(parser, args.out)
 
     data, films = {}, {}
     print("points   step    loss   right")
@@ -181,8 +177,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run(main)

@@ -7,21 +7,16 @@ Run it with `python demos/neuron.py`; `--html FILE` also writes a page with a sl
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # where page.py is, also if this file is imported
-
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
-
 import numpy as np
+from lesson import OUT, needs
 from page import choice, slider, write
 
 from tinygrad_edu import Tensor, optim, plots, relu, sigmoid, tanh
 from tinygrad_edu.draw import engine
+
+needs("matplotlib")
 
 ACTIVATIONS = {  # the library's, and for the page a and da/dz in JavaScript
     "sigmoid": (sigmoid, "1 / (1 + Math.exp(-z))", "a * (1 - a)"),
@@ -72,7 +67,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=80, help="how many points the lines are to part")
     parser.add_argument("--seed", type=int, default=0, help="of the points")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
     args = parser.parse_args(argv)
     if args.points < 1 or args.seed < 0:

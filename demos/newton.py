@@ -8,7 +8,6 @@ Run it with `python demos/newton.py`: two valleys with two parameters, then a cl
 
 import argparse
 import os
-import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -16,15 +15,12 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, folder, load_digits, needs, run
 
-from tinygrad_edu import cross_entropy, data, grad, hessian, hvp, plots
+from tinygrad_edu import cross_entropy, grad, hessian, hvp, plots
 
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
-OUT = Path(__file__).parent / "out"
 TOLERANCE = 1e-6  # length of the gradient at which a method is done
 VALLEYS = {  # functions of x and y, where to start, and a learning rate that suits gradient descent
     "A bowl, (x² + 100 y²) / 2": (lambda x, y: (x**2 + 100 * y**2) / 2, (-2.0, 1.0), 2 / 101),
@@ -142,14 +138,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if min(args.steps, args.images) < 1 or not 0 < args.lr < np.inf or args.seed < 0:
         parser.error("--steps and --images must be at least 1, --lr above 0 and finite, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
-    try:
-        name, (images, labels, _, _) = data.load_digits()
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    folder(parser, args.out)
+    name, (images, labels, _, _) = load_digits()
     valleys(args.out / "newton_valley.png", 40 * args.steps)
     chosen = np.random.default_rng(args.seed).permutation(len(labels))[: args.images]
     note = "" if name == "MNIST" else f" ({name})"
@@ -157,8 +147,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run(main)

@@ -20,14 +20,12 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, flat, folder, load_digits, needs, run
 
 from tinygrad_edu import Tensor, data, manual_seed, nn, optim, plots
 from tinygrad_edu.training import fit
 
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
 OPTIMIZERS = {
     "SGD": optim.SGD,
@@ -93,11 +91,11 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     args = parser.parse_args(argv)
     if args.epochs < 1 or args.seed < 0 or not 0 < args.lr < math.inf or not math.isfinite(args.angle):
         parser.error("--epochs must be at least 1, --seed at least 0, --lr above 0 and finite, --angle finite")
-    args.out.mkdir(parents=True, exist_ok=True)
+    folder(parser, args.out)
 
     height = partial(ravine, angle=math.radians(args.angle))
     paths = {name: descend(name, math.radians(args.angle)) for name in OPTIMIZERS}
@@ -115,14 +113,10 @@ def main(argv=None):
     figure = plots.contours(height, begun, **options, title=f"60 steps down a ravine, (u² + 50 v²) / 2{turned}")
     figure.savefig(args.out / "optimizers_ravine.png", dpi=150)
 
-    try:
-        source, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    source, (images, labels, test_images, test_labels) = load_digits(args.dataset)
     note = "" if source == "MNIST" else f" ({source})"
-    flat = {"transform": lambda x: data.normalize(x).reshape(-1, 784)}
-    training = data.DataLoader(images, labels, 64, shuffle=True, **flat)
-    test = data.DataLoader(test_images, test_labels, 500, **flat)
+    training = data.DataLoader(images, labels, 64, shuffle=True, transform=flat)
+    test = data.DataLoader(test_images, test_labels, 500, transform=flat)
     print(f"\n784-256-10 on {source}, batches of {training.batch_size}, epochs: {args.epochs}")
     print("optimizer   rate  epochs to 95% of test  test accuracy  lowest train loss  lowest test loss")
     histories = {}
@@ -147,8 +141,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run(main)

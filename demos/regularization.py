@@ -11,21 +11,18 @@ Run it with `python demos/regularization.py`; without MNIST's files and network 
 
 import argparse
 import os
-import sys
 from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, flat, folder, load_digits, needs, run
 
 from tinygrad_edu import cross_entropy, data, l1_penalty, l2_penalty, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.training import EarlyStopping, History, accuracy, fit
 
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
 METHODS = {  # options of train
     "none": {},
@@ -37,11 +34,6 @@ METHODS = {  # options of train
 }
 HIDDEN = 512
 NEARLY_ZERO = 1e-3  # the steps of the training, which overshoot, leave hardly a weight at 0 exactly
-
-
-def flat(images):
-    """(n, 28, 28) -> (n, 784), standardised."""
-    return data.normalize(images).reshape(len(images), -1)
 
 
 @no_grad()
@@ -96,15 +88,12 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     args = parser.parse_args(argv)
     if min(args.images, args.epochs) < 1 or args.seed < 0:
         parser.error("--images and --epochs must be at least 1, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        source, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    folder(parser, args.out)
+    source, (images, labels, test_images, test_labels) = load_digits(args.dataset)
     order = np.random.default_rng(args.seed).permutation(len(labels))
     seen, unseen = np.split(order[: args.images + 2000], [min(args.images, len(labels) - 1)])
     training, validation = (images[seen], labels[seen]), (images[unseen], labels[unseen])
@@ -142,8 +131,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run(main)

@@ -11,23 +11,19 @@ Run it with `python demos/shift.py`; without MNIST's files and network it trains
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
-sys.path.insert(0, str(Path(__file__).parent))  # where cnn.py is, also if this file is imported
 
 import numpy as np
 from cnn import build, predict, prepared
+from lesson import OUT, folder, load_digits, needs, run
 
 from tinygrad_edu import data, manual_seed, nn, optim, plots
 from tinygrad_edu.training import accuracy, fit
 
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # right, left, down, up
 SHIFTS = range(5)
@@ -82,15 +78,12 @@ def main(argv=None):
     parser.add_argument("--test-size", type=int, default=2_000, help="images to test with, in four directions")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images, the weights and the batches")
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
     args = parser.parse_args(argv)
     if min(args.epochs, args.train_size, args.test_size) < 1 or args.seed < 0:
         parser.error("--epochs, --train-size and --test-size must be at least 1, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        source, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    folder(parser, args.out)
+    source, (images, labels, test_images, test_labels) = load_digits(args.dataset)
     rng = np.random.default_rng(args.seed)
     kept, tested = rng.permutation(len(labels))[: args.train_size], rng.permutation(len(test_labels))[: args.test_size]
     test_images, test_labels = test_images[tested], test_labels[tested]
@@ -130,8 +123,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run(main)

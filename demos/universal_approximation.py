@@ -10,22 +10,18 @@ Run it with `python demos/universal_approximation.py`; `--widths` says how many 
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, folder, needs, run
 
 from tinygrad_edu import nn, no_grad, optim, plots
 from tinygrad_edu.training import fit
 
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
-OUT = Path(__file__).parent / "out"
 X = np.linspace(0, 1, 1001)[:, None]  # where errors are measured
 
 
@@ -111,10 +107,7 @@ def main(argv=None):
         parser.error("--widths must be even numbers of at least 2, as a bump takes two neurons")
     if min(args.epochs, args.starts) < 1 or args.seed < 0:
         parser.error("--epochs and --starts must be at least 1, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
+    folder(parser, args.out)
     rng = np.random.default_rng(args.seed)
 
     print("neurons  set by hand  trained: best  worst start    (mean distance from the curve)")
@@ -135,8 +128,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run(main)

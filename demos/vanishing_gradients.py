@@ -11,22 +11,18 @@ Run it with `python demos/vanishing_gradients.py`; without MNIST it trains on sy
 import argparse
 import math
 import os
-import sys
 from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, flat, folder, load_digits, needs
 
 from tinygrad_edu import Tensor, data, nn, optim, plots
 from tinygrad_edu.training import fit
 
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
-
+needs("matplotlib")
 
 XAVIER, KAIMING = partial(nn.Linear, init="xavier_normal"), partial(nn.Linear, init="kaiming_normal")
 KINDS = {  # functions of the width and the generator that make one layer; the last two are sigmoids with an addition
@@ -69,11 +65,6 @@ def learn(kind, layers, width, digits, epochs, seed):
     return fit(model, training, optimizer=optimizer, loss=loss, epochs=epochs, validation=validation, progress=False)
 
 
-def flat(images):
-    """(n, 28, 28) -> (n, 784), standardised."""
-    return data.normalize(images).reshape(len(images), -1)
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", type=int, nargs="+", default=[1, 5, 10, 20], help="numbers of layers to compare")
@@ -82,15 +73,12 @@ def main(argv=None):
     parser.add_argument("--images", type=int, default=5000, help="training images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out", help="folder for the picture")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
     args = parser.parse_args(argv)
     if min(*args.layers, args.width, args.epochs) < 1 or args.images < 2 or args.seed < 0:
         parser.error("--layers, --width and --epochs must be at least 1, --images at least 2, --seed at least 0")
-    args.out.mkdir(parents=True, exist_ok=True)
-    try:
-        name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    folder(parser, args.out)
+    name, (images, labels, test_images, test_labels) = load_digits(args.dataset)
     rng, deepest = np.random.default_rng(args.seed), max(args.layers)
 
     print(f"gradient at the input over gradient at the output; networks of width {args.width}")

@@ -10,21 +10,17 @@ Run it with `python demos/xor.py`; `--hidden` and `--starts` say which networks 
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
 
 import numpy as np
+from lesson import OUT, folder, needs
 
 from tinygrad_edu import nn, no_grad, optim, plots
 
-try:
-    import matplotlib  # noqa: F401
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+needs("matplotlib")
 
-OUT = Path(__file__).parent / "out"
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 GATES = {"AND": np.array([0, 0, 0, 1]), "OR": np.array([0, 1, 1, 1]), "XOR": np.array([0, 1, 1, 0])}
 
@@ -108,10 +104,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if min(args.epochs, *args.hidden, args.steps, args.starts) < 1 or args.seed < 0:
         parser.error("--epochs, --hidden, --steps and --starts must be at least 1, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {args.out} ({error.strerror})")
+    folder(parser, args.out)
     rng = np.random.default_rng(args.seed)
 
     print("one neuron  epochs  moves of the line  right")

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from demo_runs import DEMOS, import_demo, run
+from demo_runs import import_demo, run
 
 pytest.importorskip("matplotlib")
-sys.path.insert(0, str(DEMOS))
 
 from speed import chain, charts, epochs, footprint, peers, report, scalars, single_ops, sizes, steps, timing
 
