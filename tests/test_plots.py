@@ -75,6 +75,13 @@ def test_epoch_ticks_are_integers_and_accuracy_is_in_percent(epochs):
     assert all("%" in label.get_text() for label in figure.axes[1].get_yticklabels())
 
 
+@pytest.mark.parametrize(("x", "whole"), [([1, 2, 3, 4], True), ([-1.0, 1.0], True), ([0, 1.5], False)])
+def test_whole_numbers_have_whole_ticks(x, whole):
+    figure = plots.curves({"": {"a": (x, x)}})
+    draw(figure)
+    assert np.all(np.array(figure.axes[0].get_xticks()) % 1 == 0) == whole
+
+
 @pytest.mark.parametrize("epochs", [1, 4, 100])
 def test_no_epoch_is_clipped(epochs):
     history = {key: (values * epochs)[:epochs] for key, values in COLUMNS.items()}
@@ -233,6 +240,11 @@ def test_eight_lines_differ_in_colour_line_style_and_marker():
 def test_markers_are_as_many_as_can_be_told_apart(n, marked):
     (line,) = plots.curves({"": {"a": (range(n), range(n))}}, markers=True).axes[0].get_lines()
     assert len(range(0, n, line.get_markevery())) == marked
+
+
+def test_every_point_of_a_named_line_is_marked():
+    lines = plots.curves({"": {"a": (range(50), range(50)), "b": (X, X)}}, markers=["a"]).axes[0].get_lines()
+    assert [line.get_marker() for line in lines] == ["o", "None"] and lines[0].get_markevery() == 1
 
 
 @pytest.mark.parametrize(

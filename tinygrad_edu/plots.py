@@ -10,7 +10,7 @@ there is nothing to draw or something has the wrong shape or length.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,11 +51,9 @@ def training_curves(history: Columns | Sequence[Mapping[str, float]], title: str
             if f"{split}_{name.lower()}" in columns:
                 lines[label] = epochs, columns[f"{split}_{name.lower()}"]
     figure = curves(panels, xlabel="epoch", title=title, markers=True)
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
-    for axes in figure.axes:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    figure.axes[1].yaxis.set_major_formatter(PercentFormatter(1))
     return figure
 
 
@@ -67,32 +65,42 @@ def curves(
     xscale: Texts = "linear",
     yscale: Texts = "linear",
     title: str | None = None,
-    markers: bool = False,
+    markers: bool | Collection[str] = False,
 ) -> Figure:
     """Draws lines in panels, one beside the other. A label looks the same in all of them.
+
+    Where all x of a panel are whole, as epochs are, so are the numbers at its axis.
 
     Args:
         panels: `{panel title: {line label: (x, y)}}`, x and y of shape (n,). Up to 8 labels have their own colours.
         xlabel, ylabel, xscale, yscale: One text for all panels, or a sequence with one for each. The scales are
             matplotlib's ("linear", "log", ...); a logarithmic one leaves a gap for numbers that are not positive.
-        markers: Marks the points too; on a line of 20 or more, about ten of them.
+        markers: Marks the points too; on a line of 20 or more, about ten of them. Or labels of lines of which every
+            point is marked, and no other.
     """
     texts = [[t] * len(panels) if isinstance(t, str) else t for t in (xlabel, ylabel, xscale, yscale)]
     if any(len(text) != len(panels) for text in texts):
         raise ValueError(f"xlabel, ylabel, xscale or yscale is not one text, nor one for each of {len(panels)} panels")
     labels = [*dict.fromkeys(label for lines in panels.values() for label in lines)]
     figure, grid = _figure(title, [*panels], height=3.3)
+    from matplotlib.ticker import MaxNLocator
+
     for i, (axes, (name, lines)) in enumerate(zip(grid, panels.items(), strict=True)):
+        whole = texts[2][i] == "linear"
         for label, (x, y) in lines.items():
             xs = _array(x, f"x of {label} in {name}", None)
             ys = _array(y, f"y of {label} in {name}", len(xs))
-            _line(axes, xs, ys, label, labels.index(label), marks=10 * markers)
+            marks = 10 * markers if isinstance(markers, bool) else len(xs) * (label in markers)
+            _line(axes, xs, ys, label, labels.index(label), marks)
+            whole = whole and bool(np.all(xs % 1 == 0))
         box = axes.get_subplotspec()
         repeated = isinstance(ylabel, str) and box is not None and not box.is_first_col()
         axes.grid(color="#DDDDDD")
         axes.set(xlabel=texts[0][i], ylabel="" if repeated else texts[1][i])
         _scale(axes, "x", texts[2][i])
         _scale(axes, "y", texts[3][i])
+        if whole:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
     _legend(figure, grid)
     return figure
 
@@ -118,7 +126,8 @@ def histograms(
             counts, edges = np.histogram(_finite(array), bins=31, range=(low, high))
             axes.stairs(counts / max(counts.max(), 1), edges, fill=True, color=BLUE)
             axes.set(xlim=(low, high), ylim=(0, 1.05), yticks=[])
-            axes.set_xticks([low, high], ["", ""] if column else [f"{low:.2g}", f"{high:.2g}"], fontsize=8)
+            ends = [f"{x:.2g}".replace("-", "\u2212") for x in (low, high)]
+            axes.set_xticks([low, high], ["", ""] if column else ends, fontsize=8)
         for tick, side in zip(grid[row * len(columns)].get_xticklabels(), ("left", "right"), strict=True):
             tick.set(horizontalalignment=side)
         grid[row * len(columns)].set_ylabel(textwrap.fill(name, 14), fontsize=9)
