@@ -6,17 +6,13 @@ Sigmoid and ReLU never answer below 0; tanh is centred there, and LeakyReLU, ELU
 Run it with `python demos/activations.py`; `--html FILE` also writes a page with sliders.
 """
 
-import argparse
-import math
 from pathlib import Path
 
+import lesson
 import numpy as np
-from lesson import OUT, needs
 from page import slider, switches, write
 
 from tinygrad_edu import Tensor, elu, gelu, leaky_relu, maximum, plots, relu, sigmoid, tanh
-
-needs("matplotlib")
 
 ACTIVATIONS = {  # the library's, and for the page value and slope in JavaScript
     "sigmoid": (sigmoid, "1 / (1 + Math.exp(-z))", "a * (1 - a)"),
@@ -55,22 +51,13 @@ def facts(name, far, rng, samples):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--at", type=float, default=1.5, help="where values and slopes are printed")
-    parser.add_argument("--range", type=float, default=6.0, help="how far from 0 to look")
-    parser.add_argument("--samples", type=int, default=100_000, help="inputs for the mean")
-    parser.add_argument("--seed", type=int, default=0, help="of these inputs")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
+    parser = lesson.parser(__doc__, page=True)
+    parser.add_argument("--at", type=lesson.finite, default=1.5, help="where values and slopes are printed")
+    parser.add_argument("--range", type=lesson.above(0, most=100), default=6.0, help="how far from 0 to look")
+    parser.add_argument("--samples", type=lesson.whole(1), default=100_000, help="inputs for the mean")
     args = parser.parse_args(argv)
-    if not (0 < args.range <= 100 and math.isfinite(args.at) and args.samples >= 1 and args.seed >= 0):
-        parser.error("--range must be above 0 and at most 100, --samples at least 1, --seed at least 0, --at finite")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        if args.html:
-            sliders(args.html)
-    except OSError as error:
-        parser.error(f"--out must be a folder, --html a file: cannot write {error.filename} ({error.strerror})")
+    if args.html:
+        sliders(args.html)
 
     shown, far = [args.at, *np.linspace(-args.range, args.range, 401)], f"{args.range:g}"
     print(f"              z = {args.at:<5g}        largest         slope at        mean of a")
@@ -93,9 +80,8 @@ def main(argv=None):
     rest = [name for name in ACTIVATIONS if name not in SATURATING]
     for title, names in (("saturating", SATURATING), ("bent", rest)):
         panels = {which: {name: curves[name][which] for name in names} for which in ("a", "slope")}
-        path = args.out / f"activations_{title}.png"
-        plots.curves(panels, xlabel="z", title=f"{title} activations").savefig(path, dpi=150)
-        print(f"{title} activations and their slopes: {path}")
+        figure = plots.curves(panels, xlabel="z", title=f"{title} activations")
+        lesson.save(figure, args.out / f"activations_{title}.png")
 
 
 def sliders(path):
@@ -110,4 +96,4 @@ def sliders(path):
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

@@ -8,20 +8,13 @@ the company, and wrong ones if it is small or all alike.
 Run it with `python demos/batch_norm.py`; without MNIST it trains on synthetic digits and says so.
 """
 
-import argparse
 import math
-import os
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, flat, folder, load_digits, needs
 
 from tinygrad_edu import data, nn, no_grad, optim, plots
 from tinygrad_edu.training import fit
-
-needs("matplotlib")
 
 LABELS = {False: "plain", True: "batch norm"}
 SIZES = (2, 10, 50, 200, 500)  # of the batches that a trained network is asked about
@@ -31,7 +24,8 @@ def train(batch_norm, lr, images, labels, epochs, seed):
     """Trains 784-100-100-10 with SGD and a cosine schedule; returns the model and its last loss, NaN if it diverged."""
     nn.init.manual_seed(seed)
     model = nn.MLP([784, 100, 100, 10], batch_norm=batch_norm)
-    loader = data.DataLoader(images, labels, 128, shuffle=True, seed=seed, drop_last=len(images) > 128, transform=flat)
+    batches = {"shuffle": True, "seed": seed, "drop_last": len(images) > 128, "transform": lesson.flat}
+    loader = data.DataLoader(images, labels, 128, **batches)
     optimizer = optim.SGD(model.parameters(), lr=lr)
     schedule, loss = optim.CosineAnnealingLR(optimizer, epochs), nn.CrossEntropyLoss()
     try:
@@ -45,7 +39,7 @@ def train(batch_norm, lr, images, labels, epochs, seed):
 @no_grad()
 def share_right(model, images, labels, size=500):
     """Accuracy of the model, in the mode it is in, on batches of so many images in the order they have."""
-    loader = data.DataLoader(images, labels, size, drop_last=len(images) > size, transform=flat)
+    loader = data.DataLoader(images, labels, size, drop_last=len(images) > size, transform=lesson.flat)
     with np.errstate(over="ignore", invalid="ignore"):
         return float(np.mean([model(x).data.argmax(axis=1) == y for x, y in loader]))
 
@@ -67,18 +61,12 @@ def best(lrs, shares):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lrs", type=float, nargs="+", default=[0.01, 0.1, 0.5, 1, 3, 10], help="learning rates")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--images", type=int, default=10_000, help="training images, a fifth of them held out")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
+    parser = lesson.parser(__doc__, digits=True)
+    parser.add_argument("--lrs", type=lesson.above(0), nargs="+", default=[0.01, 0.1, 0.5, 1, 3, 10], help="to try")
+    parser.add_argument("--epochs", type=lesson.whole(1), default=5)
+    parser.add_argument("--images", type=lesson.whole(3), default=10_000, help="to train on, a fifth of them held out")
     args = parser.parse_args(argv)
-    if args.epochs < 1 or args.images < 3 or args.seed < 0 or not all(0 < lr < math.inf for lr in args.lrs):
-        parser.error("--epochs must be at least 1, --images at least 3, --seed at least 0, --lrs above 0 and finite")
-    folder(parser, args.out)
-    name, (images, labels, test_images, test_labels) = load_digits(args.dataset)
+    name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     images, labels = images[: args.images], labels[: args.images]
     held = max(1, len(labels) // 5)
     kept, held_out = (images[held:], labels[held:]), (images[:held], labels[:held])
@@ -115,10 +103,8 @@ def main(argv=None):
         xscale="log",
         markers=True,
     )
-    path = args.out / "batch_norm.png"
-    figure.savefig(path, dpi=150)
-    print(path)
+    lesson.save(figure, args.out / "batch_norm.png")
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

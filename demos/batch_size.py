@@ -9,23 +9,16 @@ rates at which batches learn best, so mini-batches are first here.
 Run it with `python demos/batch_size.py`; without MNIST's files and network it trains on synthetic digits and says so.
 """
 
-import argparse
 import math
-import os
 import time
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, flat, folder, load_digits, needs
 
 from tinygrad_edu import data, gradients, manual_seed, nn, no_grad, optim, plots
 
-needs("matplotlib")
-
 RATES = (0.003, 0.03, 0.3)  # the first is small enough for single examples
-STEPS, EPOCHS = 100, 5  # how long a training is, whichever takes longer
+STEPS = 100  # of a training, or more if its epochs have more
 TARGET = 0.5  # the loss to reach
 cross_entropy = nn.CrossEntropyLoss()
 
@@ -50,7 +43,7 @@ def noise(images, labels, batch_size, seed, draws=40):
     return float(np.sqrt(np.mean(squares)))
 
 
-def train(images, labels, batch_size, rate, seed, epochs=EPOCHS):
+def train(images, labels, batch_size, rate, seed, epochs):
     """Plain gradient descent, for STEPS steps or so many epochs, whichever takes longer.
 
     Returns:
@@ -88,45 +81,38 @@ def result(run):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=2000, help="how many to train on")
-    parser.add_argument("--batch-size", type=int, default=32, help="of the mini-batches")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    parser = lesson.parser(__doc__, digits=True)
+    parser.add_argument("--images", type=lesson.whole(3), default=2000, help="how many to train on")
+    parser.add_argument("--batch-size", type=lesson.whole(2), default=32, help="of the mini-batches")
+    parser.add_argument("--epochs", type=lesson.whole(1), default=5)
     args = parser.parse_args(argv)
-    if not 1 < args.batch_size < args.images or args.epochs < 1 or args.seed < 0:
-        parser.error("--batch-size must be between 1 and --images, --epochs at least 1, --seed at least 0")
-    folder(parser, args.out)
-    source, (images, labels, *_) = load_digits(args.dataset)
-    if args.images > len(labels):
-        parser.error(f"--images must be at most {len(labels):,}, the number of {source}'s")
-    images, labels = flat(images[: args.images]), labels[: args.images]
-    n, note = len(labels), "" if source == "MNIST" else f" ({source})"
+    source, (images, labels, *_) = lesson.load_digits(args)
+    images, labels = lesson.flat(images[: args.images]), labels[: args.images]
+    n = len(labels)
+    if args.batch_size >= n:
+        parser.error(f"argument --batch-size: it must be below the number of images, {n:,}")
 
     sizes = {"single example": 1, f"mini-batch of {args.batch_size}": args.batch_size, f"full batch of {n}": n}
     per_epoch = {name: math.ceil(n / size) for name, size in sizes.items()}  # steps
-    width = max(map(len, sizes))
-    print(f"784-32-10 on {n:,} images of {source}, SGD at the rate {RATES[0]}")
-    end = f"after {args.epochs} epochs"
-    print(f"{'':{width}}  steps an epoch  gradient noise  loss after {STEPS} steps  {end}  seconds an epoch")
+    title, width, last = f"784-32-10 on {n:,} images of {source}", max(map(len, sizes)), f"after {args.epochs} epochs"
+    print(f"{title}, SGD at the rate {RATES[0]}")
+    print(f"{'':{width}}  steps an epoch  gradient noise  loss after {STEPS} steps  {last}  seconds an epoch")
     runs = {}
     for name, size in sizes.items():
         with np.errstate(over="ignore", invalid="ignore"):  # the highest rate may be too high
             runs[name] = [train(images, labels, size, rate, args.seed, args.epochs) for rate in RATES]
         _, losses, seconds = runs[name][0]
         row = f"{name:{width}}  {per_epoch[name]:14,}  {noise(images, labels, size, args.seed):14.2f}"
-        last = losses[args.epochs * per_epoch[name]]
-        print(f"{row}  {losses[STEPS]:20.2f}  {last:{len(end)}.2f}  {seconds * per_epoch[name]:16.3f}", flush=True)
-    print(f"\nseconds to a loss of {TARGET}, or the loss at the end\n{'':{width}}", *(f"{rate:>14}" for rate in RATES))
+        row += f"  {losses[STEPS]:20.2f}  {losses[args.epochs * per_epoch[name]]:{len(last)}.2f}"
+        print(f"{row}  {seconds * per_epoch[name]:16.3f}", flush=True)
+    print(f"\nseconds to a loss of {TARGET}, or the loss at the end\n{'rate':{width}}", *(f"{r:>14}" for r in RATES))
     for name, tried in runs.items():
         cells = [f"{time:.3f} s" if time < math.inf else f"ends at {loss:.2f}" for time, loss in map(result, tried)]
         print(f"{name:{width}}", *(f"{cell:>14}" for cell in cells))
     best = {name: min(tried, key=result) for name, tried in runs.items()}
     first = min(best, key=lambda name: result(best[name]))
     reached = result(best[first])[0] < math.inf
-    print(f"First here, each at its best rate: {first if reached else 'none, try more --epochs'}{note}.")
+    print(f"First here, each at its best rate: {first if reached else 'none, try more --epochs'}.\n")
 
     def line(run, unit):
         return np.array([*run[1]]) * unit, [*run[1].values()]
@@ -137,11 +123,9 @@ def main(argv=None):
         f"of all images, rate {RATES[0]}": {name: line(r[0], 1 / per_epoch[name]) for name, r in runs.items()},
         "of all images, best rates": {name: line(run, run[2]) for name, run in best.items()},
     }
-    options = {"xlabel": ("step", "epoch", "second"), "xscale": ("linear", "log", "log"), "ylabel": "loss"}
-    figure = plots.curves(panels, **options, title=f"784-32-10 on {n:,} images of {source}")
-    figure.savefig(args.out / "batch_size.png", dpi=150)
-    print(f"\nloss curves: {args.out / 'batch_size.png'}")
+    axes = {"xlabel": ("step", "epoch", "second"), "xscale": ("linear", "log", "log"), "ylabel": "loss"}
+    lesson.save(plots.curves(panels, **axes, title=title), args.out / "batch_size.png")
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

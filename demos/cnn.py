@@ -7,15 +7,11 @@ The loop is that of demos/mnist.py, as the function `fit`.
 Run it with `python demos/cnn.py`; without MNIST's files and network it trains on synthetic digits and says so.
 """
 
-import argparse
-import math
-import os
 import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
 
 from tinygrad_edu import data, manual_seed, nn, no_grad, optim
@@ -49,21 +45,13 @@ def predict(model, loader):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=2e-3, help="learning rate to start from")
-    parser.add_argument("--seed", type=int, default=0, help="of the split, the weights and the batches")
+    parser = lesson.parser(__doc__, digits=True, out=False, needs=())
+    parser.add_argument("--epochs", type=lesson.whole(1), default=8)
+    parser.add_argument("--batch-size", type=lesson.whole(1), default=64)
+    parser.add_argument("--lr", type=lesson.above(0), default=2e-3, help="learning rate to start from")
     parser.add_argument("--checkpoint", type=Path, help="file to save the run to, and to go on with if it is there")
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
     args = parser.parse_args(argv)
-    if min(args.epochs, args.batch_size) < 1 or not 0 < args.lr < math.inf or args.seed < 0:
-        parser.error("--epochs and --batch-size must be at least 1, --lr above 0 and finite, --seed at least 0")
-    try:
-        name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset, args.data_dir)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     note = "" if name == "MNIST" else f" ({name})"
 
     order = np.random.default_rng(args.seed).permutation(len(labels))
@@ -98,8 +86,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    lesson.run(main)

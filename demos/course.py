@@ -18,7 +18,7 @@ try:
 except ImportError:
     sys.exit("the course needs Pillow, which is not installed; pip install tinygrad-edu[demos] brings it")
 
-from lesson import run
+import lesson
 
 HERE = Path(__file__).parent
 GALLERY, PAGE = HERE / "gallery", HERE / "README.md"
@@ -112,4 +112,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    run(main)
+    lesson.run(main)

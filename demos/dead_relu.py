@@ -7,23 +7,15 @@ Three cures: shorter steps, a slope left of 0 (LeakyReLU), and batch norm, which
 Run it with `python demos/dead_relu.py`; without MNIST it trains on synthetic digits and says so.
 """
 
-import argparse
-import math
-import os
 from functools import partial
 from itertools import chain, repeat
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, flat, folder, load_digits, needs
 
 from tinygrad_edu import Tensor, data, nn, optim, plots, relu
 from tinygrad_edu.functional import leaky_relu, mse_loss
 from tinygrad_edu.training import accuracy, dead_relu_fraction
-
-needs("matplotlib")
 
 SHORT, LONG = 0.1, 1.0  # learning rates of the single unit
 UNITS = {  # name -> activation, learning rate of the first step
@@ -67,9 +59,10 @@ def train(model, lr, digits, epochs, seed):
 
     Units are dead, and answers right, on the test images of digits = (images, labels, test_images, test_labels).
     """
-    optimizer, loss, dead, probe = optim.Adam(model.parameters(), lr=lr), nn.CrossEntropyLoss(), [], flat(digits[2])
+    optimizer, loss = optim.Adam(model.parameters(), lr=lr), nn.CrossEntropyLoss()
+    dead, probe = [], lesson.flat(digits[2])
     alone = len(digits[1]) % 64 == 1  # one example has no variance
-    loader = data.DataLoader(*digits[:2], 64, shuffle=True, seed=seed, drop_last=alone, transform=flat)
+    loader = data.DataLoader(*digits[:2], 64, shuffle=True, seed=seed, drop_last=alone, transform=lesson.flat)
     for x, y in chain.from_iterable(repeat(loader, epochs)):
         model.train()
         optimizer.zero_grad()
@@ -80,18 +73,12 @@ def train(model, lr, digits, epochs, seed):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lr", type=float, default=0.05, help="Adam's learning rate that kills")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--images", type=int, default=4000, help="training images")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
+    parser = lesson.parser(__doc__, digits=True)
+    parser.add_argument("--lr", type=lesson.above(0), default=0.05, help="Adam's learning rate that kills")
+    parser.add_argument("--epochs", type=lesson.whole(1), default=5)
+    parser.add_argument("--images", type=lesson.whole(2), default=4000, help="training images")
     args = parser.parse_args(argv)
-    if args.epochs < 1 or args.images < 2 or args.seed < 0 or not 0 < args.lr < math.inf:
-        parser.error("--epochs must be at least 1, --images at least 2, --seed at least 0, --lr above 0 and finite")
-    folder(parser, args.out)
-    name, (images, labels, test_images, test_labels) = load_digits(args.dataset)
+    name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
 
     print(f"one unit, after a first step of {SHORT:g} or {LONG:g} times the gradient; then 500 of {SHORT:g}")
     print("unit                     z > 0    dL/dw   loss  loss at the end")
@@ -119,10 +106,8 @@ def main(argv=None):
 
     panels = {"one unit": losses, f"dead units of 784-100-100-10 on {name}": shares}
     figure = plots.curves(panels, xlabel="step", ylabel=("loss", "share"), yscale=("log", "linear"))
-    path = args.out / "dead_relu.png"
-    figure.savefig(path, dpi=150)
-    print(path)
+    lesson.save(figure, args.out / "dead_relu.png")
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import lesson
 import numpy as np
-from lesson import folder
 
 from tinygrad_edu import Tensor, maximum, nn
 from tinygrad_edu.draw import NoEngineError, engine
@@ -123,13 +123,12 @@ PICTURES = {
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=GALLERY, help="folder for the pictures")
+    parser.add_argument("--out", type=lesson.folder, default=str(GALLERY), help="folder for the pictures")
     parser.add_argument("--only", choices=PICTURES, nargs="+", default=list(PICTURES), help="draw these alone")
     parser.add_argument("--theme", choices=["light", "dark"], default="light")
     args = parser.parse_args(argv)
     if engine() is None:
         sys.exit(f"error: {NoEngineError()}")
-    folder(parser, args.out)
     for name in args.only:
         graph = PICTURES[name]()
         graph.theme = args.theme

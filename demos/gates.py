@@ -6,15 +6,10 @@ Where a value takes several paths to the output, the gradients of its paths add 
 Run it with `python demos/gates.py`: it prints each gate's numbers and writes two graphs, values blue, gradients orange.
 """
 
-import argparse
-import math
-from pathlib import Path
-
+import lesson
 import numpy as np
-from lesson import OUT, folder
 
 from tinygrad_edu import Tensor, add, maximum, multiply
-from tinygrad_edu.draw import engine
 
 GATES = {"add": add, "multiply": multiply, "max": maximum}
 RULES = {  # what the gates are said to do with g: in words, and for the inputs x and y
@@ -63,27 +58,13 @@ def branches(x, y, z):
     return f, (x, y, z)
 
 
-def save(graph, path):
-    """Writes the picture, or prints it as a tree where nothing can draw it."""
-    if engine() is None:
-        print(f"{graph.text()}\n(no picture: neither Graphviz nor pygraphviz is installed)")
-    else:
-        path.write_bytes(graph.pipe("svg"))
-        print(f"picture: {path}")
-
-
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = lesson.parser(__doc__, needs=())
     for name, value in (("x", -2.0), ("y", 5.0), ("z", -4.0)):
-        parser.add_argument(f"--{name}", type=float, default=value, help=f"an input, {value:g} if left out")
-    parser.add_argument("-g", "--upstream", type=float, default=3.0, help="gradient that arrives at a single gate")
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs at which the rules are checked")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+        parser.add_argument(f"--{name}", type=lesson.finite, default=value, help=f"an input, {value:g} if left out")
+    parser.add_argument("-g", "--upstream", type=lesson.finite, default=3.0, help="gradient that arrives at a gate")
     args = parser.parse_args(argv)
     x, y, z, g = args.x, args.y, args.z, args.upstream
-    if not all(map(math.isfinite, (x, y, z, g))) or args.seed < 0:
-        parser.error("--x, --y, --z and --upstream must be finite, --seed at least 0")
-    folder(parser, args.out)
 
     rng, count = np.random.default_rng(args.seed), 1000
     print(f"One gate: x = {x:g}, y = {y:g}, and the gradient g = {g:g} arrives at its output.\n")
@@ -97,13 +78,13 @@ def main(argv=None):
     print("\nTwo gates: f = (x + y) z. The product scales, then the sum distributes.\n")
     f, _ = product(x, y, z)
     print(f.explain(), end="\n\n")
-    save(f.graph(title="f = (x + y) z"), args.out / "gates_product.svg")
+    lesson.save_graph(f.graph(title="f = (x + y) z"), args.out / "gates_product.svg")
 
     print("\nA value used twice: f = y x + max(x, z). The paths add up.\n")
     f, inputs = branches(x, y, z)
     worked = f.explain(*inputs)
     print(worked, end="\n\n")
-    save(f.graph(title="f = y x + max(x, z)"), args.out / "gates_branches.svg")
+    lesson.save_graph(f.graph(title="f = y x + max(x, z)"), args.out / "gates_branches.svg")
     way = worked.solutions[0]
     print(f"\n{way.count} paths lead from f to x, and what they bring adds up to {inputs[0].grad:g}.", end=" ")
     winner, loser = ("x", "z") if x > z else ("z", "x")
@@ -112,4 +93,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

@@ -7,16 +7,12 @@ It costs two evaluations for each parameter where backward() costs one pass for 
 Run it with `python demos/gradcheck.py`: it draws the V and the cost, and lets the library's `gradcheck` find a mistake.
 """
 
-import argparse
 import time
-from pathlib import Path
 
+import lesson
 import numpy as np
-from lesson import OUT, folder, needs
 
 from tinygrad_edu import gradcheck, plots, value_and_grad
-
-needs("matplotlib")
 
 
 def neuron(n, rng, dtype=np.float64):
@@ -74,14 +70,10 @@ def mistaken(x):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 30, 100, 300, 1000, 3000], help="parameters")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and examples")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
+    parser = lesson.parser(__doc__)
+    sizes = [10, 30, 100, 300, 1000, 3000]
+    parser.add_argument("--sizes", type=lesson.whole(1), nargs="+", default=sizes, help="numbers of parameters")
     args = parser.parse_args(argv)
-    if min(args.sizes) < 1 or args.seed < 0:
-        parser.error("--sizes must be at least 1, --seed at least 0")
-    folder(parser, args.out)
 
     steps = np.logspace(-14, 0, 57)
     found = {name: errors(measure, dtype, steps, args.seed) for name, (measure, dtype) in CURVES.items()}
@@ -106,16 +98,15 @@ def main(argv=None):
     try:
         gradcheck(mistaken, [3.0])
     except AssertionError as error:
-        print(f"gradcheck of x * x.detach():\n  {error}")
+        print(f"gradcheck of x * x.detach():\n  {error}\n")
 
     n, (backward, differences) = list(times), zip(*times.values(), strict=True)
     panels = {"Error of the measured gradient": {name: (steps, curve) for name, curve in found.items()}}
     panels["Time for all slopes"] = {"backward()": (n, backward), "central differences": (n, differences)}
     texts = {"xlabel": ["step h", "parameters"], "ylabel": ["relative error", "milliseconds"]}
-    path = args.out / "gradcheck.png"
-    plots.curves(panels, **texts, xscale="log", yscale="log", markers=True).savefig(path, dpi=150)
-    print(f"\npicture: {path}")
+    figure = plots.curves(panels, **texts, xscale="log", yscale="log", markers=True)
+    lesson.save(figure, args.out / "gradcheck.png")
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

@@ -8,28 +8,16 @@ Run it with `python demos/hyperparameters.py`; what it has found is kept in a fi
 command goes on where it was, and one with further values runs only those.
 """
 
-import argparse
 import itertools
 import json
-import math
-import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, flat, folder, load_digits, run
 
 from tinygrad_edu import data, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.training import accuracy, fit
-
-try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-    from tqdm import tqdm
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 NAMES = ("lr", "batch_size", "depth", "width")
 
@@ -81,6 +69,8 @@ def read(path):
 
 def search(settings, path, common, training, validation):
     """The accuracies on the validation images, of all settings; those that are in the file are not run again."""
+    from tqdm import tqdm  # here, so that the lesson can say what is missing
+
     found = read(path)
     missing = [setting for setting in settings if key(setting | common) not in found]
     if len(missing) < len(settings):
@@ -111,29 +101,21 @@ def report(grid, values):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lr", type=float, nargs="+", default=[0.1, 0.01, 0.001, 0.0001], help="rates of Adam")
-    parser.add_argument("--batch-size", type=int, nargs="+", default=[16, 64, 256])
-    parser.add_argument("--depth", type=int, nargs="+", default=[1, 2, 3], help="numbers of hidden layers")
-    parser.add_argument("--width", type=int, nargs="+", default=[32, 64, 128], help="sizes of the hidden layers")
-    parser.add_argument("--images", type=int, default=2000, help="to train on; half as many to validate")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for file and picture")
+    parser, size = lesson.parser(__doc__, digits=True, needs=("matplotlib", "tqdm")), lesson.whole(1)
+    parser.add_argument("--lr", type=lesson.above(0), nargs="+", default=[0.1, 0.01, 0.001, 0.0001], help="of Adam")
+    parser.add_argument("--batch-size", type=size, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--depth", type=size, nargs="+", default=[1, 2, 3], help="numbers of hidden layers")
+    parser.add_argument("--width", type=size, nargs="+", default=[32, 64, 128], help="sizes of the hidden layers")
+    parser.add_argument("--images", type=lesson.whole(2), default=2000, help="to train on; half as many to validate")
+    parser.add_argument("--epochs", type=size, default=3)
     args = parser.parse_args(argv)
     grid = {name: list(dict.fromkeys(getattr(args, name))) for name in NAMES}
-    if min(*args.batch_size, *args.width, *args.depth, args.epochs) < 1 or args.images < 2 or args.seed < 0:
-        parser.error("sizes, depths and --epochs must be at least 1, --images at least 2, --seed at least 0")
-    if not all(0 < lr < math.inf for lr in args.lr):
-        parser.error("--lr must be above 0 and finite")
-    folder(parser, args.out)
-    source, (images, labels, test_images, test_labels) = load_digits(args.dataset)
-    n, note = args.images, "" if source == "MNIST" else f" ({source})"
+    source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
+    n = args.images
     if n + n // 2 > len(labels):
-        parser.error(f"--images must be at most {len(labels) * 2 // 3:,}, two thirds of {source}'s {len(labels):,}")
-    x, test_x = [flat(pictures) for pictures in (images[: n + n // 2], test_images)]
-    training, validation = (x[:n], labels[:n]), (x[n:], labels[n : n + n // 2])
+        parser.error(f"argument --images: at most {len(labels) * 2 // 3:,}, two thirds of {source}'s {len(labels):,}")
+    x, labels = lesson.flat(images[: n + n // 2]), labels[: n + n // 2]
+    training, validation = (x[:n], labels[:n]), (x[n:], labels[n:])
 
     settings = [dict(zip(NAMES, values, strict=True)) for values in itertools.product(*grid.values())]
     common = {"digits": source, "images": n, "epochs": args.epochs, "seed": args.seed}
@@ -147,16 +129,16 @@ def main(argv=None):
     print(title)
     report(grid, values)
     best = settings[int(np.argmax(scores))]
-    accuracy_on_test = score(train(best, training, validation, args.seed, args.epochs)[0], test_x, test_labels)
+    model, _ = train(best, training, validation, args.seed, args.epochs)
     chosen = ", ".join(f"{name} {value}" for name, value in best.items())
-    print(f"Best: {chosen}; {max(scores):.1%} of validation, {accuracy_on_test:.1%} of test images{note}.")
+    right = score(model, lesson.flat(test_images), test_labels)
+    print(f"Best: {chosen}; {max(scores):.1%} of the validation and {right:.1%} of the test images.")
+    print(f"results: {path}")
     rows, columns = [[f"{a}, {b}" for a, b in itertools.product(grid[i], grid[j])] for i, j in (NAMES[:2], NAMES[2:])]
-    table = 100 * values.reshape(len(rows), len(columns))
-    labels = {"xlabel": "depth, width", "ylabel": "learning rate, batch size"}
-    figure = plots.table(table, rows, columns, **labels, fmt="{:.0f}", title=title)
-    figure.savefig(args.out / "hyperparameters.png", dpi=150)
-    print(f"\nresults: {path}\nheat map: {args.out / 'hyperparameters.png'}")
+    axes = {"xlabel": "depth, width", "ylabel": "learning rate, batch size", "fmt": "{:.0f}", "title": title}
+    figure = plots.table(100 * values.reshape(len(rows), len(columns)), rows, columns, **axes)
+    lesson.save(figure, args.out / "hyperparameters.png")
 
 
 if __name__ == "__main__":
-    run(main, "; the same command goes on")
+    lesson.run(main, "; the same command goes on")

@@ -7,19 +7,12 @@ Xavier's weights keep both within a factor of about 2 before tanh, Kaiming's bef
 by chance, and far too large at width 4096. Run it with `python demos/initialization.py`.
 """
 
-import argparse
-import os
 from functools import partial
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, folder, needs
 
 from tinygrad_edu import nn, optim, plots
-
-needs("matplotlib")
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 XOR = np.array([[0], [1], [1], [0]], np.float32)
@@ -89,15 +82,10 @@ def visible(arrays):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=int, default=512, help="units of a layer")
-    parser.add_argument("--layers", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    parser = lesson.parser(__doc__)
+    parser.add_argument("--width", type=lesson.whole(1), default=512, help="units of a layer")
+    parser.add_argument("--layers", type=lesson.whole(2), default=10)
     args = parser.parse_args(argv)
-    if args.width < 1 or args.layers < 2 or args.seed < 0:
-        parser.error("--width must be at least 1, --layers at least 2, --seed at least 0")
-    folder(parser, args.out)
     rng = np.random.default_rng(args.seed)
 
     print("XOR, 8 hidden tanh units\nweights  first gradient  distinct units  loss after training")
@@ -127,10 +115,9 @@ def main(argv=None):
     for what, note, found in (("activations", " without ReLU's zeros", values), ("gradients", "", gradients)):
         rows = {name: visible([arrays[i - 1] for i in shown]) for name, arrays in found.items()}
         title = f"{what}{note}, layer by layer ({args.width} units each)"
-        path = args.out / f"initialization_{what}.png"
-        plots.histograms(rows, [str(i) for i in shown], title=title).savefig(path, dpi=150)
-        print(path)
+        figure = plots.histograms(rows, [str(i) for i in shown], title=title)
+        lesson.save(figure, args.out / f"initialization_{what}.png")
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

@@ -6,21 +6,15 @@ A real loss has no formula for its curvature, but `lr_finder` tries ever larger 
 Run it with `python demos/learning_rate.py`; `--html FILE` also writes a page with sliders.
 """
 
-import argparse
-import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, flat, load_digits, needs
 from page import choice, slider, write
 
 from tinygrad_edu import Tensor, data, grad, manual_seed, nn, optim, plots
 from tinygrad_edu.training import fit
-
-needs("matplotlib")
 
 FUNCTIONS = {  # of x, and for the page value, slope and curvature in JavaScript, where x is called z
     "x²": (lambda x: x**2, "z * z", "2 * z", "2"),
@@ -65,7 +59,7 @@ def valley(steps):
         line = np.linspace(-1.1, 1.1, 201) * np.abs(x).max()
         panels[f"{title}: lr = {lr}"] = {"x²": (line, f(line).data), f"{steps} steps": (x, f(x).data)}
     print(f"Below 2 / {curvature:g} = {2 / curvature:g} the factor is between -1 and 1 and x shrinks; above, x grows.")
-    return plots.curves(panels, xlabel="x", ylabel="x²")
+    return plots.curves(panels, xlabel="x", ylabel="x²", markers=[f"{steps} steps"])
 
 
 def network(images, labels, lr, seed):
@@ -76,16 +70,15 @@ def network(images, labels, lr, seed):
     return (model, batches), {"optimizer": optim.SGD(model.parameters(), lr=lr), "loss": nn.CrossEntropyLoss()}
 
 
-def finder(images, labels, epochs, seed, note):
-    """Finds a rate for a network, trains with it and its multiples, prints a table, and returns the figure."""
+def finder(name, images, labels, epochs, seed):
+    """Finds a rate for a network on these digits, trains with it and its multiples, prints, and returns the figure."""
     parts, options = network(images, labels, 0.1, seed)  # lr_finder sets the rate
     found = optim.lr_finder(*parts, **options, start_lr=1e-4, end_lr=100)
     if found.suggestion is None:
-        sys.exit("error: the loss never fell in the range test; try another --seed or more --examples")
-    print(f"lr_finder tried {len(found.lrs)} rates on 784-128-10{note} and suggests {found.suggestion:.3g}")
+        sys.exit("error: the loss never fell in the range test; try another --seed or more --images")
+    print(f"\nlr_finder tried {len(found.lrs)} rates on 784-128-10 and {name}, and suggests {found.suggestion:.3g}")
     print(f"                      lr  loss and accuracy on the training images, epoch {epochs}")
-    curves, last = {"range test": (found.lrs, found.losses)}, {}
-    panels = {f"range test{note}": curves, f"training{note}": {}}
+    trainings, last = {}, {}
     for multiple in MULTIPLES:
         lr = multiple * found.suggestion
         parts, options = network(images, labels, lr, seed)
@@ -93,43 +86,30 @@ def finder(images, labels, epochs, seed, note):
             with np.errstate(all="ignore"):
                 history = fit(*parts, **options, epochs=epochs, progress=False)
         except FloatingPointError:
-            print(f"{multiple:4g} times it {lr:10.3g}  diverged{note}")
+            print(f"{multiple:4g} times it {lr:10.3g}  diverged")
             continue
         last[lr] = history[-1]["train_loss"]
-        print(f"{multiple:4g} times it {lr:10.3g}  {last[lr]:6.3f}  {history[-1]['train_accuracy']:.1%}{note}")
-        panels[f"training{note}"][f"{multiple:g} × suggestion"] = (history["epoch"], history["train_loss"])
+        print(f"{multiple:4g} times it {lr:10.3g}  {last[lr]:6.3f}  {history[-1]['train_accuracy']:.1%}")
+        trainings[f"{multiple:g} × suggestion"] = history["epoch"], history["train_loss"]
     best = f"The lowest loss came with lr {min(last, key=last.get):.3g}" if last else "Every rate diverged"
     print(f"{best}: the suggestion is where to begin looking, and powers of ten make the difference.")
-    xlabels, xscales = ["learning rate", "epoch"], ["log", "linear"]
-    return plots.curves(panels, xlabel=xlabels, xscale=xscales, ylabel="loss", yscale="log", markers=True)
+    panels = {f"range test on {name}": {"range test": (found.lrs, found.losses)}, f"training on {name}": trainings}
+    axes = {"xlabel": ["learning rate", "epoch"], "xscale": ["log", "linear"], "ylabel": "loss", "yscale": "log"}
+    return plots.curves(panels, **axes, markers=True)
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=20, help=f"of the descents on x², at most {LONG}")
-    parser.add_argument("--examples", type=int, default=20_000, help="images for the network")
-    parser.add_argument("--epochs", type=int, default=4, help="of the network, for each rate")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
+    parser = lesson.parser(__doc__, digits=True, page=True)
+    parser.add_argument("--steps", type=lesson.whole(1, LONG), default=20, help="of the descents on x²")
+    parser.add_argument("--images", type=lesson.whole(1), default=20_000, help="for the network to train on")
+    parser.add_argument("--epochs", type=lesson.whole(1), default=4, help="of the network, for each rate")
     args = parser.parse_args(argv)
-    if min(args.steps, args.examples, args.epochs) < 1 or args.steps > LONG or args.seed < 0:
-        parser.error(f"--steps must be 1 to {LONG}, --examples and --epochs at least 1, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        if args.html:
-            sliders(args.html)
-    except OSError as error:
-        parser.error(f"--out must be a folder, --html a file: cannot write {error.filename} ({error.strerror})")
-    name, (images, labels, *_) = load_digits(args.dataset, args.data_dir)
-    images, labels = flat(images[: args.examples]), labels[: args.examples]
-    valley(args.steps).savefig(args.out / "learning_rate_valley.png", dpi=150)
-    print(f"the descents: {args.out / 'learning_rate_valley.png'}\n")
-    figure = finder(images, labels, args.epochs, args.seed, "" if name == "MNIST" else f" ({name})")
-    figure.savefig(args.out / "learning_rate_finder.png", dpi=150)
-    print(f"the range test and the trainings: {args.out / 'learning_rate_finder.png'}")
+    if args.html:
+        sliders(args.html)
+    name, (images, labels, *_) = lesson.load_digits(args)
+    lesson.save(valley(args.steps), args.out / "learning_rate_valley.png")
+    figure = finder(name, lesson.flat(images[: args.images]), labels[: args.images], args.epochs, args.seed)
+    lesson.save(figure, args.out / "learning_rate_finder.png")
 
 
 def sliders(path):
@@ -145,4 +125,4 @@ def sliders(path):
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

@@ -1,46 +1,143 @@
-"""What the lessons share: what they need, where their pictures go, the digits they read, and how Ctrl-C ends them."""
+"""What the lessons share: their options, the digits they read, and how their pictures are saved.
 
+A lesson imports it before NumPy, as it says how many threads a matrix product takes.
+"""
+
+import argparse
 import importlib
+import io
+import math
+import os
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+# Matrices this small gain little from a second thread, and lose much where other programs want the processor too.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from tinygrad_edu import data
+from tinygrad_edu.draw import engine
 
 OUT = Path(__file__).parent / "out"
 
 
-def needs(*packages):
-    """Ends the program, with the command to type, if a package is not installed: better now than after a training."""
-    for package in packages:
+def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
+    """A parser with the options that lessons have in common; the program ends if it needs what is not installed.
+
+    Args:
+        text: What `--help` says: the lesson's docstring.
+        digits, page, out: Whether it reads digits, can write a page with sliders, and saves pictures.
+        needs: Names of packages; better missed now than after a training.
+    """
+    for package in needs:
         try:
             importlib.import_module(package)
         except ImportError as error:
             sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common = parser.add_argument_group("options of other lessons too")
+    common.add_argument("--seed", type=whole(0), default=0, help="of whatever is random")
+    if digits:
+        common.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
+        common.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
+    if out:
+        common.add_argument("--out", type=folder, default=str(OUT), help="folder for what is saved")
+    if page:
+        common.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
+    return parser
 
 
-def folder(parser, out):
-    """Makes the folder for the pictures; the parser says so if there can be none."""
+def option(kind, fits, words):
+    """The type of an option: int or float, if the value fits; `words` say what was expected otherwise."""
+
+    def read(text):
+        with suppress(ValueError):
+            if fits(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"expected {words}, got {text!r}")
+
+    return read
+
+
+def whole(low, high=math.inf):
+    """The type of an option that is a whole number."""
+    words = f"a whole number of at least {low}" if high == math.inf else f"a whole number from {low} to {high}"
+    return option(int, lambda value: low <= value <= high, words)
+
+
+def above(low, most=math.inf):
+    """The type of an option that is a finite number above another one."""
+    words = f"a finite number above {low:g}" if most == math.inf else f"a number above {low:g} and at most {most:g}"
+    return option(float, lambda value: low < value <= most and value < math.inf, words)
+
+
+def at_least(low):
+    """The type of an option that is a finite number, this one or above."""
+    return option(float, lambda value: low <= value < math.inf, f"a finite number of at least {low:g}")
+
+
+finite = option(float, math.isfinite, "a finite number")
+
+
+def folder(text):
+    """The type of an option that is a folder to write to, made if missing."""
+    path = Path(text)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
-        parser.error(f"--out must be a folder: cannot make {out} ({error.strerror})")
+        raise argparse.ArgumentTypeError(f"cannot write to the folder {path} ({error.strerror})") from error
+    return path
 
 
-def load_digits(*source):
-    """What data.load_digits(*source) returns, or the end of the program with its error."""
+def load_digits(args):
+    """What `data.load_digits` finds by the options: a name and four arrays, or the end of the program with its error.
+
+    The name is "MNIST" or "synthetic digits"; the arrays are training images (n, 28, 28) and labels (n,), and test
+    images and labels.
+    """
     try:
-        return data.load_digits(*source)
+        return data.load_digits(args.dataset, args.data_dir)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 
 def flat(images):
-    """(n, 28, 28) -> (n, 784), standardised."""
-    return data.normalize(images).reshape(len(images), -1)
+    """What a network takes of images (n, 28, 28): float32 of shape (n, 784), standardised."""
+    return data.normalize(images).reshape(-1, 784)
+
+
+def save(figure, path):
+    """Saves what `plots` has drawn, and prints where."""
+    figure.savefig(path, dpi=150)
+    print(f"picture: {path}")
+
+
+def save_movie(figures, path):
+    """Saves what `plots` has drawn as a GIF that runs again and again, and prints where."""
+    from PIL import Image  # which only this needs
+
+    frames = []
+    for figure in figures:
+        figure.savefig(file := io.BytesIO(), dpi=70)
+        frames.append(Image.open(file).convert("RGB").quantize(32, dither=Image.Dither.NONE))
+    durations = [150] * (len(frames) - 1) + [2000]  # milliseconds
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    print(f"picture: {path}")
+
+
+def save_graph(graph, path):
+    """Saves a computational graph as SVG, and prints where; or prints it as a tree if nothing can draw it."""
+    if engine() is None:
+        print(f"{graph.text()}\n(no picture: neither Graphviz nor pygraphviz is installed)")
+    else:
+        path.write_bytes(graph.pipe("svg"))
+        print(f"picture: {path}")
 
 
 def run(main, note=""):
-    """Runs a program that takes a while; after Ctrl-C it ends with one line instead of a traceback."""
+    """Runs a program; after Ctrl-C it ends with one line instead of a traceback."""
     try:
         main()
     except KeyboardInterrupt:

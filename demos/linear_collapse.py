@@ -7,19 +7,11 @@ A ReLU between the layers cannot be multiplied out, and with it the same layers 
 Run it with `python demos/linear_collapse.py`: it trains on a ring of points, multiplies out, and compares.
 """
 
-import argparse
-import os
-from pathlib import Path
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, folder, needs
 
 from tinygrad_edu import data, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.training import accuracy, fit
-
-needs("matplotlib")
 
 
 def rings(n, rng):
@@ -59,15 +51,10 @@ def outputs(model, points):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--depth", type=int, default=5, help="linear layers of the deep networks, 2 or more")
-    parser.add_argument("--width", type=int, default=16, help="units of each hidden layer, 2 or more")
-    parser.add_argument("--seed", type=int, default=0, help="of points, weights and batches")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
+    parser = lesson.parser(__doc__)
+    parser.add_argument("--depth", type=lesson.whole(2), default=5, help="layers of the deep networks, 2 or more")
+    parser.add_argument("--width", type=lesson.whole(2), default=16, help="units of each hidden layer, 2 or more")
     args = parser.parse_args(argv)
-    if min(args.depth, args.width) < 2 or args.seed < 0:
-        parser.error("--depth and --width must be at least 2, --seed at least 0")
-    folder(parser, args.out)
 
     points, labels = rings(400, np.random.default_rng(args.seed))
     sizes = [2, *[args.width] * (args.depth - 1), 2]
@@ -95,16 +82,15 @@ def main(argv=None):
     *straight, bent = right.values()
     verdict = "can bend" if bent > max(straight) else "could bend, but this training found no way"
     print(f"With ReLU between them the border {verdict}: {bent:.1%} are right,", end=" ")
-    print(f"and with a straight one {max(straight):.1%}.")
+    print(f"and with a straight one {max(straight):.1%}.\n")
 
     def score(model):
         return lambda points: np.diff(outputs(model, points), axis=1)[:, 0]
 
-    path = args.out / "linear_collapse.png"
     panels = {name: score(model) for name, model in networks.items()}
-    plots.regions(panels, points, labels, title="Without an activation, layers are one layer").savefig(path, dpi=150)
-    print(f"\npicture: {path}")
+    figure = plots.regions(panels, points, labels, title="Without an activation, layers are one layer")
+    lesson.save(figure, args.out / "linear_collapse.png")
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

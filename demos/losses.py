@@ -7,21 +7,17 @@ The absolute error pulls equally at all, and Huber's loss pulls gently at what i
 Run it with `python demos/losses.py`: every slope it prints and draws comes from the autograd.
 """
 
-import argparse
-from pathlib import Path
-
+import lesson
 import numpy as np
-from lesson import OUT, folder, needs
 
 from tinygrad_edu import Tensor, functional as F, nn, optim, plots
-
-needs("matplotlib")
 
 CLASSIFIER = {  # of the score z of the right class, p = sigmoid(z)
     "squared error": lambda z: F.mse_loss(z.sigmoid(), np.ones(z.shape), "none"),
     "cross-entropy": lambda z: F.binary_cross_entropy_with_logits(z, np.ones(z.shape), "none"),
 }
-REGRESSION = {"MSE": F.mse_loss, "MAE": F.l1_loss, "Huber": F.huber_loss}
+REGRESSION = {"MSE": F.mse_loss, "MAE": F.l1_loss, "Huber": F.huber_loss}  # of predictions and targets
+OF_ERROR = {name: lambda e, loss=loss: loss(e, np.zeros(e.shape), "none") for name, loss in REGRESSION.items()}
 SLOPE, INTERCEPT = 2.0, 1.0  # of the line that the points come from
 
 
@@ -36,11 +32,6 @@ def value_and_slope(loss, x):
     values = loss(x)
     values.backward(np.ones(x.shape))
     return values.data, x.grad
-
-
-def of_error(loss):
-    """A loss of predictions and targets as one of the error between them."""
-    return lambda error: loss(error, np.zeros(error.shape), "none")
 
 
 def steps_back(loss, start, lr=1.0):
@@ -87,7 +78,7 @@ def pictures(x, y, lines):
     shown = panels(CLASSIFIER, np.linspace(-8, 8, 161))
     title = "A classifier: wrong at the left, right at the right"
     classifier = plots.curves(shown, xlabel="score z of the right class", title=title)
-    shown = panels({name: of_error(loss) for name, loss in REGRESSION.items()}, np.linspace(-4, 4, 161))
+    shown = panels(OF_ERROR, np.linspace(-4, 4, 161))
     shown["lines through points"] = {name: (x[:, 0], slope * x[:, 0] + b) for name, (slope, b) in lines.items()}
     outliers = plots.curves(shown, xlabel=["error", "error", "x"], title="A line, and outliers")
     outliers.axes[2].plot(x[:, 0], y[:, 0], "o", color="#777777", markersize=4)
@@ -95,14 +86,9 @@ def pictures(x, y, lines):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--outliers", type=int, default=3, help="how many of the 20 points, 0 to 10")
-    parser.add_argument("--seed", type=int, default=0, help="of the points")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    parser = lesson.parser(__doc__)
+    parser.add_argument("--outliers", type=lesson.whole(0, 10), default=3, help="how many of the 20 points, 0 to 10")
     args = parser.parse_args(argv)
-    if not 0 <= args.outliers <= 10 or args.seed < 0:
-        parser.error("--outliers must be 0 to 10, --seed at least 0")
-    folder(parser, args.out)
 
     p = np.array([0.99, 0.7, 0.5, 0.1, 0.01, 0.001])
     mse, entropy = [value_and_slope(loss, logit(p)) for loss in CLASSIFIER.values()]
@@ -118,17 +104,16 @@ def main(argv=None):
     lines = {name: line(loss, x, y) for name, loss in REGRESSION.items()}
     print(f"\nA line y = {SLOPE:g} x + {INTERCEPT:g} from {len(x)} points, {args.outliers} of them outliers:\n")
     print("loss    slope of the loss at an error of 0.1    1   10    line found")
-    for name, loss in REGRESSION.items():
-        pulls = value_and_slope(of_error(loss), [0.1, 1.0, 10.0])[1]
+    for name, loss in OF_ERROR.items():
+        pulls = value_and_slope(loss, [0.1, 1.0, 10.0])[1]
         print("{:5}   {:>36.1f} {:4.0f} {:4.0f}    {:.2f} x + {:.2f}".format(name, *pulls, *lines[name]))
     off = ", ".join(f"{abs(slope - SLOPE):.2f} ({name})" for name, (slope, _) in lines.items())
     print(f"\nThe slopes of these lines are off by {off}.")
     print("Beyond an error of 1 only the squared error pulls harder the farther away a point is.\n")
 
     for name, figure in pictures(x, y, lines).items():
-        figure.savefig(args.out / name, dpi=150)
-        print(f"picture: {args.out / name}")
+        lesson.save(figure, args.out / name)
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

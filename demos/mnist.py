@@ -12,19 +12,14 @@ After every epoch the run is saved, so that `--resume FILE` can go on after Ctrl
 import argparse
 import json
 import math
-import os
 import shlex
 import sys
-import tempfile
 import time
 import zlib
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-# Matrices this small gain little from a second thread, and lose much where other programs want the processor too.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
+import lesson
 import numpy as np
 
 from tinygrad_edu import data, nn, no_grad, optim, plots
@@ -33,8 +28,7 @@ from tinygrad_edu.training import Checkpoint, EarlyStopping, History, fit
 from tinygrad_edu.training.metrics import accuracy, confusion_matrix, most_confused_pair
 
 try:
-    import matplotlib  # noqa: F401  (better missed now than after the training)
-    import safetensors  # noqa: F401
+    import safetensors  # noqa: F401  (better missed now than after the training)
     from tqdm import tqdm
 except ImportError as error:
     sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
@@ -61,7 +55,6 @@ RECIPES = {  # chosen on validation images; the test images had no say
 }
 FIXED = ("hidden", "activation", "init", "batch_norm", "optimizer", "seed", "dataset", "labels")  # of a run, for good
 SAVED = (*FIXED, "dropout", "augment", "lr", "weight_decay", "scheduler", "batch_size", "epochs", "patience")
-OUT = Path(__file__).parent / "out"
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -129,20 +122,12 @@ def build(args):
     return nn.MLP(sizes, args.activation, init=init, dropout=args.dropout, batch_norm=args.batch_norm)
 
 
-def flat(images):
-    """What the network takes of images (n, 28, 28): float32 of shape (n, 784), standardised."""
-    return data.normalize(images).reshape(-1, 784)
-
-
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["predict"]:
         return predict(argv[1:])
     args = parse(argv)
-    try:
-        name, (images, labels, test_images, test_labels) = data.load_digits(args.dataset, args.data_dir)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     args.dataset, checksum = "mnist" if name == "MNIST" else "synthetic", zlib.crc32(labels)
     if args.resume and args.labels != checksum:
         sys.exit(f"error: {args.resume} was trained on other images; say where they are with --data-dir")
@@ -160,10 +145,10 @@ def main(argv=None):
         shuffle=True,
         rng=rng,
         drop_last=args.batch_norm and len(kept) % args.batch_size == 1,  # one example has no variance
-        transform=(lambda x: flat(move(x))) if args.augment else flat,
+        transform=(lambda x: lesson.flat(move(x))) if args.augment else lesson.flat,
     )
-    validation = data.DataLoader(images[held_out], labels[held_out], 500, transform=flat)
-    test = data.DataLoader(test_images, test_labels, 500, transform=flat)
+    validation = data.DataLoader(images[held_out], labels[held_out], 500, transform=lesson.flat)
+    test = data.DataLoader(test_images, test_labels, 500, transform=lesson.flat)
 
     nn.init.manual_seed(args.seed)
     model = build(args)
@@ -212,10 +197,10 @@ def main(argv=None):
 
 def report(args, name, note, history, model, predictions, labels, seconds):
     """Draws the curves and prints what came of the training."""
-    path, sizes = args.out / "curves.png", "-".join(map(str, [784, *args.hidden, 10]))
-    plots.training_curves(history, f"{name}: {sizes}, {args.optimizer}").savefig(path, dpi=150)
+    sizes = "-".join(map(str, [784, *args.hidden, 10]))
+    print()
+    lesson.save(plots.training_curves(history, f"{name}: {sizes}, {args.optimizer}"), args.out / "curves.png")
     true, predicted, count = most_confused_pair(confusion_matrix(predictions, labels, 10))
-    print(f"\nloss and accuracy curves: {path}")
     print(f"saved run: {args.save}")
     print(f"test accuracy: {accuracy(predictions, labels):.2%}{note}")
     print(f"parameters: {sum(p.size for p in model.parameters()):,}")
@@ -228,7 +213,7 @@ def baseline(training, test, epochs, seed):
     model = nn.MLP([784, 10], init=nn.init.zeros)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     schedule = optim.CosineAnnealingLR(optimizer, epochs)
-    batches = data.DataLoader(training.images, training.labels, 64, shuffle=True, seed=seed, transform=flat)
+    batches = data.DataLoader(training.images, training.labels, 64, shuffle=True, seed=seed, transform=lesson.flat)
     fit(model, batches, optimizer=optimizer, loss=cross_entropy, epochs=epochs, scheduler=schedule, progress=False)
     return accuracy(evaluate(model, test)[1], test.labels)
 
@@ -264,16 +249,14 @@ def draw(out, name, model, test):
     words = {"xlabel": "read as", "ylabel": "digit", "title": f"{name}: how the test images were read"}
     figures["confusion"] = plots.table(counts, digits, digits, fmt="{:.0f}", **words)
     for key, figure in figures.items():
-        path = out / f"mnist_{key}.png"
-        figure.savefig(path, dpi=150)
-        print(f"picture: {path}")
+        lesson.save(figure, out / f"mnist_{key}.png")
 
 
 def going_on(args):
     """The command that resumes this run."""
     words = ["python", sys.argv[0], "--resume", args.save]
     words += ["--data-dir", args.data_dir] if args.data_dir else []
-    words += ["--out", args.out] if args.out != OUT else []
+    words += ["--out", args.out] if args.out != lesson.OUT else []
     words += [f"--{name}" for name in ("plots", "baseline") if getattr(args, name)]
     return shlex.join(map(str, words))
 
@@ -296,7 +279,7 @@ def predict(argv):
     problems = 0
     for path in args.images:
         try:
-            p = softmax(model(flat(data.read_digit(path)[None]))).data[0]  # (10,)
+            p = softmax(model(lesson.flat(data.read_digit(path)[None]))).data[0]  # (10,)
         except (OSError, ValueError) as error:
             print(f"error: {error}", file=sys.stderr)
             problems += 1
@@ -315,22 +298,10 @@ def saved_options(path):
 
 
 def parse(argv):
-    """Reads the options, and makes the folder for the picture."""
-
-    def above(low, kind, text):
-        with suppress(ValueError):
-            if low < (value := kind(text)) < math.inf:
-                return value
-        raise argparse.ArgumentTypeError(f"expected a finite {kind.__name__} > {low}, got {text!r}")
-
-    def share(text):
-        with suppress(ValueError):
-            if 0 <= (value := float(text)) < 1:
-                return value
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0 and below 1, got {text!r}")
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    option, size = parser.add_argument, partial(above, 0, int)
+    """Reads the options, and makes the folder for the pictures."""
+    parser = lesson.parser(__doc__, digits=True)
+    option, size = parser.add_argument, lesson.whole(1)
+    share = lesson.option(float, lambda value: 0 <= value < 1, "a number of at least 0 and below 1")
     option("--recipe", choices=RECIPES, help="options that go well together; further ones change them")
     option("--hidden", type=size, nargs="*", default=[256, 128], help="sizes of the hidden layers, or none")
     option("--activation", choices=nn.activations.ACTIVATIONS, default="relu")
@@ -340,18 +311,14 @@ def parse(argv):
     option("--batch-norm", action=switch, default=False, help="batch normalisation before each activation")
     option("--augment", action=switch, default=False, help="shift, turn, scale and slant the training images at random")
     option("--optimizer", choices=OPTIMIZERS, default="adam", help="sgd has momentum 0.9")
-    option("--lr", type=partial(above, 0, float), help="learning rate to start from; sgd: 0.05, others: 0.001")
+    option("--lr", type=lesson.above(0), help="learning rate to start from; sgd: 0.05, others: 0.001")
     option("--weight-decay", type=share, default=0.0, help="strength of the L2 penalty; adamw: decoupled from it")
     option("--scheduler", choices=SCHEDULERS, default="cosine", help="how the learning rate falls, epoch by epoch")
     option("--batch-size", type=size, default=64)
     option("--epochs", type=size, default=10)
     option("--patience", type=size, help="stop after so many epochs without a lower validation loss; keep the best")
-    option("--seed", type=partial(above, -1, int), default=0, help="of the split, the weights and the batches")
-    option("--data-dir", type=Path, help="folder with the four files of MNIST")
-    option("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
     option("--plots", action="store_true", help="also draw weights, answers, the worst mistakes and what is confused")
     option("--baseline", action="store_true", help="also train softmax regression, and print its test accuracy")
-    option("--out", type=Path, default=OUT, help="folder for the pictures")
     kept = "where this run is kept, in place of the one that was there; as --resume, or OUT/mnist.safetensors"
     option("--save", type=Path, metavar="FILE", help=kept)
     option("--resume", type=Path, metavar="FILE", help="go on with a saved run, with its options unless given anew")
@@ -381,19 +348,11 @@ def parse(argv):
         parser.error("argument --batch-size: --batch-norm needs 2 examples or more")
     if not args.hidden and (args.batch_norm or args.dropout):
         parser.error("argument --hidden: --batch-norm and --dropout need hidden layers, and there are none")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=args.out).close()
-    except OSError as error:
-        parser.error(f"argument --out: cannot write to the folder {args.out} ({error.strerror})")
     return args
 
 
 if __name__ == "__main__":
     try:
-        main()
+        lesson.run(main)
     except MemoryError as error:
         sys.exit(f"error: {error}; try fewer or smaller --hidden layers")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)

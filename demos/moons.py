@@ -9,28 +9,15 @@ has the same losses as one matrix product a layer, only later.
 Run it with `python demos/moons.py`; `--scalar 100` goes through all of the moons' training in single numbers.
 """
 
-import argparse
-import io
-import os
-import sys
 import time
 from copy import deepcopy
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, folder, run
 
 from tinygrad_edu import Tensor, nn, no_grad, optim, plots, stack
-
-try:
-    import matplotlib  # noqa: F401
-    from PIL import Image
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 
 def moons(n, noise, rng):
@@ -102,13 +89,6 @@ def timed(training):
     return np.array(losses), (moments[-1] - moments[0]) / (len(moments) - 1)
 
 
-def milestones(rights):
-    """At which step at least 90% of the points were right first, and when the most, in words."""
-    first = next((step for step, right in enumerate(rights) if right >= 0.9), None)
-    early = "never 90% right" if first is None else f"90% right first at step {first}"
-    return f"{early}; the most, {max(rights):.1%}, first at step {np.argmax(rights)}"
-
-
 def draw(films, data, moments):
     """A panel for each data set and moment, from 0 to 1 of the training: what the network answered everywhere."""
     panels, points, labels = {}, {}, {}
@@ -122,31 +102,13 @@ def draw(films, data, moments):
     return plots.regions(panels, points, labels)
 
 
-def movie(figures, path):
-    """Saves the figures as a GIF that runs again and again."""
-    frames = []
-    for figure in figures:
-        figure.savefig(file := io.BytesIO(), dpi=70)
-        frames.append(Image.open(file).convert("RGB").quantize(32, dither=Image.Dither.NONE))
-    durations = [150] * (len(frames) - 1) + [2000]  # milliseconds
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
-
-
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=100, help="for the moons; the spirals take 4 times as many")
-    parser.add_argument("--noise", type=float, default=0.1, help="standard deviation of the points around the curves")
-    parser.add_argument("--frames", type=int, default=24, help="of the GIF, 2 or more")
-    parser.add_argument("--scalar", type=int, help="steps of the moons in single numbers, 3 if not given")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    parser = lesson.parser(__doc__, needs=("matplotlib", "PIL"))
+    parser.add_argument("--steps", type=lesson.whole(1), default=100, help="for the moons; the spirals take 4 times")
+    parser.add_argument("--noise", type=lesson.at_least(0), default=0.1, help="standard deviation around the curves")
+    parser.add_argument("--frames", type=lesson.whole(2), default=24, help="of the GIF")
+    parser.add_argument("--scalar", type=lesson.whole(1), default=3, help="steps of the moons in single numbers")
     args = parser.parse_args(argv)
-    scalar = min(3, args.steps) if args.scalar is None else args.scalar
-    if args.steps < 1 or args.frames < 2 or not 0 <= scalar <= args.steps:
-        parser.error("--steps must be at least 1, --frames at least 2, --scalar from 0 to --steps")
-    if args.seed < 0 or not 0 <= args.noise < np.inf:
-        parser.error("--seed must be at least 0, --noise at least 0 and finite")
-    folder(parser, args.out)
 
     data, films = {}, {}
     print("points   step    loss   right")
@@ -158,23 +120,20 @@ def main(argv=None):
             step = round(moment * times * args.steps)
             loss, right, _ = films[name][step]
             print(f"{name:7}  {step:4}  {loss:6.4f}  {right:6.1%}")
-    for name, film in films.items():
-        print(f"{name}: {milestones([right for _, right, _ in film])}.")
-    if scalar:
-        runs, net = [], prepare("moons", args.noise, args.seed)[2]
-        for model, steps in [(net, args.steps), (ScalarMLP(net), scalar)]:
-            training = train(model, *data["moons"], TASKS["moons"][3](model.parameters()), args.steps)
-            runs.append(timed(islice(training, steps + 1)))
-        (losses, fast), (again, slow) = runs
-        print(f"In single numbers the losses of the moons up to step {scalar} differ by at most ", end="")
-        print(f"{np.abs(again - losses[: scalar + 1]).max():.0e}; here a step took {slow / fast:.0f} times as long.")
+    steps, (*_, net) = min(args.scalar, args.steps), prepare("moons", args.noise, args.seed)
+    runs = []
+    for model, most in ((ScalarMLP(net), steps), (net, args.steps)):
+        training = train(model, *data["moons"], optim.SGD(model.parameters(), lr=1.0), args.steps)
+        runs.append(timed(islice(training, most + 1)))
+    (scalar, slow), (array, fast) = runs
+    apart = np.abs(scalar - array[: steps + 1]).max()
+    print(f"In single numbers the losses of the moons up to step {steps} differ by at most {apart:.0e};", end=" ")
+    print(f"a step took {slow / fast:.0f} times as long.")
 
-    picture, gif = args.out / "moons.png", args.out / "moons.gif"
+    lesson.save(draw(films, data, [0, 0.15, 1]), args.out / "moons.png")
     moments = np.linspace(0, 1, args.frames) ** 1.5  # closer together at the beginning
-    draw(films, data, [0, 0.15, 1]).savefig(picture, dpi=150)
-    movie((draw(films, data, [moment]) for moment in moments), gif)
-    print(picture, gif, sep="\n")
+    lesson.save_movie((draw(films, data, [moment]) for moment in moments), args.out / "moons.gif")
 
 
 if __name__ == "__main__":
-    run(main)
+    lesson.run(main)

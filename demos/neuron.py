@@ -6,17 +6,13 @@ To learn, the neuron asks how the loss L = (y - a)^2 depends on w: through a and
 Run it with `python demos/neuron.py`; `--html FILE` also writes a page with a slider for each of these numbers.
 """
 
-import argparse
 from pathlib import Path
 
+import lesson
 import numpy as np
-from lesson import OUT, needs
 from page import choice, slider, write
 
 from tinygrad_edu import Tensor, optim, plots, relu, sigmoid, tanh
-from tinygrad_edu.draw import engine
-
-needs("matplotlib")
 
 ACTIVATIONS = {  # the library's, and for the page a and da/dz in JavaScript
     "sigmoid": (sigmoid, "1 / (1 + Math.exp(-z))", "a * (1 - a)"),
@@ -64,20 +60,11 @@ def step(activation, x, w, b, y, lr):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, default=80, help="how many points the lines are to part")
-    parser.add_argument("--seed", type=int, default=0, help="of the points")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
+    parser = lesson.parser(__doc__, page=True)
+    parser.add_argument("--points", type=lesson.whole(1), default=80, help="how many points the lines are to part")
     args = parser.parse_args(argv)
-    if args.points < 1 or args.seed < 0:
-        parser.error("--points must be at least 1, --seed at least 0")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        if args.html:
-            sliders(args.html)
-    except OSError as error:
-        parser.error(f"--out must be a folder, --html a file: cannot write {error.filename} ({error.strerror})")
+    if args.html:
+        sliders(args.html)
 
     print("example  input          weights           bias      z    ReLU  sigmoid    tanh")
     for number, (x, w, b) in NEURONS.items():
@@ -91,24 +78,16 @@ def main(argv=None):
         again = learner(activation, x, after, b, y)["L"].item()
         print(f"example {number}: x = {x:g}, w = {w:g}, b = {b:g}; {activation} gives {before['a']:.4f} and not {y:g}")
         print(before["L"].explain(before["w"]))
-        print(f"A step of {lr:g} against it makes w {after:.5g}, and the loss {again:.4f} after {before['L']:.4f}.\n")
+        print(f"A step of {lr:g} against it makes w {after:.6g}, and the loss {again:.4f} after {before['L']:.4f}.\n")
 
     points = np.random.default_rng(args.seed).uniform(-3, 3, (args.points, 2))
     labels = [weighted_sum(points, *line) > 0 for line in LINES.values()]
     for title, side in zip(LINES, labels, strict=True):
         print(f"{title + ':':28} {np.sum(side != labels[0]):2} of {args.points} points on the other side than at first")
     panels = {title: lambda x, line=line: weighted_sum(x, *line) for title, line in LINES.items()}
-    path = args.out / "neuron_line.png"
-    plots.regions(panels, points, labels[0].astype(int)).savefig(path, dpi=150)
-    print(f"the line where z = 0: {path}")
-
+    lesson.save(plots.regions(panels, points, labels[0].astype(int)), args.out / "neuron_line.png")
     graph = learner(*LEARNERS[8][:-1])["L"].graph(title="a = sigmoid(wx + b), L = (y − a)²")
-    if engine() is None:
-        print(graph.text())
-    else:
-        path = args.out / "neuron_graph.svg"
-        path.write_bytes(graph.pipe("svg"))
-        print(f"forward and backward through example 8: {path}")
+    lesson.save_graph(graph, args.out / "neuron_graph.svg")
 
 
 def sliders(path):
@@ -126,4 +105,4 @@ def sliders(path):
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

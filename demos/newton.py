@@ -6,20 +6,13 @@ For many parameters H is too large to write down, but conjugate gradients need o
 Run it with `python demos/newton.py`: two valleys with two parameters, then a classifier of digits with 7,840.
 """
 
-import argparse
-import os
 import time
 from itertools import islice
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, folder, load_digits, needs, run
 
 from tinygrad_edu import cross_entropy, grad, hessian, hvp, plots
-
-needs("matplotlib")
 
 TOLERANCE = 1e-6  # length of the gradient at which a method is done
 VALLEYS = {  # functions of x and y, where to start, and a learning rate that suits gradient descent
@@ -76,6 +69,7 @@ def softmax_regression(images, labels):
     return lambda w: cross_entropy(x @ w.reshape(-1, 10), labels) + 5e-3 * (w * w).sum()
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a learning rate too high is reported in words
 def compare(f, ways, most):
     """Runs at most so many steps of each method and prints where they lead; returns {name: (points, seconds)}."""
     found = {}
@@ -88,63 +82,49 @@ def compare(f, ways, most):
         length = np.linalg.norm(grad(f)(x))
         end = f"{f(x):10.5g}  {length:22.1e}" if length < np.inf else "  diverged"
         print(f"{way:25}  {len(path) - 1:6,}  {path[-1][1]:6.2f}  {end}")
+    print()
     return found
 
 
-def valleys(path, most):
-    """Both methods on functions of two variables; draws the steps in the second."""
+def valleys(most):
+    """Both methods on functions of two variables; returns a figure of the steps in the second."""
+    print(f"Each method stops where the gradient is shorter than {TOLERANCE:g}.\n")
     for name, (valley, start, lr) in VALLEYS.items():
         print(f"{name}:\n")
         f, x = (lambda p, valley=valley: valley(p[0], p[1])), np.array(start)
         found = compare(f, {"gradient descent": descent(f, x, lr), "Newton": newton(f, x, solved)}, most)
-        steps = {way: len(points) - 1 for way, (points, _) in found.items()}
-        there = np.linalg.norm(grad(f)(found["gradient descent"][0][-1])) <= TOLERANCE
-        rest = "" if there else " and is not there"
-        print(f"\nSteps: Newton takes {steps['Newton']}, gradient descent {steps['gradient descent']:,}{rest}.\n")
-    paths = {f"{way}, {steps[way]:,} steps": points for way, (points, _) in found.items()}
+    paths = {f"{way}, {len(points) - 1:,} steps": points for way, (points, _) in found.items()}
     frame = {"xlim": (-1.5, 1.5), "ylim": (-0.6, 1.6), "minimum": (1, 1), "xlabel": "x", "ylabel": "y"}
-    plots.contours(valley, paths, **frame, title=name).savefig(path, dpi=150)
-    print(f"picture: {path}\n")
+    return plots.contours(valley, paths, **frame, title=name)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a learning rate too high is reported in words
-def digits(path, images, labels, note, lr, most):
-    """Both methods on a classifier; draws them over steps and over time."""
+def digits(name, images, labels, lr, most):
+    """Both methods on a classifier; returns a figure of the gradient over steps and over time."""
     f, w = softmax_regression(images, labels), np.zeros(images[0].size * 10)
-    title = f"Softmax regression of {len(images):,} digits{note}"
-    print(f"{title}: {w.size:,} weights.")
-    whole, product = w.nbytes * w.size / 1e6, w.nbytes / 1e6
-    print(f"The Hessian would fill {whole:,.0f} MB, its product with a vector {product:.2f} MB.\n")
+    title = f"Softmax regression of {len(images):,} images of {name}"
+    print(f"\n{title}: {w.size:,} weights.")
+    print(f"The Hessian would fill {w.nbytes * w.size / 1e6:,.0f} MB, a product with it {w.nbytes / 1e6:.2f} MB.\n")
     ways = {f"gradient descent, lr {lr:g}": descent(f, w, lr), "Newton, by products": newton(f, w, conjugate_gradients)}
-    panels, ends = {"over steps": {}, "over time": {}}, []
+    panels = {"over steps": {}, "over time": {}}
     for way, (points, seconds) in compare(f, ways, most).items():
-        lengths = [np.linalg.norm(grad(f)(x)) for x in points]
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = [np.linalg.norm(grad(f)(x)) for x in points]
         panels["over steps"][way], panels["over time"][way] = (range(len(points)), lengths), (seconds, lengths)
-        end = f"{lengths[-1]:.0e}" if lengths[-1] < np.inf else "diverged"
-        ends.append(f"{end} after {seconds[-1]:.2f} s of {way.split(',')[0]}")
-    print(f"\nLength of the gradient here{note}: {', '.join(ends)}.")
     texts = {"xlabel": ["steps", "seconds"], "ylabel": "length of the gradient", "title": title, "markers": True}
-    plots.curves(panels, **texts, yscale="log", xscale=["log", "linear"]).savefig(path, dpi=150)
-    print(f"picture: {path}")
+    return plots.curves(panels, **texts, yscale="log", xscale=["log", "linear"])
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=500, help="most steps on digits; in the valleys 40 times as many")
-    parser.add_argument("--images", type=int, default=1000, help="how many digits")
-    parser.add_argument("--lr", type=float, default=0.5, help="learning rate of gradient descent on digits")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of digits")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    parser = lesson.parser(__doc__, digits=True)
+    parser.add_argument("--steps", type=lesson.whole(1), default=500, help="most on digits; in the valleys 40 times")
+    parser.add_argument("--images", type=lesson.whole(1), default=1000, help="how many digits")
+    parser.add_argument("--lr", type=lesson.above(0), default=0.5, help="rate of gradient descent on digits")
     args = parser.parse_args(argv)
-    if min(args.steps, args.images) < 1 or not 0 < args.lr < np.inf or args.seed < 0:
-        parser.error("--steps and --images must be at least 1, --lr above 0 and finite, --seed at least 0")
-    folder(parser, args.out)
-    name, (images, labels, _, _) = load_digits()
-    valleys(args.out / "newton_valley.png", 40 * args.steps)
+    name, (images, labels, *_) = lesson.load_digits(args)
+    lesson.save(valleys(40 * args.steps), args.out / "newton_valley.png")
     chosen = np.random.default_rng(args.seed).permutation(len(labels))[: args.images]
-    note = "" if name == "MNIST" else f" ({name})"
-    digits(args.out / "newton_digits.png", images[chosen], labels[chosen], note, args.lr, args.steps)
+    lesson.save(digits(name, images[chosen], labels[chosen], args.lr, args.steps), args.out / "newton_digits.png")
 
 
 if __name__ == "__main__":
-    run(main)
+    lesson.run(main)

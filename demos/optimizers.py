@@ -10,22 +10,15 @@ On the digits momentum, at SGD's rate, and Adam are ahead from the first epoch, 
 Run it with `python demos/optimizers.py`; without MNIST's files and network it trains on synthetic digits and says so.
 """
 
-import argparse
 import math
-import os
 import sys
 from functools import partial
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, flat, folder, load_digits, needs, run
 
 from tinygrad_edu import Tensor, data, manual_seed, nn, optim, plots
 from tinygrad_edu.training import fit
-
-needs("matplotlib")
 
 OPTIMIZERS = {
     "SGD": optim.SGD,
@@ -84,22 +77,11 @@ def row(name, rate, history):
     return f"{text}  {min(history['train_loss']):17.4f}  {lowest['val_loss']:16.4f} (epoch {lowest['epoch']})"
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--angle", type=float, default=0.0, help="degrees to turn the ravine by")
-    parser.add_argument("--lr", type=float, default=DIGITS_RATES["SGD"], help="learning rate of SGD on the digits")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
-    args = parser.parse_args(argv)
-    if args.epochs < 1 or args.seed < 0 or not 0 < args.lr < math.inf or not math.isfinite(args.angle):
-        parser.error("--epochs must be at least 1, --seed at least 0, --lr above 0 and finite, --angle finite")
-    folder(parser, args.out)
-
-    height = partial(ravine, angle=math.radians(args.angle))
-    paths = {name: descend(name, math.radians(args.angle)) for name in OPTIMIZERS}
-    turned = f", turned by {args.angle:g} degrees" if args.angle else ""
+def race(angle):
+    """All optimizers down the ravine, turned by so many degrees: prints a table, and returns a figure of the paths."""
+    height = partial(ravine, angle=math.radians(angle))
+    paths = {name: descend(name, math.radians(angle)) for name in OPTIMIZERS}
+    turned = f", turned by {angle:g} degrees" if angle else ""
     print(f"(u² + 50 v²) / 2 from u = {ALONG}, v = {ACROSS}{turned}; each at a rate that suits it")
     print(f"optimizer   rate  steps to stay below 0.01  after {STEPS} steps")
     for name, path in paths.items():
@@ -108,15 +90,22 @@ def main(argv=None):
     begun = {name: path[:61] for name, path in paths.items()}  # later ones crowd around the minimum
     corners = np.concatenate([*begun.values()])
     (left, low), (right, high) = corners.min(axis=0) - 1, corners.max(axis=0) + 1
-    options = {"xlim": (left, right), "ylim": (low, high), "minimum": (0, 0)}
-    options |= {"xlabel": "x", "ylabel": "y"} if turned else {"xlabel": "u", "ylabel": "v"}
-    figure = plots.contours(height, begun, **options, title=f"60 steps down a ravine, (u² + 50 v²) / 2{turned}")
-    figure.savefig(args.out / "optimizers_ravine.png", dpi=150)
+    frame = {"xlim": (left, right), "ylim": (low, high), "minimum": (0, 0)}
+    frame |= {"xlabel": "x", "ylabel": "y"} if turned else {"xlabel": "u", "ylabel": "v"}
+    return plots.contours(height, begun, **frame, title=f"60 steps down a ravine, (u² + 50 v²) / 2{turned}")
 
-    source, (images, labels, test_images, test_labels) = load_digits(args.dataset)
-    note = "" if source == "MNIST" else f" ({source})"
-    training = data.DataLoader(images, labels, 64, shuffle=True, transform=flat)
-    test = data.DataLoader(test_images, test_labels, 500, transform=flat)
+
+def main(argv=None):
+    parser = lesson.parser(__doc__, digits=True)
+    parser.add_argument("--angle", type=lesson.finite, default=0.0, help="degrees to turn the ravine by")
+    parser.add_argument("--lr", type=lesson.above(0), default=DIGITS_RATES["SGD"], help="rate of SGD on the digits")
+    parser.add_argument("--epochs", type=lesson.whole(1), default=10)
+    args = parser.parse_args(argv)
+    lesson.save(race(args.angle), args.out / "optimizers_ravine.png")
+
+    source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
+    training = data.DataLoader(images, labels, 64, shuffle=True, transform=lesson.flat)
+    test = data.DataLoader(test_images, test_labels, 500, transform=lesson.flat)
     print(f"\n784-256-10 on {source}, batches of {training.batch_size}, epochs: {args.epochs}")
     print("optimizer   rate  epochs to 95% of test  test accuracy  lowest train loss  lowest test loss")
     histories = {}
@@ -129,16 +118,15 @@ def main(argv=None):
     best, worst = sorted(histories, key=lambda name: min(histories[name]["val_loss"]))[:: len(histories) - 1]
     target = min(histories[worst]["val_loss"])
     epoch = next(record["epoch"] for record in histories[best] if record["val_loss"] <= target)
-    print(f"After epoch {epoch}, {best} has as low a test loss as {worst} ever gets{note}.")
+    print(f"After epoch {epoch}, {best} has as low a test loss as {worst} ever gets.")
     panels = {
         title: {name: (history["epoch"], history[column]) for name, history in histories.items()}
         for title, column in (("training loss", "train_loss"), ("test loss", "val_loss"))
     }
     title, scales = f"784-256-10 on {source}, one seed", ("log", "linear")
     figure = plots.curves(panels, xlabel="epoch", ylabel="cross-entropy", yscale=scales, title=title, markers=True)
-    figure.savefig(args.out / "optimizers_digits.png", dpi=150)
-    print(f"\npaths: {args.out / 'optimizers_ravine.png'}\nloss curves: {args.out / 'optimizers_digits.png'}")
+    lesson.save(figure, args.out / "optimizers_digits.png")
 
 
 if __name__ == "__main__":
-    run(main)
+    lesson.run(main)

@@ -5,6 +5,7 @@ that gets their values by name, and calls `numbers`, `chart` and `speak`. Looks 
 """
 
 import html
+import sys
 
 from tinygrad_edu.draw.player import fill, variables
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT
@@ -60,8 +61,11 @@ def write(path, title, lead, controls, functions, script):
         functions=",\n  ".join(rows),
         script=script.read_text(encoding="utf-8"),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"error: --html must be a file: cannot write {path} ({error.strerror})")
     print(f"page with sliders: {path}")
 
 

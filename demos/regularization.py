@@ -9,20 +9,13 @@ Augmentation, which moves, turns and scales the images so that no two epochs see
 Run it with `python demos/regularization.py`; without MNIST's files and network it trains on synthetic digits.
 """
 
-import argparse
-import os
 from functools import partial
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, flat, folder, load_digits, needs, run
 
 from tinygrad_edu import cross_entropy, data, l1_penalty, l2_penalty, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.training import EarlyStopping, History, accuracy, fit
-
-needs("matplotlib")
 
 METHODS = {  # options of train
     "none": {},
@@ -40,7 +33,7 @@ NEARLY_ZERO = 1e-3  # the steps of the training, which overshoot, leave hardly a
 def measure(name, model, images, labels):
     """Loss and accuracy, without any penalty or dropout."""
     model.eval()
-    logits = model(flat(images))
+    logits = model(lesson.flat(images))
     return {f"{name}_loss": cross_entropy(logits, labels).item(), f"{name}_accuracy": accuracy(logits, labels)}
 
 
@@ -57,7 +50,7 @@ def train(training, validation, epochs, seed, penalty=None, dropout=0.0, patienc
         return cross_entropy(logits, labels) + (penalty(weights) if penalty else 0)
 
     move = data.RandomAffine(degrees=10, translate=(0.08, 0.08), scale=(0.9, 1.1), seed=seed)
-    transform = (lambda images: flat(move(images))) if augment else flat
+    transform = (lambda images: lesson.flat(move(images))) if augment else lesson.flat
     batches = data.DataLoader(*training, 50, shuffle=True, seed=seed, transform=transform)
     optimizer = optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
     stopping, history = EarlyStopping(patience or epochs), History()
@@ -83,17 +76,11 @@ def strongest(model, count):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1000, help="to train on")
-    parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    parser = lesson.parser(__doc__, digits=True)
+    parser.add_argument("--images", type=lesson.whole(1), default=1000, help="to train on")
+    parser.add_argument("--epochs", type=lesson.whole(1), default=50)
     args = parser.parse_args(argv)
-    if min(args.images, args.epochs) < 1 or args.seed < 0:
-        parser.error("--images and --epochs must be at least 1, --seed at least 0")
-    folder(parser, args.out)
-    source, (images, labels, test_images, test_labels) = load_digits(args.dataset)
+    source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     order = np.random.default_rng(args.seed).permutation(len(labels))
     seen, unseen = np.split(order[: args.images + 2000], [min(args.images, len(labels) - 1)])
     training, validation = (images[seen], labels[seen]), (images[unseen], labels[unseen])
@@ -121,14 +108,13 @@ def main(argv=None):
         for title, column in (("training", "train_loss"), ("validation", "val_loss"))
     }
     figure = plots.curves(panels, xlabel="epoch", ylabel="cross-entropy", yscale=("log", "linear"), markers=True)
-    figure.savefig(args.out / "regularization.png", dpi=150)
+    lesson.save(figure, args.out / "regularization.png")
     rows = {name: strongest(models[name], 7) for name in ("none", "L2", "L1")}
     titles = [name for name, units in rows.items() for _ in units]
     title = f"The weights of the strongest units, {source}"
     figure = plots.images(np.concatenate([*rows.values()]), titles, columns=7, signed=True, title=title)
-    figure.savefig(args.out / "regularization_weights.png", dpi=150)
-    print(f"loss curves: {args.out / 'regularization.png'}\nweights: {args.out / 'regularization_weights.png'}")
+    lesson.save(figure, args.out / "regularization_weights.png")
 
 
 if __name__ == "__main__":
-    run(main)
+    lesson.run(main)

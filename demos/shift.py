@@ -9,21 +9,12 @@ demos/regularization.py, teach a network the rest.
 Run it with `python demos/shift.py`; without MNIST's files and network it trains on synthetic digits and says so.
 """
 
-import argparse
-import os
-from pathlib import Path
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
-
+import lesson
 import numpy as np
 from cnn import build, predict, prepared
-from lesson import OUT, folder, load_digits, needs, run
 
 from tinygrad_edu import data, manual_seed, nn, optim, plots
 from tinygrad_edu.training import accuracy, fit
-
-needs("matplotlib")
 
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # right, left, down, up
 SHIFTS = range(5)
@@ -72,20 +63,14 @@ def victim(models, images, labels):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--train-size", type=int, default=10_000, help="images to train on")
-    parser.add_argument("--test-size", type=int, default=2_000, help="images to test with, in four directions")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of images, the weights and the batches")
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    parser = lesson.parser(__doc__, digits=True)
+    parser.add_argument("--epochs", type=lesson.whole(1), default=4)
+    parser.add_argument("--images", type=lesson.whole(1), default=10_000, help="to train on")
+    parser.add_argument("--test-images", type=lesson.whole(1), default=2_000, help="to test with, in four directions")
     args = parser.parse_args(argv)
-    if min(args.epochs, args.train_size, args.test_size) < 1 or args.seed < 0:
-        parser.error("--epochs, --train-size and --test-size must be at least 1, --seed at least 0")
-    folder(parser, args.out)
-    source, (images, labels, test_images, test_labels) = load_digits(args.dataset)
+    source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     rng = np.random.default_rng(args.seed)
-    kept, tested = rng.permutation(len(labels))[: args.train_size], rng.permutation(len(test_labels))[: args.test_size]
+    kept, tested = rng.permutation(len(labels))[: args.images], rng.permutation(len(test_labels))[: args.test_images]
     test_images, test_labels = test_images[tested], test_labels[tested]
 
     models = {name: train(name, images[kept], labels[kept], args.epochs, args.seed) for name in NETWORKS}
@@ -106,9 +91,7 @@ def main(argv=None):
         ylabel="test accuracy in %",
         markers=True,
     )
-    figure.axes[0].set_xticks(SHIFTS)
-    figure.savefig(args.out / "shift.png", dpi=150)
-    print(f"accuracies: {args.out / 'shift.png'}")
+    lesson.save(figure, args.out / "shift.png")
     digit = victim(models, test_images, test_labels)
     if digit is None:
         print("a digit: no picture, for the MLP misreads none that both networks read until it is moved")
@@ -118,9 +101,8 @@ def main(argv=None):
     titles = [f"shift {s}\nMLP {a}, CNN {b}" for s, a, b in zip(SHIFTS, *answers.values(), strict=True)]
     title = f"{source}: a digit on its way to the right (orange: the MLP misreads it)"
     marks = answers["MLP"] != test_labels[digit]
-    plots.images(row, titles, title=title, marks=marks).savefig(args.out / "shift_digit.png", dpi=150)
-    print(f"a digit: {args.out / 'shift_digit.png'}")
+    lesson.save(plots.images(row, titles, title=title, marks=marks), args.out / "shift_digit.png")
 
 
 if __name__ == "__main__":
-    run(main)
+    lesson.run(main)

@@ -8,19 +8,11 @@ many neurons, but from some starts it gets stuck: the theorem says that good wei
 Run it with `python demos/universal_approximation.py`; `--widths` says how many neurons to try.
 """
 
-import argparse
-import os
-from pathlib import Path
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, folder, needs, run
 
 from tinygrad_edu import nn, no_grad, optim, plots
 from tinygrad_edu.training import fit
-
-needs("matplotlib")
 
 X = np.linspace(0, 1, 1001)[:, None]  # where errors are measured
 
@@ -96,18 +88,12 @@ def draw_fits(nets, hand):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--widths", type=int, nargs="+", default=[4, 8, 16, 32, 64], help="even numbers of neurons")
-    parser.add_argument("--epochs", type=int, default=1500, help="of each training")
-    parser.add_argument("--starts", type=int, default=3, help="trainings of each width; the best is drawn")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    parser = lesson.parser(__doc__)
+    width, widths = lesson.option(int, lambda n: n > 0 and n % 2 == 0, "an even number above 0"), [4, 8, 16, 32, 64]
+    parser.add_argument("--widths", type=width, nargs="+", default=widths, help="neurons, of which a bump takes two")
+    parser.add_argument("--epochs", type=lesson.whole(1), default=1500, help="of each training")
+    parser.add_argument("--starts", type=lesson.whole(1), default=3, help="trainings of each width; the best is drawn")
     args = parser.parse_args(argv)
-    if min(args.widths) < 2 or any(width % 2 for width in args.widths):
-        parser.error("--widths must be even numbers of at least 2, as a bump takes two neurons")
-    if min(args.epochs, args.starts) < 1 or args.seed < 0:
-        parser.error("--epochs and --starts must be at least 1, --seed at least 0")
-    folder(parser, args.out)
     rng = np.random.default_rng(args.seed)
 
     print("neurons  set by hand  trained: best  worst start    (mean distance from the curve)")
@@ -120,12 +106,9 @@ def main(argv=None):
     matched = [width for width in nets if distance(nets[width]) <= min(hand.values())]
     if matched:
         print(f"{matched[0]} trained neurons, from the best start, come at least as close as {max(hand)} set by hand.")
-
-    paths = args.out / "universal_approximation_bumps.png", args.out / "universal_approximation_trained.png"
-    draw_bumps([8, 32]).savefig(paths[0], dpi=150)
-    draw_fits(nets, hand).savefig(paths[1], dpi=150)
-    print(*paths, sep="\n")
+    lesson.save(draw_bumps([8, 32]), args.out / "universal_approximation_bumps.png")
+    lesson.save(draw_fits(nets, hand), args.out / "universal_approximation_trained.png")
 
 
 if __name__ == "__main__":
-    run(main)
+    lesson.run(main)

@@ -8,21 +8,14 @@ connection, x + layer(x), adds a path whose slope is 1; with each of them a netw
 Run it with `python demos/vanishing_gradients.py`; without MNIST it trains on synthetic digits and says so.
 """
 
-import argparse
 import math
-import os
 from functools import partial
-from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, flat, folder, load_digits, needs
 
 from tinygrad_edu import Tensor, data, nn, optim, plots
 from tinygrad_edu.training import fit
-
-needs("matplotlib")
 
 XAVIER, KAIMING = partial(nn.Linear, init="xavier_normal"), partial(nn.Linear, init="kaiming_normal")
 KINDS = {  # functions of the width and the generator that make one layer; the last two are sigmoids with an addition
@@ -59,26 +52,20 @@ def learn(kind, layers, width, digits, epochs, seed):
     hidden = [KINDS[kind](width, rng) for _ in range(layers)]
     model = nn.Sequential(XAVIER(784, width, rng=rng), *hidden, XAVIER(width, 10, rng=rng))
     alone = len(digits[1]) % 64 == 1  # one example has no variance
-    training = data.DataLoader(*digits[:2], 64, shuffle=True, seed=seed, drop_last=alone, transform=flat)
-    validation = data.DataLoader(*digits[2:], 500, transform=flat)
+    training = data.DataLoader(*digits[:2], 64, shuffle=True, seed=seed, drop_last=alone, transform=lesson.flat)
+    validation = data.DataLoader(*digits[2:], 500, transform=lesson.flat)
     loss, optimizer = nn.CrossEntropyLoss(), optim.Adam(model.parameters(), lr=1e-3)
     return fit(model, training, optimizer=optimizer, loss=loss, epochs=epochs, validation=validation, progress=False)
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layers", type=int, nargs="+", default=[1, 5, 10, 20], help="numbers of layers to compare")
-    parser.add_argument("--width", type=int, default=64, help="units of a layer")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--images", type=int, default=5000, help="training images")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
+    parser, size = lesson.parser(__doc__, digits=True), lesson.whole(1)
+    parser.add_argument("--layers", type=size, nargs="+", default=[1, 5, 10, 20], help="numbers of layers to compare")
+    parser.add_argument("--width", type=size, default=64, help="units of a layer")
+    parser.add_argument("--epochs", type=size, default=5)
+    parser.add_argument("--images", type=lesson.whole(2), default=5000, help="training images")
     args = parser.parse_args(argv)
-    if min(*args.layers, args.width, args.epochs) < 1 or args.images < 2 or args.seed < 0:
-        parser.error("--layers, --width and --epochs must be at least 1, --images at least 2, --seed at least 0")
-    folder(parser, args.out)
-    name, (images, labels, test_images, test_labels) = load_digits(args.dataset)
+    name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     rng, deepest = np.random.default_rng(args.seed), max(args.layers)
 
     print(f"gradient at the input over gradient at the output; networks of width {args.width}")
@@ -107,10 +94,8 @@ def main(argv=None):
     axes = {"xlabel": ("layer (0: the input)", "epoch"), "ylabel": ("root mean square of the gradient", "loss")}
     title = f"{deepest} layers of {args.width}"
     figure = plots.curves(panels, **axes, yscale=("log", "linear"), title=title, markers=True)
-    path = args.out / "vanishing_gradients.png"
-    figure.savefig(path, dpi=150)
-    print(path)
+    lesson.save(figure, args.out / "vanishing_gradients.png")
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

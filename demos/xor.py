@@ -8,18 +8,10 @@ finds such neurons from some random starts, though not from all.
 Run it with `python demos/xor.py`; `--hidden` and `--starts` say which networks are tried, and how often.
 """
 
-import argparse
-import os
-from pathlib import Path
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # demos/mnist.py says why
-
+import lesson
 import numpy as np
-from lesson import OUT, folder, needs
 
 from tinygrad_edu import nn, no_grad, optim, plots
-
-needs("matplotlib")
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 GATES = {"AND": np.array([0, 0, 0, 1]), "OR": np.array([0, 1, 1, 1]), "XOR": np.array([0, 1, 1, 0])}
@@ -94,17 +86,12 @@ def draw(neurons, net):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=100, help="after which the perceptron gives up")
-    parser.add_argument("--hidden", type=int, nargs="+", default=[1, 2, 3, 4], help="neurons in the hidden layer")
-    parser.add_argument("--steps", type=int, default=300, help="of each network's training")
-    parser.add_argument("--starts", type=int, default=10, help="networks to train with each number of neurons")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=OUT, help="folder for the picture")
+    parser, size = lesson.parser(__doc__), lesson.whole(1)
+    parser.add_argument("--epochs", type=size, default=100, help="after which the perceptron gives up")
+    parser.add_argument("--hidden", type=size, nargs="+", default=[1, 2, 3, 4], help="neurons in the hidden layer")
+    parser.add_argument("--steps", type=size, default=300, help="of each network's training")
+    parser.add_argument("--starts", type=size, default=10, help="networks to train with each number of neurons")
     args = parser.parse_args(argv)
-    if min(args.epochs, *args.hidden, args.steps, args.starts) < 1 or args.seed < 0:
-        parser.error("--epochs, --hidden, --steps and --starts must be at least 1, --seed at least 0")
-    folder(parser, args.out)
     rng = np.random.default_rng(args.seed)
 
     print("one neuron  epochs  moves of the line  right")
@@ -127,10 +114,8 @@ def main(argv=None):
             chosen, _ = min(nets, key=lambda pair: (wrong(pair[0], GATES["XOR"]), pair[1]))
     print(verdict(learned))
 
-    path = args.out / "xor.png"
-    draw(neurons, chosen).savefig(path, dpi=150)
-    print(path)
+    lesson.save(draw(neurons, chosen), args.out / "xor.png")
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

@@ -45,6 +45,7 @@ def interrupt(name, *options, after):
     path = str(DEMOS / f"{name}.py")
     code = (
         "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        f"sys.path.insert(0, {str(DEMOS)!r});"
         f"sys.argv = [{path!r}, *sys.argv[1:]]; runpy.run_path({path!r}, run_name='__main__')"
     )
     command = [sys.executable, "-c", code, *map(str, options)]

@@ -47,22 +47,22 @@ def test_seconds_per_step_are_those_of_all_steps(monkeypatch):
 
 def test_end_to_end(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(
-        batch_size.data, "load_digits", lambda _: ("synthetic digits", (IMAGES, LABELS, IMAGES, LABELS))
+        batch_size.data, "load_digits", lambda *_: ("synthetic digits", (IMAGES, LABELS, IMAGES, LABELS))
     )
     batch_size.main(["--images", "150", "--batch-size", "20", "--epochs", "1", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
-    assert "on 150 images of synthetic digits" in out and "(synthetic digits)." in out
+    assert "on 150 images of synthetic digits" in out
     steps = {line[:18].strip(): line[18:].split()[0] for line in out.split("\n\n")[0].splitlines()[2:]}
     assert steps == {"single example": "150", "mini-batch of 20": "8", "full batch of 150": "1"}
     assert (tmp_path / "new" / "batch_size.png").stat().st_size > 10_000 and "batch_size.png" in out
 
 
 @pytest.mark.parametrize(
-    "options", [["--batch-size", "1"], ["--images", "20"], ["--images", "401"], ["--epochs", "0"], ["--seed", "-1"]]
+    "options", [["--batch-size", "1"], ["--batch-size", "400"], ["--images", "2"], ["--epochs", "0"]]
 )
 def test_wrong_values_are_refused(options, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(
-        batch_size.data, "load_digits", lambda _: ("synthetic digits", (IMAGES, LABELS, IMAGES, LABELS))
+        batch_size.data, "load_digits", lambda *_: ("synthetic digits", (IMAGES, LABELS, IMAGES, LABELS))
     )
     with pytest.raises(SystemExit) as caught:
         batch_size.main([*options, "--out", str(tmp_path)])

@@ -38,21 +38,14 @@ def test_it_runs_and_draws(tmp_path, capsys):
 
 def test_without_an_engine_it_prints_trees(tmp_path, monkeypatch, capsys):
     demo = import_demo("gates")
-    monkeypatch.setattr(demo, "engine", lambda: None)
+    monkeypatch.setattr(demo.lesson, "engine", lambda: None)
     demo.main(["--x", "1", "--z", "1", "--out", str(tmp_path)])
     assert "├─ " in (out := capsys.readouterr().out) and "is a tie: half for each." in out
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("option", [("--x", "nan"), ("--upstream", "inf"), ("--seed", "-1")])
+@pytest.mark.parametrize("option", [("--x", "nan"), ("--upstream", "inf")])
 def test_options_that_make_no_sense(option, capsys):
     with pytest.raises(SystemExit):
         import_demo("gates").main(["=".join(option)])
-    assert "must be finite" in capsys.readouterr().err
-
-
-def test_a_file_is_no_folder(tmp_path, capsys):
-    (tmp_path / "file").touch()
-    with pytest.raises(SystemExit, match="2"):
-        import_demo("gates").main(["--out", str(tmp_path / "file")])
-    assert "--out must be a folder" in capsys.readouterr().err
+    assert "expected a finite number" in capsys.readouterr().err

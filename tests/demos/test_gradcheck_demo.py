@@ -49,14 +49,6 @@ def test_it_runs_and_draws(tmp_path, capsys):
 
 
 def test_options_that_make_no_sense(capsys):
-    for option in ("--sizes=0", "--seed=-1"):
-        with pytest.raises(SystemExit):
-            import_demo("gradcheck").main([option])
-        assert "--sizes must be at least 1" in capsys.readouterr().err
-
-
-def test_a_file_is_no_folder(tmp_path, capsys):
-    (tmp_path / "file").touch()
-    with pytest.raises(SystemExit, match="2"):
-        import_demo("gradcheck").main(["--out", str(tmp_path / "file")])
-    assert "--out must be a folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        import_demo("gradcheck").main(["--sizes", "10", "0"])
+    assert "argument --sizes: " in capsys.readouterr().err

@@ -15,7 +15,7 @@ SMALL = ["--images", "300", "--batch-size", "20", "60", "--width", "32", "--dept
 def few(monkeypatch):
     """450 and 200 digits for load_digits."""
     digits = *synthetic_digits(450, seed=3), *synthetic_digits(200, seed=4)
-    monkeypatch.setattr(hyperparameters.data, "load_digits", lambda _: ("synthetic digits", digits))
+    monkeypatch.setattr(hyperparameters.data, "load_digits", lambda *_: ("synthetic digits", digits))
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_rate_decides_most_and_the_chosen_one_learns(search, tmp_path):
     assert trained == [(1e-4, 20), (1e-4, 60), (0.003, 20), (0.003, 60)]
     points = {name: int(value) for name, value in re.findall(r"(\w+) (\d+)[,.]", out.split("averaged: ")[1])[:4]}
     assert points["lr"] > points["batch_size"] > points["depth"] == points["width"] == 0
-    assert "Best: lr 0.003, batch_size 20" in out and "(synthetic digits)." in out
+    assert "Best: lr 0.003, batch_size 20" in out and "300 images of synthetic digits" in out
     accuracies = [json.loads(line)["val_accuracy"] for line in lines]
     table = [float(line.split()[-1]) for line in out.splitlines() if re.match(r" *0\.", line)]
     np.testing.assert_allclose(table, 100 * np.array(accuracies), atol=0.051)

@@ -48,7 +48,7 @@ def test_what_is_said_of_relu_depends_on_what_it_learned(tmp_path, capsys, monke
 
 
 def test_options_that_make_no_sense(capsys):
-    for option in ("--depth=1", "--width=1", "--seed=-1"):
+    for option in ("--depth", "--width"):
         with pytest.raises(SystemExit):
-            import_demo("linear_collapse").main([option])
-        assert "--depth and --width must be at least 2" in capsys.readouterr().err
+            import_demo("linear_collapse").main([option, "1"])
+        assert f"argument {option}: expected a whole number of at least 2" in capsys.readouterr().err

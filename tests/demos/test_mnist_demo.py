@@ -42,7 +42,7 @@ def test_end_to_end_from_another_folder(tmp_path):
     assert last and float(last[1]) > 85
     assert last[2] == f"{784 * 32 + 32 + 32 * 10 + 10:,}"
 
-    assert f"loss and accuracy curves: {Path('pictures', 'curves.png')}" in lines
+    assert f"picture: {Path('pictures', 'curves.png')}" in lines
     picture = (tmp_path / "pictures" / "curves.png").read_bytes()
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", picture[16:24])

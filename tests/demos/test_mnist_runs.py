@@ -278,12 +278,12 @@ def test_augmented_are_the_training_images_and_no_others(demo, train, monkeypatc
     monkeypatch.setattr(demo, "train", spied)
     for augment in (False, True):
         train(*SMALL, "--epochs", "1", *["--augment"] * augment)
-        flat = demo.flat(seen["training"].images)
+        flat = demo.lesson.flat(seen["training"].images)
         batch = np.concatenate([images for images, _ in seen["training"]])
         assert batch.shape == flat.shape and batch.dtype == np.float32
         same = {row.tobytes() for row in batch} == {row.tobytes() for row in flat}
         assert same != augment
-        np.testing.assert_array_equal(next(iter(seen["validation"]))[0], demo.flat(seen["validation"].images))
+        np.testing.assert_array_equal(next(iter(seen["validation"]))[0], demo.lesson.flat(seen["validation"].images))
 
 
 def test_options_reach_model_and_optimizer(demo, train, monkeypatch):

@@ -29,13 +29,6 @@ def test_a_step_is_timed_from_the_first_loss_to_the_last(monkeypatch):
     assert list(losses) == [3, 2, 1] and seconds == 3
 
 
-def test_milestones_are_the_runs_own():
-    assert (
-        demo.milestones([0.5, 0.9, 0.8, 0.995, 0.995]) == "90% right first at step 1; the most, 99.5%, first at step 3"
-    )
-    assert demo.milestones([0.5, 0.8, 0.6]) == "never 90% right; the most, 80.0%, first at step 1"
-
-
 def test_single_numbers_learn_the_same_as_arrays():
     points, labels, net = demo.prepare("moons", noise=0.1, seed=3)
     scalar, runs = demo.ScalarMLP(net), []
@@ -62,23 +55,20 @@ def test_the_data_lie_on_their_curves():
 def test_the_lesson(tmp_path, capsys):
     demo.main(["--steps", "2", "--frames", "3", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
-    assert "never 90% right" in out and "up to step 2 differ" in out
+    assert "up to step 2 differ" in out
     for name in ("moons.png", "moons.gif"):
         assert str(tmp_path / "new" / name) in out and 10_000 < (tmp_path / "new" / name).stat().st_size < 500_000
     with Image.open(tmp_path / "new" / "moons.gif") as gif:
         assert gif.n_frames == 3 and gif.info["loop"] == 0
 
 
-@pytest.mark.parametrize("package", ["matplotlib", "PIL"])
-def test_a_missing_package_is_named_before_the_training(package, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(SystemExit, match=rf"needs {package}.*pip install tinygrad-edu\[demos\]"):
-        import_demo("moons")
+def test_a_missing_package_is_named_before_the_training(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(SystemExit, match=r"needs PIL.*pip install tinygrad-edu\[demos\]"):
+        demo.main([])
 
 
-@pytest.mark.parametrize(
-    "options", [["--steps", "0"], ["--frames", "1"], ["--scalar", "101"], ["--noise", "nan"], ["--seed", "-1"]]
-)
+@pytest.mark.parametrize("options", [["--steps", "0"], ["--frames", "1"], ["--scalar", "0"], ["--noise", "nan"]])
 def test_wrong_values_are_refused(options, capsys):
     with pytest.raises(SystemExit) as caught:
         demo.main(options)

@@ -47,7 +47,7 @@ def test_the_digit_to_show_is_read_by_both_until_it_is_moved(monkeypatch):
 def test_the_table_and_the_pictures(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TINYGRAD_EDU_DATA", str(folder))
     out = tmp_path / "new" / "folder"
-    import_demo("shift").main(["--epochs", "1", "--train-size", "200", "--test-size", "20", "--out", str(out)])
+    import_demo("shift").main(["--epochs", "1", "--images", "200", "--test-images", "20", "--out", str(out)])
     text = capsys.readouterr().out
     assert "MNIST: 200 images to train on, 20 to test with; epochs: 1" in text and "CNN: 18,378 parameters" in text
     assert [line.split()[0] for line in text.splitlines() if line.endswith("%")] == list("01234")
@@ -55,7 +55,7 @@ def test_the_table_and_the_pictures(folder, tmp_path, monkeypatch, capsys):
         assert str(out / name) in text and (out / name).read_bytes()[:4] == b"\x89PNG"
 
 
-@pytest.mark.parametrize("options", [["--epochs", "0"], ["--train-size", "0"], ["--test-size", "-1"], ["--seed", "-1"]])
+@pytest.mark.parametrize("options", [["--epochs", "0"], ["--images", "0"], ["--test-images", "-1"]])
 def test_wrong_values_are_refused(options, capsys):
     with pytest.raises(SystemExit) as caught:
         import_demo("shift").main(options)

@@ -1,0 +1,143 @@
+"""What the lessons share, and what holds for each of them."""
+
+import argparse
+import ast
+import re
+import sys
+
+import numpy as np
+import pytest
+from demo_runs import DEMOS, import_demo, run
+from PIL import Image
+
+from tinygrad_edu import Tensor, data, plots
+from tinygrad_edu.draw import engine
+
+lesson = import_demo("lesson")
+LESSONS = [*import_demo("course").LESSONS]
+ALL = pytest.mark.parametrize("name", LESSONS)
+
+
+@ALL
+def test_a_lesson_says_what_is_wrong_with_an_option(name, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    wrong = {"--seed": ("-1", "expected a whole number of at least 0, got '-1'")}
+    wrong["--out"] = (str(tmp_path / "file"), f"cannot write to the folder {tmp_path / 'file'} (")
+    for option, (value, words) in wrong.items():
+        with pytest.raises(SystemExit, match="2"):
+            import_demo(name).main([option, value])
+        assert f"argument {option}: {words}" in capsys.readouterr().err
+
+
+@ALL
+def test_a_lesson_that_draws_says_at_once_that_it_needs_matplotlib(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    if name == "gates":  # draws graphs alone
+        import_demo(name).main(["--out", str(tmp_path)])
+        return
+    with pytest.raises(SystemExit, match=r"needs matplotlib, .*pip install tinygrad-edu\[demos\]"):
+        import_demo(name).main([])
+
+
+@pytest.mark.parametrize("name", [*LESSONS, "cnn"])
+def test_a_lesson_sets_the_number_of_threads_before_numpy_is_loaded(name):
+    body = ast.parse((DEMOS / f"{name}.py").read_text(encoding="utf-8")).body
+    loaded = [
+        alias.name if isinstance(node, ast.Import) else node.module.partition(".")[0]
+        for node in body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    ]
+    assert min(loaded.index(other) for other in ("numpy", "tinygrad_edu") if other in loaded) > loaded.index("lesson")
+
+
+@ALL
+def test_a_lesson_is_short_and_begins_with_some_five_sentences(name):
+    source = (DEMOS / f"{name}.py").read_text(encoding="utf-8")
+    text = ast.get_docstring(ast.parse(source))
+    assert f"`python demos/{name}.py`" in text
+    assert 4 <= len(re.findall(r"[.?](?=\s|$)", text)) <= 7
+    assert name == "mnist" or source.count("\n") < 150
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad", "words"),
+    [
+        (lesson.whole(2), {"2": 2, "30": 30}, ["1", "2.5", "x", ""], "a whole number of at least 2"),
+        (lesson.whole(0, 10), {"0": 0, "10": 10}, ["-1", "11"], "a whole number from 0 to 10"),
+        (lesson.above(0), {"1e-9": 1e-9, "3": 3.0}, ["0", "-1", "nan", "inf", "x"], "a finite number above 0"),
+        (lesson.above(0, most=100), {"100": 100.0}, ["0", "100.5", "inf", "nan"], "a number above 0 and at most 100"),
+        (lesson.at_least(0), {"0": 0.0, "7": 7.0}, ["-0.1", "nan", "inf"], "a finite number of at least 0"),
+        (lesson.finite, {"-2": -2.0, "0": 0.0}, ["nan", "inf", "-inf", "two"], "a finite number"),
+    ],
+)
+def test_kinds_of_options(kind, good, bad, words):
+    for text, value in good.items():
+        assert kind(text) == value and type(kind(text)) is type(value)
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError) as error:
+            kind(text)
+        assert str(error.value) == f"expected {words}, got {text!r}"
+
+
+def test_what_a_lesson_asks_for_it_gets(tmp_path):
+    parser = lesson.parser("text", digits=True, page=True)
+    args = parser.parse_args(["--out", str(tmp_path / "a" / "b"), "--dataset", "synthetic"])
+    assert args.out == tmp_path / "a" / "b" and args.out.is_dir() and not [*args.out.iterdir()]
+    assert (args.seed, args.dataset, args.data_dir, args.html) == (0, "synthetic", None, None)
+    bare = lesson.parser("text", out=False, needs=()).parse_args([])
+    assert vars(bare) == {"seed": 0}
+
+
+def test_digits_or_the_error_of_those_who_read_them(tmp_path, monkeypatch):
+    args = argparse.Namespace(dataset="auto", data_dir=tmp_path / "none")
+    with pytest.raises(SystemExit, match=r"^error: .*none"):
+        lesson.load_digits(args)
+    monkeypatch.setattr(data, "load_digits", lambda *options: options)
+    assert lesson.load_digits(args) == ("auto", tmp_path / "none")
+
+
+def test_flat_images():
+    images = data.synthetic_digits(3)[0]
+    flat = lesson.flat(images)
+    assert flat.shape == (3, 784) and flat.dtype == np.float32
+    np.testing.assert_array_equal(flat.reshape(images.shape), data.normalize(images))
+
+
+def test_pictures_and_films(tmp_path, capsys):
+    figures = [plots.curves({"": {"a": ([0, 1], [0, y])}}) for y in (1, 2, 3)]
+    lesson.save(figures[0], tmp_path / "a.png")
+    lesson.save_movie(iter(figures), tmp_path / "b.gif")
+    assert capsys.readouterr().out == f"picture: {tmp_path / 'a.png'}\npicture: {tmp_path / 'b.gif'}\n"
+    with Image.open(tmp_path / "a.png") as still, Image.open(tmp_path / "b.gif") as film:
+        assert still.width == 150 * figures[0].get_figwidth()
+        assert film.n_frames == 3 and film.info["loop"] == 0 and film.info["duration"] == 150
+        film.seek(2)
+        assert film.info["duration"] == 2000
+
+
+def test_graphs_are_drawn_or_printed(tmp_path, monkeypatch, capsys):
+    a = Tensor(2.0, name="a")
+    graph = (a * a).graph(title="a squared")
+    if engine() is not None:
+        lesson.save_graph(graph, tmp_path / "a.svg")
+        assert capsys.readouterr().out == f"picture: {tmp_path / 'a.svg'}\n"
+        assert "a squared" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    monkeypatch.setattr(lesson, "engine", lambda: None)
+    lesson.save_graph(graph, tmp_path / "b.svg")
+    out = capsys.readouterr().out
+    assert "└─ " in out and "neither Graphviz nor pygraphviz" in out and not (tmp_path / "b.svg").exists()
+
+
+def test_ctrl_c_is_one_line(capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match="130"):
+        lesson.run(interrupted, "; the same command goes on")
+    assert capsys.readouterr().err == "interrupted; the same command goes on\n"
+
+
+def test_a_lesson_runs_from_any_folder(tmp_path):
+    result = run("gates", "--out", "pictures", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "") and (tmp_path / "pictures").is_dir()
