@@ -282,7 +282,7 @@ def test_unknown_options_are_refused(demo, capsys):
 def test_a_missing_package_is_named_with_the_command(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SystemExit, match=rf"needs {package}.*pip install tinygrad-edu\[demos\]"):
-        import_demo("mnist")
+        import_demo("mnist").main([])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
