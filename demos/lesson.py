@@ -36,7 +36,7 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
         except ImportError as error:
             sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    common = parser.add_argument_group("options of other lessons too")
+    common = parser.add_argument_group("options that lessons share")
     common.add_argument("--seed", type=whole(0), default=0, help="of whatever is random")
     if digits:
         common.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
