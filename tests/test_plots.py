@@ -185,8 +185,6 @@ PICTURES = {
         np.eye(10) * 1000, [LONG, *"123456789"], [LONG, *"abcdefghi"], xlabel="x", ylabel="y", **k
     ),
     "table of nothing finite": lambda **k: plots.table([[np.nan, np.inf]], ["a"], ["b", "c"], **k),
-    "bars": lambda **k: plots.bars({LONG: {"a": 1}, "g": {"a": np.nan, "b": -1}, "h": {LONG: 3}}, ylabel="y", **k),
-    "many bars": lambda **k: plots.bars({f"group {g}": {f"bar {i}": i for i in range(10)} for g in range(6)}, **k),
 }
 
 
@@ -349,20 +347,6 @@ def test_table_writes_each_number_where_it_belongs():
         assert abs(cell - ink) > 0.4
 
 
-def test_bars_stand_in_their_groups():
-    figure = plots.bars({"L2": {"train": 0.9, "test": 0.8}, "dropout": {"test": 0.85}}, ylabel="accuracy")
-    (axes,) = figure.axes
-    train, test = axes.containers
-    assert [bar.get_height() for bar in test] == [0.8, 0.85]
-    assert [round(bar.get_x() + bar.get_width() / 2, 6) for bar in test] == [0.2, 1.2]
-    assert train[0].get_height() == 0.9 and np.isnan(train[1].get_height())
-    assert train[0].get_hatch() != test[0].get_hatch() and train[0].get_facecolor() != test[0].get_facecolor()
-    assert [text.get_text() for text in axes.texts] == ["0.9", "", "0.8", "0.85"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["L2", "dropout"]
-    assert axes.get_ylabel() == "accuracy"
-    assert legend(figure) == ["train", "test"]
-
-
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
@@ -387,8 +371,6 @@ def test_bars_stand_in_their_groups():
         (lambda: plots.images([[[1]]], marks=[]), "1 pictures have 1 titles and 0 marks"),
         (lambda: plots.table([[1, 2]], ["a"], ["b"]), r"values: the shape must be \(1, 1\), not \(1, 2\)"),
         (lambda: plots.table(np.empty((0, 0)), [], []), "nothing to draw"),
-        (lambda: plots.bars({}), "nothing to draw"),
-        (lambda: plots.bars({"g": {}}), "nothing to draw"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(picture, message):

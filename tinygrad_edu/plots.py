@@ -27,12 +27,11 @@ Data = ArrayLike | Mapping[str, ArrayLike]  # one for all panels, or one by the 
 HUGE = 1e280  # matplotlib's own arithmetic overflows beyond: taken as not finite
 
 # The palette by Okabe and Ito (2008), which colour-blind readers can tell apart; grey stands for its yellow, which is
-# too pale on white. Line style, marker and hatching carry the same distinction into greyscale print.
+# too pale on white. Line style and marker carry the same distinction into greyscale print.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 COLORS = BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#777777"
 DASHES = "-", "--", "-.", ":", (0, (9, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (2, 1)), (0, (9, 2, 2, 2))
 MARKERS = "os^DvPX*"
-HATCHES = "", "//", "..", "\\\\", "xx", "--", "oo", "++"
 
 
 def training_curves(history: Columns | Sequence[Mapping[str, float]], title: str | None = None) -> Figure:
@@ -269,28 +268,6 @@ def table(
     axes.set_xticks(range(len(columns)), [textwrap.fill(name, max(int(cell / 6), 4)) for name in columns])
     axes.set_yticks(range(len(rows)), rows)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    return figure
-
-
-def bars(groups: Mapping[str, Mapping[str, float]], *, ylabel: str = "", title: str | None = None) -> Figure:
-    """Draws bars in groups; a label has the same colour and hatching in each. Up to 16 bars have their height above.
-
-    Args:
-        groups: `{group label: {bar label: height}}`, of which `ylabel` says the unit; a group may lack a bar.
-    """
-    labels = [*dict.fromkeys(label for group in groups.values() for label in group)]
-    figure, (axes,) = _figure(title, labels and [""], height=3.6)
-    for index, label in enumerate(labels):
-        heights = _array([group.get(label, np.nan) for group in groups.values()], label, len(groups))
-        places = np.arange(len(groups)) + (index - (len(labels) - 1) / 2) * 0.8 / len(labels)
-        color, hatch = COLORS[index % 8], HATCHES[(index + index // 8) % 8]
-        drawn = axes.bar(places, heights, 0.8 / len(labels), color=color, hatch=hatch, ec="white", label=label)
-        if len(labels) * len(groups) <= 16:
-            axes.bar_label(drawn, ["" if np.isnan(height) else f"{height:.4g}" for height in heights], padding=2)
-    axes.grid(axis="y", color="#DDDDDD")
-    axes.set_xticks(range(len(groups)), [textwrap.fill(name, max(60 // len(groups), 6)) for name in groups])
-    axes.set(xlim=(-0.5, len(groups) - 0.5), ylabel=ylabel)
-    _legend(figure, [axes])
     return figure
 
 
