@@ -52,9 +52,9 @@ def facts(name, far, rng, samples):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, page=True)
-    parser.add_argument("--at", type=lesson.finite, default=1.5, help="where values and slopes are printed")
-    parser.add_argument("--range", type=lesson.above(0, most=100), default=6.0, help="how far from 0 to look")
-    parser.add_argument("--samples", type=lesson.whole(1), default=100_000, help="inputs for the mean")
+    parser.add_argument("--at", type=lesson.real(-100, 100), default=1.5, help="where values and slopes are printed")
+    parser.add_argument("--range", type=lesson.real(0.5, 100), default=6.0, help="how far from 0 to look")
+    parser.add_argument("--samples", type=lesson.whole(1000, 10_000_000), default=100_000, help="inputs for the mean")
     args = parser.parse_args(argv)
     if args.html:
         sliders(args.html)
@@ -71,6 +71,7 @@ def main(argv=None):
             f"{name:10}  {a[0]:7.4f} {slope[0]:7.4f}  {it['most']:6.4f}  {it['where']:5.2f}  "
             f"{round(it['left'], 4) + 0:8.4f} {it['right']:7.4f}  {round(it['mean'], 3) + 0:9.3f}"  # + 0: no -0
         )
+    print("LeakyReLU's slope left of 0 is 0.1 here, and Maxout the larger of z and -(z + 1) / 2.")
     flat = [name for name, it in found.items() if max(abs(it["left"]), abs(it["right"])) < 0.05]
     centred = min(found, key=lambda name: abs(found[name]["mean"]))
     print(f"Flat on both sides at {far}: {' and '.join(flat) or 'none'}; centred best: {centred}.")
@@ -78,7 +79,7 @@ def main(argv=None):
     print(f"The slopes of 10 sigmoid layers, weights aside, leave at most {most:g}^10 = {most**10:.2g} of a gradient.")
 
     rest = [name for name in ACTIVATIONS if name not in SATURATING]
-    for title, names in (("saturating", SATURATING), ("bent", rest)):
+    for title, names in (("saturating", SATURATING), ("unbounded", rest)):
         panels = {which: {name: curves[name][which] for name in names} for which in ("a", "slope")}
         figure = plots.curves(panels, xlabel="z", title=f"{title} activations")
         lesson.save(figure, args.out / f"activations_{title}.png")

@@ -59,10 +59,10 @@ def branches(x, y, z):
 
 
 def main(argv=None):
-    parser = lesson.parser(__doc__, needs=())
+    parser, number = lesson.parser(__doc__, needs=()), lesson.real(-1e6, 1e6)
     for name, value in (("x", -2.0), ("y", 5.0), ("z", -4.0)):
-        parser.add_argument(f"--{name}", type=lesson.finite, default=value, help=f"an input, {value:g} if left out")
-    parser.add_argument("-g", "--upstream", type=lesson.finite, default=3.0, help="gradient that arrives at a gate")
+        parser.add_argument(f"--{name}", type=number, default=value, help=f"an input, {value:g} if left out")
+    parser.add_argument("-g", "--upstream", type=number, default=3.0, help="gradient that arrives at a gate")
     args = parser.parse_args(argv)
     x, y, z, g = args.x, args.y, args.z, args.upstream
 
@@ -71,7 +71,7 @@ def main(argv=None):
     print("gate      output  x gets  y gets  rule")
     for name in GATES:
         out, to_x, to_y = through(name, x, y, g)
-        print(f"{name:8}  {out:6g}  {to_x:6g}  {to_y:6g}  {RULES[name][0]}")
+        print(f"{name:8}  {out + 0:6g}  {to_x + 0:6g}  {to_y + 0:6g}  {RULES[name][0]}")  # + 0: no -0
     worst = max(largest_difference(name, rng, count) for name in GATES)
     print(f"\nAt {count:,} random inputs the three rules differ from the autograd by at most {worst:g}.")
 
@@ -84,12 +84,12 @@ def main(argv=None):
     f, inputs = branches(x, y, z)
     worked = f.explain(*inputs)
     print(worked, end="\n\n")
-    lesson.save_graph(f.graph(title="f = y x + max(x, z)"), args.out / "gates_branches.svg")
     way = worked.solutions[0]
-    print(f"\n{way.count} paths lead from f to x, and what they bring adds up to {inputs[0].grad:g}.", end=" ")
+    print(f"{way.count} paths lead from f to x, and what they bring adds up to {inputs[0].grad:g}.", end=" ")
     winner, loser = ("x", "z") if x > z else ("z", "x")
     routed = f"let the gradient through to {winner} and none to {loser}" if x != z else "is a tie: half for each"
-    print(f"The maximum {routed}.")
+    print(f"The maximum {routed}.\n")
+    lesson.save_graph(f.graph(title="f = y x + max(x, z)"), args.out / "gates_branches.svg")
 
 
 if __name__ == "__main__":

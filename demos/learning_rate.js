@@ -4,7 +4,8 @@ function update({ f, start, lr, steps }) {
   const end = places[steps], finite = places.filter((x) => Math.abs(x) < 1e6), losses = finite.map(value);
   const verdict = !Number.isFinite(value(end)) || value(end) > value(start) + 1e-9 ? "went up: the rate is too large"
     : Math.abs(slope(end)) < 1e-3 ? "arrived where the slope is almost 0"
-    : lr > 0 && Math.abs(value(end) - value(start)) < 1e-9 ? "swings for ever: the rate is at the border"
+    : lr === 0 ? "stays where it is: the rate is 0"
+    : Math.abs(end - places[steps - 2]) < 1e-5 ? "swings for ever between two places"
     : "still on the way";
   numbers([], [
     ["x after 1 step", places[1]], [`x after ${steps} steps`, end], ["f(x) there", value(end)],

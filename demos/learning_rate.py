@@ -28,7 +28,7 @@ FUNCTIONS = {  # of x, and for the page value, slope and curvature in JavaScript
 }
 RATES = {"too small": 0.02, "right": 0.4, "too large": 0.95, "diverging": 1.03}
 START, NEAR, LONG = -2.0, 1e-3, 400
-MULTIPLES = (0.01, 1, 10, 100)
+MULTIPLES = (0.01, 0.1, 1, 10, 100)
 
 
 def descend(f, start, lr, steps):
@@ -76,8 +76,9 @@ def finder(name, images, labels, epochs, seed):
     found = optim.lr_finder(*parts, **options, start_lr=1e-4, end_lr=100)
     if found.suggestion is None:
         sys.exit("error: the loss never fell in the range test; try another --seed or more --images")
-    print(f"\nlr_finder tried {len(found.lrs)} rates on 784-128-10 and {name}, and suggests {found.suggestion:.3g}")
-    print(f"                      lr  loss and accuracy on the training images, epoch {epochs}")
+    digits = f"{len(labels):,} images of {name}"
+    print(f"\nlr_finder tried {len(found.lrs)} rates on 784-128-10 and {digits}, and suggests {found.suggestion:.3g}")
+    print(f"                      lr  mean loss and accuracy during epoch {epochs}")
     trainings, last = {}, {}
     for multiple in MULTIPLES:
         lr = multiple * found.suggestion
@@ -91,17 +92,19 @@ def finder(name, images, labels, epochs, seed):
         last[lr] = history[-1]["train_loss"]
         print(f"{multiple:4g} times it {lr:10.3g}  {last[lr]:6.3f}  {history[-1]['train_accuracy']:.1%}")
         trainings[f"{multiple:g} × suggestion"] = history["epoch"], history["train_loss"]
-    best = f"The lowest loss came with lr {min(last, key=last.get):.3g}" if last else "Every rate diverged"
-    print(f"{best}: the suggestion is where to begin looking, and powers of ten make the difference.")
-    panels = {f"range test on {name}": {"range test": (found.lrs, found.losses)}, f"training on {name}": trainings}
+    if last:
+        print(f"The lowest loss came with lr {min(last, key=last.get):.3g}: the suggestion is where to begin looking.")
+    height = [np.nanmin(found.losses), found.losses[0]]
+    test = {"range test": (found.lrs, found.losses), "suggestion": ([found.suggestion] * 2, height)}
+    panels = {f"range test on {name}": test, f"training on {name}": trainings}
     axes = {"xlabel": ["learning rate", "epoch"], "xscale": ["log", "linear"], "ylabel": "loss", "yscale": "log"}
     return plots.curves(panels, **axes, markers=True)
 
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True, page=True)
-    parser.add_argument("--steps", type=lesson.whole(1, LONG), default=20, help="of the descents on x²")
-    parser.add_argument("--images", type=lesson.whole(1), default=20_000, help="for the network to train on")
+    parser.add_argument("--steps", type=lesson.whole(4, LONG), default=20, help="of the descents on x²")
+    parser.add_argument("--images", type=lesson.whole(1000), default=20_000, help="for the network to train on")
     parser.add_argument("--epochs", type=lesson.whole(1), default=4, help="of the network, for each rate")
     args = parser.parse_args(argv)
     if args.html:

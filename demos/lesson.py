@@ -39,7 +39,7 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
     common = parser.add_argument_group("options that lessons share")
     common.add_argument("--seed", type=whole(0), default=0, help="of whatever is random")
     if digits:
-        common.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto")
+        common.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto", help="of digits")
         common.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
     if out:
         common.add_argument("--out", type=folder, default=str(OUT), help="folder for what is saved")
@@ -66,18 +66,14 @@ def whole(low, high=math.inf):
     return option(int, lambda value: low <= value <= high, words)
 
 
-def above(low, most=math.inf):
+def real(low, high):
+    """The type of an option that is a number from low to high."""
+    return option(float, lambda value: low <= value <= high, f"a number from {low:g} to {high:g}")
+
+
+def above(low):
     """The type of an option that is a finite number above another one."""
-    words = f"a finite number above {low:g}" if most == math.inf else f"a number above {low:g} and at most {most:g}"
-    return option(float, lambda value: low < value <= most and value < math.inf, words)
-
-
-def at_least(low):
-    """The type of an option that is a finite number, this one or above."""
-    return option(float, lambda value: low <= value < math.inf, f"a finite number of at least {low:g}")
-
-
-finite = option(float, math.isfinite, "a finite number")
+    return option(float, lambda value: low < value < math.inf, f"a finite number above {low:g}")
 
 
 def folder(text):
@@ -87,7 +83,8 @@ def folder(text):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
-        raise argparse.ArgumentTypeError(f"cannot write to the folder {path} ({error.strerror})") from error
+        why = "it is a file" if path.is_file() else error.strerror
+        raise argparse.ArgumentTypeError(f"cannot write to the folder {path} ({why})") from error
     return path
 
 
@@ -100,7 +97,7 @@ def load_digits(args):
     try:
         return data.load_digits(args.dataset, args.data_dir)
     except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {error}\n(--data-dir says where they are, and --dataset synthetic needs no files)")
 
 
 def flat(images):
@@ -130,16 +127,22 @@ def save_movie(figures, path):
 def save_graph(graph, path):
     """Saves a computational graph as SVG, and prints where; or prints it as a tree if nothing can draw it."""
     if engine() is None:
-        print(f"{graph.text()}\n(no picture: neither Graphviz nor pygraphviz is installed)")
+        print(graph.text())
+        print("(no picture: neither Graphviz nor pygraphviz is installed; pip install tinygrad-edu[render] brings one)")
     else:
         path.write_bytes(graph.pipe("svg"))
         print(f"picture: {path}")
 
 
 def run(main, note=""):
-    """Runs a program; after Ctrl-C it ends with one line instead of a traceback."""
+    """Runs a program. After Ctrl-C, or if what reads its output has gone, it ends without a traceback."""
+    sys.stdout.reconfigure(errors="replace")  # where the terminal has no ∂, a question mark does
     try:
         main()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"interrupted{note}", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of Python
+        sys.exit(1)

@@ -35,7 +35,7 @@ def value_and_slope(loss, x):
 
 
 def steps_back(loss, start, lr=1.0):
-    """Steps of gradient descent until a score that starts as wrong as this is right more often than not."""
+    """Steps of gradient descent until a score that starts below 0 is no longer there, so that p is 0.5 or more."""
     z, steps = Tensor(start), 0
     optimizer = optim.SGD([z], lr=lr)
     while z.item() < 0:
@@ -55,7 +55,7 @@ def points(rng, count=20, outliers=3):
 
 
 def line(loss, x, y, steps=600):
-    """Slope and intercept of the line with the lowest loss."""
+    """Slope and intercept of a line with the lowest loss."""
     model = nn.Linear(1, 1, dtype=float, init=nn.init.zeros)
     optimizer = optim.Adam(model.parameters(), lr=0.2)
     scheduler = optim.CosineAnnealingLR(optimizer, steps)  # the absolute error's slope never gets small, the steps must
@@ -76,10 +76,10 @@ def panels(losses, x):
 def pictures(x, y, lines):
     """The losses of a classifier over its score, and those of a line over the error beside the lines that they find."""
     shown = panels(CLASSIFIER, np.linspace(-8, 8, 161))
-    title = "A classifier: wrong at the left, right at the right"
-    classifier = plots.curves(shown, xlabel="score z of the right class", title=title)
+    title = "A classifier, from confidently wrong to confidently correct"
+    classifier = plots.curves(shown, xlabel="score z of the correct class", title=title)
     shown = panels(OF_ERROR, np.linspace(-4, 4, 161))
-    shown["lines through points"] = {name: (x[:, 0], slope * x[:, 0] + b) for name, (slope, b) in lines.items()}
+    shown["lines through the grey points"] = {name: (x[:, 0], a * x[:, 0] + b) for name, (a, b) in lines.items()}
     outliers = plots.curves(shown, xlabel=["error", "error", "x"], title="A line, and outliers")
     outliers.axes[2].plot(x[:, 0], y[:, 0], "o", color="#777777", markersize=4)
     return {"losses_classifier.png": classifier, "losses_outliers.png": outliers}
@@ -92,7 +92,7 @@ def main(argv=None):
 
     p = np.array([0.99, 0.7, 0.5, 0.1, 0.01, 0.001])
     mse, entropy = [value_and_slope(loss, logit(p)) for loss in CLASSIFIER.values()]
-    print("A classifier that should say yes, and says so with probability p:\n")
+    print("A classifier that should say yes, and does with p = sigmoid(z); its loss, and the slope in the score z:\n")
     print("    p  squared error    slope  cross-entropy    slope")
     for row in zip(p, *mse, *entropy, strict=True):
         print("{:5g}  {:13.4f}  {:7.4f}  {:13.4f}  {:7.4f}".format(*row))

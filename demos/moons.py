@@ -3,10 +3,10 @@
 The boundary starts anywhere, soon separates most of the points, and then folds around those still on the wrong side;
 each frame of the GIF shows what the network answers everywhere at that moment.
 The moons are the demo of micrograd (Karpathy 2020) at its setting: 100 points, a 2-16-16-1 network of ReLUs, the hinge
-loss max(0, 1 - sign * score) with a small L2 penalty, and 100 steps of gradient descent on all points at once.
+loss max(0, 1 - sign * score) with a small L2 penalty, and 100 steps on all points with a rate that falls from 1 to 0.1.
 micrograd computes with single numbers, and so can this library: `ScalarMLP` is the same network neuron by neuron, and
 has the same losses as one matrix product a layer, only later.
-Run it with `python demos/moons.py`; `--scalar 100` goes through all of the moons' training in single numbers.
+Run it with `python demos/moons.py`; `--scalar 100` trains on the moons in single numbers to the end: one minute more.
 """
 
 import time
@@ -29,7 +29,7 @@ def moons(n, noise, rng):
 
 
 def spirals(n, noise, rng):
-    """Two arms of one and a half turns, each between the windings of the other: points (n, 2) and labels (n,)."""
+    """Two arms of about one and a third turns, each between the other's windings: points (n, 2) and labels (n,)."""
     radius, labels = np.sqrt(rng.uniform(0.02, 1, n)), np.arange(n) % 2
     angle = np.pi * (3 * radius + labels)
     points = 3 * radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -104,8 +104,8 @@ def draw(films, data, moments):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, needs=("matplotlib", "PIL"))
-    parser.add_argument("--steps", type=lesson.whole(1), default=100, help="for the moons; the spirals take 4 times")
-    parser.add_argument("--noise", type=lesson.at_least(0), default=0.1, help="standard deviation around the curves")
+    parser.add_argument("--steps", type=lesson.whole(10), default=100, help="for the moons; the spirals take 4 times")
+    parser.add_argument("--noise", type=lesson.real(0, 1), default=0.1, help="standard deviation around the curves")
     parser.add_argument("--frames", type=lesson.whole(2), default=24, help="of the GIF")
     parser.add_argument("--scalar", type=lesson.whole(1), default=3, help="steps of the moons in single numbers")
     args = parser.parse_args(argv)
@@ -116,12 +116,11 @@ def main(argv=None):
         *data[name], net = prepare(name, args.noise, args.seed)
         training = train(net, *data[name], optimizer(net.parameters()), times * args.steps)
         films[name] = [(*seen, deepcopy(net)) for seen in training]
-        for moment in (0, 0.05, 0.15, 0.4, 1):
-            step = round(moment * times * args.steps)
+        for step in [round(moment * times * args.steps) for moment in (0, 0.05, 0.15, 0.4, 1)]:
             loss, right, _ = films[name][step]
             print(f"{name:7}  {step:4}  {loss:6.4f}  {right:6.1%}")
-    steps, (*_, net) = min(args.scalar, args.steps), prepare("moons", args.noise, args.seed)
-    runs = []
+    *_, net = prepare("moons", args.noise, args.seed)
+    steps, runs = min(args.scalar, args.steps), []
     for model, most in ((ScalarMLP(net), steps), (net, args.steps)):
         training = train(model, *data["moons"], optim.SGD(model.parameters(), lr=1.0), args.steps)
         runs.append(timed(islice(training, most + 1)))
@@ -131,7 +130,8 @@ def main(argv=None):
     print(f"a step took {slow / fast:.0f} times as long.")
 
     lesson.save(draw(films, data, [0, 0.15, 1]), args.out / "moons.png")
-    moments = np.linspace(0, 1, args.frames) ** 1.5  # closer together at the beginning
+    most = 4 * args.steps  # of the spirals
+    moments = np.unique(np.round(most * np.linspace(0, 1, args.frames) ** 1.5)) / most  # closer at the beginning
     lesson.save_movie((draw(films, data, [moment]) for moment in moments), args.out / "moons.gif")
 
 

@@ -12,7 +12,7 @@ import lesson
 import numpy as np
 from page import choice, slider, write
 
-from tinygrad_edu import Tensor, optim, plots, relu, sigmoid, tanh
+from tinygrad_edu import Tensor, plots, relu, sigmoid, tanh
 
 ACTIVATIONS = {  # the library's, and for the page a and da/dz in JavaScript
     "sigmoid": (sigmoid, "1 / (1 + Math.exp(-z))", "a * (1 - a)"),
@@ -53,15 +53,12 @@ def step(activation, x, w, b, y, lr):
     """One step of gradient descent on the weight; returns the Tensors before it and the weight after it."""
     before = learner(activation, x, w, b, y)
     before["L"].backward()
-    weight = Tensor(w)
-    weight.grad = before["w"].grad
-    optim.SGD([weight], lr=lr).step()
-    return before, weight.item()
+    return before, w - lr * before["w"].grad.item()
 
 
 def main(argv=None):
     parser = lesson.parser(__doc__, page=True)
-    parser.add_argument("--points", type=lesson.whole(1), default=80, help="how many points the lines are to part")
+    parser.add_argument("--points", type=lesson.whole(10, 1000), default=80, help="which the lines are to part")
     args = parser.parse_args(argv)
     if args.html:
         sliders(args.html)
@@ -100,7 +97,7 @@ def sliders(path):
         choice("activation", "activation", ACTIVATIONS),
         slider("lr", "learning rate", 0, 1, 0.1),
     ]
-    lead = "The weight turns the curve and the bias moves it. Where does a step against ∂L/∂w take the loss?"
+    lead = "The weight makes the curve steeper and the bias moves it. Where does a step against ∂L/∂w take the loss?"
     write(path, "A neuron: a = f(wx + b), L = (y − a)²", lead, controls, ACTIVATIONS, Path(__file__).with_suffix(".js"))
 
 

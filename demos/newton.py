@@ -80,7 +80,7 @@ def compare(f, ways, most):
             path.append((x, time.perf_counter() - start))
         found[way] = [np.array(column) for column in zip(*path, strict=True)]
         length = np.linalg.norm(grad(f)(x))
-        end = f"{f(x):10.5g}  {length:22.1e}" if length < np.inf else "  diverged"
+        end = f"{f(x):10.5g}  {length:22.1e}" if length < 1e6 else "  diverged"
         print(f"{way:25}  {len(path) - 1:6,}  {path[-1][1]:6.2f}  {end}")
     print()
     return found
@@ -88,7 +88,7 @@ def compare(f, ways, most):
 
 def valleys(most):
     """Both methods on functions of two variables; returns a figure of the steps in the second."""
-    print(f"Each method stops where the gradient is shorter than {TOLERANCE:g}.\n")
+    print(f"Each method stops where the gradient is shorter than {TOLERANCE:g}, or after {most:,} steps.\n")
     for name, (valley, start, lr) in VALLEYS.items():
         print(f"{name}:\n")
         f, x = (lambda p, valley=valley: valley(p[0], p[1])), np.array(start)
@@ -103,7 +103,8 @@ def digits(name, images, labels, lr, most):
     f, w = softmax_regression(images, labels), np.zeros(images[0].size * 10)
     title = f"Softmax regression of {len(images):,} images of {name}"
     print(f"\n{title}: {w.size:,} weights.")
-    print(f"The Hessian would fill {w.nbytes * w.size / 1e6:,.0f} MB, a product with it {w.nbytes / 1e6:.2f} MB.\n")
+    print(f"The Hessian would fill {w.nbytes * w.size / 1e6:,.0f} MB, a product with it {w.nbytes / 1e6:.2f} MB.")
+    print(f"Here each method stops after {most:,} steps.\n")
     ways = {f"gradient descent, lr {lr:g}": descent(f, w, lr), "Newton, by products": newton(f, w, conjugate_gradients)}
     panels = {"over steps": {}, "over time": {}}
     for way, (points, seconds) in compare(f, ways, most).items():
@@ -111,7 +112,7 @@ def digits(name, images, labels, lr, most):
             lengths = [np.linalg.norm(grad(f)(x)) for x in points]
         panels["over steps"][way], panels["over time"][way] = (range(len(points)), lengths), (seconds, lengths)
     texts = {"xlabel": ["steps", "seconds"], "ylabel": "length of the gradient", "title": title, "markers": True}
-    return plots.curves(panels, **texts, yscale="log", xscale=["log", "linear"])
+    return plots.curves(panels, **texts, yscale="log", xscale=["symlog", "linear"])
 
 
 def main(argv=None):

@@ -51,7 +51,7 @@ def test_what_is_printed_and_drawn(demo, tmp_path, capsys):
     assert "sigmoid      0.8176  0.1491  0.2500   0.00" in printed and "-0.0000" not in printed
     assert "Flat on both sides at 6: sigmoid and tanh; centred best: tanh." in printed
     assert "The slopes of 10 sigmoid layers, weights aside, leave at most 0.25^10 = 9.5e-07" in printed
-    for title in ("saturating", "bent"):
+    for title in ("saturating", "unbounded"):
         assert (tmp_path / "new" / f"activations_{title}.png").read_bytes().startswith(b"\x89PNG")
 
 

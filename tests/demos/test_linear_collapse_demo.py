@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from demo_runs import import_demo
@@ -29,6 +31,12 @@ def test_layers_collapse_without_an_activation_alone(activation, alike):
     assert difference < 1e-13 if alike else difference > 0.1
 
 
+def test_the_best_straight_border_is_found():
+    best_line, labels = import_demo("linear_collapse").best_line, np.array([0, 0, 1, 1])
+    assert best_line(np.array([[0.0, 0], [1, 0], [5, 3], [5, 4]]), labels) == 1
+    assert best_line(np.array([[0.0, 0], [1, 1], [0, 1], [1, 0]]), labels) == 0.75  # XOR
+
+
 def test_it_runs_and_draws(tmp_path, capsys):
     import_demo("linear_collapse").main(["--depth", "3", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
@@ -37,6 +45,7 @@ def test_it_runs_and_draws(tmp_path, capsys):
     assert list(rows) == names and [row[0] for row in rows.values()] == ["6", "354", "6", "354"]
     right = [float(row[1].rstrip("%")) for row in rows.values()]
     assert right[1] == right[2] and max(right[:3]) < 75 and right[3] > 99 and f"can bend: {right[3]}% are right" in out
+    assert right[3] > float(re.search(r"best of all straight ones (.*)%", out)[1]) > max(right[:3])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["linear_collapse.png"]
 
 
