@@ -79,7 +79,7 @@ def pictures(x, y, lines):
     title = "A classifier, from confidently wrong to confidently correct"
     classifier = plots.curves(shown, xlabel="score z of the correct class", title=title)
     shown = panels(OF_ERROR, np.linspace(-4, 4, 161))
-    shown["lines through the grey points"] = {name: (x[:, 0], a * x[:, 0] + b) for name, (a, b) in lines.items()}
+    shown["lines and grey points"] = {name: (x[:, 0], a * x[:, 0] + b) for name, (a, b) in lines.items()}
     outliers = plots.curves(shown, xlabel=["error", "error", "x"], title="A line, and outliers")
     outliers.axes[2].plot(x[:, 0], y[:, 0], "o", color="#777777", markersize=4)
     return {"losses_classifier.png": classifier, "losses_outliers.png": outliers}

@@ -104,7 +104,7 @@ def digits(name, images, labels, lr, most):
     title = f"Softmax regression of {len(images):,} images of {name}"
     print(f"\n{title}: {w.size:,} weights.")
     print(f"The Hessian would fill {w.nbytes * w.size / 1e6:,.0f} MB, a product with it {w.nbytes / 1e6:.2f} MB.")
-    print(f"Here each method stops after {most:,} steps.\n")
+    print(f"Each method may take {most:,} steps here.\n")
     ways = {f"gradient descent, lr {lr:g}": descent(f, w, lr), "Newton, by products": newton(f, w, conjugate_gradients)}
     panels = {"over steps": {}, "over time": {}}
     for way, (points, seconds) in compare(f, ways, most).items():
