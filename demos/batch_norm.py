@@ -9,6 +9,7 @@ Run it with `python demos/batch_norm.py`; without MNIST it trains on synthetic d
 """
 
 import math
+import sys
 
 import lesson
 import numpy as np
@@ -44,20 +45,32 @@ def share_right(model, images, labels, size=500):
         return float(np.mean([model(x).data.argmax(axis=1) == y for x, y in loader]))
 
 
+def alike(model, images, labels, size):
+    """The mean accuracy on the ten digits, each in batches of its own."""
+    digits = [(images[labels == digit], labels[labels == digit]) for digit in np.unique(labels)]
+    return float(np.mean([share_right(model, *digit, min(size, len(digit[1]))) for digit in digits]))
+
+
 def company(model, images, labels):
     """Accuracy by batch size: in evaluation mode, in training mode, and so on batches of one digit each."""
-    alike = np.argsort(labels, kind="stable")
     found = {"eval mode": [share_right(model.eval(), images, labels, size) for size in SIZES]}
     model.train()  # from here on the running averages move, but nothing uses them
     found["train mode, mixed digits"] = [share_right(model, images, labels, size) for size in SIZES]
-    found["train mode, one digit"] = [share_right(model, images[alike], labels[alike], size) for size in SIZES]
+    found["train mode, one digit"] = [alike(model, images, labels, size) for size in SIZES]
     return found
 
 
-def best(lrs, shares):
-    """The rate with the largest share, and a warning if it is the smallest or the largest of those tried."""
-    lr = lrs[int(np.argmax(shares))]
-    return lr, " (at the edge of those tried: a better one may lie beyond)" * (lr in (min(lrs), max(lrs)))
+def best(rows):
+    """The row (learning rate, loss, share, model) with the largest share, of those that did not diverge, or None."""
+    return max([row for row in rows if math.isfinite(row[1])], key=lambda row: row[2], default=None)
+
+
+def said(row, lrs):
+    """The rate of a row, with a warning if it is the smallest or the largest of those tried."""
+    if row is None:
+        return "none of these"
+    edge = len(lrs) > 1 and row[0] in (lrs[0], lrs[-1])
+    return f"{row[0]:g}{' (at the edge of those tried: a better one may lie beyond)' * edge}"
 
 
 def main(argv=None):
@@ -72,29 +85,28 @@ def main(argv=None):
     kept, held_out = (images[held:], labels[held:]), (images[:held], labels[:held])
 
     print(f"784-100-100-10 on {len(kept[1]):,} images of {name}, {args.epochs} epochs of SGD; {held:,} are held out")
-    print("learning rate  plain: loss  accuracy  batch norm: loss  accuracy")
-    right, losses, models = {False: [], True: []}, [], {}
-    for lr in args.lrs:
-        cells = []
-        for batch_norm in LABELS:
-            models[lr], loss = train(batch_norm, lr, *kept, args.epochs, args.seed)  # the last one has batch norm
-            right[batch_norm].append(share_right(models[lr].eval(), *held_out))
-            cells += [loss, right[batch_norm][-1]]
-        losses += cells[::2]
-        print("{:13g}  {:11.3f}  {:8.2%}  {:16.3f}  {:8.2%}".format(lr, *cells), flush=True)
-    if np.isnan(losses).any():
-        print("nan: it diverged.")
-    (plain, note), (lr, warning) = [best(args.lrs, shares) for shares in right.values()]
-    print(f"The best rate is {plain:g}{note} for the plain network, {lr:g}{warning} with batch norm.\n")
+    print("learning rate  plain: loss  accuracy  batch norm: loss  accuracy    (nan: it diverged)")
+    lrs, tried = sorted(set(args.lrs)), {False: [], True: []}
+    for lr in lrs:
+        for batch_norm, rows in tried.items():
+            model, loss = train(batch_norm, lr, *kept, args.epochs, args.seed)
+            rows.append((lr, loss, share_right(model.eval(), *held_out), model))
+        cells = [cell for rows in tried.values() for cell in rows[-1][1:3]]
+        print("{:13g}  {:11.3g}  {:8.2%}  {:16.3g}  {:8.2%}".format(lr, *cells), flush=True)
+    plain, normed = [best(rows) for rows in tried.values()]
+    print(f"The best rate is {said(plain, lrs)} for the plain network, {said(normed, lrs)} with batch norm.\n")
+    if normed is None:
+        sys.exit("error: every training with batch norm diverged; try smaller --lrs")
 
-    found = company(models[lr], test_images, test_labels)
+    lr, *_, model = normed
+    found = company(model, test_images, test_labels)
     print(f"the network with batch norm and lr {lr:g}, asked about batches of the test images")
     print("batch  " + "  ".join(found))
     for size, *shares in zip(SIZES, *found.values(), strict=True):
         print(f"{size:5}  " + "  ".join([f"{share:{len(mode)}.2%}" for mode, share in zip(found, shares, strict=True)]))
     print("Only in evaluation mode does an image get the same answer in any company.\n")
 
-    rates = {LABELS[batch_norm]: (args.lrs, shares) for batch_norm, shares in right.items()}
+    rates = {LABELS[batch_norm]: (lrs, [share for *_, share, _ in rows]) for batch_norm, rows in tried.items()}
     modes = {mode: (SIZES, shares) for mode, shares in found.items()}
     figure = plots.curves(
         {f"trained on {len(kept[1]):,} images of {name}": rates, f"batch norm, lr {lr:g}, by batch": modes},

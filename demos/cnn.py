@@ -1,6 +1,6 @@
 """Trains a small convolutional network to read handwritten digits, after LeNet (LeCun et al. 1998).
 
-A kernel of 5 x 5 weights slides over the image: what it learns in one corner it knows everywhere, so that 18,000
+A kernel of 5 x 5 weights slides over the image: what it learns in one corner it finds everywhere, so that 18,000
 weights do better than the 235,000 of the fully connected network in demos/mnist.py.
 Pooling keeps the strongest answer among 2 x 2 pixels: a stroke may move a little without changing the result.
 The loop is that of demos/mnist.py, as the function `fit`.
@@ -51,10 +51,12 @@ def main(argv=None):
     parser.add_argument("--lr", type=lesson.above(0), default=2e-3, help="learning rate to start from")
     parser.add_argument("--checkpoint", type=Path, help="file to save the run to, and to go on with if it is there")
     args = parser.parse_args(argv)
+    if args.checkpoint and not args.checkpoint.absolute().parent.is_dir():
+        parser.error(f"argument --checkpoint: there is no folder {args.checkpoint.parent}; make it, or take another")
     name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     note = "" if name == "MNIST" else f" ({name})"
 
-    order = np.random.default_rng(args.seed).permutation(len(labels))
+    order = np.random.default_rng(0).permutation(len(labels))  # whatever the seed: a resumed run keeps its validation
     held_out, kept = np.split(order, [max(1, len(labels) // 12)])  # 5,000 and 55,000 of MNIST's 60,000
     options = {"batch_size": args.batch_size, "transform": prepared}
     training = data.DataLoader(images[kept], labels[kept], shuffle=True, seed=args.seed, **options)

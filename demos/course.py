@@ -51,14 +51,15 @@ HEAD = """\
 # The course
 
 One program a lesson, in teaching order. Each prints the numbers that make its point, saves pictures into `demos/out/`,
-and has options to play with: `python demos/NAME.py --help`. Lessons with digits read MNIST where it is, and draw digits
-of their own elsewhere. `python demos/course.py` runs them all and makes this page.
+and has options to play with: `python demos/NAME.py --help`. `pip install -e ".[demos]"` brings what they need. Lessons
+with digits read MNIST, which they download if they can, and draw digits of their own if not. `python demos/course.py`
+runs them all and makes this page.
 """
 TAIL = """
 ## Beside the lessons
 
 - [draw.py](draw.py) makes the [gallery](gallery) of computational graphs, and a page that plays backpropagation.
-- [cnn.py](cnn.py) trains a convolutional network on the digits.
+- [cnn.py](cnn.py) trains a convolutional network on the digits, the one of shift.py.
 - [benchmark.py](benchmark.py) measures the library against PyTorch, micrograd, and NumPy written by hand.
 - `neuron.py`, `activations.py` and `learning_rate.py` write a page with sliders: `--html FILE`.
 """
@@ -72,7 +73,7 @@ def sentence(name):
 def page():
     """The text of demos/README.md."""
     lessons = [
-        f"\n## {i}. [{name}.py]({name}.py)\n\n{sentence(name)}\n\n![{sentence(name)}](gallery/{picture})\n"
+        f"\n## {i}. [{name}.py]({name}.py)\n\n{sentence(name)}\n\n![picture of {name}.py](gallery/{picture})\n"
         for i, (name, picture) in enumerate(LESSONS.items(), 1)
     ]
     return "".join([HEAD, *lessons, TAIL])
@@ -92,8 +93,9 @@ def shrink(source, target):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=LESSONS, nargs="+", default=list(LESSONS), help="run these alone")
-    parser.add_argument("--text", action="store_true", help="run nothing, write the page")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--only", choices=LESSONS, nargs="+", default=list(LESSONS), help="run these alone")
+    what.add_argument("--text", action="store_true", help="run nothing, write the page")
     args = parser.parse_args(argv)
     GALLERY.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as out:

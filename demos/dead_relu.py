@@ -3,7 +3,8 @@
 ReLU's slope is 0 left of 0. One step that is too long can push weights and bias so far down that no example makes the
 unit positive. Its own gradient is then exactly 0, so plain gradient descent never brings it back; only a change in the
 layers before it, or an optimizer's leftover momentum, can.
-Three cures: shorter steps, a slope left of 0 (LeakyReLU), and batch norm, which centres what ReLU gets.
+Three cures: shorter steps, batch norm, which centres what ReLU gets, and a slope left of 0 (LeakyReLU), which keeps
+units alive but makes no bad rate a good one.
 Run it with `python demos/dead_relu.py`; without MNIST it trains on synthetic digits and says so.
 """
 
@@ -21,7 +22,7 @@ SHORT, LONG = 0.1, 1.0  # learning rates of the single unit
 UNITS = {  # name -> activation, learning rate of the first step
     "ReLU, short steps": (relu, SHORT),
     "ReLU, a long first step": (relu, LONG),
-    "LeakyReLU, the same": (partial(leaky_relu, negative_slope=0.1), LONG),
+    "LeakyReLU, a long step": (partial(leaky_relu, negative_slope=0.1), LONG),
 }
 
 
@@ -74,7 +75,7 @@ def train(model, lr, digits, epochs, seed):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
-    parser.add_argument("--lr", type=lesson.above(0), default=0.05, help="Adam's learning rate that kills")
+    parser.add_argument("--lr", type=lesson.real(1e-5, 1), default=0.07, help="Adam's rate that kills")
     parser.add_argument("--epochs", type=lesson.whole(1), default=5)
     parser.add_argument("--images", type=lesson.whole(2), default=4000, help="training images")
     args = parser.parse_args(argv)
@@ -102,10 +103,10 @@ def main(argv=None):
         print(f"{label:21}  {dead[len(dead) // args.epochs - 1]:19.1%}  {dead[-1]:10.1%}  {right:13.1%}", flush=True)
     long, short, _, normed = [dead[-1] for _, dead in shares.values()]
     print(f"Long steps leave {long:.1%} of the ReLUs dead, shorter ones {short:.1%}, batch norm {normed:.1%}.")
-    print("LeakyReLU has none by construction, as it is 0 at 0 only: judge it by its accuracy.\n")
+    print("LeakyReLU has none by construction, as it is 0 at 0 only: what counts for it is the accuracy.\n")
 
     panels = {"one unit": losses, f"dead units of 784-100-100-10 on {name}": shares}
-    figure = plots.curves(panels, xlabel="step", ylabel=("loss", "share"), yscale=("log", "linear"))
+    figure = plots.curves(panels, xlabel="step", ylabel=("loss", "share of the hidden units"), yscale=("log", "linear"))
     lesson.save(figure, args.out / "dead_relu.png")
 
 

@@ -87,14 +87,15 @@ def search(settings, path, common, training, validation):
 def report(grid, values):
     """Prints the accuracies, shape (rates, batch sizes, depths, widths), and what is seen there."""
     nets = list(itertools.product(grid["depth"], grid["width"]))
-    print(f"{'depth':>19}", *(f"{depth:5}" for depth, _ in nets))
-    print(f"{'lr':>7}{'batch':>6}{'width':>6}", *(f"{width:5}" for _, width in nets))
+    print(f"{'depth':>20}", *(f"{depth:5}" for depth, _ in nets))
+    print(f"{'lr':>7}{'batch':>7}{'width':>6}", *(f"{width:5}" for _, width in nets))
     ways = itertools.product(grid["lr"], grid["batch_size"])
     for (lr, size), row in zip(ways, values.reshape(-1, len(nets)), strict=True):
-        print(f"{lr:7g}{size:6}      ", *(f"{100 * value:5.1f}" for value in row))
+        print(f"{lr:7g} {size:6}      ", *(f"{100 * value:5.1f}" for value in row))
     means = [values.mean(axis=tuple({0, 1, 2, 3} - {axis})) for axis in range(4)]
-    moved = [f"{name} {100 * np.ptp(mean):.0f}" for name, mean in zip(NAMES, means, strict=True)]
-    print(f"Points of accuracy between the best and the worst choice, others averaged: {', '.join(moved)}.")
+    moved = [f"{name} {100 * np.ptp(mean):.0f}" for name, mean in zip(NAMES, means, strict=True) if len(mean) > 1]
+    if moved:
+        print(f"Points of accuracy between the best and the worst choice, others averaged: {', '.join(moved)}.")
     rates = [grid["lr"][i] for i in values.mean(axis=(2, 3)).argmax(axis=0)]
     pairs = [f"{rate:g} for {size}" for rate, size in zip(rates, grid["batch_size"], strict=True)]
     print(f"Best rate by batch size, likewise: {', '.join(pairs)}.")
@@ -122,10 +123,10 @@ def main(argv=None):
     path = args.out / "hyperparameters.jsonl"
     try:
         scores = search(settings, path, common, training, validation)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     values = np.reshape(scores, [len(choices) for choices in grid.values()])
-    title = f"validation accuracy in %: {n:,} images of {source}, {args.epochs} epochs"
+    title = f"validation accuracy in %: trained on {n:,} images of {source}, {args.epochs} epochs"
     print(title)
     report(grid, values)
     best = settings[int(np.argmax(scores))]

@@ -3,8 +3,9 @@
 Units that start equal get equal gradients and stay equal: a layer of them is one unit, and random numbers part them.
 How large the numbers may be is a matter of the product of ten layers: each multiplies the signal by about
 std * sqrt(width) and by what the activation takes, and the gradient on its way back likewise.
-Xavier's weights keep both within a factor of about 2 before tanh, Kaiming's before ReLU; 0.05 is as good at width 512,
-by chance, and far too large at width 4096. Run it with `python demos/initialization.py`.
+Over ten layers Xavier's weights keep both within a factor of about 2 before tanh, Kaiming's before ReLU, which needs
+sqrt(2) as it drops half of the signal; 0.05 is as good at width 512, by chance, and far too large at width 4096.
+Run it with `python demos/initialization.py`.
 """
 
 from functools import partial
@@ -83,8 +84,8 @@ def visible(arrays):
 
 def main(argv=None):
     parser = lesson.parser(__doc__)
-    parser.add_argument("--width", type=lesson.whole(1), default=512, help="units of a layer")
-    parser.add_argument("--layers", type=lesson.whole(2), default=10)
+    parser.add_argument("--width", type=lesson.whole(2, 10_000), default=512, help="units of a layer")
+    parser.add_argument("--layers", type=lesson.whole(2, 100), default=10)
     args = parser.parse_args(argv)
     rng = np.random.default_rng(args.seed)
 
@@ -106,15 +107,13 @@ def main(argv=None):
         print(f"{name:13}  {cells}  {first.grad.std():19.2g}", flush=True)
         good += [f"'{name}' ({factor:.2f})"] * kept(outputs)
     print(f"Signal and gradient stay within a factor of 3: {', '.join(good) or 'none of them'}.")
-    print("ReLU needs sqrt(2), as it drops half of the signal; tanh takes factors from about 1.1 to Xavier's 5/3.")
-    print("A smaller one loses signal and gradient, a larger one flattens tanh and lets the gradient grow;")
     here, wide = 0.05 * np.sqrt([args.width, 4096])
-    print(f"0.05 makes {here:.2f} in layers of {args.width}, and {wide:.2f} in layers of 4096.\n")
+    print(f"0.05 makes a factor of {here:.2f} in layers of {args.width}, and of {wide:.2f} in layers of 4096.\n")
 
     shown = np.unique(np.linspace(1, args.layers, min(args.layers, 10)).astype(int))
     for what, note, found in (("activations", " without ReLU's zeros", values), ("gradients", "", gradients)):
         rows = {name: visible([arrays[i - 1] for i in shown]) for name, arrays in found.items()}
-        title = f"{what}{note}, layer by layer ({args.width} units each)"
+        title = f"{what}{note}, layer by layer ({args.width} units each), up to 3 standard deviations"
         figure = plots.histograms(rows, [str(i) for i in shown], title=title)
         lesson.save(figure, args.out / f"initialization_{what}.png")
 

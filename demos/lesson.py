@@ -143,6 +143,8 @@ def run(main, note=""):
     except KeyboardInterrupt:
         print(f"interrupted{note}", file=sys.stderr)
         sys.exit(130)
+    except MemoryError as error:
+        sys.exit(f"error: {error}; try smaller numbers")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of Python
         sys.exit(1)

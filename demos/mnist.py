@@ -4,7 +4,7 @@ It teaches the loop that all of deep learning shares: forward, loss, zero_grad, 
 Around it stand a validation split to watch for overfitting, a learning rate that decays, and a test set used only once.
 Run it with `python demos/mnist.py`; without MNIST's files and network it trains on synthetic digits and says so.
 `--help` lists what to play with; `--hidden` without a number leaves softmax regression, the line to beat, which
-`--baseline` trains beside the network; `--plots` draws the weights, the answers and the mistakes.
+`--baseline` trains from zeros beside the network; `--plots` draws the weights, the answers and the mistakes.
 After every epoch the run is saved, so that `--resume FILE` can go on after Ctrl-C, to the same weights to the bit.
 `python demos/mnist.py predict FILE IMAGE.png ...` reads digits in pictures of your own.
 """
@@ -225,11 +225,14 @@ def draw(out, name, model, test):
         p = np.concatenate([softmax(model(images)).data for images, _ in test])  # (n, 10)
     images, labels, answers, confidence = test.images, test.labels, p.argmax(axis=1), p.max(axis=1)
     weights = model[0].weight.data  # (units, 784)
-    strong = weights[np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:40]].reshape(-1, 28, 28)
-    title = f"{name}: weights from the pixels to the {len(strong)} strongest of {len(weights)} units"
-    figures = {"weights": plots.images(strong, signed=True, title=title)}
+    order, names = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:40], None
+    title = f"{name}: weights from the pixels to the {len(order)} strongest of {len(weights)} units"
+    if len(model) == 1:  # softmax regression: a unit for each digit
+        order, names, title = np.arange(10), [str(digit) for digit in range(10)], f"{name}: weights to the ten digits"
+    figures = {"weights": plots.images(weights[order].reshape(-1, 28, 28), names, signed=True, title=title)}
 
-    shown = np.concatenate([np.arange(len(p))[:6], np.argsort(confidence)[:6]]).repeat(2)  # an image, and its bars
+    unsure = np.argsort(confidence, kind="stable")[:6]
+    shown = np.concatenate([np.arange(len(p))[:6], unsure]).repeat(2)  # an image, and its bars
     titles = [f"{confidence[i]:.1%}" if j % 2 else f"{labels[i]}, read as {answers[i]}" for j, i in enumerate(shown)]
     title, marks = f"{name}: the first six images, and the six with the least confidence", (answers != labels)[shown]
     figures["predictions"] = plots.images(images[shown], titles, columns=6, title=title, marks=marks)
@@ -241,6 +244,7 @@ def draw(out, name, model, test):
 
     wrong = np.flatnonzero(answers != labels)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:24]
+    (out / "mnist_mistakes.png").unlink(missing_ok=True)  # another run's
     if len(worst):
         titles = [f"{labels[i]}, read as {answers[i]}\n{confidence[i]:.1%}" for i in worst]
         title = f"{name}: the worst of {len(wrong):,} mistakes in {len(labels):,} test images"
@@ -352,7 +356,4 @@ def parse(argv):
 
 
 if __name__ == "__main__":
-    try:
-        lesson.run(main)
-    except MemoryError as error:
-        sys.exit(f"error: {error}; try fewer or smaller --hidden layers")
+    lesson.run(main)

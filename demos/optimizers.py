@@ -3,15 +3,14 @@
 Plain gradient descent (SGD) zigzags between the steep walls of a ravine, which limit its rate, and so creeps along the
 floor; momentum keeps nine tenths of its last step, so that steps along the floor grow while those across swing and die
 out, and Nesterov, which looks a step ahead, swings less.
-RMSprop and Adam divide each coordinate by the size of its recent gradients, so that a ravine along an axis is none to
-them; turn it with `--angle 45`, and RMSprop has its troubles too.
+RMSprop and Adam divide each coordinate by the size of its recent gradients, so that along and across a ravine on an
+axis their steps are of one size; turn it with `--angle 45`, and RMSprop has its troubles too.
 On the digits momentum, at SGD's rate, and Adam are ahead from the first epoch, but SGD at ten times that rate
 (`--lr 0.1`) keeps up with them: an optimizer is only as good as its rate.
 Run it with `python demos/optimizers.py`; without MNIST's files and network it trains on synthetic digits and says so.
 """
 
 import math
-import sys
 from functools import partial
 
 import lesson
@@ -29,6 +28,7 @@ OPTIMIZERS = {
 }
 RAVINE_RATES = {"SGD": 0.036, "momentum": 0.025, "Nesterov": 0.025, "RMSprop": 0.1, "Adam": 0.5}
 DIGITS_RATES = {"SGD": 0.01, "momentum": 0.01, "Adam": 0.001}
+BATCH = 64  # of digits
 ALONG, ACROSS, STEPS = -10.0, 1.5, 200  # where the descent of the ravine begins, and how many steps it has
 
 
@@ -60,13 +60,13 @@ def arrival(heights, bottom=0.01):
 
 
 def train(name, rate, training, test, epochs, seed):
-    """Trains 784-256-10 and returns the history; the images of `test` are only looked at."""
+    """Trains 784-256-10 on images and labels and returns the history; the images of `test` are only looked at."""
     manual_seed(seed)
     model = nn.MLP([784, 256, 10])
     optimizer = OPTIMIZERS[name](model.parameters(), lr=rate)
-    training.rng = np.random.default_rng(seed)  # the same batches for every optimizer
+    batches = data.DataLoader(*training, BATCH, shuffle=True, seed=seed, transform=lesson.flat)  # the same for all
     loss = nn.CrossEntropyLoss()
-    return fit(model, training, optimizer=optimizer, loss=loss, epochs=epochs, validation=test, progress=False)
+    return fit(model, batches, optimizer=optimizer, loss=loss, epochs=epochs, validation=test, progress=False)
 
 
 def row(name, rate, history):
@@ -74,7 +74,7 @@ def row(name, rate, history):
     reached = next((str(record["epoch"]) for record in history if record["val_accuracy"] >= 0.95), "never")
     lowest = min(history, key=lambda record: record["val_loss"])
     text = f"{name:9}  {rate:5}  {reached:>21}  {history[-1]['val_accuracy']:13.2%}"
-    return f"{text}  {min(history['train_loss']):17.4f}  {lowest['val_loss']:16.4f} (epoch {lowest['epoch']})"
+    return f"{text}  {min(history['train_loss']):17.4g}  {lowest['val_loss']:16.4g} (epoch {lowest['epoch']})"
 
 
 def race(angle):
@@ -82,7 +82,7 @@ def race(angle):
     height = partial(ravine, angle=math.radians(angle))
     paths = {name: descend(name, math.radians(angle)) for name in OPTIMIZERS}
     turned = f", turned by {angle:g} degrees" if angle else ""
-    print(f"(u² + 50 v²) / 2 from u = {ALONG}, v = {ACROSS}{turned}; each at a rate that suits it")
+    print(f"(u² + 50 v²) / 2 from u = {ALONG}, v = {ACROSS}{turned}; rates chosen by hand")
     print(f"optimizer   rate  steps to stay below 0.01  after {STEPS} steps")
     for name, path in paths.items():
         heights = height(*path.T)
@@ -104,17 +104,19 @@ def main(argv=None):
     lesson.save(race(args.angle), args.out / "optimizers_ravine.png")
 
     source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
-    training = data.DataLoader(images, labels, 64, shuffle=True, transform=lesson.flat)
-    test = data.DataLoader(test_images, test_labels, 500, transform=lesson.flat)
-    print(f"\n784-256-10 on {source}, batches of {training.batch_size}, epochs: {args.epochs}")
+    training = images, labels
+    test = data.DataLoader(test_images, test_labels, 2000, transform=lesson.flat)
+    print(f"\n784-256-10 on {source}, batches of {BATCH}, epochs: {args.epochs}")
     print("optimizer   rate  epochs to 95% of test  test accuracy  lowest train loss  lowest test loss")
     histories = {}
     for name, rate in {**DIGITS_RATES, "SGD": args.lr}.items():
         try:
-            histories[name] = train(name, rate, training, test, args.epochs, args.seed)
-        except FloatingPointError as error:
-            sys.exit(f"error: {error}")
-        print(row(name, rate, histories[name]), flush=True)
+            with np.errstate(over="ignore", invalid="ignore"):
+                histories[name] = train(name, rate, training, test, args.epochs, args.seed)
+        except FloatingPointError:
+            print(f"{name:9}  {rate:5}  its loss is no number any more; try a smaller --lr")
+        else:
+            print(row(name, rate, histories[name]), flush=True)
     best, worst = sorted(histories, key=lambda name: min(histories[name]["val_loss"]))[:: len(histories) - 1]
     target = min(histories[worst]["val_loss"])
     epoch = next(record["epoch"] for record in histories[best] if record["val_loss"] <= target)

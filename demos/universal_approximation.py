@@ -32,7 +32,7 @@ def steps(weights, places, heights):
 
 
 def bumps(n, steepness=40.0):
-    """A network of n bumps side by side, of two neurons each; a step takes about 1 / steepness of a bump's width."""
+    """A network of n bumps side by side, of two neurons each; a step's steepest part takes 4 / steepness of a bump."""
     edges = np.linspace(0, 1, n + 1)
     heights = curve((edges[:-1] + edges[1:]) / 2)
     edges[[0, -1]] = -1, 2  # far outside: the ends of the curve lie on whole bumps
@@ -81,16 +81,16 @@ def draw_fits(nets, hand):
         for width, net in nets.items()
     }
     errors = {"set by hand": (list(hand), list(hand.values()))}
-    errors["trained"] = list(nets), [distance(net) for net in nets.values()]
+    errors["trained, best start"] = list(nets), [distance(net) for net in nets.values()]
     scale = ["linear"] * len(nets) + ["log"]
     texts = {"xlabel": ["x"] * len(nets) + ["neurons"], "ylabel": [""] * len(nets) + ["mean error"]}
-    return plots.curves({**panels, "error": errors}, xscale=scale, yscale=scale, **texts)
+    return plots.curves({**panels, "error": errors}, xscale=scale, yscale=scale, **texts, markers=[*errors])
 
 
 def main(argv=None):
     parser = lesson.parser(__doc__)
-    width, widths = lesson.option(int, lambda n: n > 0 and n % 2 == 0, "an even number above 0"), [4, 8, 16, 32, 64]
-    parser.add_argument("--widths", type=width, nargs="+", default=widths, help="neurons, of which a bump takes two")
+    even, widths = lesson.option(int, lambda n: n > 0 and n % 2 == 0, "an even number above 0"), [4, 8, 16, 32, 64]
+    parser.add_argument("--widths", type=even, nargs="+", default=widths, help="neurons, of which a bump takes two")
     parser.add_argument("--epochs", type=lesson.whole(1), default=1500, help="of each training")
     parser.add_argument("--starts", type=lesson.whole(1), default=3, help="trainings of each width; the best is drawn")
     args = parser.parse_args(argv)

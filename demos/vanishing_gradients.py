@@ -76,8 +76,8 @@ def main(argv=None):
         print(f"{layers:6}  {0.25**layers:9.2g}  {chain(layers):13.2g}  {ratios}")
         if layers == deepest:
             profiles = {kind: (range(layers + 1), g) for kind, g in found.items()}
-            kept = [kind for kind, g in found.items() if g[0] > 0.1 * g[-1]]
-    print(f"More than a tenth of the gradient gets through {deepest} layers of: {', '.join(kept) or 'none of them'}.\n")
+            kept = [kind for kind, g in found.items() if 0.1 < g[0] / g[-1] < 10]
+    print(f"A tenth to ten times the gradient gets through {deepest} layers of: {', '.join(kept) or 'none of them'}.\n")
 
     digits = images[: args.images], labels[: args.images], test_images, test_labels
     print(f"{deepest} layers trained on {len(digits[1]):,} images of {name} for {args.epochs} epochs of Adam")

@@ -99,7 +99,7 @@ def curves(
         _scale(axes, "x", texts[2][i])
         _scale(axes, "y", texts[3][i])
         if whole:
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     _legend(figure, grid)
     return figure
 
@@ -257,7 +257,7 @@ def table(
     """
     numbers = _array(values, "values", len(rows), len(columns))
     texts = [["-" if np.isnan(number) else fmt.format(number) for number in row] for row in numbers.tolist()]
-    figure, (axes,) = _figure(title, [""] if numbers.size else [], height=1 + 0.42 * len(rows))
+    figure, (axes,) = _figure(title, [""] if numbers.size else [], height=max(2.4, 1 + 0.42 * len(rows)))
     low, high = _range([numbers])
     axes.imshow(numbers, cmap=_colormap("#F2F8FC", "#56B4E9", "#00436B"), vmin=low, vmax=high, aspect="auto")
     cell = (430 - 6 * max(map(len, rows))) / len(columns)  # width in points; a letter of size 10 takes 6
@@ -265,7 +265,9 @@ def table(
     for (row, column), number in np.ndenumerate(numbers):
         color = "white" if number - low > 0.6 * (high - low) else "black"
         axes.text(column, row, texts[row][column], ha="center", va="center", color=color, fontsize=size)
-    axes.set_xticks(range(len(columns)), [textwrap.fill(name, max(int(cell / 6), 4)) for name in columns])
+    longest = max(len(word) for name in columns for word in name.split() or [""])
+    axes.set_xticks(range(len(columns)), [textwrap.fill(name, max(int(cell / 6), longest, 1)) for name in columns])
+    axes.tick_params("x", labelsize=max(4, min(10, 1.5 * cell / max(longest, 1))))
     axes.set_yticks(range(len(rows)), rows)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     return figure
