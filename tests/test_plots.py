@@ -82,6 +82,13 @@ def test_whole_numbers_have_whole_ticks(x, whole):
     assert np.all(np.array(figure.axes[0].get_xticks()) % 1 == 0) == whole
 
 
+@pytest.mark.parametrize(("last", "step"), [(4, 1), (20, 5), (50, 10), (90, 10), (480, 100)])
+def test_whole_ticks_are_round(last, step):
+    figure = plots.curves({"": {"a": (range(last + 1), range(last + 1))}})
+    draw(figure)
+    assert set(np.diff(figure.axes[0].get_xticks())) == {step}
+
+
 @pytest.mark.parametrize("epochs", [1, 4, 100])
 def test_no_epoch_is_clipped(epochs):
     history = {key: (values * epochs)[:epochs] for key, values in COLUMNS.items()}
@@ -183,6 +190,9 @@ PICTURES = {
     "images, signed": lambda **k: plots.images([np.eye(3), -np.ones((3, 5)), [[np.nan]]], signed=True, **k),
     "table": lambda **k: plots.table(
         np.eye(10) * 1000, [LONG, *"123456789"], [LONG, *"abcdefghi"], xlabel="x", ylabel="y", **k
+    ),
+    "table of one row": lambda **k: plots.table(
+        [range(20)], ["a"], [f"{i}, 1024" for i in range(20)], ylabel="learning rate, batch size", **k
     ),
     "table of nothing finite": lambda **k: plots.table([[np.nan, np.inf]], ["a"], ["b", "c"], **k),
 }

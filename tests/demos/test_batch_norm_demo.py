@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 from demo_runs import import_demo
 
@@ -35,10 +36,25 @@ def test_only_evaluation_mode_answers_alike_in_any_company(digits):
 
 
 def test_the_best_rate_comes_with_a_warning_at_the_edge():
-    assert demo.best([1, 2, 3], [0.1, 0.9, 0.5]) == (2, "")
-    for lrs in ([1, 2, 3], [3, 2, 1], [3]):
-        lr, warning = demo.best(lrs, [0.1, 0.2, 0.9][-len(lrs) :])
-        assert lr == lrs[-1] and "edge" in warning
+    rows = [(1, 0.5, 0.1, "a"), (2, 0.5, 0.8, "b"), (3, 0.5, 0.5, "c"), (4, math.nan, 0.9, "d")]
+    assert demo.best(rows) == rows[1] and demo.said(rows[1], [1, 2, 3, 4]) == "2"
+    assert demo.said(rows[0], [1, 2]).startswith("1 (at the edge") and "edge" in demo.said(rows[1], [1, 2])
+    assert demo.said(rows[0], [1]) == "1"
+    assert demo.best(rows[3:]) is None and demo.said(None, [4]) == "none of these"
+
+
+def test_batches_of_one_digit_are_pure(monkeypatch):
+    images, labels, seen = np.arange(12), np.array([0, 1, 0, 1, 2, 0, 0, 1, 2, 0, 0, 0]), []
+    monkeypatch.setattr(demo, "share_right", lambda model, x, y, size: seen.append((x.tolist(), size)) or y[0])
+    assert demo.alike(None, images, labels, 5) == 1
+    assert seen == [([0, 2, 5, 6, 9, 10, 11], 5), ([1, 3, 7], 3), ([4, 8], 2)]
+
+
+def test_if_all_rates_diverge_it_says_so(tmp_path, folder, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_EDU_DATA", str(folder))
+    monkeypatch.setattr(demo, "train", lambda *args: (demo.nn.MLP([784, 10]), math.nan))
+    with pytest.raises(SystemExit, match="every training with batch norm diverged; try smaller --lrs"):
+        demo.main(["--out", str(tmp_path), "--images", "20"])
 
 
 @pytest.mark.parametrize("longest, diverges", [("0.3", False), ("1e9", True)])
@@ -46,11 +62,12 @@ def test_the_program(tmp_path, capsys, folder, monkeypatch, longest, diverges):
     monkeypatch.setenv("TINYGRAD_EDU_DATA", str(folder))
     share_right, judged = demo.share_right, []
     monkeypatch.setattr(demo, "share_right", lambda m, x, *rest: judged.append(len(x)) or share_right(m, x, *rest))
-    demo.main(["--lrs", "0.1", longest, "--epochs", "2", "--images", "321", "--out", str(tmp_path / "new")])
+    demo.main(["--lrs", longest, "0.1", "--epochs", "2", "--images", "321", "--out", str(tmp_path / "new")])
     assert (tmp_path / "new" / "batch_norm.png").stat().st_size > 10_000
     out = capsys.readouterr().out
-    assert "on 257 images of MNIST" in out and "64 are held out" in out and ("nan: it diverged" in out) == diverges
-    assert judged == [64] * 4 + [200] * 15  # the rates on held-out images, the chosen network on test images
+    assert "on 257 images of MNIST" in out and "64 are held out" in out and (" nan " in out) == diverges
+    assert judged[:14] == [64] * 4 + [200] * 10  # the rates on held-out images, the chosen network on test images
+    assert sum(judged[14:]) == 5 * 200
 
 
 @pytest.mark.parametrize("options", [["--lrs", "0.1", "nan"], ["--images", "2"], ["--lrs", "0"]])

@@ -57,3 +57,9 @@ def test_wrong_values_are_refused(options, capsys):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(SystemExit, match=r"error: .*not a folder"):
         import_demo("cnn").main(["--data-dir", str(tmp_path / "none")])
+
+
+def test_a_checkpoint_without_a_folder_is_refused_before_the_training(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        import_demo("cnn").main(["--checkpoint", str(tmp_path / "none" / "run")])
+    assert "argument --checkpoint: there is no folder" in capsys.readouterr().err

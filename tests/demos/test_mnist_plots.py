@@ -52,7 +52,7 @@ def test_pictures_and_baseline_come_after_the_run_and_leave_it_as_it_was(train, 
 
 def test_what_the_pictures_show(train, figures):
     output = train("--hidden", "50", "--plots")
-    ((weights,), signed), ((shown, titles), bars), ((mistakes, wrong), _), ((counts, *_), _) = figures
+    ((weights, _), signed), ((shown, titles), bars), ((mistakes, wrong), _), ((counts, *_), _) = figures
     assert weights.shape == (40, 28, 28) and signed["signed"]
     lengths = np.linalg.norm(weights.reshape(40, -1), axis=1)
     assert (np.diff(lengths) <= 0).all()
@@ -83,7 +83,14 @@ def test_the_bars_are_the_probabilities(demo, folder, tmp_path, monkeypatch):
         assert axes.get_title() == f"{p.max():.1%}" and digit.get_title()[-1] == str(p.argmax())
 
 
+def test_softmax_regression_shows_a_template_of_each_digit(train, figures):
+    train("--hidden", "--epochs", "1", "--plots")
+    (weights, names), options = figures[0]
+    assert weights.shape == (10, 28, 28) and names == list("0123456789") and "ten digits" in options["title"]
+
+
 def test_without_mistakes_none_are_drawn(train, tmp_path):
+    (tmp_path / "mnist_mistakes.png").touch()  # of another run
     labels = (np.arange(600) % 10).astype(np.uint8)
     images = np.zeros((600, 28, 28), np.uint8)
     images[np.arange(600), labels] = 255  # the label is the row that is white
