@@ -1,6 +1,6 @@
 """Runs all lessons in teaching order and writes the course: demos/README.md, with a sentence and a picture of each.
 
-Run it with `python demos/course.py`: it takes some ten minutes, and says which lesson it is at. `--only` runs some of
+Run it with `python demos/course.py`: it takes some five minutes, and says which lesson it is at. `--only` runs some of
 them, `--text` none, and writes the page with the pictures that are there.
 """
 

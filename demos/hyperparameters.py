@@ -126,7 +126,7 @@ def main(argv=None):
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     values = np.reshape(scores, [len(choices) for choices in grid.values()])
-    title = f"validation accuracy in %: trained on {n:,} images of {source}, {args.epochs} epochs"
+    title = f"validation accuracy in %, {args.epochs} epochs on {n:,} images of {source}"
     print(title)
     report(grid, values)
     best = settings[int(np.argmax(scores))]

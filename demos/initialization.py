@@ -113,7 +113,7 @@ def main(argv=None):
     shown = np.unique(np.linspace(1, args.layers, min(args.layers, 10)).astype(int))
     for what, note, found in (("activations", " without ReLU's zeros", values), ("gradients", "", gradients)):
         rows = {name: visible([arrays[i - 1] for i in shown]) for name, arrays in found.items()}
-        title = f"{what}{note}, layer by layer ({args.width} units each), up to 3 standard deviations"
+        title = f"{what}{note}, {args.width} units a layer, up to 3 standard deviations"
         figure = plots.histograms(rows, [str(i) for i in shown], title=title)
         lesson.save(figure, args.out / f"initialization_{what}.png")
 
