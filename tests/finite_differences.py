@@ -4,6 +4,8 @@ It knows nothing of the library's rules. First derivatives come from plain NumPy
 derivatives from differences of the first ones, once these have been confirmed.
 """
 
+from functools import cache
+
 import numpy as np
 from strategies import filled, is_variable, variables
 
@@ -31,9 +33,12 @@ def numeric(f, arrays):
     return gradients
 
 
+@cache
 def weights(shape, salt=0):
     """Fixed upstream gradients without symmetry, so that no two elements can be mixed up."""
-    return np.random.default_rng(salt).uniform(0.5, 1.5, shape)
+    array = np.random.default_rng(salt).uniform(0.5, 1.5, shape)
+    array.setflags(write=False)
+    return array
 
 
 def analytic(f, arrays):

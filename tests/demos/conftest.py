@@ -1,5 +1,6 @@
 """Fixtures of the demos' tests."""
 
+import lesson
 import pytest
 from demo_runs import import_demo, write_mnist
 
@@ -25,3 +26,14 @@ def folder(tmp_path):
 def demo():
     """demos/mnist.py."""
     return import_demo("mnist")
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures are named and made, but not drawn, which takes most of the time of a short run."""
+
+    def save(figure, path):
+        path.touch()
+        print(f"picture: {path}")
+
+    monkeypatch.setattr(lesson, "save", save)

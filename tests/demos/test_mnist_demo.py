@@ -18,6 +18,7 @@ for package in ("matplotlib", "tqdm", "safetensors"):
     pytest.importorskip(package)
 
 DEMO = DEMOS / "mnist.py"
+pytestmark = pytest.mark.usefixtures("undrawn")
 HEADING = "epoch  train loss  train acc  val loss  val acc  seconds"
 ROW = r" +\d+ +\d+\.\d{4} +\d+\.\d\d% +\d+\.\d{4} +\d+\.\d\d% +\d+\.\d\d"
 LAST_LINES = (

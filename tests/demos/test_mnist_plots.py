@@ -50,6 +50,7 @@ def test_pictures_and_baseline_come_after_the_run_and_leave_it_as_it_was(train, 
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in paths)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_the_pictures_show(train, figures):
     output = train("--hidden", "50", "--plots")
     ((weights, _), signed), ((shown, titles), bars), ((mistakes, wrong), _), ((counts, *_), _) = figures
@@ -65,6 +66,7 @@ def test_what_the_pictures_show(train, figures):
     assert np.trace(counts) / 200 == pytest.approx(accuracy) and np.sum(counts) == 200
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_bars_are_the_probabilities(demo, folder, tmp_path, monkeypatch):
     drawn = {}
     images = demo.plots.images
@@ -83,12 +85,14 @@ def test_the_bars_are_the_probabilities(demo, folder, tmp_path, monkeypatch):
         assert axes.get_title() == f"{p.max():.1%}" and digit.get_title()[-1] == str(p.argmax())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_softmax_regression_shows_a_template_of_each_digit(train, figures):
     train("--hidden", "--epochs", "1", "--plots")
     (weights, names), options = figures[0]
     assert weights.shape == (10, 28, 28) and names == list("0123456789") and "ten digits" in options["title"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_mistakes_none_are_drawn(train, tmp_path):
     (tmp_path / "mnist_mistakes.png").touch()  # of another run
     labels = (np.arange(600) % 10).astype(np.uint8)
@@ -100,12 +104,14 @@ def test_without_mistakes_none_are_drawn(train, tmp_path):
     assert not (tmp_path / "mnist_mistakes.png").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_baseline_learns_and_says_on_which_data(train):
     output = train("--hidden", "8", "--epochs", "20", "--baseline", "--dataset", "synthetic", "--batch-size", "5000")
     found = re.search(r"softmax regression after epoch 20: (.*)% \(synthetic digits\)\n\Z", output)
     assert float(found[1]) > 70
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_baseline_has_the_epochs_of_a_run_that_stopped_early(demo, train, monkeypatch):
     fit, epochs = demo.fit, []
     monkeypatch.setattr(demo, "fit", lambda *a, **k: epochs.append(k["epochs"]) or fit(*a, **k))

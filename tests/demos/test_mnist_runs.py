@@ -15,6 +15,7 @@ from tinygrad_edu.training import Checkpoint
 for package in ("matplotlib", "tqdm", "safetensors", "PIL"):
     pytest.importorskip(package)
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 SMALL = ["--hidden", "16", "--batch-size", "50", "--lr", "0.01"]
 ALL = [*SMALL, "--dropout", "0.2", "--batch-norm", "--augment", "--weight-decay", "1e-4", "--patience", "5"]
 
