@@ -15,7 +15,7 @@ function update(settings) {
   ]);
   const out = chart("output", "The answer", { x: [-5, 5], y: [-1.3, high], xlabel: "input x" });
   out.points([[-5, y], [5, y]], ["parameter", "7 5"], "target y");
-  if (w) out.points([[-b / w, -9], [-b / w, 9]], ["muted", "2 4"], "z = 0");
+  if (w) out.points([[-b / w, -9], [-b / w, 99]], ["muted", "2 4"], "z = 0");
   out.curve((x) => neuron({ ...settings, x }).a, ["value_wire"], "a");
   out.dot(x, n.a, ["value_wire"]);
   const most = Math.max(1e-3, ...sample([-3, 3], 60).map(lossAt));

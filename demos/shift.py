@@ -82,8 +82,8 @@ def main(argv=None):
     print("shift in pixels  " + "  ".join(f"{name:>7}" for name in found))
     for row in zip(SHIFTS, *found.values(), strict=True):
         print(f"{row[0]:15}  " + "  ".join(f"{value:7.2%}" for value in row[1:]))
-    mlp, cnn = [f"{1 - values[2]:.1%} of the digits instead of {1 - values[0]:.1%}" for values in found.values()]
-    print(f"Two pixels aside the MLP misreads {mlp}, the CNN {cnn}.\n")
+    ways = [f"{1 - values[2]:.1%} by the {name} ({1 - values[0]:.1%} in place)" for name, values in found.items()]
+    print(f"Misread two pixels aside: {', '.join(ways)}.\n")
 
     figure = plots.curves(
         {f"{source}, shifted": {name: (SHIFTS, 100 * np.array(values)) for name, values in found.items()}},
