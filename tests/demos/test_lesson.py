@@ -3,6 +3,7 @@
 import argparse
 import ast
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -139,3 +140,17 @@ def test_ctrl_c_is_one_line(capsys):
 def test_a_lesson_runs_from_any_folder(tmp_path):
     result = run("gates", "--out", "pictures", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "") and (tmp_path / "pictures").is_dir()
+
+
+def test_a_terminal_without_greek_letters(tmp_path):
+    result = run("gates", "--out", tmp_path, cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "") and "?f/?x" in result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_what_reads_the_output_may_leave(tmp_path):
+    command = [sys.executable, DEMOS / "gates.py", "--out", tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
