@@ -87,6 +87,8 @@ def main(argv=None):
     parser.add_argument("--epochs", type=lesson.whole(1), default=5)
     args = parser.parse_args(argv)
     source, (images, labels, *_) = lesson.load_digits(args)
+    if args.images > len(labels):
+        parser.error(f"argument --images: it must be at most {len(labels):,}, the number of {source}'s")
     images, labels = lesson.flat(images[: args.images]), labels[: args.images]
     n = len(labels)
     if args.batch_size >= n:

@@ -17,7 +17,6 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from tinygrad_edu import data
-from tinygrad_edu.draw import engine
 
 OUT = Path(__file__).parent / "out"
 
@@ -126,6 +125,8 @@ def save_movie(figures, path):
 
 def save_graph(graph, path):
     """Saves a computational graph as SVG, and prints where; or prints it as a tree if nothing can draw it."""
+    from tinygrad_edu.draw import engine  # which takes a while to load, and few lessons need
+
     if engine() is None:
         print(graph.text())
         print("(no picture: neither Graphviz nor pygraphviz is installed; pip install tinygrad-edu[render] brings one)")
@@ -134,8 +135,14 @@ def save_graph(graph, path):
         print(f"picture: {path}")
 
 
-def run(main, note=""):
-    """Runs a program. After Ctrl-C, or if what reads its output has gone, it ends without a traceback."""
+def run(main, note="", advice="smaller numbers"):
+    """Runs a program. After Ctrl-C, or if what reads its output has gone, it ends without a traceback.
+
+    Args:
+        main: The program.
+        note: What is said of Ctrl-C.
+        advice: What to try if there is too little memory.
+    """
     sys.stdout.reconfigure(errors="replace")  # where the terminal has no ∂, a question mark does
     try:
         main()
@@ -144,7 +151,7 @@ def run(main, note=""):
         print(f"interrupted{note}", file=sys.stderr)
         sys.exit(130)
     except MemoryError as error:
-        sys.exit(f"error: {error}; try smaller numbers")
+        sys.exit(f"error: {error}; try {advice}")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of Python
         sys.exit(1)

@@ -244,8 +244,9 @@ def draw(out, name, model, test):
 
     wrong = np.flatnonzero(answers != labels)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:24]
-    (out / "mnist_mistakes.png").unlink(missing_ok=True)  # another run's
-    if len(worst):
+    if not len(worst):
+        (out / "mnist_mistakes.png").unlink(missing_ok=True)  # another run's
+    else:
         titles = [f"{labels[i]}, read as {answers[i]}\n{confidence[i]:.1%}" for i in worst]
         title = f"{name}: the worst of {len(wrong):,} mistakes in {len(labels):,} test images"
         figures["mistakes"] = plots.images(images[worst], titles, title=title)
@@ -356,4 +357,4 @@ def parse(argv):
 
 
 if __name__ == "__main__":
-    lesson.run(main)
+    lesson.run(main, advice="fewer or smaller --hidden layers")

@@ -69,7 +69,6 @@ def softmax_regression(images, labels):
     return lambda w: cross_entropy(x @ w.reshape(-1, 10), labels) + 5e-3 * (w * w).sum()
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a learning rate too high is reported in words
 def compare(f, ways, most):
     """Runs at most so many steps of each method and prints where they lead; returns {name: (points, seconds)}."""
     found = {}
@@ -98,6 +97,7 @@ def valleys(most):
     return plots.contours(valley, paths, **frame, title=name)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a learning rate too high is reported in words
 def digits(name, images, labels, lr, most):
     """Both methods on a classifier; returns a figure of the gradient over steps and over time."""
     f, w = softmax_regression(images, labels), np.zeros(images[0].size * 10)
@@ -108,8 +108,7 @@ def digits(name, images, labels, lr, most):
     ways = {f"gradient descent, lr {lr:g}": descent(f, w, lr), "Newton, by products": newton(f, w, conjugate_gradients)}
     panels = {"over steps": {}, "over time": {}}
     for way, (points, seconds) in compare(f, ways, most).items():
-        with np.errstate(over="ignore", invalid="ignore"):
-            lengths = [np.linalg.norm(grad(f)(x)) for x in points]
+        lengths = [np.linalg.norm(grad(f)(x)) for x in points]
         panels["over steps"][way], panels["over time"][way] = (range(len(points)), lengths), (seconds, lengths)
     texts = {"xlabel": ["steps", "seconds"], "ylabel": "length of the gradient", "title": title, "markers": True}
     return plots.curves(panels, **texts, yscale="log", xscale=["symlog", "linear"])

@@ -58,7 +58,8 @@ def test_end_to_end(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "options", [["--batch-size", "1"], ["--batch-size", "400"], ["--images", "2"], ["--epochs", "0"]]
+    "options",
+    [["--batch-size", "1"], ["--batch-size", "400"], ["--images", "2"], ["--images", "401"], ["--epochs", "0"]],
 )
 def test_wrong_values_are_refused(options, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(

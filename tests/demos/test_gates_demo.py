@@ -38,7 +38,7 @@ def test_it_runs_and_draws(tmp_path, capsys):
 
 def test_without_an_engine_it_prints_trees(tmp_path, monkeypatch, capsys):
     demo = import_demo("gates")
-    monkeypatch.setattr(demo.lesson, "engine", lambda: None)
+    monkeypatch.setattr("tinygrad_edu.draw.engine", lambda: None)
     demo.main(["--x", "1", "--z", "1", "--out", str(tmp_path)])
     assert "├─ " in (out := capsys.readouterr().out) and "is a tie: half for each." in out
     assert not list(tmp_path.iterdir())

@@ -122,7 +122,7 @@ def test_graphs_are_drawn_or_printed(tmp_path, monkeypatch, capsys):
         lesson.save_graph(graph, tmp_path / "a.svg")
         assert capsys.readouterr().out == f"picture: {tmp_path / 'a.svg'}\n"
         assert "a squared" in (tmp_path / "a.svg").read_text(encoding="utf-8")
-    monkeypatch.setattr(lesson, "engine", lambda: None)
+    monkeypatch.setattr("tinygrad_edu.draw.engine", lambda: None)
     lesson.save_graph(graph, tmp_path / "b.svg")
     out = capsys.readouterr().out
     assert "└─ " in out and "neither Graphviz nor pygraphviz" in out and not (tmp_path / "b.svg").exists()
@@ -135,6 +135,14 @@ def test_ctrl_c_is_one_line(capsys):
     with pytest.raises(SystemExit, match="130"):
         lesson.run(interrupted, "; the same command goes on")
     assert capsys.readouterr().err == "interrupted; the same command goes on\n"
+
+
+def test_too_little_memory_ends_with_advice():
+    def greedy():
+        np.empty(10**18)
+
+    with pytest.raises(SystemExit, match=r"^error: Unable to allocate .*; try smaller numbers$"):
+        lesson.run(greedy)
 
 
 def test_a_lesson_runs_from_any_folder(tmp_path):

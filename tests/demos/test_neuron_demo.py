@@ -45,7 +45,7 @@ def test_what_is_printed_and_drawn(demo, tmp_path, capsys):
 
 
 def test_without_an_engine_the_graph_is_a_text(demo, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(demo.lesson, "engine", lambda: None)
+    monkeypatch.setattr("tinygrad_edu.draw.engine", lambda: None)
     demo.main(["--out", str(tmp_path)])
     assert "a  σ  = 0.731  gradient −0.538" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["neuron_line.png"]
