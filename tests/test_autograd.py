@@ -12,8 +12,9 @@ from finite_differences import check
 from hypothesis import given, settings, strategies as st
 from strategies import arrays
 
-from tinygrad_edu import Tensor, fused, no_grad, op, ops
-from tinygrad_edu.autograd import REGISTRY
+from tinygrad_edu import Tensor, no_grad, op, ops
+from tinygrad_edu.engine import REGISTRY
+from tinygrad_edu.ops import fused
 
 UNARY = [
     *(ops.sin, ops.cos, ops.tanh, ops.sigmoid, fused.softplus, ops.negative),

@@ -8,9 +8,10 @@ from finite_differences import check, check_dtype
 from hypothesis import given, settings, strategies as st
 from strategies import convolutions, spaced
 
-from tinygrad_edu import Tensor, convolution, gradients, no_grad
-from tinygrad_edu.autograd import REGISTRY
+from tinygrad_edu import Tensor, gradients, no_grad
+from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.functional import avg_pool2d, conv2d, max_pool2d
+from tinygrad_edu.ops import convolution
 
 RNG = np.random.default_rng
 

@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, gradcheck, op
-from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.engine import REGISTRY
 
 
 @pytest.fixture

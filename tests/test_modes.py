@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, detect_anomaly, functional, nn, no_grad, op, ops
-from tinygrad_edu.autograd import REGISTRY
+from tinygrad_edu.engine import REGISTRY
 
 
 def here(error):

@@ -33,7 +33,7 @@ from strategies import (
 
 import tinygrad_edu
 from tinygrad_edu import Tensor, op
-from tinygrad_edu.autograd import REGISTRY
+from tinygrad_edu.engine import REGISTRY
 
 one = st.tuples(st.tuples(arrays()), st.just({}))
 positive = st.tuples(st.tuples(arrays(low=0.5)), st.just({}))

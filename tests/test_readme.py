@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.engine import REGISTRY
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = [block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if ">>>" not in block]

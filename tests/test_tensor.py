@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_edu
 from tinygrad_edu import Tensor, functional
-from tinygrad_edu.autograd import REGISTRY
+from tinygrad_edu.engine import REGISTRY
 
 MATRIX = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 

@@ -7,8 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import functional
-from tinygrad_edu.autograd import op
-from tinygrad_edu.einsum import einsum
+from tinygrad_edu.engine import detect_anomaly, no_grad, op
 from tinygrad_edu.functional import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -53,9 +52,7 @@ from tinygrad_edu.functional import (
     triu,
     var,
 )
-from tinygrad_edu.fused import erf, expm1, log1p, log_softmax, softplus
 from tinygrad_edu.gradcheck import gradcheck
-from tinygrad_edu.modes import detect_anomaly, no_grad
 from tinygrad_edu.ops import (
     abs as abs,
     add,
@@ -64,9 +61,14 @@ from tinygrad_edu.ops import (
     cos,
     cumsum,
     divide,
+    einsum,
+    erf,
     exp,
     expand_dims,
+    expm1,
     log,
+    log1p,
+    log_softmax,
     matmul,
     max as max,
     maximum,
@@ -81,6 +83,7 @@ from tinygrad_edu.ops import (
     reshape,
     sigmoid,
     sin,
+    softplus,
     sqrt,
     subtract,
     sum as sum,
@@ -93,7 +96,7 @@ from tinygrad_edu.transforms import grad, gradients, hessian, hvp, jacobian, jvp
 
 if TYPE_CHECKING:
     from tinygrad_edu import data, draw, nn, optim, training
-    from tinygrad_edu.nn.init import manual_seed
+    from tinygrad_edu.random import manual_seed
 
 __version__ = "0.1.0"
 
@@ -198,7 +201,7 @@ __all__ = [  # without abs, max, min and sum: a star import must not hide Python
 def __getattr__(name: str) -> Any:
     """Imports a subpackage when it is first used: the engine alone needs none of them."""
     if name == "manual_seed":
-        return import_module("tinygrad_edu.nn").init.manual_seed
+        return import_module("tinygrad_edu.random").manual_seed
     if name in ("data", "draw", "nn", "optim", "training"):
         return import_module(f"tinygrad_edu.{name}")
     raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")

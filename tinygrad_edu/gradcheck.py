@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.modes import setting
+from tinygrad_edu.engine import setting
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import pull_back
 

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu import functional, fused, ops
-from tinygrad_edu.autograd import Node, new_number, propagate, seed
-from tinygrad_edu.functional import dispatch
-from tinygrad_edu.hooks import Handle
-from tinygrad_edu.modes import setting
-from tinygrad_edu.registry import floating, plain
+from tinygrad_edu import functional, ops
+from tinygrad_edu.engine import Handle, Node, backward_pass, floating, new_number, plain, seed, setting
+from tinygrad_edu.functional.activations import dispatch
+from tinygrad_edu.ops import fused
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Explanation, Graph
@@ -187,7 +185,7 @@ class Tensor(Node):
             ValueError: `gradient` is missing or has the wrong shape.
         """
         with setting(recording=True) if create_graph else nullcontext():
-            propagate(self, seed(self, gradient, create_graph), create_graph)
+            backward_pass(self, seed(self, gradient, create_graph), create_graph)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
         """Calls `hook(gradient)` in each backward pass when this tensor's gradient is complete.

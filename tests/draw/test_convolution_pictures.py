@@ -6,7 +6,7 @@ import pytest
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.draw.formulas import rule_source
 from tinygrad_edu.draw.record import record
-from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.engine import REGISTRY
 
 
 def small_network():

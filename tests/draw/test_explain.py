@@ -7,8 +7,8 @@ from latex import check_latex
 
 from tinygrad_edu import Tensor, gradients, no_grad, op
 from tinygrad_edu.draw.explain import explain
+from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.functional import cross_entropy
-from tinygrad_edu.registry import REGISTRY
 
 
 def dedent(text):

@@ -12,8 +12,9 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 from tinygrad_edu import Tensor, manual_seed, nn
+from tinygrad_edu.files import write_atomically
 from tinygrad_edu.nn import serialization
-from tinygrad_edu.nn.serialization import DTYPES, packed, write_atomically
+from tinygrad_edu.nn.serialization import DTYPES, packed
 
 pytest.importorskip("safetensors")
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
@@ -321,7 +322,7 @@ def test_temporary_files_of_unknown_processes_are_removed_after_a_day(tmp_path, 
         file.write_bytes(b"half")
         os.utime(file, (0, time.time() - days * 86_400))
     monkeypatch.setattr(os, "kill", kill)
-    monkeypatch.setattr(serialization.os, "name", system)
+    monkeypatch.setattr(os, "name", system)
     serialization.remove_left_over(files[0], 1234)
     serialization.remove_left_over(files[1], 1234)
     assert [file.exists() for file in files] == [True, False]
@@ -331,7 +332,7 @@ def test_temporary_files_of_unknown_processes_are_removed_after_a_day(tmp_path, 
 def test_two_programs_write_to_one_path(tmp_path):
     code = """
 import sys
-from tinygrad_edu.nn.serialization import write_atomically
+from tinygrad_edu.files import write_atomically
 for _ in range(150):
     write_atomically(sys.argv[1], sys.argv[2].encode() * 100_000)
 """

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu.data.loader import chosen
+from tinygrad_edu.random import new_generator
 
 CHUNK_PIXELS = 2**14  # a chunk of images is warped at once; its arrays stay in the processor's cache
 
@@ -42,7 +42,7 @@ class Augmentation:
     """
 
     def __init__(self, fill: float, seed: int | None, rng: np.random.Generator | None) -> None:
-        self.rng = chosen(seed, rng)
+        self.rng = new_generator(seed, rng)
         self.fill = _number("fill", fill)
 
     def __call__(self, images: NDArray[Any]) -> NDArray[Any]:

@@ -11,19 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-
-def chosen(seed: int | None, rng: np.random.Generator | None) -> np.random.Generator:
-    """The generator to draw from: the one given, or a new one that starts from the seed, or from chance if it is None.
-
-    Raises:
-        TypeError: rng is no generator.
-        ValueError: Both are given.
-    """
-    if seed is not None and rng is not None:
-        raise ValueError("got both seed and rng; give one of them, as rng already carries its seed")
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator, got {rng!r}; make one with default_rng(seed)")
-    return np.random.default_rng(seed) if rng is None else rng
+from tinygrad_edu.random import new_generator
 
 
 class DataLoader:
@@ -81,7 +69,7 @@ class DataLoader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.transform = transform
-        self.rng = chosen(seed, rng)
+        self.rng = new_generator(seed, rng)
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.draw.terms import Shape, Term, as_term, builds, elementwise, named_call, number, reshaped
-from tinygrad_edu.registry import REGISTRY
+from tinygrad_edu.engine import REGISTRY
 
 
 def factors(x: Term) -> tuple[Any, list[Term], list[Term]]:

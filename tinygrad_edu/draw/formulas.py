@@ -28,7 +28,7 @@ from tinygrad_edu.draw.arrangement import index_text, total
 from tinygrad_edu.draw.notation import RAISED, Notation
 from tinygrad_edu.draw.numbers import MINUS, number as number_text
 from tinygrad_edu.draw.terms import BUILDERS, Term, as_term, named_call, number, raw, reshaped
-from tinygrad_edu.registry import REGISTRY, Op, plain
+from tinygrad_edu.engine import REGISTRY, Op, plain
 
 Names = Mapping[str, str]
 Params = Mapping[str, Any]

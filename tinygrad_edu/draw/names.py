@@ -28,7 +28,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.numbers import number
 from tinygrad_edu.draw.record import Card, Record, Scope
-from tinygrad_edu.modes import PACKAGE
+from tinygrad_edu.engine import PACKAGE
 from tinygrad_edu.tensor import Tensor
 
 Variables = dict[int, str]  # id of the object -> name

@@ -25,9 +25,7 @@ from weakref import ref
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.autograd import fit, propagate, seed
-from tinygrad_edu.modes import setting
-from tinygrad_edu.registry import Op, plain
+from tinygrad_edu.engine import Op, backward_pass, plain, seed, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor
 
 Kind = Literal["parameter", "input", "data", "op"]
@@ -274,7 +272,7 @@ def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
         cards[id(tensor)].gradient = np.array(gradient)
 
     with setting(watch=listener), np.errstate(all="ignore"):
-        propagate(output, start, False, keep)
+        backward_pass(output, start, False, keep)
     found.seed = np.array(start)
     arrived = {found.output: start}
     for tensor, position, part in listener.parts:
@@ -299,4 +297,6 @@ def slope(wire: Wire) -> ndarray:
     rule = op.vjps[0 if op.variadic else wire.position]
     one = np.ones(tensor.shape, tensor.dtype)[()]
     with np.errstate(all="ignore"):
-        return np.asarray(fit(rule(*before, one, tensor._data, *given, **tensor._params), x, tensor, wire.position))
+        return np.asarray(
+            unbroadcast(rule(*before, one, tensor._data, *given, **tensor._params), x, tensor, wire.position)
+        )

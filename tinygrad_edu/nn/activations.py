@@ -18,11 +18,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from tinygrad_edu import functional, fused, ops
-from tinygrad_edu.losses import number
+from tinygrad_edu import functional, ops
+from tinygrad_edu.functional.losses import number
 from tinygrad_edu.nn.init import calculate_gain, kaiming_uniform, xavier_uniform
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand
+from tinygrad_edu.ops import Operand, fused
 from tinygrad_edu.tensor import Tensor
 
 Approximation = Literal["none", "tanh"]

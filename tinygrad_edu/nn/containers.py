@@ -17,11 +17,11 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import as_operand
 from tinygrad_edu.nn.activations import ACTIVATIONS, PReLU
 from tinygrad_edu.nn.layers import Dropout, Init, Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d
-from tinygrad_edu.registry import as_operand
 
 S = TypeVar("S", bound="Sequential")
 

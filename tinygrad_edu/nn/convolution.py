@@ -1,6 +1,6 @@
 """Layers for images of shape (n, channels, height, width): convolution and pooling.
 
-The formulas stand in `tinygrad_edu.convolution`. The hard idea is what a shared kernel means for the next layer: it
+The formulas stand in `tinygrad_edu.ops.convolution`. The hard idea is what a shared kernel means for the next layer: it
 looks at every place of the image, so the layer's parameters do not depend on the image's size, but its output does:
 
     Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 28 * 28, 10))    # wrong: it fits in 26 * 26 places of 28 * 28
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.convolution import Pair, avg_pool2d, conv2d, max_pool2d, pair
+from tinygrad_edu.engine import as_operand
 from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.registry import as_operand
+from tinygrad_edu.ops.convolution import Pair, avg_pool2d, conv2d, max_pool2d, pair
 from tinygrad_edu.tensor import Tensor
 
 

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import functional, ops
-from tinygrad_edu.losses import number
+from tinygrad_edu.engine import as_operand
+from tinygrad_edu.functional.losses import number
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.registry import as_operand
+from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 
 Init = str | Callable[[Tensor], Any]
@@ -110,7 +111,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         self.p = number("Dropout: p, the probability to drop an element,", p, 0, 1)
-        self.rng = None if rng is None else initializers.chosen(rng)
+        self.rng = None if rng is None else generator_or_default(rng)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...); draws anew at each call in training."""
@@ -118,7 +119,7 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             return x  # type: ignore[no-any-return]
         dtype = np.result_type(x.dtype, 0.5)  # x's own if that is a floating one
-        kept = initializers.chosen(self.rng).random(x.shape, np.float32) >= self.p
+        kept = generator_or_default(self.rng).random(x.shape, np.float32) >= self.p
         return ops.multiply(x, kept * dtype.type(1 / (1 - self.p) if self.p < 1 else 0))
 
     def extra_repr(self) -> str:

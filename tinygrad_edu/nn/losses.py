@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import functional
-from tinygrad_edu.losses import Reduction
+from tinygrad_edu.engine import is_tensor
+from tinygrad_edu.functional.losses import Reduction
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.registry import is_tensor
 from tinygrad_edu.tensor import Tensor
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.autograd import new_number
+from tinygrad_edu.engine import new_number
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import as_operand, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.registry import as_operand, plain
 from tinygrad_edu.tensor import Tensor
 
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.modes import no_grad
-from tinygrad_edu.nn import init
+from tinygrad_edu.engine import no_grad
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.random import default_generator, generators_in
 from tinygrad_edu.tensor import Tensor
 
 WIDEST = 40  # characters of a path, a class or a shape
@@ -82,7 +82,7 @@ def unchanged(model: Module, *others: Any) -> Iterator[None]:
     attributes = [(module, dict(vars(module))) for module in model.modules()]
     buffers = [(buffer, buffer.copy()) for buffer in model.buffers() if buffer.flags.writeable]
     gradients = [(p, p.grad) for p in model.parameters()]
-    generators = [init.generator(), *init.generators_in([model, *others]).values()]
+    generators = [default_generator(), *generators_in([model, *others]).values()]
     states = [(generator, generator.bit_generator.state) for generator in generators]
     try:
         yield

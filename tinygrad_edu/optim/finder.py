@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.engine import is_tensor
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import unchanged
 from tinygrad_edu.optim.base import Optimizer, number
 from tinygrad_edu.optim.schedulers import whole
-from tinygrad_edu.registry import is_tensor
 
 
 class LRFinderResult(NamedTuple):
@@ -58,7 +58,7 @@ def lr_finder(
     """Trains with a rate that grows from step to step, and leaves everything as it was.
 
     Put back at the end, or on an exception: parameters, gradients, buffers and all other attributes of the modules, the
-    optimizer, the library's random generator and those of the model and the loader that nn.init.generators_in finds.
+    optimizer, the library's random generator and those of the model and the loader that random.generators_in finds.
     Graphs made before are used up: the parameters count as updated.
 
     Args:

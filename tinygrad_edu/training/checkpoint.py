@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.nn import init
+from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.serialization import StrPath, packed, read, safetensors, storable, write_atomically
+from tinygrad_edu.nn.serialization import packed, read, safetensors, storable
+from tinygrad_edu.random import default_generator, generators_in
 from tinygrad_edu.training.history import word
 
 KEY = "tinygrad_edu.checkpoint"  # of the JSON, in the file's metadata
@@ -85,7 +86,7 @@ class Checkpoint:
         """Writes the file.
 
         The states of the library's random generator and of those that the model draws from, as far as
-        nn.init.generators_in finds them, are always saved.
+        random.generators_in finds them, are always saved.
 
         Args:
             model: Its parameters and buffers are saved.
@@ -215,9 +216,9 @@ def generators_of(model: Module, generators: Generators | None) -> dict[str, Any
     for name, rng in (generators or {}).items():
         if not isinstance(name, str) or not isinstance(rng, np.random.Generator):
             raise TypeError(f"generators: {name!r} is a {type(rng).__name__}; it takes names and np.random.Generators")
-    own = {f"random.model.{path}": rng for path, rng in init.generators_in(model).items()}
+    own = {f"random.model.{path}": rng for path, rng in generators_in(model).items()}
     given = {f"generators.{name}": rng for name, rng in (generators or {}).items()}
-    return {"random.library": init.generator()} | own | given
+    return {"random.library": default_generator()} | own | given
 
 
 def state_of(part: Any) -> Any:

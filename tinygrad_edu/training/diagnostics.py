@@ -21,12 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.modes import no_grad
+from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.nn.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import Output, outputs, shortened, table, unchanged
 from tinygrad_edu.optim.finder import loss_value
-from tinygrad_edu.registry import is_tensor, plain
 from tinygrad_edu.tensor import Tensor
 
 RECTIFIERS = (ReLU, LeakyReLU, PReLU, ELU, GELU, SiLU)

@@ -24,12 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.modes import no_grad
-from tinygrad_edu.nn.init import generators_in
+from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
 from tinygrad_edu.optim.finder import loss_value
-from tinygrad_edu.registry import plain
+from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
 from tinygrad_edu.training.history import History, Record
@@ -62,7 +61,7 @@ def fit(
     With a checkpoint everything that the training needs is saved after each epoch; if the file is there already,
     training goes on after the epoch that it holds, and the result is the same to the bit as without the interruption.
     For that, random numbers must come from generators that are saved: the library's, and those of the model and of the
-    loaders with their transforms, as far as nn.init.generators_in finds them. Settings of the optimizer and the
+    loaders with their transforms, as far as random.generators_in finds them. Settings of the optimizer and the
     scheduler are those of the file; where the arguments have others, a line names them. Training goes on from the last
     weights, but `Checkpoint(path).load(model=model)` gives the best, if early stopping kept them, as fit does.
 

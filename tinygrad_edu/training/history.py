@@ -21,7 +21,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
-from tinygrad_edu.nn.serialization import write_atomically
+from tinygrad_edu.files import write_atomically
 
 Record = dict[str, float]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu.registry import plain
+from tinygrad_edu.engine import plain
 from tinygrad_edu.tensor import Tensor
 
 Values = ArrayLike | Tensor

@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.autograd import op
-from tinygrad_edu.registry import Array
+from tinygrad_edu.engine import Array, op
 
 Operand = Any  # a Tensor, an array or a number
 Axis = int | tuple[int, ...] | None

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tinygrad_edu import fused, ops
-from tinygrad_edu.ops import Operand
-from tinygrad_edu.registry import as_operand, is_tensor, plain
+from tinygrad_edu import ops
+from tinygrad_edu.engine import as_operand, is_tensor, plain
+from tinygrad_edu.ops import Operand, fused
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

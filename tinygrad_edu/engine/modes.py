@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.registry import plain
+from tinygrad_edu.engine.node import plain
 
 if TYPE_CHECKING:
-    from tinygrad_edu.registry import Op
+    from tinygrad_edu.engine.node import Op
     from tinygrad_edu.tensor import Tensor
 
-PACKAGE = os.path.dirname(__file__) + os.sep
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class Mode(NamedTuple):

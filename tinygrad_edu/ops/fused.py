@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.autograd import op
-from tinygrad_edu.ops import Operand, exp, expand_dims, maximum, sigmoid, where
-from tinygrad_edu.registry import Array
+from tinygrad_edu.engine import Array, op
+from tinygrad_edu.ops.elementwise import Operand, exp, expand_dims, maximum, sigmoid, where
 
 math_erf = np.frompyfunc(math.erf, 1, 1)
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.autograd import op
-from tinygrad_edu.ops import Operand
-from tinygrad_edu.registry import Array, as_operand
+from tinygrad_edu.engine import Array, as_operand, op
+from tinygrad_edu.ops.elementwise import Operand
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

@@ -1,4 +1,4 @@
-"""The engine: `@op` records what NumPy computes, `propagate` applies the chain rule backwards.
+"""The engine: `@op` records what NumPy computes, `backward_pass` applies the chain rule backwards.
 
 The node of the graph is the output Tensor: it knows its op, its operands and the op's parameters, and nothing points
 from an operand to its results. So a graph lives as long as somebody holds its output, and reference counts free it.
@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.hooks import run_hooks
-from tinygrad_edu.modes import PLAIN, current_mode
-from tinygrad_edu.registry import CONSTANTS, REGISTRY, Op, constant, described, explained, plain
+from tinygrad_edu.engine.hooks import run_hooks
+from tinygrad_edu.engine.modes import PLAIN, current_mode
+from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Op, constant, described, explained, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -155,7 +155,7 @@ def result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], re
     return tensor
 
 
-def fit(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
+def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
     """Makes of what a rule of `tensor` returned the gradient of x: sums where NumPy broadcast, keeps x's dtype."""
     op, shape, dtype, made = tensor._op, x._data.shape, x._data.dtype, tensor._data.shape
     g = g if hasattr(g, "shape") else np.asarray(g)
@@ -173,7 +173,7 @@ def fit(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
     return g[()] if type(g) is ndarray and not shape else g
 
 
-def propagate(
+def backward_pass(
     output: Tensor, gradient: Any, create_graph: bool, visit: Callable[[Tensor, Any], Any] | None = None
 ) -> None:
     """Walks from `output` to the leaves, newest tensor first, each once and with its complete gradient.
@@ -191,10 +191,10 @@ def propagate(
         """Adds what came over one edge of the current `tensor` to the gradient of its operand x."""
         data = x._data
         if type(part) is not type(data):
-            part = fit(part, x, tensor, position)
+            part = unbroadcast(part, x, tensor, position)
         elif type(part) is ndarray:
             if part.shape != data.shape or part.dtype is not data.dtype:
-                part = fit(part, x, tensor, position)
+                part = unbroadcast(part, x, tensor, position)
             if x._op is None and (np.may_share_memory(part, g) or not part.flags.writeable):
                 part = part.copy()  # clipping may write to a leaf's gradient: it must be nobody else's
         if watch is not None:

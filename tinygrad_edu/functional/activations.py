@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu import fused, ops
-from tinygrad_edu.convolution import avg_pool2d as avg_pool2d, conv2d as conv2d, max_pool2d as max_pool2d
-from tinygrad_edu.einsum import einsum
-from tinygrad_edu.fused import leaky_relu, log_softmax
-from tinygrad_edu.losses import (
+from tinygrad_edu import ops
+from tinygrad_edu.engine import REGISTRY, as_operand, is_tensor, plain
+from tinygrad_edu.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -28,8 +26,10 @@ from tinygrad_edu.losses import (
     mse_loss,
     nll_loss,
 )
-from tinygrad_edu.ops import Axis, Operand
-from tinygrad_edu.registry import REGISTRY, as_operand, is_tensor, plain
+from tinygrad_edu.ops import Axis, Operand, fused
+from tinygrad_edu.ops.convolution import avg_pool2d as avg_pool2d, conv2d as conv2d, max_pool2d as max_pool2d
+from tinygrad_edu.ops.fused import leaky_relu, log_softmax
+from tinygrad_edu.ops.products import einsum
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

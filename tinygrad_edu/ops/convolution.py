@@ -29,10 +29,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_edu import ops
-from tinygrad_edu.autograd import op
-from tinygrad_edu.ops import Operand, broadcast_to, expand_dims
-from tinygrad_edu.registry import Array, as_operand, plain
+from tinygrad_edu.engine import Array, as_operand, op, plain
+from tinygrad_edu.ops import elementwise as ops
+from tinygrad_edu.ops.elementwise import Operand, broadcast_to, expand_dims
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

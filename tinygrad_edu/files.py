@@ -1,0 +1,85 @@
+"""Files that are written in full or not at all.
+
+The hard idea is to never lose the old file before the new one is safe. This program does, if it is killed or
+the power fails at a bad moment:
+
+    with open(path, "wb") as file:      # the old weights are gone
+        file.write(data)                # half of the new ones are on the disk
+
+So the bytes go to another file in the same folder, which then takes the old one's name; `os.replace` does that at once
+or not at all. The new name alone is not enough: the system writes to the disk when and in the order it likes, and may
+store the name before the bytes, so that a power failure leaves a file of zeros. `os.fsync` waits until the bytes are
+there, and once more, for the folder, until the name is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["StrPath", "write_atomically"]
+
+StrPath = str | os.PathLike[str]
+
+
+def write_atomically(path: StrPath, data: bytes) -> None:
+    """Writes a file so that, whatever happens, the old or the new content is there in full.
+
+    The bytes are first in a hidden file beside it, `.NAME.PID.XXXXXXXX.tmp`. An error removes it; what a killed process
+    has left, the next call does. Of two programs that write to one path at a time, the later one wins; they should run
+    on one computer, as only there one knows that the other still lives.
+
+    Args:
+        path: The file; a symbolic link stays, and the file it leads to is replaced. Permissions are those of the file
+            before, or of any new one.
+        data: Its content.
+
+    Raises:
+        ValueError: The path is a folder or a device.
+        OSError: The file cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{path} is a folder or a device, and only a file can be replaced; add a file name")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}; make it first")
+    start = f".{target.name[:50]}."  # all of it could make a name that is too long
+    for name in os.listdir(target.parent):
+        if match := re.fullmatch(re.escape(start) + r"([0-9]{1,9})\.[0-9a-f]{8}\.tmp", name):
+            remove_left_over(target.parent / name, int(match[1]))
+    temporary = target.with_name(f"{start}{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            if target.exists():
+                shutil.copymode(target, temporary)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # Windows and some network disks cannot sync a folder
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def remove_left_over(path: Path, pid: int) -> None:
+    """Removes a temporary file if it is older than a day, or the process that wrote it is known to be gone."""
+    gone = False
+    if os.name == "posix":  # Windows has no signal 0: there os.kill would end the process
+        try:
+            os.kill(pid, 0)
+        except OSError as error:
+            gone = isinstance(error, ProcessLookupError)
+    with suppress(OSError):
+        if gone or time.time() - path.stat().st_mtime > 86_400:
+            path.unlink()
