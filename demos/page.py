@@ -7,7 +7,7 @@ that gets their values by name, and calls `numbers`, `chart` and `speak`. Looks 
 import html
 import sys
 
-from tinygrad_edu.draw.player import fill, variables
+from tinygrad_edu.draw.player.player import fill, variables
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT
 
 

@@ -10,7 +10,7 @@ from numbers import Real
 
 import numpy as np
 
-__all__ = ["check_choice", "check_int", "check_number", "check_positive_int"]
+__all__ = ["check_choice", "check_int", "check_number", "check_pair", "check_positive_int"]
 
 
 def check_positive_int(name: str, value: object, *, other: type[Exception] = ValueError) -> int:
@@ -68,6 +68,19 @@ def check_number(
         error = ValueError if isinstance(value, Real) else other
         raise error(f"{name} is {value!r:.60}; it must be a number, {' and '.join(given)}".rstrip(", "))
     return number
+
+
+def check_pair(name: str, value: object, low: int) -> tuple[int, int]:
+    """A size in both directions, (vertical, horizontal), from a pair or from one number for both.
+
+    Raises:
+        TypeError: One is not an integer.
+        ValueError: It is not a pair, or one is below `low`.
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name} is {value!r:.60}; it must be an integer, or a pair of them")
+    return check_int(name, values[0], low, other=TypeError), check_int(name, values[1], low, other=TypeError)
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> str:

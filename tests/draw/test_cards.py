@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor
-from tinygrad_edu.draw.cards import (
+from tinygrad_edu.draw.picture.cards import (
     Look,
     array,
     blocks,
@@ -22,7 +22,7 @@ from tinygrad_edu.draw.cards import (
     table,
     wire_label,
 )
-from tinygrad_edu.draw.fold import plan
+from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import heat, palette, roles
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import graphviz
 import pytest
 
-from tinygrad_edu.draw import engines
-from tinygrad_edu.draw.engines import DigraphBase, NoEngineError, render
+from tinygrad_edu.draw.picture import engines
+from tinygrad_edu.draw.picture.engines import DigraphBase, NoEngineError, render
 
 SOURCE = "digraph { a -> b }"
 SVG, PNG, PDF = b"<?xml", b"\x89PNG", b"%PDF"

@@ -6,7 +6,7 @@ import pytest
 from latex import check_latex
 
 from tinygrad_edu import Tensor, gradients, no_grad, op
-from tinygrad_edu.draw.explain import explain
+from tinygrad_edu.draw.explain.explain import explain
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.functional import cross_entropy
 

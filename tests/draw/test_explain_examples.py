@@ -7,7 +7,7 @@ import pytest
 from latex import check_latex
 
 from tinygrad_edu import Tensor
-from tinygrad_edu.draw.explain import explain
+from tinygrad_edu.draw.explain.explain import explain
 
 
 def dedent(text):

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from latex import check_balance, check_latex
 
 from tinygrad_edu import Tensor, gradients
-from tinygrad_edu.draw.explain import explain
+from tinygrad_edu.draw.explain.explain import explain
 
 
 class Draw:

@@ -9,10 +9,10 @@ from hypothesis import given, settings, strategies as st
 from test_ops import DOMAINS
 
 from tinygrad_edu import op
-from tinygrad_edu.draw.formulas import local_formula, role, rule_source, symbol, vjp_formula
-from tinygrad_edu.draw.notation import Notation, broken
+from tinygrad_edu.draw.algebra.formulas import local_formula, role, rule_source, symbol, vjp_formula
+from tinygrad_edu.draw.algebra.notation import Notation, broken
+from tinygrad_edu.draw.algebra.terms import Term
 from tinygrad_edu.draw.record import Record, record
-from tinygrad_edu.draw.terms import Term
 from tinygrad_edu.engine import REGISTRY, plain
 from tinygrad_edu.ops.convolution import fold
 from tinygrad_edu.tensor import Tensor

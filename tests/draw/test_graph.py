@@ -9,9 +9,9 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor, gradients, nn, no_grad
-from tinygrad_edu.draw.cards import printable, shorten
-from tinygrad_edu.draw.graph import Graph, Painter, ranks
 from tinygrad_edu.draw.numbers import number
+from tinygrad_edu.draw.picture.cards import printable, shorten
+from tinygrad_edu.draw.picture.graph import Graph, Painter, ranks
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import palette
 

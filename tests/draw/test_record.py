@@ -6,8 +6,8 @@ import pytest
 from drawn import f_of_xyz
 
 from tinygrad_edu import Tensor, gradients, nn, no_grad
+from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.record import record
-from tinygrad_edu.draw.steps import script
 from tinygrad_edu.functional import cross_entropy
 
 

@@ -6,8 +6,8 @@ import graphviz
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tinygrad_edu.draw import engines
-from tinygrad_edu.draw.svg import finish, legal, tooltip
+from tinygrad_edu.draw.picture import engines
+from tinygrad_edu.draw.picture.svg import finish, legal, tooltip
 from tinygrad_edu.draw.theme import DARK, HEAT_LEVELS, LIGHT, contrast, heat, mix, palette, roles
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn, no_grad
+from tinygrad_edu.draw.explain.text import LINES, alt_text, array_text, spoken, tree
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
-from tinygrad_edu.draw.text import LINES, alt_text, array_text, spoken, tree
 
 
 def named(output, variables=None):

@@ -9,10 +9,10 @@ Read `record.py` first: what it finds is all that the others show.
 
 from __future__ import annotations
 
-from tinygrad_edu.draw.engines import NoEngineError, engine
-from tinygrad_edu.draw.explain import explain
-from tinygrad_edu.draw.graph import Graph
+from tinygrad_edu.draw.explain.explain import explain
+from tinygrad_edu.draw.explain.solution import Explanation
+from tinygrad_edu.draw.picture.engines import NoEngineError, engine
+from tinygrad_edu.draw.picture.graph import Graph
 from tinygrad_edu.draw.record import Record, record
-from tinygrad_edu.draw.solution import Explanation
 
 __all__ = ["Explanation", "Graph", "NoEngineError", "Record", "engine", "explain", "record"]

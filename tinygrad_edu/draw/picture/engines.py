@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import graphviz
 
-from tinygrad_edu.draw.svg import finish
+from tinygrad_edu.draw.picture.svg import finish
 from tinygrad_edu.draw.theme import Theme
 
 INSTALL = (

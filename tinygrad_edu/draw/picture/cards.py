@@ -22,10 +22,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.fold import Item, Link
-from tinygrad_edu.draw.formulas import local_formula, role, symbol, vjp_formula
-from tinygrad_edu.draw.notation import broken
+from tinygrad_edu.draw.algebra.formulas import local_formula, role, symbol, vjp_formula
+from tinygrad_edu.draw.algebra.notation import broken
 from tinygrad_edu.draw.numbers import number, product, shape_text, statistics, total
+from tinygrad_edu.draw.picture.fold import Item, Link
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
 

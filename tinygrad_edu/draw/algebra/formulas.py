@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.arithmetic import function
-from tinygrad_edu.draw.arrangement import index_text, total
-from tinygrad_edu.draw.notation import RAISED, Notation
+from tinygrad_edu.draw.algebra.arithmetic import function
+from tinygrad_edu.draw.algebra.arrangement import index_text, total
+from tinygrad_edu.draw.algebra.notation import RAISED, Notation
+from tinygrad_edu.draw.algebra.terms import BUILDERS, Term, as_term, named_call, number, raw, reshaped
 from tinygrad_edu.draw.numbers import MINUS, number as number_text
-from tinygrad_edu.draw.terms import BUILDERS, Term, as_term, named_call, number, raw, reshaped
 from tinygrad_edu.engine import REGISTRY, Op, plain
 
 Names = Mapping[str, str]

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.draw.arithmetic import multiply
-from tinygrad_edu.draw.formulas import followed, forward_term
-from tinygrad_edu.draw.notation import Notation
+from tinygrad_edu.draw.algebra.arithmetic import multiply
+from tinygrad_edu.draw.algebra.formulas import followed, forward_term
+from tinygrad_edu.draw.algebra.notation import Notation
+from tinygrad_edu.draw.algebra.terms import Term, as_term, number, reshaped
 from tinygrad_edu.draw.record import Card, Record, Wire, slope
-from tinygrad_edu.draw.terms import Term, as_term, number, reshaped
 
 LONGEST = 40  # characters of an expression, and ops in it
 MEASURE = Notation(latex=False, tight=True)

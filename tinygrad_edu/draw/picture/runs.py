@@ -23,7 +23,7 @@ from numpy import ndarray
 from tinygrad_edu.draw.record import Scope
 
 if TYPE_CHECKING:
-    from tinygrad_edu.draw.fold import Item
+    from tinygrad_edu.draw.picture.fold import Item
 
 REPEATS = 4  # blocks that make a run
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.cards import length, printable
-from tinygrad_edu.draw.formulas import symbol
+from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.numbers import MINUS, mean, number, shape_text, statistics
+from tinygrad_edu.draw.picture.cards import length, printable
 from tinygrad_edu.draw.record import Card, Record, Scope
 
 SMALL = 8  # elements that are printed one by one

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.draw.algebra.terms import Term, number
 from tinygrad_edu.draw.numbers import MINUS, number as number_text
-from tinygrad_edu.draw.terms import Term, number
 
 PHRASE, SUM, PRODUCT, POWER, ATOM = range(5)
 Text = tuple[str, int]

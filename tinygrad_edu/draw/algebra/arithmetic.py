@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.draw.terms import Shape, Term, as_term, builds, elementwise, named_call, number, reshaped
+from tinygrad_edu.draw.algebra.terms import Shape, Term, as_term, builds, elementwise, named_call, number, reshaped
 from tinygrad_edu.engine import REGISTRY
 
 

@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeVar, get_args
 import graphviz
 import numpy as np
 
-from tinygrad_edu.draw import cards
-from tinygrad_edu.draw.engines import DigraphBase
-from tinygrad_edu.draw.fold import Item, Link, Plan, gate_ids, plan
 from tinygrad_edu.draw.names import caller_variables, name_cards
+from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.picture.engines import DigraphBase
+from tinygrad_edu.draw.picture.fold import Item, Link, Plan, gate_ids, plan
 from tinygrad_edu.draw.record import Record, Scope, record
 from tinygrad_edu.draw.theme import FONT, Theme, palette
 from tinygrad_edu.tensor import Tensor
@@ -134,7 +134,7 @@ class Graph(DigraphBase):
         Returns:
             The paths.
         """
-        from tinygrad_edu.draw.player import frames
+        from tinygrad_edu.draw.player.player import frames
 
         return frames(self, pattern)
 
@@ -145,20 +145,20 @@ class Graph(DigraphBase):
             path: Where the page is written; None shows it in a notebook only.
             options: As of tinygrad_edu.draw.player.player.
         """
-        from tinygrad_edu.draw.player import player
+        from tinygrad_edu.draw.player.player import player
 
         return player(self, path, **options)
 
     @property
     def alt_text(self) -> str:
         """The picture in words, for screen readers."""
-        from tinygrad_edu.draw.text import alt_text
+        from tinygrad_edu.draw.explain.text import alt_text
 
         return alt_text(self.record, self.title)
 
     def text(self) -> str:
         """The graph as an indented tree, for a terminal."""
-        from tinygrad_edu.draw.text import tree
+        from tinygrad_edu.draw.explain.text import tree
 
         return tree(self.record, precision=self.precision)
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.arithmetic import factors, function, multiply, product
-from tinygrad_edu.draw.terms import Shape, Term, as_term, builds, number, raw, reshaped, swapped
+from tinygrad_edu.draw.algebra.arithmetic import factors, function, multiply, product
+from tinygrad_edu.draw.algebra.terms import Shape, Term, as_term, builds, number, raw, reshaped, swapped
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.convolution import Pair, winners
 

@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING
 
 from numpy import ndarray
 
-from tinygrad_edu.draw import cards
-from tinygrad_edu.draw.engines import render
+from tinygrad_edu.draw.explain.text import SMALL
 from tinygrad_edu.draw.numbers import number
-from tinygrad_edu.draw.steps import Script, Step, script
-from tinygrad_edu.draw.svg import finish, parse
-from tinygrad_edu.draw.text import SMALL
+from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.picture.engines import render
+from tinygrad_edu.draw.picture.svg import finish, parse
+from tinygrad_edu.draw.player.steps import Script, Step, script
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, palette
 
 if TYPE_CHECKING:
-    from tinygrad_edu.draw.graph import Graph
+    from tinygrad_edu.draw.picture.graph import Graph
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 PALE = {"g": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
@@ -89,7 +89,7 @@ def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: s
     name = graph.record.output.name
     title = cards.printable(title or graph.title or f"{name}: forward and backward")
     text = fill(
-        files("tinygrad_edu.draw").joinpath("player.html").read_text(encoding="utf-8"),
+        files("tinygrad_edu.draw.player").joinpath("player.html").read_text(encoding="utf-8"),
         title=html.escape(title),
         theme=html.escape(graph.theme),
         font=FONT,

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw import cards
-from tinygrad_edu.draw.expressions import called
-from tinygrad_edu.draw.fold import Item, Link, gate_ids
-from tinygrad_edu.draw.formulas import followed, forward_term, named, role, rule_source
-from tinygrad_edu.draw.notation import ATOM, PHRASE, PRODUCT, Notation, Text
+from tinygrad_edu.draw.algebra.formulas import followed, forward_term, named, role, rule_source
+from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, Text
+from tinygrad_edu.draw.algebra.terms import Term, number as number_term
+from tinygrad_edu.draw.explain.expressions import called
+from tinygrad_edu.draw.explain.text import FEW, array_text
 from tinygrad_edu.draw.numbers import MINUS, number, product, shape_text
+from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
 from tinygrad_edu.draw.record import Card, Wire
-from tinygrad_edu.draw.terms import Term, number as number_term
-from tinygrad_edu.draw.text import FEW, array_text
 
 if TYPE_CHECKING:
-    from tinygrad_edu.draw.graph import Graph
+    from tinygrad_edu.draw.picture.graph import Graph
 
 Phase = Literal["start", "forward", "backward"]
 LONG, SHORT = 120, 20  # characters of an expression, and of a name in it

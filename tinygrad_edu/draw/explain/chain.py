@@ -10,10 +10,10 @@ from typing import TypeVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.arithmetic import add
-from tinygrad_edu.draw.expressions import Expressions
+from tinygrad_edu.draw.algebra.arithmetic import add
+from tinygrad_edu.draw.algebra.terms import Term, number
+from tinygrad_edu.draw.explain.expressions import Expressions
 from tinygrad_edu.draw.record import Card, Wire, slope
-from tinygrad_edu.draw.terms import Term, number
 
 X = TypeVar("X")
 Ends = dict[Card, bool]  # the cards between output and input, in forward order, and whether a step ends there

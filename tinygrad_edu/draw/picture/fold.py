@@ -21,8 +21,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from tinygrad_edu.draw.picture.runs import Nest, Stretch
 from tinygrad_edu.draw.record import Card, Record, Scope, Wire
-from tinygrad_edu.draw.runs import Nest, Stretch
 
 FOLD_ABOVE = 150  # tensors: a larger graph is folded without being asked
 ENOUGH = 32  # nodes: no further folds are opened

@@ -26,8 +26,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.draw.arithmetic import add
-from tinygrad_edu.draw.chain import (
+from tinygrad_edu.draw.algebra.arithmetic import add
+from tinygrad_edu.draw.algebra.formulas import arriving, forward_term, vjp_term
+from tinygrad_edu.draw.algebra.notation import PHRASE, SUM
+from tinygrad_edu.draw.algebra.terms import Term, as_term
+from tinygrad_edu.draw.explain.chain import (
     Ends,
     Step,
     between,
@@ -37,15 +40,12 @@ from tinygrad_edu.draw.chain import (
     formula_of,
     steps_between,
 )
-from tinygrad_edu.draw.expressions import Expressions, called, names_in, rewritten
-from tinygrad_edu.draw.formulas import arriving, forward_term, vjp_term
+from tinygrad_edu.draw.explain.expressions import Expressions, called, names_in, rewritten
+from tinygrad_edu.draw.explain.solution import Block, Both, Equation, Explanation, Solution
+from tinygrad_edu.draw.explain.text import SMALL, array_text, nested
 from tinygrad_edu.draw.names import caller_variables, name_cards
-from tinygrad_edu.draw.notation import PHRASE, SUM
 from tinygrad_edu.draw.numbers import MINUS, number, shape_text
 from tinygrad_edu.draw.record import Card, Record, Wire, record
-from tinygrad_edu.draw.solution import Block, Both, Equation, Explanation, Solution
-from tinygrad_edu.draw.terms import Term, as_term
-from tinygrad_edu.draw.text import SMALL, array_text, nested
 from tinygrad_edu.tensor import Tensor
 
 T = TypeVar("T")

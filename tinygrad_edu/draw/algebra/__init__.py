@@ -1,0 +1,1 @@
+"""Formulas from the rules of the ops, checked numerically."""

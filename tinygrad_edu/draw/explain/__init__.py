@@ -1,0 +1,1 @@
+"""Worked solutions, text trees and descriptions."""

@@ -1,0 +1,1 @@
+"""Pages that play the two passes step by step."""
