@@ -1,98 +1,21 @@
 """tinygrad_edu: NumPy computes, Tensor remembers, and every derivative is one line beside the function it belongs to.
 
-Read `tensor.py`, `autograd.py` and `ops.py` in one sitting; the rest stands on them.
+Read `engine/`, `ops/` and `tensor.py` in one sitting; the rest stands on them.
 """
+
+from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import functional
-from tinygrad_edu.engine import detect_anomaly, no_grad, op
-from tinygrad_edu.functional import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    clip,
-    concatenate,
-    copy,
-    cross_entropy,
-    diagonal,
-    dot,
-    elu,
-    flatten,
-    flip,
-    gelu,
-    huber_loss,
-    l1_loss,
-    l1_penalty,
-    l2_penalty,
-    leaky_relu,
-    linear,
-    logsumexp,
-    moveaxis,
-    mse_loss,
-    nll_loss,
-    outer,
-    pad,
-    prelu,
-    ravel,
-    repeat,
-    roll,
-    silu,
-    softmax,
-    sort,
-    split,
-    square,
-    squeeze,
-    stack,
-    std,
-    swapaxes,
-    tile,
-    trace,
-    tril,
-    triu,
-    var,
-)
+from tinygrad_edu.anomaly import detect_anomaly
+from tinygrad_edu.engine import no_grad, op
+from tinygrad_edu.functional import *
 from tinygrad_edu.gradcheck import gradcheck
-from tinygrad_edu.ops import (
-    abs as abs,
-    add,
-    astype,
-    broadcast_to,
-    cos,
-    cumsum,
-    divide,
-    einsum,
-    erf,
-    exp,
-    expand_dims,
-    expm1,
-    log,
-    log1p,
-    log_softmax,
-    matmul,
-    max as max,
-    maximum,
-    mean,
-    min as min,
-    minimum,
-    multiply,
-    negative,
-    power,
-    prod,
-    relu,
-    reshape,
-    sigmoid,
-    sin,
-    softplus,
-    sqrt,
-    subtract,
-    sum as sum,
-    tanh,
-    transpose,
-    where,
-)
+from tinygrad_edu.ops import *
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from tinygrad_edu.transforms import *
 
 if TYPE_CHECKING:
     from tinygrad_edu import data, draw, nn, optim, training
@@ -205,3 +128,7 @@ def __getattr__(name: str) -> Any:
     if name in ("data", "draw", "nn", "optim", "training"):
         return import_module(f"tinygrad_edu.{name}")
     raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "abs", "max", "min", "plots", "sum"]

@@ -1,37 +1,51 @@
 """Tensor: an array that remembers how it was made.
 
-The class holds data, gradient and name. What it can compute stands in `ops` and `functional`; the class body binds
-those functions as operators and methods, and NumPy's two protocols lead NumPy's own functions to them.
+The class holds data, gradient and name. What it can compute stands in `ops`; the class body binds these functions as
+operators and methods, and NumPy's two protocols lead NumPy's own functions to them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu import functional, ops
-from tinygrad_edu.engine import Handle, Node, backward_pass, floating, new_number, plain, seed, setting
-from tinygrad_edu.functional.activations import dispatch
-from tinygrad_edu.ops import fused
+from tinygrad_edu import ops
+from tinygrad_edu.dispatch import dispatch
+from tinygrad_edu.engine import Array, Node, backward_pass, bind_tensor, is_tensor, new_number, plain, setting
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Explanation, Graph
 
+__all__ = ["Handle", "Tensor", "seed"]
 
-def compares(ufunc: Any) -> Callable[[Any, Any], Any]:
-    """A comparison operator: it works on the values and returns booleans."""
+
+def comparison(ufunc: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """The operator for `self < other` and its like: it works on the values and returns booleans."""
     return lambda self, other: ufunc(self._data, plain(other))
 
 
 def reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """The operator for `other + self`, where `other` is no Tensor."""
+    """The operator for `other + self`, where `other` is not a Tensor."""
     return lambda self, other: function(other, self)
 
 
+class Handle(NamedTuple):
+    """What register_hook returns."""
+
+    tensor: Tensor
+    hook: Callable[[Any], Any]
+
+    def remove(self) -> None:
+        """Takes the hook off."""
+        if self.hook in (self.tensor._hooks or ()):
+            self.tensor._hooks.remove(self.hook)
+
+
+@bind_tensor
 class Tensor(Node):
     """An array to differentiate; a NumPy array or a number beside it is a constant.
 
@@ -58,17 +72,18 @@ class Tensor(Node):
 
     __slots__ = ()
 
+    def __init_subclass__(cls) -> None:
+        why = "ops compare types exactly, for speed, and would take an instance for a constant"
+        raise TypeError(f"{cls.__name__}: Tensor cannot be subclassed: {why}; hold a Tensor in an attribute instead")
+
     def __init__(self, data: Any, *, requires_grad: bool = True, name: str | None = None, dtype: Any = None) -> None:
-        self._data = np.float64(data) if type(data) is float and dtype is None else floating(data, dtype, np.float64)
+        fast = type(data) is float and dtype is None
+        self._data = np.float64(data) if fast else floating(data, dtype, np.float64)  # type: ignore[assignment]
         self._requires_grad = bool(requires_grad)
         self.name = name
         self._number = new_number()
-        self._inputs: tuple[Any, ...] = ()
-        self._op: Any = None
-        self._params: Any = None
-        self._hooks: Any = None
-        self._scopes: Any = None
-        self.grad: Any = None
+        self._inputs = ()
+        self._op = self._params = self._hooks = self._scopes = self.grad = None
 
     @property
     def data(self) -> Any:
@@ -194,7 +209,7 @@ class Tensor(Node):
         that comes back takes it off with `remove()`.
         """
         if not callable(hook):
-            raise TypeError(f"register_hook: {hook!r} is no function of a gradient")
+            raise TypeError(f"register_hook: {hook!r} is not a function of a gradient")
         self._hooks = [*(self._hooks or ()), hook]
         return Handle(self, hook)
 
@@ -227,7 +242,7 @@ class Tensor(Node):
         return bool(self._data)
 
     def __len__(self) -> int:
-        return len(self._data)  # type: ignore[arg-type]
+        return len(self._data)
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter([self[i] for i in range(len(self))])
@@ -255,12 +270,28 @@ class Tensor(Node):
         return dispatch(func, args, kwargs)
 
     __hash__ = object.__hash__  # by identity: == compares elements, as in NumPy
-    __eq__, __ne__, __lt__ = compares(np.equal), compares(np.not_equal), compares(np.less)
-    __le__, __gt__, __ge__ = compares(np.less_equal), compares(np.greater), compares(np.greater_equal)
-    __getitem__, __neg__, __abs__, __pow__ = ops.getitem, ops.negative, ops.abs, ops.power
-    __add__, __sub__, __mul__, __truediv__, __matmul__ = ops.add, ops.subtract, ops.multiply, ops.divide, ops.matmul
-    __radd__, __rsub__, __rmul__ = reflected(ops.add), reflected(ops.subtract), reflected(ops.multiply)
-    __rtruediv__, __rpow__, __rmatmul__ = reflected(ops.divide), reflected(ops.power), reflected(ops.matmul)
+    __eq__ = comparison(np.equal)
+    __ne__ = comparison(np.not_equal)
+    __lt__ = comparison(np.less)
+    __le__ = comparison(np.less_equal)
+    __gt__ = comparison(np.greater)
+    __ge__ = comparison(np.greater_equal)
+
+    __getitem__ = ops.getitem
+    __neg__ = ops.negative
+    __abs__ = ops.abs
+    __add__ = ops.add
+    __radd__ = reflected(ops.add)
+    __sub__ = ops.subtract
+    __rsub__ = reflected(ops.subtract)
+    __mul__ = ops.multiply
+    __rmul__ = reflected(ops.multiply)
+    __truediv__ = ops.divide
+    __rtruediv__ = reflected(ops.divide)
+    __pow__ = ops.power
+    __rpow__ = reflected(ops.power)
+    __matmul__ = ops.matmul
+    __rmatmul__ = reflected(ops.matmul)
 
     def reshape(self, *shape: Any) -> Tensor:
         """The elements in another shape: t.reshape(2, -1) or t.reshape((2, -1))."""
@@ -270,16 +301,96 @@ class Tensor(Node):
         """Axes in another order: t.transpose(1, 0) or t.transpose((1, 0)); reversed if none is given."""
         return ops.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
-    add, subtract, multiply, divide, power = ops.add, ops.subtract, ops.multiply, ops.divide, ops.power
-    negative, abs, square, sqrt, copy = ops.negative, ops.abs, functional.square, ops.sqrt, functional.copy
-    exp, expm1, log, log1p, sin, cos = ops.exp, fused.expm1, ops.log, fused.log1p, ops.sin, ops.cos
-    tanh, sigmoid, relu, softplus, astype = ops.tanh, ops.sigmoid, ops.relu, fused.softplus, ops.astype
-    maximum, minimum, clip, matmul = ops.maximum, ops.minimum, functional.clip, ops.matmul
-    dot, outer, sum, mean, max, min = functional.dot, functional.outer, ops.sum, ops.mean, ops.max, ops.min
-    prod, var, std, logsumexp = ops.prod, functional.var, functional.std, functional.logsumexp
-    softmax, log_softmax, cumsum, sort = functional.softmax, fused.log_softmax, ops.cumsum, functional.sort
-    ravel, flatten, expand_dims, squeeze = functional.ravel, functional.flatten, ops.expand_dims, functional.squeeze
-    swapaxes, moveaxis, broadcast_to = functional.swapaxes, functional.moveaxis, ops.broadcast_to
-    split, pad, flip, tile = functional.split, functional.pad, functional.flip, functional.tile
-    repeat, roll, tril, triu = functional.repeat, functional.roll, functional.tril, functional.triu
-    diagonal, trace = functional.diagonal, functional.trace
+    add = ops.add
+    subtract = ops.subtract
+    multiply = ops.multiply
+    divide = ops.divide
+    power = ops.power
+    negative = ops.negative
+    abs = ops.abs
+    square = ops.square
+    sqrt = ops.sqrt
+    exp = ops.exp
+    expm1 = ops.expm1
+    log = ops.log
+    log1p = ops.log1p
+    sin = ops.sin
+    cos = ops.cos
+    tanh = ops.tanh
+    sigmoid = ops.sigmoid
+    relu = ops.relu
+    softplus = ops.softplus
+
+    maximum = ops.maximum
+    minimum = ops.minimum
+    clip = ops.clip
+    copy = ops.copy
+    astype = ops.astype
+
+    sum = ops.sum
+    mean = ops.mean
+    prod = ops.prod
+    max = ops.max
+    min = ops.min
+    var = ops.var
+    std = ops.std
+    logsumexp = ops.logsumexp
+    softmax = ops.softmax
+    log_softmax = ops.log_softmax
+    cumsum = ops.cumsum
+    sort = ops.sort
+
+    ravel = ops.ravel
+    flatten = ops.flatten
+    expand_dims = ops.expand_dims
+    squeeze = ops.squeeze
+    swapaxes = ops.swapaxes
+    moveaxis = ops.moveaxis
+    broadcast_to = ops.broadcast_to
+    tile = ops.tile
+
+    split = ops.split
+    repeat = ops.repeat
+    roll = ops.roll
+    flip = ops.flip
+    pad = ops.pad
+    tril = ops.tril
+    triu = ops.triu
+    diagonal = ops.diagonal
+    trace = ops.trace
+
+    matmul = ops.matmul
+    dot = ops.dot
+    outer = ops.outer
+
+
+def floating(data: Any, dtype: Any, default: Any) -> Array:
+    """A copy of the data in a floating dtype: as given, else the data's own, else the default."""
+    if is_tensor(data):
+        raise TypeError("a Tensor as data would lose its graph; use copy() to keep it, detach() or .data to leave it")
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise TypeError(f"Tensor: {data!r:.80} is not an array: {error}") from error
+    to = np.dtype(dtype or (array.dtype if array.dtype.kind == "f" else default))
+    if array.dtype.kind not in "fiub" or to.kind != "f":
+        raise TypeError(f"Tensor: cannot make {to} of {data!r:.80} ({array.dtype}); gradients need real floats")
+    return array.astype(to, copy=False)[()]
+
+
+def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
+    """The gradient that a backward pass starts from: 1, or the caller's own, checked; a Tensor if create_graph."""
+    shape, dtype = output.shape, output.dtype
+    if not output.requires_grad:
+        raise RuntimeError("backward: nothing requires a gradient: all operands were constants, or it was in no_grad()")
+    if gradient is None and output.size != 1:
+        how = f"reduce it, for example with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
+        raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
+    if gradient is None and not create_graph:
+        return np.ones(shape, dtype)[()]
+    if type(gradient) is not Tensor or not create_graph:
+        values = np.ones(shape) if gradient is None else plain(gradient)
+        gradient = Tensor(values, requires_grad=False, dtype=dtype)
+    if gradient.shape != shape:
+        raise ValueError(f"backward: gradient has shape {gradient.shape}, the output {shape}; make them equal")
+    return gradient.astype(dtype) if create_graph else gradient.data

@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import engine
-from tinygrad_edu.engine import current_mode, plain, setting
-from tinygrad_edu.functional import copy, stack
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.engine import backward_pass, current_mode, plain, setting
+from tinygrad_edu.ops import copy, stack
+from tinygrad_edu.tensor import Tensor, seed
 
 __all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -61,7 +60,7 @@ def gradients(
             found[id(tensor)] = g
 
     with setting(recording=True) if create_graph else nullcontext():
-        engine.backward_pass(output, engine.seed(output, gradient, create_graph), create_graph, keep)
+        backward_pass(output, seed(output, gradient, create_graph), create_graph, keep)
     if create_graph:
         return [g if type(g) is Tensor else Tensor(g, requires_grad=False) for g in map(found.get, map(id, inputs))]
     return [found[id(x)] if x.is_leaf else found[id(x)].copy() for x in inputs]

@@ -25,8 +25,8 @@ from weakref import ref
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Op, backward_pass, plain, seed, setting, unbroadcast
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.engine import Op, backward_pass, plain, setting, unbroadcast
+from tinygrad_edu.tensor import Tensor, seed
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")

@@ -1,28 +1,30 @@
-"""How a graph is recorded and walked: read `node.py`, `autograd.py`, `modes.py`."""
+"""How a graph is recorded and walked, in one sitting: read `node.py`, `autograd.py`, then `modes.py`.
 
-from tinygrad_edu.engine.autograd import Node, backward_pass, new_number, op, seed, unbroadcast
-from tinygrad_edu.engine.hooks import Handle
-from tinygrad_edu.engine.modes import PACKAGE, current_mode, detect_anomaly, no_grad, setting
-from tinygrad_edu.engine.node import REGISTRY, Array, Op, as_operand, floating, is_tensor, plain
+`shortcuts.py` is for speed alone. Nothing here knows NumPy's functions, which are `ops`, or Tensor, which stands above.
+"""
 
-__all__ = [
-    "PACKAGE",
-    "REGISTRY",
-    "Array",
-    "Handle",
-    "Node",
-    "Op",
-    "as_operand",
-    "backward_pass",
-    "current_mode",
-    "detect_anomaly",
-    "floating",
-    "is_tensor",
-    "new_number",
-    "no_grad",
-    "op",
-    "plain",
-    "seed",
-    "setting",
-    "unbroadcast",
-]
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tinygrad_edu.engine import autograd, shortcuts
+from tinygrad_edu.engine.autograd import unbroadcast
+from tinygrad_edu.engine.modes import PACKAGE, current_mode, no_grad, setting
+from tinygrad_edu.engine.node import REGISTRY, Array, Node, Op, as_operand, is_tensor, new_number, plain
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+__all__ = ["PACKAGE", "REGISTRY", "Array", "Node", "Op", "as_operand", "backward_pass", "bind_tensor", "current_mode"]
+__all__ += ["is_tensor", "new_number", "no_grad", "op", "plain", "setting", "unbroadcast"]
+
+with_shortcuts = os.environ.get("TINYGRAD_EDU_SHORTCUTS") != "0"
+op = shortcuts.op if with_shortcuts else autograd.op
+backward_pass = shortcuts.backward_pass if with_shortcuts else autograd.backward_pass
+
+
+def bind_tensor(tensor: type[Tensor]) -> type[Tensor]:
+    """Class decorator that tells the engine of Tensor: ops return Tensors, whose methods are ops."""
+    autograd.Tensor = shortcuts.Tensor = tensor  # type: ignore[attr-defined]
+    return tensor

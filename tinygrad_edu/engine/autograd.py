@@ -1,7 +1,4 @@
-"""The engine: `@op` records what NumPy computes, `backward_pass` applies the chain rule backwards.
-
-The node of the graph is the output Tensor: it knows its op, its operands and the op's parameters, and nothing points
-from an operand to its results. So a graph lives as long as somebody holds its output, and reference counts free it.
+"""The reference engine: `@op` records what NumPy computes, `backward_pass` applies the chain rule backwards.
 
 The hard idea is the order of the backward walk: a tensor may pass its gradient on only when *all* its consumers have
 added their part. A stack of tensors to visit, the first thing one would write, goes wrong on
@@ -9,56 +6,33 @@ added their part. A stack of tensors to visit, the first thing one would write, 
     y = x * 2
     z = (y + 1) * y        # dz/dy = y + (y + 1), over two edges
 
-where it may leave y for x with the part of one edge. Every tensor therefore has a creation number. A result is newer
-than its operands, so the newest tensor that waits has no consumer left: a heap of numbers is the whole algorithm,
-without recursion and without a visited set. The numbers date updates too: `assign` renumbers a leaf, and an operand
-that is newer than its result was changed after use.
+where it may leave y for x with the part of one edge. So every tensor has a creation number. A result is newer than its
+operands, so the newest tensor that waits has no consumer left: a heap of numbers is the whole algorithm, without
+recursion and without a visited set. The numbers date updates too: `assign` renumbers a leaf, and an operand that is
+newer than its result was changed after use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from heapq import heappop, heappush
-from itertools import count
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.hooks import run_hooks
-from tinygrad_edu.engine.modes import PLAIN, current_mode
-from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Op, constant, described, explained, plain
+from tinygrad_edu.engine.modes import PLAIN, current_mode, run_hooks
+from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number, plain
 
 if TYPE_CHECKING:
-    from tinygrad_edu.tensor import Tensor
+    from tinygrad_edu.tensor import Tensor  # at run time tensor.py sets the name, see engine/__init__.py
+
+__all__ = ["backward_pass", "op", "record", "unbroadcast"]
 
 P = ParamSpec("P")
-new_number = count().__next__
+Visit: TypeAlias = "Callable[[Tensor, Any], None]"
 new_tensor = object.__new__
-
-
-class Node:
-    """What the engine knows of a tensor.
-
-    `_data` is an ndarray or, where the shape is (), a NumPy scalar: a tenth of the cost. `_inputs` is a tuple of the
-    operands as given, so that a + a has two edges; `_number` dates creation or update; `_op` is None for a leaf, and
-    `_params` for a leaf that no op made; `_scopes` tells which module calls it came out of. Tensor adds methods, which
-    are ops, which make Tensors: that circle is cut here, where Tensor's class announces itself.
-    """
-
-    __slots__ = (
-        *("__weakref__", "_data", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "_scopes"),
-        *("grad", "name"),
-    )
-
-    def __init_subclass__(cls) -> None:
-        if "Tensor" in globals():
-            why = "ops compare types exactly, for speed, and would take an instance for a constant"
-            raise TypeError(
-                f"{cls.__name__}: Tensor cannot be subclassed: {why}; hold a Tensor in an attribute instead"
-            )
-        globals()["Tensor"] = cls
 
 
 def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
@@ -72,64 +46,27 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
     """
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
-        this = Op(forward, vjps, variadic)
-        REGISTRY[this.name], defaults = this, this.defaults
-        compute: Any = forward
+        this = REGISTRY[forward.__name__.lstrip("_")] = Op(forward, vjps, variadic)
 
         @wraps(forward)
         def call(*args: Any, **kwargs: Any) -> Any:
             inputs, params = this.bind(args, kwargs)
-            inputs = tuple([x if type(x) is Tensor or type(x) in CONSTANTS else constant(x, this) for x in inputs])
-            values = [x._data if type(x) is Tensor else x for x in inputs]
+            inputs = tuple([x if is_tensor(x) or type(x) in CONSTANTS else this.constant(x) for x in inputs])
+            values: Any = [plain(x) for x in inputs]
             try:
-                out = compute(*values, **params)
+                out = this.forward(*values, **params)
             except (ValueError, TypeError, IndexError) as error:
-                raise explained(error, this, values) from error
-            needs = [x._requires_grad for x in inputs if type(x) is Tensor]
-            return result(out, this, inputs, params, True in needs) if needs else out
+                raise this.explained(error, values) from error
+            needs = [x._requires_grad for x in inputs if is_tensor(x)]
+            return record(out, this, inputs, params, True in needs) if needs else out
 
-        # `call` unrolled for the two commonest cases, which takes half the time; what is unusual goes back to it
-
-        @wraps(forward)
-        def unary(x: Any, *args: Any, **kwargs: Any) -> Any:
-            if type(x) in CONSTANTS:  # as in a rule that runs on arrays
-                return compute(x, *args, **kwargs)
-            if type(x) is not Tensor or args or kwargs:
-                return call(x, *args, **kwargs)
-            try:
-                out = compute(x._data, **defaults)
-            except (ValueError, TypeError, IndexError):
-                return call(x)
-            return result(out, this, (x,), defaults, x._requires_grad)
-
-        @wraps(forward)
-        def binary(x: Any, y: Any) -> Any:
-            requires_grad = False
-            a, b = x, y
-            if type(x) is Tensor:
-                a = x._data
-                requires_grad = x._requires_grad
-            elif type(x) not in CONSTANTS or type(y) is not Tensor:
-                return compute(x, y) if type(x) in CONSTANTS and type(y) in CONSTANTS else call(x, y)
-            if type(y) is Tensor:
-                b = y._data
-                if y._requires_grad:
-                    requires_grad = True
-            elif type(y) not in CONSTANTS:
-                return call(x, y)
-            try:
-                out = compute(a, b)
-            except (ValueError, TypeError, IndexError):
-                return call(x, y)
-            return result(out, this, (x, y), defaults, requires_grad)
-
-        this.call = binary if this.arity == 2 else unary if len(vjps) == 1 and not variadic else call
-        return this.call  # type: ignore[return-value]
+        this.call = call
+        return call
 
     return decorate
 
 
-def result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], requires_grad: bool) -> Tensor:
+def record(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], requires_grad: bool) -> Tensor:
     """The Tensor around what an op computed: a node of the graph if a gradient will flow to it, else a constant."""
     if type(out) is not np.float64:
         out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]
@@ -155,6 +92,68 @@ def result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], re
     return tensor
 
 
+def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, visit: Visit | None = None) -> None:
+    """Walks from `output` to the leaves, newest tensor first, each once and with its complete gradient.
+
+    Args:
+        output: Where the walk starts.
+        gradient: The gradient it starts with, see `seed`.
+        create_graph: Run the vjps on Tensors, so that gradients are recorded too, instead of on arrays.
+        visit: Is told of each tensor and its gradient; without it `.grad` is filled.
+    """
+    visit = visit or fill_grad
+    waiting = {output._number: (output, gradient)}  # by number: a tensor that waits, and its gradient so far
+    heap = [-output._number] if output._op is not None else []
+    while heap:
+        tensor, g = waiting.pop(-heappop(heap))
+        g = run_hooks(tensor, g) if tensor._hooks else g
+        visit(tensor, g)
+        for x, part in parts(tensor, g, create_graph):
+            if x._number in waiting:
+                waiting[x._number] = x, waiting[x._number][1] + part
+            else:
+                waiting[x._number] = x, part
+                if x._op is not None:
+                    heappush(heap, -x._number)
+    for x, g in waiting.values():  # leaves come last: an error on the way leaves their .grad as it was
+        visit(x, run_hooks(x, g) if x._hooks else g)
+
+
+def parts(tensor: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
+    """What a tensor with the gradient g passes on: each operand that requires a gradient, with its part of it."""
+    op, inputs, watch = tensor._op, tensor._inputs, current_mode().watch
+    arrays = [current(x, tensor) for x in inputs]
+    out, operands = (tensor, inputs) if create_graph else (tensor._data, arrays)
+    for i, x in enumerate(inputs):
+        if is_tensor(x) and x._requires_grad:
+            vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
+            part = unbroadcast(vjp(g, out, *operands, **tensor._params), x, tensor, i)
+            if x._op is None:
+                part = own(part, g)
+            if watch is not None:
+                watch.backward(tensor, i, part)
+            yield x, part
+
+
+def fill_grad(tensor: Tensor, g: Any) -> None:
+    """Fills `.grad`: a leaf adds to its own, of an intermediate it is set."""
+    if tensor._op is None:
+        tensor.grad = g if tensor.grad is None else tensor.grad + g
+    else:  # a gradient with a graph contains `tensor`: a reference cycle
+        tensor.grad = g.detach() if is_tensor(g) else g
+
+
+def current(x: Any, consumer: Tensor) -> Any:
+    """The value of an operand, provided it is still the one that its consumer was computed from."""
+    if not isinstance(x, Node):
+        return x
+    if x._number > consumer._number:
+        changed = f"tensor {x.name or ''}{x._data.shape} was updated after {consumer._op.name} used it"
+        how = "by assign, an optimizer's step or a new requires_grad"
+        raise RuntimeError(f"backward: {changed} ({how}): old and new values would mix; compute the output again")
+    return x._data
+
+
 def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
     """Makes of what a rule of `tensor` returned the gradient of x: sums where NumPy broadcast, keeps x's dtype."""
     op, shape, dtype, made = tensor._op, x._data.shape, x._data.dtype, tensor._data.shape
@@ -173,103 +172,7 @@ def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
     return g[()] if type(g) is ndarray and not shape else g
 
 
-def backward_pass(
-    output: Tensor, gradient: Any, create_graph: bool, visit: Callable[[Tensor, Any], Any] | None = None
-) -> None:
-    """Walks from `output` to the leaves, newest tensor first, each once and with its complete gradient.
-
-    Only vjps of operands that require a gradient are called: on arrays, or on Tensors if `create_graph`. A gradient is
-    never written to once it is made. `visit(tensor, gradient)` is told of each; without it `.grad` is filled.
-    """
-    watch = current_mode().watch
-    arrived: dict[int, list[Any]] = {
-        output._number: [output, gradient]
-    }  # tensors that wait, and their gradients so far
-    heap: list[int] = [-output._number] if output._op is not None else []  # leaves wait until the end: it stays small
-
-    def deliver(part: Any, x: Any, position: int) -> None:
-        """Adds what came over one edge of the current `tensor` to the gradient of its operand x."""
-        data = x._data
-        if type(part) is not type(data):
-            part = unbroadcast(part, x, tensor, position)
-        elif type(part) is ndarray:
-            if part.shape != data.shape or part.dtype is not data.dtype:
-                part = unbroadcast(part, x, tensor, position)
-            if x._op is None and (np.may_share_memory(part, g) or not part.flags.writeable):
-                part = part.copy()  # clipping may write to a leaf's gradient: it must be nobody else's
-        if watch is not None:
-            watch.backward(tensor, position, part)
-        key = x._number
-        if key in arrived:
-            entry = arrived[key]
-            entry[1] = entry[1] + part
-        else:
-            arrived[key] = [x, part]
-            if x._op is not None:
-                heappush(heap, -key)
-
-    while heap:
-        number = -heappop(heap)
-        tensor, g = arrived.pop(number)
-        if tensor._hooks:
-            g = run_hooks(tensor, g)
-        if visit is None:
-            tensor.grad = g.detach() if create_graph else g  # the graph of g contains `tensor`: a reference cycle
-        else:
-            visit(tensor, g)
-        op, inputs, out = tensor._op, tensor._inputs, tensor._data
-        if op.arity == 2 and not create_graph:  # what follows, unrolled for the commonest ops: half the time
-            x, y = inputs
-            to_x, to_y = op.vjps
-            a = x if type(x) is not Tensor else x._data if x._number < number else valid(x, tensor)
-            b = y if type(y) is not Tensor else y._data if y._number < number else valid(y, tensor)
-            if type(x) is Tensor and x._requires_grad:
-                deliver(to_x(g, out, a, b), x, 0)
-            if type(y) is Tensor and y._requires_grad:
-                deliver(to_y(g, out, a, b), y, 1)
-            continue
-        if op.arity == 1 and not create_graph:
-            (x,) = inputs
-            deliver(op.vjps[0](g, out, valid(x, tensor)), x, 0)
-            continue
-        arrays = [valid(x, tensor) for x in inputs]
-        values, out = (inputs, tensor) if create_graph else (arrays, out)
-        for i, x in enumerate(inputs):
-            if type(x) is Tensor and x._requires_grad:
-                vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
-                deliver(vjp(g, out, *values, **tensor._params), x, i)
-    for x, g in arrived.values():
-        g = run_hooks(x, g) if x._hooks else g
-        if visit is None:
-            x.grad = g if x.grad is None else x.grad + g
-        else:
-            visit(x, g)
-
-
-def valid(x: Any, consumer: Tensor) -> Any:
-    """The value of an operand, provided it is still the one that its consumer was computed from."""
-    if type(x) is not Tensor:
-        return x
-    if x._number > consumer._number:
-        changed = f"tensor {x.name or ''}{x._data.shape} was updated after {consumer._op.name} used it"
-        how = "by assign, an optimizer's step or a new requires_grad"
-        raise RuntimeError(f"backward: {changed} ({how}): old and new values would mix; compute the output again")
-    return x._data
-
-
-def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
-    """The gradient that a backward pass starts from: 1, or the caller's own, checked."""
-    shape, dtype = output._data.shape, output._data.dtype
-    if not output._requires_grad:
-        raise RuntimeError("backward: nothing requires a gradient: all operands were constants, or it was in no_grad()")
-    if gradient is None and output._data.size != 1:
-        how = f"reduce it, for example with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
-        raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
-    if gradient is None and not create_graph:
-        return np.ones(shape, dtype)[()]
-    if type(gradient) is not Tensor or not create_graph:
-        values = np.ones(shape) if gradient is None else plain(gradient)
-        gradient = Tensor(values, requires_grad=False, dtype=dtype)
-    if gradient._data.shape != shape:
-        raise ValueError(f"backward: gradient has shape {gradient._data.shape}, the output {shape}; make them equal")
-    return gradient.astype(dtype) if create_graph else gradient._data
+def own(part: Any, g: Any) -> Any:
+    """A leaf's gradient in memory of its own: clipping may write to it, so it must not be anybody else's."""
+    shared = type(part) is ndarray and (np.may_share_memory(part, g) or not part.flags.writeable)
+    return part.copy() if shared else part

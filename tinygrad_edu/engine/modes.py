@@ -1,4 +1,4 @@
-"""Modes of the engine: no_grad() records nothing, detect_anomaly() finds where the first NaN or infinity comes from.
+"""What changes a pass: no_grad() records nothing, a watch is told of everything, hooks see gradients.
 
 A mode belongs to the thread that sets it: were it a global variable, evaluating in one thread would silently stop the
 recording of a training step in another.
@@ -6,23 +6,21 @@ recording of a training step in another.
 
 from __future__ import annotations
 
-import linecache
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from tinygrad_edu.engine.node import plain
+from numpy import ndarray
 
 if TYPE_CHECKING:
-    from tinygrad_edu.engine.node import Op
+    from tinygrad_edu.anomaly import Anomaly
     from tinygrad_edu.tensor import Tensor
 
-PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+__all__ = ["PACKAGE", "PLAIN", "current_mode", "no_grad", "run_hooks", "setting"]
+
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # code that is not the user's
 
 
 class Mode(NamedTuple):
@@ -57,56 +55,23 @@ def no_grad() -> AbstractContextManager[None]:
     return setting(recording=False)
 
 
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
-    """Context manager and decorator: the first op that makes a NaN or an infinity raises, forward or backward.
+def run_hooks(tensor: Tensor, g: Any) -> Any:
+    """Shows a gradient to the tensor's hooks; what a hook returns takes its place.
 
-    The error names the op, its operands and the line of user code that called it; for a backward pass to know that
-    line, the forward pass must run inside too. NumPy's own warnings are silent meanwhile. Slow: every result is
-    searched.
-
-    Raises:
-        FloatingPointError: Where it happens.
-
-    Example:
-        with detect_anomaly():
-            loss = log(Tensor(0.0))     # FloatingPointError: log made an infinity; called at ...
+    Addition hands one array to both operands, so a hook that wrote into it would change the other's gradient too: it
+    gets a read-only view.
     """
-    with np.errstate(all="ignore"), setting(watch=Anomaly()):
-        yield
-
-
-class Anomaly:
-    """Looks at every result and every gradient."""
-
-    def __init__(self) -> None:
-        self.lines: dict[int, str] = {}  # creation number -> line of user code
-
-    def forward(self, op: Op, inputs: Sequence[Any], tensor: Tensor) -> None:
-        """Checks what an op made, and notes who called it."""
-        line = self.lines[tensor._number] = calling_line()
-        check(tensor._data, op.name, line, op, inputs)
-
-    def backward(self, tensor: Tensor, position: int, gradient: Any) -> None:
-        """Checks what the vjp to one operand of `tensor` made."""
-        op = tensor._op
-        line = self.lines.get(tensor._number, "a line outside detect_anomaly()")
-        check(gradient, f"the backward of {op.name} (to {op.argument(position)})", line, op, tensor._inputs)
-
-
-def check(values: Any, maker: str, line: str, op: Op, inputs: Sequence[Any]) -> None:
-    """Raises if the values are not all finite."""
-    values = plain(values)
-    if not np.isfinite(values).all():
-        what = "NaN" if np.isnan(values).any() else "an infinity"
-        operands = "".join([f"\n  {op.argument(i)} = {x!r:.200}" for i, x in enumerate(inputs)])
-        raise FloatingPointError(f"{maker} made {what}; called at {line}{operands}")
-
-
-def calling_line() -> str:
-    """File, number and text of the innermost line outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
-    file, number = frame.f_code.co_filename, frame.f_lineno
-    return f"{file}:{number}: {linecache.getline(file, number).strip()}"
+    for hook in list(tensor._hooks):
+        shown = g
+        if type(g) is ndarray:
+            shown = g.view()
+            shown.flags.writeable = False
+        new = hook(shown)
+        if new is None or new is shown:
+            continue
+        if type(new) is not type(tensor):
+            new = type(tensor)(new, requires_grad=False, dtype=tensor.dtype)
+        if new.shape != tensor.shape:
+            raise ValueError(f"register_hook: a hook made shape {new.shape} of a gradient of shape {tensor.shape}")
+        g = new.astype(tensor.dtype) if type(g) is type(tensor) else new._data
+    return g

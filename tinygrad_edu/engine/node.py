@@ -1,31 +1,71 @@
-"""What an op is: a function on arrays, its derivatives, and how the arguments of a call are divided between them."""
+"""What a graph is made of: ops, and the tensors they made.
+
+The node of the graph is the output tensor itself: it links to the operands it was computed from, and nothing links from
+an operand to its results. So a graph lives as long as somebody holds its output, and reference counts free it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-Array = Any  # an ndarray, or a NumPy scalar where the shape is ()
-CONSTANTS = {float, int, bool, np.ndarray} | {np.dtype(code).type for code in "?bhilqBHILQefdg"}
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+__all__ = ["CONSTANTS", "REGISTRY", "Array", "Node", "Op", "as_operand", "is_tensor", "new_number", "plain"]
+
+Array: TypeAlias = Any  # an ndarray, or a NumPy scalar where the shape is (): NumPy's stubs know no type for both
+CONSTANTS = {float, int, bool, np.ndarray} | {np.dtype(code).type for code in "?bhilqBHILQefdg"}  # operands as they are
+new_number = count().__next__
+
+
+class Node:
+    """A tensor as the engine sees it; `Tensor` adds the methods."""
+
+    __slots__ = (
+        *("__weakref__", "_data", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "_scopes"),
+        *("grad", "name"),
+    )
+
+    _data: NDArray[Any]  # an ndarray or, where the shape is (), a NumPy scalar, which costs a tenth
+    _requires_grad: bool  # whether a gradient flows here
+    _op: Any  # the Op that made it; None for a leaf
+    _inputs: tuple[Any, ...]  # the operands of the op as they were given, so a + a has two edges
+    _params: Any  # the parameters of the op, a dict; None if no op made it
+    _number: int  # dates the creation or the last update: newer is larger
+    _hooks: Any  # list of functions that see the gradient, or None
+    _scopes: Any  # tuple of the module calls that it came out of, for pictures, or None
+    grad: Any  # the gradient after a backward pass: None, an array or, with a graph of its own, a Tensor
+    name: str | None  # for pictures and messages
 
 
 class Op:
-    """A function on arrays with one vjp per operand, as `@op` made it; `call` is its public face."""
+    """A differentiable function on arrays, as `@op` made it."""
 
-    __slots__ = ("arity", "call", "defaults", "every", "forward", "name", "names", "variadic", "vjps")
+    __slots__ = ("arity", "call", "defaults", "forward", "name", "names", "variadic", "vjps")
 
-    def __init__(self, forward: Callable[..., Any], vjps: tuple[Any, ...], variadic: bool) -> None:
+    forward: Callable[..., Array]  # the function on arrays
+    vjps: tuple[Callable[..., Any], ...]  # for each operand what returns its gradient; None where it has none
+    variadic: bool  # whether every positional argument is an operand
+    name: str  # in the registry, in messages and pictures
+    names: tuple[str, ...]  # of all arguments, operands first
+    defaults: dict[str, Any]  # parameter -> default
+    arity: int  # the number of operands if there is nothing else to bind, else 0
+    call: Callable[..., Any]  # the public face: takes Tensors too
+
+    def __init__(self, forward: Callable[..., Array], vjps: tuple[Any, ...], variadic: bool) -> None:
         code, defaults = forward.__code__, forward.__defaults__ or ()
         self.name, self.forward, self.vjps, self.variadic = forward.__name__.lstrip("_"), forward, vjps, variadic
         self.names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        self.every = frozenset(self.names)
         self.defaults = dict(zip(self.names[code.co_argcount - len(defaults) :], defaults, strict=False))
         self.defaults |= forward.__kwdefaults__ or {}
         fixed = not variadic and len(self.names) == len(vjps) and None not in vjps
-        self.arity = len(vjps) if fixed else 0  # 0: has parameters, or a varying number of operands
-        self.call: Callable[..., Any] = forward
+        self.arity = len(vjps) if fixed else 0
+        self.call = forward
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
@@ -36,7 +76,7 @@ class Op:
             given = dict(zip(self.names, args, strict=False))
             params |= given
             twice = kwargs and given.keys() & kwargs
-            if twice or len(args) > len(self.names) or params.keys() != self.every:
+            if twice or len(args) > len(self.names) or params.keys() != set(self.names):
                 raise TypeError(
                     f"{self.name} takes ({', '.join(self.names)}); got {len(args)} arguments by position and "
                     f"({', '.join(kwargs)}) by name. NumPy's out=, where=, dtype= and so on are not differentiable here"
@@ -46,7 +86,7 @@ class Op:
                 if vjp is None and getattr(x, "_requires_grad", False):
                     raise TypeError(f"{self.name}: it has no derivative to {name}; pass values: {name}=tensor.data")
         for name, value in params.items():
-            if is_tensor(value):
+            if isinstance(value, Node):
                 raise TypeError(f"{self.name}: no gradient flows to {name}; pass its values: {name}=tensor.data")
         return operands, params
 
@@ -54,54 +94,38 @@ class Op:
         """The name of an operand, for messages."""
         return f"operand {position}" if self.variadic else self.names[position]
 
+    def constant(self, x: object) -> Array:
+        """An operand of a type that ops do not take as it is: a list becomes an array, what is not real is refused."""
+        array = np.asarray(x)
+        if array.dtype.kind not in "biuf" or hasattr(x, "mask"):
+            raise TypeError(f"{self.name}: {x!r:.60} is not a Tensor, a real array or a number")
+        return array
+
+    def explained(self, error: Exception, values: Sequence[Any]) -> Exception:
+        """NumPy's error with the op's name and the operands' shapes in front."""
+        text = str(error)
+        kind = TypeError if isinstance(error, TypeError) else type(error)  # NumPy's own take other arguments
+        return kind(text if text.startswith(self.name) else f"{self.name} of {described(values)}: {text}")
+
 
 REGISTRY: dict[str, Op] = {}
 
 
-def is_tensor(x: Any) -> bool:
+def is_tensor(x: object) -> bool:
     """Whether x is a Tensor, for the files that stand below tensor.py."""
-    return hasattr(x, "_op")
+    return isinstance(x, Node)
 
 
 def plain(x: Any) -> Any:
     """The values of a Tensor; anything else as it is."""
-    return x._data if is_tensor(x) else x
+    return x._data if isinstance(x, Node) else x
 
 
-def as_operand(x: Any) -> Any:
-    """x with a shape: lists and numbers become arrays."""
-    return x if hasattr(x, "shape") else np.asarray(x)
-
-
-def constant(x: Any, op: Op) -> Array:
-    """An operand of another type than ops take as it is: a list becomes an array, what is not real is refused."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "biuf" or hasattr(x, "mask"):
-        raise TypeError(f"{op.name}: {x!r:.60} is no Tensor, real array or number")
-    return array
+def as_operand(x: Tensor | ArrayLike) -> Tensor:
+    """x with a shape: lists and numbers become arrays, which for the type checker are Tensors, as they do the same."""
+    return x if hasattr(x, "shape") else np.asarray(x)  # type: ignore[return-value]
 
 
 def described(values: Sequence[Any]) -> str:
     """Operands in words, for messages: (2, 3) float64, 2.0."""
     return ", ".join([f"{x.shape} {x.dtype}" if hasattr(x, "dtype") else repr(x) for x in values])
-
-
-def explained(error: Exception, op: Op, values: Sequence[Any]) -> Exception:
-    """NumPy's error with the op's name and the operands' shapes in front."""
-    text = str(error)
-    kind = TypeError if isinstance(error, TypeError) else type(error)  # NumPy's own TypeErrors take other arguments
-    return kind(text if text.startswith(op.name) else f"{op.name} of {described(values)}: {text}")
-
-
-def floating(data: Any, dtype: Any, default: Any) -> Any:
-    """A copy of the data in a floating dtype: as given, else the data's own, else the default."""
-    if is_tensor(data):
-        raise TypeError("a Tensor as data would lose its graph; use copy() to keep it, detach() or .data to leave it")
-    try:
-        array = np.array(data)
-    except ValueError as error:
-        raise TypeError(f"Tensor: {data!r:.80} is no array: {error}") from error
-    to = np.dtype(dtype or (array.dtype if array.dtype.kind == "f" else default))
-    if array.dtype.kind not in "fiub" or to.kind != "f":
-        raise TypeError(f"Tensor: cannot make {to} of {data!r:.80} ({array.dtype}); gradients need real floats")
-    return array.astype(to, copy=False)[()]

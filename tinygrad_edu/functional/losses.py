@@ -1,8 +1,7 @@
 """Losses and penalties: one number that says how wrong the predictions, or how large the parameters, are.
 
-They are composed of ops, so the chain rule finds their derivatives; `functional` has them for the public. Names,
-arguments and formulas are PyTorch's, with two differences: `reduction` may be given by position, and the classes lie
-along the last axis, whatever the number of axes (PyTorch: axis 1).
+Names, arguments and formulas are PyTorch's, with two differences: `reduction` may be given by position, and the classes
+lie along the last axis, whatever the number of axes (PyTorch: axis 1).
 
 The hard idea is to take the logarithm of a probability without computing the probability first. For the logit x = 90
 the probability of the other answer is 1 - sigmoid(90) = 8e-40, but
@@ -15,44 +14,57 @@ So the losses that take logits are right at +-10000, where those that take proba
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import as_operand, is_tensor, plain
+from tinygrad_edu.checks import check_number
+from tinygrad_edu.engine import Array, as_operand, is_tensor, plain
 from tinygrad_edu.ops import Operand, fused
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "huber_loss",
+    "l1_loss",
+    "l1_penalty",
+    "l2_penalty",
+    "mse_loss",
+    "nll_loss",
+]
+
 Reduction = Literal["mean", "sum", "none"]
 
 
-def check(reduction: str) -> None:
+def reduced(losses: Tensor, reduction: str) -> Tensor:
+    """The mean, the sum, or all."""
+    check_reduction(reduction)
+    if reduction == "none":
+        return losses
+    return ops.mean(losses) if reduction == "mean" else ops.sum(losses)
+
+
+def check_reduction(reduction: object) -> None:
     """Refuses an unknown reduction."""
     if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
         hint = "" if isinstance(reduction, str) else "; class weights are given by name: weight=..."
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r:.60}{hint}")
 
 
-def reduced(losses: Any, reduction: str) -> Tensor:
-    """The mean, the sum, or all."""
-    check(reduction)
-    return losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)
-
-
-def as_floating(x: Operand) -> Any:
+def as_floating(x: Operand) -> Tensor:
     """x with a shape; integers and booleans as floats, since unsigned differences wrap around: 1 - 2 = 255."""
     x = as_operand(x)
     return x.astype(np.result_type(x.dtype, np.float32)) if x.dtype.kind in "biu" else x
 
 
-def alike(name: str, input: Operand, target: Operand) -> tuple[Any, Any]:
+def of_equal_shape(name: str, input: Operand, target: Operand) -> tuple[Tensor, Tensor]:
     """Both as floats of one shape: (n,) against (n, 1) would broadcast to all n * n pairs."""
     input, target = as_floating(input), as_floating(target)
     if input.shape != target.shape:
@@ -62,17 +74,9 @@ def alike(name: str, input: Operand, target: Operand) -> tuple[Any, Any]:
     return input, target
 
 
-def constant_like(x: Any, input: Any) -> Any:
+def constant_like(x: Operand, input: Tensor) -> Tensor:
     """Labels or weights in the dtype of the input, which they must not widen; a Tensor as it is."""
-    return x if is_tensor(x) else np.asarray(x, np.result_type(input.dtype, 1.0))
-
-
-def number(name: str, value: Any, low: float, high: float) -> float:
-    """A setting within [low, high], as a Python float: a NumPy float64 would make float32 arithmetic float64."""
-    if not isinstance(value, Real) or not low <= float(value) <= high:
-        limits = f"{low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
-        raise ValueError(f"{name} is {value!r}; it must be a number, {limits}")
-    return float(value)
+    return as_operand(x if is_tensor(x) else np.asarray(x, np.result_type(input.dtype, 1.0)))
 
 
 def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
@@ -86,7 +90,7 @@ def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> 
     Raises:
         ValueError: The shapes differ, or an unknown reduction.
     """
-    input, target = alike("mse_loss", input, target)
+    input, target = of_equal_shape("mse_loss", input, target)
     difference = ops.subtract(input, target)
     return reduced(ops.multiply(difference, difference), reduction)
 
@@ -96,7 +100,7 @@ def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> T
 
     Args, errors: As mse_loss.
     """
-    input, target = alike("l1_loss", input, target)
+    input, target = of_equal_shape("l1_loss", input, target)
     return reduced(ops.abs(ops.subtract(input, target)), reduction)
 
 
@@ -115,16 +119,14 @@ def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", d
     Raises:
         ValueError: The shapes differ, delta is not above 0, or an unknown reduction.
     """
-    input, target = alike("huber_loss", input, target)
-    if not number("huber_loss: delta", delta, 0, math.inf):
-        raise ValueError("huber_loss: delta is 0, and so would be every loss; it must be above 0")
-    delta = float(delta)
+    input, target = of_equal_shape("huber_loss", input, target)
+    delta = check_number("huber_loss: delta", delta, above=0)
     difference = ops.subtract(input, target)
     slope = ops.minimum(ops.maximum(difference, -delta), delta)
     return reduced(slope * (difference - 0.5 * slope), reduction)  # both lines of the formula, and no square overflows
 
 
-def check_probabilities(name: str, what: str, values: Any, hint: str = "") -> None:
+def check_probabilities(name: str, what: str, values: Array, hint: str = "") -> None:
     """Refuses numbers outside [0, 1], and NaN."""
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"{name}: {what} runs from {values.min()} to {values.max()}, but must lie in 0 to 1{hint}")
@@ -146,7 +148,7 @@ def binary_cross_entropy(input: Operand, target: Operand, reduction: Reduction =
         ValueError: The shapes differ, an input or target outside [0, 1] or NaN, or an unknown reduction.
     """
     name = "binary_cross_entropy"
-    input, target = alike(name, input, target)
+    input, target = of_equal_shape(name, input, target)
     check_probabilities(name, "input", plain(input), "; for logits use binary_cross_entropy_with_logits")
     check_probabilities(name, "target", plain(target))
     target = constant_like(target, input)
@@ -172,10 +174,10 @@ def binary_cross_entropy_with_logits(
         ValueError: The shapes differ or do not fit, a target outside [0, 1], or an unknown reduction.
     """
     name = "binary_cross_entropy_with_logits"
-    input, target = alike(name, input, target)
+    input, target = of_equal_shape(name, input, target)
     check_probabilities(name, "target", plain(target))
     target = constant_like(target, input)
-    if_yes, if_no = fused.softplus(-1.0 * input), fused.softplus(input)
+    if_yes, if_no = ops.softplus(-1.0 * input), ops.softplus(input)
     if pos_weight is not None:
         pos_weight = constant_like(pos_weight, input)
         shape = pos_weight.shape
@@ -187,14 +189,14 @@ def binary_cross_entropy_with_logits(
     return reduced(if_yes * target + if_no * (1 - target), reduction)
 
 
-def check_classes(name: str, input: Any) -> None:
+def check_classes(name: str, input: Tensor) -> None:
     """Refuses an input without classes."""
     if not input.ndim or not input.shape[-1]:
         raise ValueError(f"{name}: input of shape {input.shape} has no classes; they lie along its last axis")
 
 
-def check_labels(name: str, input: Any, target: Any) -> None:
-    """Refuses labels that are no integers in [0, classes); their shape is right already."""
+def check_labels(name: str, input: Tensor, target: Tensor) -> None:
+    """Refuses labels that are not integers in [0, classes); their shape is right already."""
     classes = input.shape[-1]
     if is_tensor(target):
         raise TypeError(f"{name}: labels must be a plain array of integers, not a Tensor, which holds floats")
@@ -207,13 +209,14 @@ def check_labels(name: str, input: Any, target: Any) -> None:
         )
 
 
-def layout_hint(input: Any, target: Any) -> str:
+def layout_hint(input: Tensor, target: Tensor) -> str:
     """What to do about PyTorch's layout, (n, classes, ...) against (n, ...)."""
-    torchs = input.ndim > 2 and target.shape == input.shape[:1] + input.shape[2:]
-    return "; the classes must lie along the last axis: np.moveaxis(input, 1, -1)" if torchs else ""
+    if input.ndim > 2 and target.shape == input.shape[:1] + input.shape[2:]:
+        return "; the classes must lie along the last axis: np.moveaxis(input, 1, -1)"
+    return ""
 
 
-def class_weights(name: str, weight: Operand | None, input: Any) -> Any:
+def class_weights(name: str, weight: Operand | None, input: Tensor) -> Tensor:
     """The weights of the classes, all 1 by default: (classes,)."""
     weight = constant_like(np.ones(input.shape[-1]) if weight is None else weight, input)
     if weight.shape != input.shape[-1:]:
@@ -221,10 +224,10 @@ def class_weights(name: str, weight: Operand | None, input: Any) -> Any:
     return weight
 
 
-def weighted(losses: Any, weights: Any, reduction: str) -> Tensor:
+def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
     """Losses that have their weights in them, reduced; the mean is the weighted one."""
-    check(reduction)
-    return ops.divide(ops.sum(losses), ops.sum(weights)) if reduction == "mean" else reduced(losses, reduction)
+    check_reduction(reduction)
+    return ops.sum(losses) / ops.sum(weights) if reduction == "mean" else reduced(losses, reduction)
 
 
 def nll_loss(
@@ -239,7 +242,7 @@ def nll_loss(
         weight: One number per class, (classes,); 1 if None.
 
     Raises:
-        TypeError: Labels that are no integers.
+        TypeError: Labels that are not integers.
         ValueError: Shapes that do not fit, a label out of range, or an unknown reduction.
     """
     input, target = as_floating(input), as_operand(target)
@@ -280,7 +283,7 @@ def cross_entropy(
         label_smoothing: The share, in [0, 1], that is spread over all classes.
 
     Raises:
-        TypeError: Labels that are no integers.
+        TypeError: Labels that are not integers.
         ValueError: Shapes that do not fit, a label or label_smoothing out of range, or an unknown reduction.
     """
     input, target = as_floating(input), as_operand(target)
@@ -295,8 +298,8 @@ def cross_entropy(
             f"cross_entropy: input {input.shape} takes integer labels of shape {input.shape[:-1]} "
             f"or probabilities of shape {input.shape}, not {target.shape}{layout_hint(input, target)}"
         )
-    check(reduction)
-    spread = number("cross_entropy: label_smoothing", label_smoothing, 0, 1)
+    check_reduction(reduction)
+    spread = check_number("cross_entropy: label_smoothing", label_smoothing, at_least=0, at_most=1)
     if weight is None and not spread:
         return fused.cross_entropy(input, target, reduction)
 
@@ -310,11 +313,11 @@ def cross_entropy(
     return weighted(losses, weights, reduction)
 
 
-def total(name: str, parameters: Iterable[Any], of: Any, strength: float) -> Tensor:
+def penalty(name: str, parameters: Iterable[Tensor], of: Callable[[Tensor], Tensor], strength: float) -> Tensor:
     """strength * the sum of `of(p)` over all elements of all parameters."""
     if is_tensor(parameters) or not isinstance(parameters, Iterable):
         raise TypeError(f"{name}: parameters is a {type(parameters).__name__}; pass model.parameters() or a list")
-    strength, parameters = number(f"{name}: strength", strength, 0, math.inf), list(parameters)
+    strength, parameters = check_number(f"{name}: strength", strength, at_least=0), list(parameters)
     if not parameters:
         raise ValueError(f"{name}: there are no parameters; a generator can be used up only once")
     for p in parameters:
@@ -331,10 +334,10 @@ def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
         strength: At least 0.
 
     Raises:
-        TypeError: A single Tensor, or something among them that is none.
+        TypeError: A single Tensor, or something among them that is not a Tensor.
         ValueError: No parameters, or strength below 0.
     """
-    return total("l1_penalty", parameters, ops.abs, strength)
+    return penalty("l1_penalty", parameters, ops.abs, strength)
 
 
 def l2_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
@@ -344,4 +347,8 @@ def l2_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
 
     Args, errors: As l1_penalty.
     """
-    return total("l2_penalty", parameters, lambda p: ops.multiply(p, 0.5 * p), strength)
+    return penalty("l2_penalty", parameters, lambda p: ops.multiply(p, 0.5 * p), strength)
+
+
+def number(name: str, value: object, low: float, high: float) -> float:
+    return check_number(name, value, at_least=low, at_most=high)

@@ -22,7 +22,7 @@ from tinygrad_edu import functional, ops
 from tinygrad_edu.functional.losses import number
 from tinygrad_edu.nn.init import calculate_gain, kaiming_uniform, xavier_uniform
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, fused
+from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
 
 Approximation = Literal["none", "tanh"]
@@ -162,7 +162,7 @@ class Softplus(Module):
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""
-        return ops.divide(fused.softplus(ops.multiply(x, self.beta)), self.beta)
+        return ops.divide(ops.softplus(ops.multiply(x, self.beta)), self.beta)
 
     def extra_repr(self) -> str:
         """The sharpness."""
@@ -213,7 +213,7 @@ class LogSoftmax(Softmax):
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...), at most 0."""
-        return fused.log_softmax(x, self.dim)
+        return ops.log_softmax(x, self.dim)
 
 
 ACTIVATIONS: dict[str, tuple[type[Module], Callable[..., Tensor]]] = {  # name: module, weights of the layer before it

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import check_pair as pair
 from tinygrad_edu.engine import as_operand
+from tinygrad_edu.functional import avg_pool2d, conv2d, max_pool2d
 from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.ops.convolution import Pair, avg_pool2d, conv2d, max_pool2d, pair
+from tinygrad_edu.ops.convolution import Pair
 from tinygrad_edu.tensor import Tensor
 
 

@@ -24,17 +24,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_edu.engine import Array, as_operand, op, plain
-from tinygrad_edu.ops import elementwise as ops
-from tinygrad_edu.ops.elementwise import Operand, broadcast_to, expand_dims
-
-if TYPE_CHECKING:
-    from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.engine import Array, op, plain
+from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
 
 Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]
@@ -42,13 +38,13 @@ SLAB = 2**18  # bytes of windows that are copied at a time, and multiplied while
 
 
 @op(lambda g, out, x, size, stride: fold(g, size, stride, x.shape))
-def windows(x: Operand, size: Pair, stride: Pair) -> Array:
+def windows(x: Array, size: Pair, stride: Pair) -> Array:
     """Every window of a size: (n, c, h, w) -> (n, c, rows, columns, *size), a view."""
     return sliding_window_view(x, size, (2, 3), writeable=True)[:, :, :: stride[0], :: stride[1]]
 
 
 @op(lambda g, out, x, size, stride, shape: windows(g, size, stride))
-def fold(x: Operand, size: Pair, stride: Pair, shape: Shape) -> Array:
+def fold(x: Array, size: Pair, stride: Pair, shape: Shape) -> Array:
     """The sum of windows at their places: (n, c, rows, columns, *size) -> shape, (n, c, h, w)."""
     out = zeros(shape, x.dtype)
     for pixels, part in zip(elements(windows(out, size, stride)), elements(x), strict=True):
@@ -94,7 +90,9 @@ def slabs(seen: Array) -> Iterator[tuple[slice, Array]]:
         yield slice(top * row, (top + step) * row), seen[:, :, :, top : top + step]
 
 
-def to_operand(i: int, g: Any, out: Any, x: Any, weight: Any, *bias: Any, stride: Pair, padding: Pair) -> Any:
+def to_operand(
+    i: int, g: Array, out: Array, x: Array, weight: Array, *bias: Array, stride: Pair, padding: Pair
+) -> Array:
     """conv2d_input(g, weight), conv2d_weight(x, g) or, for the bias, the sum of g over images and places."""
     if i == 0:
         return conv2d_input(g, weight, stride, padding, x.shape)
@@ -102,7 +100,7 @@ def to_operand(i: int, g: Any, out: Any, x: Any, weight: Any, *bias: Any, stride
 
 
 @op(to_operand, variadic=True)
-def _conv2d(x: Operand, weight: Operand, *bias: Operand, stride: Pair, padding: Pair) -> Array:
+def _conv2d(x: Array, weight: Array, *bias: Array, stride: Pair, padding: Pair) -> Array:
     """(n, c, h, w), (out, c, *size), perhaps (out,) -> (n, out, rows, columns): the kernels times all windows."""
     seen = windows(bordered(x, padding), weight.shape[2:], stride)
     out = zeros((len(x), len(weight), seen.shape[2], seen.shape[3]), np.result_type(x, weight, *bias))
@@ -119,7 +117,7 @@ def _conv2d(x: Operand, weight: Operand, *bias: Operand, stride: Pair, padding: 
     lambda g, out, y, weight, stride, padding, shape: _conv2d(g, weight, stride=stride, padding=padding),
     lambda g, out, y, weight, stride, padding, shape: conv2d_weight(g, y, stride, padding, weight.shape),
 )
-def conv2d_input(y: Operand, weight: Operand, stride: Pair, padding: Pair, shape: Shape) -> Array:
+def conv2d_input(y: Array, weight: Array, stride: Pair, padding: Pair, shape: Shape) -> Array:
     """(n, out, rows, columns), (out, c, *size) -> shape, (n, c, h, w): each number of y paints kernels, which add up.
 
     Named as in torch.nn.grad; a layer that does this is a ConvTranspose2d (Zeiler et al. 2010).
@@ -137,7 +135,7 @@ def conv2d_input(y: Operand, weight: Operand, stride: Pair, padding: Pair, shape
     lambda g, out, x, y, stride, padding, shape: conv2d_input(y, g, stride, padding, x.shape),
     lambda g, out, x, y, stride, padding, shape: _conv2d(x, g, stride=stride, padding=padding),
 )
-def conv2d_weight(x: Operand, y: Operand, stride: Pair, padding: Pair, shape: Shape) -> Array:
+def conv2d_weight(x: Array, y: Array, stride: Pair, padding: Pair, shape: Shape) -> Array:
     """(n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size): the windows, weighted with y and added up."""
     flat, out = matrix(y), np.zeros((shape[0], prod(shape[1:])), np.result_type(x, y))
     for at, part in slabs(windows(bordered(x, padding), shape[2:], stride)):
@@ -154,13 +152,13 @@ def winners(out: Array, x: Array, size: Pair, stride: Pair) -> Array:
     return np.moveaxis(np.stack(won).reshape((*size, *out.shape)), (0, 1), (-2, -1))
 
 
-def to_winners(g: Any, out: Any, x: Any, size: Pair, stride: Pair) -> Any:
+def to_winners(g: Array, out: Array, x: Array, size: Pair, stride: Pair) -> Array:
     """The gradient of max_pool: all of it to the winner of each window."""
     return fold(expand_dims(g, (-2, -1)) * winners(plain(out), plain(x), size, stride), size, stride, x.shape)
 
 
 @op(to_winners)
-def max_pool(x: Operand, size: Pair, stride: Pair) -> Array:
+def max_pool(x: Array, size: Pair, stride: Pair) -> Array:
     """The largest element of every window; of equal ones the first takes the gradient (PyTorch's rule here)."""
     first, *rest = elements(windows(x, size, stride))
     out: Array = first.copy("K")
@@ -169,13 +167,13 @@ def max_pool(x: Operand, size: Pair, stride: Pair) -> Array:
     return out
 
 
-def to_all(g: Any, out: Any, x: Any, size: Pair, stride: Pair) -> Any:
+def to_all(g: Array, out: Array, x: Array, size: Pair, stride: Pair) -> Array:
     """The gradient of mean_pool: an equal share to each element of the window."""
     return fold(broadcast_to(expand_dims(g / prod(size), (-2, -1)), (*g.shape, *size)), size, stride, x.shape)
 
 
 @op(to_all)
-def mean_pool(x: Operand, size: Pair, stride: Pair) -> Array:
+def mean_pool(x: Array, size: Pair, stride: Pair) -> Array:
     """The mean of every window."""
     first, *rest = elements(windows(x, size, stride))
     out: Array = first.copy("K")
@@ -183,97 +181,3 @@ def mean_pool(x: Operand, size: Pair, stride: Pair) -> Array:
         out += part
     out /= prod(size)
     return out
-
-
-def conv2d(
-    x: Operand, weight: Operand, bias: Operand | None = None, stride: int | Pair = 1, padding: int | Pair = 0
-) -> Tensor:
-    """Cross-correlation of images with kernels, as in LeCun et al. 1989: one matrix product over all windows.
-
-    Args:
-        x: Images of shape (n, channels, height, width).
-        weight: Kernels of shape (out, channels, *kernel_size).
-        bias: Shape (out,), or None.
-        stride: Step from one window to the next, (down, right) or one number for both.
-        padding: Width of a border of zeros, (above and below, left and right) or one number for both.
-
-    Returns:
-        Shape (n, out, rows, columns), with rows = (height + 2 * padding - kernel height) // stride + 1.
-
-    Raises:
-        TypeError: stride or padding that are no integers.
-        ValueError: Shapes that do not fit.
-    """
-    x, weight, bias = as_operand(x), as_operand(weight), None if bias is None else as_operand(bias)
-    if weight.ndim != 4 or (bias is not None and bias.shape != weight.shape[:1]):
-        what = f"weight of shape {weight.shape}" + ("" if bias is None else f" and bias of shape {bias.shape}")
-        raise ValueError(f"conv2d: {what}; they must be (out, channels, height, width) and (out,)")
-    channels, *size = weight.shape[1:]
-    if x.ndim == 4 and x.shape[1] != channels:
-        raise ValueError(
-            f"conv2d: images of shape {x.shape} have {x.shape[1]} channels, but the weight of shape {weight.shape} "
-            f"takes {channels}; the axes of images are (n, channels, height, width)"
-        )
-    x, _, steps = prepared("conv2d", x, size, stride, padding)
-    around = pair("conv2d: padding", padding, 0)
-    return _conv2d(x, weight, *([] if bias is None else [bias]), stride=steps, padding=around)
-
-
-def max_pool2d(
-    x: Operand, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
-) -> Tensor:
-    """The largest element of every window: (n, c, height, width) -> (n, c, rows, columns).
-
-    Args:
-        x: Images.
-        kernel_size: Size of a window, (height, width) or one number for both.
-        stride: Step from one window to the next; kernel_size if None, so that windows do not overlap.
-        padding: Width of a border of -inf, which never wins against a number; at most half of the kernel.
-
-    Raises:
-        TypeError: Sizes that are no integers.
-        ValueError: Shapes or sizes that do not fit.
-    """
-    return max_pool(*prepared("max_pool2d", x, kernel_size, stride, padding, -np.inf))
-
-
-def avg_pool2d(
-    x: Operand, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
-) -> Tensor:
-    """The mean of every window, in which a border counts as zeros; arguments as for max_pool2d."""
-    x = as_operand(x)
-    if x.dtype == np.float16:  # a sum of float16 may overflow where the mean does not
-        return ops.astype(avg_pool2d(ops.astype(x, np.float32), kernel_size, stride, padding), np.float16)
-    return mean_pool(*prepared("avg_pool2d", x, kernel_size, stride, padding, 0))
-
-
-def pair(name: str, value: Any, low: int) -> Pair:
-    """A size in both directions, checked."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) and v >= low for v in values):
-        error = ValueError if all(isinstance(v, (int, np.integer)) for v in values) else TypeError
-        raise error(f"{name} is {value!r}; it must be an integer of at least {low}, or a pair of such")
-    return int(values[0]), int(values[1])
-
-
-def prepared(
-    name: str, x: Operand, size: Any, stride: Any, padding: Any, border: float | None = None
-) -> tuple[Any, Pair, Pair]:
-    """The images, within a border if one is given, size and stride of the windows, all checked."""
-    x, size, around = as_operand(x), pair(f"{name}: kernel_size", size, 1), pair(f"{name}: padding", padding, 0)
-    steps = size if stride is None else pair(f"{name}: stride", stride, 1)
-    if x.dtype.kind in "biu":
-        x = x.astype(np.result_type(x.dtype, np.float32))  # integers would wrap around, and know no -inf
-    if x.ndim != 4:
-        hint = "; add the axis of channels with x[:, None]" if x.ndim == 3 else ""
-        raise ValueError(f"{name}: images must have the shape (n, channels, height, width), not {x.shape}{hint}")
-    if border is not None and (2 * around[0] > size[0] or 2 * around[1] > size[1]):
-        raise ValueError(f"{name}: padding {around} is more than half of the kernel {size}: a window could be empty")
-    height, width = x.shape[2] + 2 * around[0], x.shape[3] + 2 * around[1]
-    if height < size[0] or width < size[1]:
-        raise ValueError(f"{name}: a kernel of {size} does not fit into images of {(height, width)} with their border")
-    if any(around) and border is not None:
-        outside = np.full((height, width), border, x.dtype)
-        outside[inside(around)] = 0
-        x = ops.scatter(x, inside(around), (*x.shape[:2], height, width)) + outside
-    return x, size, steps

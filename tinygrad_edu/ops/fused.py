@@ -1,92 +1,23 @@
 """Ops that could be composed of others, fused for precision or for speed.
 
-`expm1`, `log1p`, `softplus` and `log_softmax` keep the digits that their formulas would round away or overflow. `erf`
-is here because NumPy has none, and the clamped logarithms because their derivatives are clamped too.
-`linear` saves an array, and `cross_entropy` six ops: the two are most of a training step.
+`log_softmax` keeps the digits that its formula would round away, and the clamped logarithms are here because their
+derivatives are clamped too. `linear` saves an array, and `cross_entropy` six ops: the two are most of a training step.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.elementwise import Operand, exp, expand_dims, maximum, sigmoid, where
+from tinygrad_edu.ops.elementwise import Operand, exp, maximum
+from tinygrad_edu.ops.shapes import expand_dims
 
-math_erf = np.frompyfunc(math.erf, 1, 1)
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
 
-
-@op(lambda g, out, x: g * exp(x))
-def expm1(x: Operand) -> Array:
-    """exp(x) - 1, exact for small x."""
-    return np.expm1(x)
-
-
-@op(lambda g, out, x: g / (1 + x))
-def log1p(x: Operand) -> Array:
-    """log(1 + x), exact for small x."""
-    return np.log1p(x)
-
-
-@op(lambda g, out, x: g / maximum(x, 1e-12))
-def clamped_log(x: Operand) -> Array:
-    """log(x) for x >= 0, at least -100, and its slope at most 1e12."""
-    with np.errstate(divide="ignore"):
-        return np.maximum(np.log(x), -100.0)
-
-
-@op(lambda g, out, x: g / maximum(1 + x, 1e-12))
-def clamped_log1p(x: Operand) -> Array:
-    """log(1 + x) for x >= -1, at least -100, and its slope at most 1e12."""
-    with np.errstate(divide="ignore"):
-        return np.maximum(np.log1p(x), -100.0)
-
-
-def bell(x: Any) -> Any:
-    """exp(-x**2), which is 0 long before the square overflows."""
-    near = where((x > 100) | (x < -100), 100, x)
-    return exp(-near * near)
-
-
-@op(lambda g, out, x: g * (2 / math.sqrt(math.pi)) * bell(x))
-def erf(x: Operand) -> Array:
-    """The error function 2 / sqrt(pi) * (integral of exp(-t**2) from 0 to x), exact but slow.
-
-    NumPy has no erf; the standard library's takes one number at a time, some hundred times longer than tanh.
-    """
-    x = np.asarray(x)
-    return np.asarray(math_erf(x), np.result_type(x.dtype, 1.0))[()]
-
-
-@op(lambda g, out, x, negative_slope: where(x > 0, g, negative_slope * g))
-def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Array:
-    """x, or negative_slope * x where x <= 0: Maas, Hannun & Ng 2013. The slope at 0 is negative_slope."""
-    return np.where(x > 0, x, negative_slope * x)
-
-
-@op(lambda g, out, x: g * sigmoid(x))
-def softplus(x: Operand) -> Array:
-    """log(1 + exp(x)), a smooth relu, without overflow."""
-    return np.logaddexp(x, 0)
-
-
-@op(
-    lambda g, out, x, weight, bias: g @ weight,
-    lambda g, out, x, weight, bias: (rows(x).T @ rows(g)).T,
-    lambda g, out, x, weight, bias: rows(g).sum(axis=0),
-)
-def linear(x: Operand, weight: Operand, bias: Operand) -> Array:
-    """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
-    out = np.matmul(x, weight.T)
-    dtype = np.result_type(out, bias)
-    return np.add(out, bias, out=out if out.dtype == dtype else np.empty(out.shape, dtype))  # refuses a longer bias
-
-
-def rows(x: Any) -> Any:
-    """All leading axes as one: (..., n) -> (m, n)."""
-    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
+__all__ = ["log_softmax", "softmax"]
 
 
 @op(lambda g, out, x, axis: g - exp(out) * g.sum(axis=axis, keepdims=True))
@@ -96,25 +27,61 @@ def log_softmax(x: Operand, axis: int = -1) -> Array:
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
+def softmax(x: Operand, axis: int = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) along an axis, without overflow: positive numbers that add up to 1."""
+    return exp(log_softmax(x, axis))
+
+
+@op(lambda g, out, x: g / maximum(x, 1e-12))
+def clamped_log(x: Array) -> Array:
+    """log(x) for x >= 0, at least -100, and its slope at most 1e12."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(x), -100.0)
+
+
+@op(lambda g, out, x: g / maximum(1 + x, 1e-12))
+def clamped_log1p(x: Array) -> Array:
+    """log(1 + x) for x >= -1, at least -100, and its slope at most 1e12."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log1p(x), -100.0)
+
+
+@op(
+    lambda g, out, x, weight, bias: g @ weight,
+    lambda g, out, x, weight, bias: (rows(x).T @ rows(g)).T,
+    lambda g, out, x, weight, bias: rows(g).sum(axis=0),
+)
+def linear(x: Array, weight: Array, bias: Array) -> Array:
+    """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
+    out = np.matmul(x, weight.T)
+    dtype = np.result_type(out, bias)
+    return np.add(out, bias, out=out if out.dtype == dtype else np.empty(out.shape, dtype))  # refuses a longer bias
+
+
+def rows(x: Array) -> Array:
+    """All leading axes as one: (..., n) -> (m, n)."""
+    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
+
+
 def class_major(logits: Array) -> Array:
     """(..., classes) -> (classes, ...), less the largest: NumPy reduces along the first axis several times faster."""
     z = np.ascontiguousarray(logits.T if logits.ndim == 2 else np.moveaxis(logits, -1, 0))
     return z - z.max(axis=0)
 
 
-def weighted_softmax(logits: Any, target: Any) -> Any:
+def weighted_softmax(logits: Array, target: Array) -> Array:
     """softmax(logits) times the target's total, which is 1 for a distribution."""
     total = 1 if target.ndim < logits.ndim else target.sum(axis=-1, keepdims=True)
     return exp(log_softmax(logits)) * total
 
 
-def curvature(g: Any, out: Any, logits: Any, target: Any) -> Any:
+def curvature(g: Array, out: Array, logits: Array, target: Array) -> Array:
     """The vjp of softmax: p * (g - sum(p * g))."""
     return weighted_softmax(logits, target) * (g - (g * exp(log_softmax(logits))).sum(axis=-1, keepdims=True))
 
 
 @op(curvature, lambda g, out, logits, target: (g * exp(log_softmax(logits))).sum(axis=-1, keepdims=True) - g)
-def cross_entropy_slope(logits: Operand, target: Operand) -> Array:
+def cross_entropy_slope(logits: Array, target: Array) -> Array:
     """softmax(logits) - target: the gradient of cross_entropy with respect to the logits."""
     p = np.exp(class_major(logits))  # (classes, ...)
     p /= p.sum(axis=0)
@@ -125,7 +92,7 @@ def cross_entropy_slope(logits: Operand, target: Operand) -> Array:
     return p.T if p.ndim == 2 else np.moveaxis(p, 0, -1)
 
 
-def upstream(g: Any, logits: Any, reduction: str) -> Any:
+def upstream(g: Array, logits: Array, reduction: str) -> Array:
     """The gradient of each row's loss."""
     if reduction == "none":
         return expand_dims(g, -1)
@@ -136,7 +103,7 @@ def upstream(g: Any, logits: Any, reduction: str) -> Any:
     lambda g, out, logits, target, reduction: upstream(g, logits, reduction) * cross_entropy_slope(logits, target),
     lambda g, out, logits, target, reduction: upstream(g, logits, reduction) * -log_softmax(logits),
 )
-def cross_entropy(logits: Operand, target: Operand, reduction: str = "none") -> Array:
+def cross_entropy(logits: Array, target: Array, reduction: str = "none") -> Array:
     """-sum(target * log_softmax(logits)) over the last axis; a label is the distribution with all its weight there."""
     z = class_major(logits)
     log_total = np.log(np.exp(z).sum(axis=0))

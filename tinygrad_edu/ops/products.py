@@ -1,4 +1,4 @@
-"""einsum: products and sums over named indices, with one rule for all of them.
+"""Products that add up along axes: matmul, and einsum, which has one rule for all of them.
 
 The gradient of an einsum is an einsum again: the output takes the place of the operand. From "ij,jk->ik" come
 "ik,jk->ij" and "ij,ik->jk".
@@ -12,13 +12,63 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, as_operand, op
-from tinygrad_edu.ops.elementwise import Operand
+from tinygrad_edu.ops.elementwise import Operand, multiply
+from tinygrad_edu.ops.shapes import expand_dims, moveaxis, reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
+__all__ = ["dot", "einsum", "matmul", "outer"]
 
-def rule(i: int, g: Any, out: Any, *arrays: Any, subscripts: str, optimize: Any) -> Any:
+
+def outer(x: Operand, y: Operand) -> Tensor:
+    """All products of an element of x and one of y: (x.size, y.size)."""
+    return multiply(reshape(x, (-1, 1)), reshape(y, (1, -1)))
+
+
+def matmul_to_x(g: Array, out: Array, x: Array, y: Array) -> Array:
+    """g @ yT; a vector x is a row, a vector y a column."""
+    if y.ndim == 1:
+        return expand_dims(g, -1) * y  # (..., m, 1) * (k,)
+    if x.ndim == 1:
+        return (y @ expand_dims(g, -1))[..., 0]  # (..., k, n) @ (..., n, 1)
+    return g @ y.swapaxes(-1, -2)
+
+
+def matmul_to_y(g: Array, out: Array, x: Array, y: Array) -> Array:
+    """xT @ g."""
+    if x.ndim == 1:
+        return x * g if y.ndim == 1 else expand_dims(x, -1) * expand_dims(g, -2)  # (k, 1) * (..., 1, n)
+    if y.ndim == 1:
+        return (x.swapaxes(-1, -2) @ expand_dims(g, -1))[..., 0]  # (..., k, m) @ (..., m, 1)
+    return x.swapaxes(-1, -2) @ g
+
+
+@op(matmul_to_x, matmul_to_y)
+def matmul(x: Operand, y: Operand) -> Array:
+    """x @ y: (..., m, k) @ (..., k, n) -> (..., m, n), with 1-D operands and broadcasting as in NumPy."""
+    try:
+        return np.matmul(x, y)
+    except ValueError:
+        x, y = np.shape(x), np.shape(y)
+        if not x or not y or x[-1] == y[-2:][0]:
+            raise
+        hint = "; did you mean w.T?" if x[-1] == y[-1] else ""
+        raise ValueError(f"matmul: {x} @ {y}: inner sizes {x[-1]} and {y[-2:][0]} differ{hint}") from None
+
+
+def dot(x: Operand, y: Operand) -> Tensor:
+    """NumPy's dot: the last axis of x against the last but one of y (the only one of a vector)."""
+    x, y = as_operand(x), as_operand(y)
+    if not x.ndim or not y.ndim:
+        return multiply(x, y)
+    if y.ndim <= 2:
+        return matmul(x, y)
+    columns = reshape(moveaxis(y, -2, 0), (y.shape[-2], -1))  # (k, the rest of y)
+    return reshape(matmul(x, columns), x.shape[:-1] + y.shape[:-2] + y.shape[-1:])
+
+
+def rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, optimize: Array) -> Array:
     """The vjp to operand i. An index that it alone has, in full length, is laid out again by a vector of ones."""
     *terms, result = subscripts.replace("->", ",").split(",")
     mine, others = terms[i], [result, *terms[:i], *terms[i + 1 :]]
@@ -35,7 +85,7 @@ def rule(i: int, g: Any, out: Any, *arrays: Any, subscripts: str, optimize: Any)
 
 
 @op(rule, variadic=True)
-def _einsum(*arrays: Operand, subscripts: str, optimize: Any = False) -> Array:
+def _einsum(*arrays: Array, subscripts: str, optimize: Any = False) -> Array:
     """np.einsum of explicit subscripts without ellipsis."""
     return np.einsum(subscripts, *arrays, optimize=optimize)
 

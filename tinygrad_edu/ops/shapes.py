@@ -1,0 +1,84 @@
+"""Ops that lay the same elements out in another shape or order of axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tinygrad_edu.engine import Array, as_operand, op
+from tinygrad_edu.ops.elementwise import Operand
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+__all__ = ["broadcast_to", "expand_dims", "flatten", "moveaxis", "ravel", "reshape", "squeeze", "swapaxes", "tile"]
+__all__ += ["transpose"]
+
+Axis: TypeAlias = "int | tuple[int, ...] | None"
+
+
+@op(lambda g, out, x, shape: g.reshape(x.shape))
+def reshape(x: Operand, shape: int | Sequence[int]) -> Array:
+    """The elements in row-major order in another shape; one length may be -1."""
+    return np.reshape(x, shape)
+
+
+def ravel(x: Operand) -> Tensor:
+    """All elements in one axis, in row-major order."""
+    return reshape(x, -1)
+
+
+flatten = ravel
+
+
+@op(lambda g, out, x, axis: g.reshape(x.shape))
+def expand_dims(x: Operand, axis: int | tuple[int, ...]) -> Array:
+    """New axes of length 1 at the given places of the result."""
+    return np.expand_dims(x, axis)
+
+
+def squeeze(x: Operand, axis: Axis = None) -> Tensor:
+    """Without the axes of length 1, or without the named ones."""
+    x = as_operand(x)
+    return reshape(x, np.squeeze(np.empty(x.shape, bool), axis).shape)
+
+
+@op(lambda g, out, x, axes: transpose(g, None if axes is None else np.argsort(np.asarray(axes) % x.ndim).tolist()))
+def transpose(x: Operand, axes: Sequence[int] | None = None) -> Array:
+    """Axes in another order, reversed if none is given."""
+    return np.transpose(x, axes)
+
+
+def swapaxes(x: Operand, axis1: int, axis2: int) -> Tensor:
+    """Two axes exchanged."""
+    x = as_operand(x)
+    order = list(range(x.ndim))
+    i, j = normalize_axis_index(axis1, x.ndim), normalize_axis_index(axis2, x.ndim)
+    order[i], order[j] = order[j], order[i]
+    return transpose(x, order)
+
+
+def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Axes moved to other places, the rest in their order."""
+    x = as_operand(x)
+    labels = np.moveaxis(np.empty(range(x.ndim), bool), source, destination).shape  # each axis is as long as its number
+    return transpose(x, labels)
+
+
+@op(lambda g, out, x, shape: g)
+def broadcast_to(x: Operand, shape: int | tuple[int, ...]) -> Array:
+    """x repeated along new or length-1 axes; the gradient is the sum over the copies."""
+    return np.broadcast_to(x, shape)
+
+
+def tile(x: Operand, reps: int | Sequence[int]) -> Tensor:
+    """The whole array several times along each axis."""
+    x, repeats = as_operand(x), tuple(np.atleast_1d(reps).tolist())
+    ndim = max(len(repeats), x.ndim)
+    repeats, shape = (1,) * (ndim - len(repeats)) + repeats, (1,) * (ndim - x.ndim) + x.shape
+    apart = [n for size in shape for n in (1, size)]  # (1, n0, 1, n1, ...)
+    copies = tuple([n for pair in zip(repeats, shape, strict=True) for n in pair])  # (r0, n0, r1, n1, ...)
+    return reshape(broadcast_to(reshape(x, apart), copies), [r * n for r, n in zip(repeats, shape, strict=True)])
