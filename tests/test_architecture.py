@@ -1,0 +1,139 @@
+"""The house: which file may import which, and what completion shows."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu
+
+PACKAGE = Path(tinygrad_edu.__file__).parent
+FILES = {
+    ".".join(["tinygrad_edu", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
+    ["checks", "files"],
+    ["engine"],
+    ["random", "anomaly", "ops"],
+    ["dispatch"],
+    ["tensor"],
+    ["functional", "transforms", "data", "plots"],
+    ["gradcheck"],
+    ["draw"],
+    ["nn"],
+    ["optim"],
+    ["training"],
+]
+DRAW = ["base", "algebra", "explain", "picture", "player"]  # the rooms of draw/, from the bottom
+
+
+def is_type_checking(node):
+    """Whether a statement is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imported(name, late=False):
+    """The files of the package that a file imports when it is loaded; with `late` also within functions."""
+    found, waiting = set(), list(ast.parse(FILES[name].read_text(encoding="utf-8")).body)
+    while waiting:
+        node = waiting.pop()
+        if is_type_checking(node) or (isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not late):
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_edu"):
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {module for module in inner if module in FILES}
+            if not all(module in FILES for module in inner):
+                found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in FILES}
+        waiting += ast.iter_child_nodes(node)
+    return found - {name}
+
+
+def circles(graph):
+    """Files that lead back to themselves."""
+    reach = {name: set(after) for name, after in graph.items()}
+    for middle in graph:
+        for after in reach.values():
+            if middle in after:
+                after |= reach[middle]
+    return sorted(name for name, after in reach.items() if name in after)
+
+
+def test_no_file_imports_itself_in_a_circle():
+    assert circles({name: imported(name) for name in FILES if name != "tinygrad_edu"}) == []
+
+
+def test_a_circle_would_be_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
+
+
+def test_engine_ops_and_tensor_know_nothing_above_them_even_in_functions():
+    below = [n for n in FILES if n.split(".")[1:2] in (["engine"], ["ops"])]
+    for name in below:
+        assert all(after.split(".")[1] in ("engine", "ops") for after in imported(name, late=True)), name
+
+
+def room(name):
+    """The floor of a file, and the name of its room."""
+    first = name.split(".")[1]
+    return next(i for i, floor in enumerate(FLOORS) if first in floor), first
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if n != "tinygrad_edu"])
+def test_imports_run_one_way(name):
+    floor, own = room(name)
+    for after in imported(name) - {"tinygrad_edu"}:
+        below, other = room(after)
+        assert other == own or below < floor, f"{name} imports {after}, which stands above it or beside it"
+
+
+def draw_room(name):
+    """The place of a file of draw/ among its rooms."""
+    parts = name.split(".")
+    return DRAW.index(parts[2]) if len(parts) > 3 or parts[-1] in DRAW else 0
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if n.startswith("tinygrad_edu.draw.")])
+def test_rooms_of_draw_import_from_below(name):
+    for after in imported(name):
+        if after.startswith("tinygrad_edu.draw."):
+            assert draw_room(after) <= draw_room(name), f"{name} imports {after}"
+
+
+PUBLIC = ["", ".ops", ".functional", ".nn", ".nn.init", ".optim", ".data", ".training", ".draw", ".plots"]
+
+
+@pytest.mark.parametrize("name", [f"tinygrad_edu{name}" for name in PUBLIC])
+def test_completion_shows_public_names_only(name):
+    module = importlib.import_module(name)
+    shown = set(dir(module))
+    assert set(module.__all__) <= shown
+    extra = {"abs", "max", "min", "sum", "plots"} if name == "tinygrad_edu" else set()
+    assert shown - extra == set(module.__all__)
+    for public in shown:
+        assert not public.startswith("_") and getattr(module, public) is not None
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if not n.endswith(".__main__")])
+def test_every_file_says_what_is_public(name):
+    tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
+    defined = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    if [n for n in defined if n.name not in ("__getattr__", "__dir__")]:
+        module = importlib.import_module(name)
+        assert all(hasattr(module, public) for public in module.__all__)
+
+
+def test_a_star_import_hides_nothing_of_pythons():
+    namespace = {}
+    exec("from tinygrad_edu import *", namespace)
+    assert not {"abs", "max", "min", "sum"} & namespace.keys()
+
+
+def test_the_engine_is_one_sitting():
+    engine = sum(len(path.read_text().splitlines()) for path in (PACKAGE / "engine").glob("*.py"))
+    assert engine <= 560 and len((PACKAGE / "tensor.py").read_text().splitlines()) <= 420
+    for path in FILES.values():
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 450, path
