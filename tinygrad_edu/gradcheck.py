@@ -8,17 +8,23 @@ that looks like a wrong gradient, so everything is checked in float64.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from tinygrad_edu.engine import setting
+from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import pull_back
 
+__all__ = ["gradcheck"]
+
 
 def gradcheck(
-    f: Callable[..., Any], *inputs: Any, order: int = 1, eps: float = 1e-5, rtol: float = 1e-5, atol: float = 1e-7
+    f: Callable[..., Tensor],
+    *inputs: Operand,
+    order: int = 1,
+    eps: float = 1e-5,
+    rtol: float = 1e-5,
+    atol: float = 1e-7,
 ) -> bool:
     """Compares the gradients of f with central differences.
 
@@ -57,7 +63,7 @@ def gradcheck(
 
     leaves = list(checked.values())
 
-    def weighted(output: Any) -> Tensor:
+    def weighted(output: object) -> Tensor:
         if type(output) is not Tensor:
             raise TypeError(f"gradcheck: the function returned {type(output).__name__}, not a Tensor")
         if output.size == 1:
@@ -80,7 +86,7 @@ def gradcheck(
 
 
 def compare(
-    f: Callable[[], Tensor], x: Tensor, analytic: Any, name: str, order: int, eps: float, rtol: float, atol: float
+    f: Callable[[], Tensor], x: Tensor, analytic: Operand, name: str, order: int, eps: float, rtol: float, atol: float
 ) -> None:
     """Moves each element of x by +-eps and compares what f does with the analytic gradient."""
     values = x.numpy()

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.dispatch import dispatch
 from tinygrad_edu.engine import Array, Node, backward_pass, bind_tensor, is_tensor, new_number, plain, setting
+from tinygrad_edu.ops import Operand
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Explanation, Graph
@@ -76,9 +78,18 @@ class Tensor(Node):
         why = "ops compare types exactly, for speed, and would take an instance for a constant"
         raise TypeError(f"{cls.__name__}: Tensor cannot be subclassed: {why}; hold a Tensor in an attribute instead")
 
-    def __init__(self, data: Any, *, requires_grad: bool = True, name: str | None = None, dtype: Any = None) -> None:
-        fast = type(data) is float and dtype is None
-        self._data = np.float64(data) if fast else floating(data, dtype, np.float64)  # type: ignore[assignment]
+    def __init__(
+        self,
+        data: ArrayLike,
+        *,
+        requires_grad: bool = True,
+        name: str | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        if type(data) is float and dtype is None:
+            self._data = np.float64(data)  # type: ignore[assignment]
+        else:
+            self._data = floating(data, dtype, np.float64)
         self._requires_grad = bool(requires_grad)
         self.name = name
         self._number = new_number()
@@ -86,7 +97,7 @@ class Tensor(Node):
         self._op = self._params = self._hooks = self._scopes = self.grad = None
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Array:
         """The values: an ndarray (read-only if an op made it), or a NumPy scalar where the shape is ().
 
         backward() knows of `leaf.data -= step` as it knows of assign(); writing to elements it cannot see.
@@ -98,13 +109,13 @@ class Tensor(Node):
         return view
 
     @data.setter
-    def data(self, values: Any) -> None:
+    def data(self, values: ArrayLike) -> None:
         if values is self._data:  # t.data -= step has already written into the array
             self._renumber("assign")
         else:
             self.assign(values)
 
-    def assign(self, values: Any) -> Tensor:
+    def assign(self, values: ArrayLike) -> Tensor:
         """Replaces the values of a leaf in place, keeping shape and dtype; returns the tensor.
 
         Raises:
@@ -188,7 +199,7 @@ class Tensor(Node):
         """A constant leaf with a copy of the values."""
         return Tensor(self._data, requires_grad=False, name=self.name)
 
-    def backward(self, gradient: Any = None, *, create_graph: bool = False) -> None:
+    def backward(self, gradient: Operand | None = None, *, create_graph: bool = False) -> None:
         """Fills `.grad` of every tensor that this one was made of: leaves add to theirs, intermediates are set.
 
         Args:
@@ -364,7 +375,7 @@ class Tensor(Node):
     outer = ops.outer
 
 
-def floating(data: Any, dtype: Any, default: Any) -> Array:
+def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Array:
     """A copy of the data in a floating dtype: as given, else the data's own, else the default."""
     if is_tensor(data):
         raise TypeError("a Tensor as data would lose its graph; use copy() to keep it, detach() or .data to leave it")
@@ -378,7 +389,7 @@ def floating(data: Any, dtype: Any, default: Any) -> Array:
     return array.astype(to, copy=False)[()]
 
 
-def seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
+def seed(output: Tensor, gradient: Operand | None, create_graph: bool) -> Array:
     """The gradient that a backward pass starts from: 1, or the caller's own, checked; a Tensor if create_graph."""
     shape, dtype = output.shape, output.dtype
     if not output.requires_grad:

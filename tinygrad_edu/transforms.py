@@ -17,20 +17,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_edu.engine import backward_pass, current_mode, plain, setting
-from tinygrad_edu.ops import copy, stack
+from tinygrad_edu.ops import Operand, copy, stack
 from tinygrad_edu.tensor import Tensor, seed
+
+Function: TypeAlias = Callable[..., Tensor]
+Derivative: TypeAlias = "Tensor | NDArray[Any]"  # a Tensor where a gradient can flow on
 
 __all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 
 def gradients(
-    output: Tensor, inputs: Iterable[Tensor], *, gradient: Any = None, create_graph: bool = False
-) -> list[Any]:
+    output: Tensor, inputs: Iterable[Tensor], *, gradient: Operand | None = None, create_graph: bool = False
+) -> list[Derivative]:
     """Gradients of `output` with respect to `inputs`, without touching any `.grad`.
 
     Args:
@@ -53,22 +57,20 @@ def gradients(
     for x in inputs:
         if not x.requires_grad:
             raise ValueError(f"gradients: {x!r:.80} has requires_grad=False, so no gradient reaches it")
-    found = {id(x): np.zeros_like(x.data)[()] for x in inputs}
+    found: dict[int, Derivative] = {id(x): np.zeros_like(x.data)[()] for x in inputs}
 
-    def keep(tensor: Tensor, g: Any) -> None:
+    def keep(tensor: Tensor, g: Derivative) -> None:
         if id(tensor) in found:
             found[id(tensor)] = g
 
     with setting(recording=True) if create_graph else nullcontext():
         backward_pass(output, seed(output, gradient, create_graph), create_graph, keep)
     if create_graph:
-        return [g if type(g) is Tensor else Tensor(g, requires_grad=False) for g in map(found.get, map(id, inputs))]
+        return [g if type(g) is Tensor else Tensor(g, requires_grad=False) for g in [found[id(x)] for x in inputs]]
     return [found[id(x)] if x.is_leaf else found[id(x)].copy() for x in inputs]
 
 
-def traced(
-    f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int], name: str
-) -> tuple[Tensor, list[Tensor]]:
+def traced(f: Function, args: Sequence[Any], argnums: Sequence[int], name: str) -> tuple[Tensor, list[Tensor]]:
     """Calls f with Tensors of its own in the places `argnums`; returns its output and those Tensors."""
     args = list(args)
     with setting(recording=True):
@@ -107,7 +109,7 @@ def release(inputs: Sequence[Tensor]) -> None:
             x._requires_grad = False
 
 
-def pull_back(output: Tensor, inputs: list[Tensor], gradient: Any, create_graph: bool) -> list[Any]:
+def pull_back(output: Tensor, inputs: list[Tensor], gradient: Operand | None, create_graph: bool) -> list[Derivative]:
     """gradients(), but zeros for an output that depends on nothing."""
     if output.requires_grad:
         return gradients(output, inputs, gradient=gradient, create_graph=create_graph)
@@ -115,7 +117,7 @@ def pull_back(output: Tensor, inputs: list[Tensor], gradient: Any, create_graph:
     return [Tensor(z, requires_grad=False) for z in zeros] if create_graph else zeros
 
 
-def value_and_grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Callable[..., tuple[Derivative, Any]]:
     """A function that returns f's value and its gradient.
 
     Args:
@@ -126,13 +128,13 @@ def value_and_grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> 
         A function of f's arguments that returns (value, gradient); with several argnums a tuple of gradients.
 
     Raises:
-        TypeError: f returns no Tensor.
+        TypeError: f does not return a Tensor.
         ValueError: f's result has several elements, or there is no such argument.
     """
     single = isinstance(argnum, (int, np.integer))
     argnums: tuple[Any, ...] = (argnum,) if single else tuple(argnum)  # type: ignore[arg-type]
 
-    def value_and_gradient(*args: Any) -> tuple[Any, Any]:
+    def value_and_gradient(*args: Any) -> tuple[Derivative, Any]:
         output, inputs = traced(f, args, argnums, "grad")
         if output.size != 1:
             raise ValueError(f"grad: the function returned shape {output.shape}, not one number; use jacobian")
@@ -144,7 +146,7 @@ def value_and_grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> 
     return value_and_gradient
 
 
-def grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """A function that returns the gradient of f; grad(grad(f)) is the second derivative.
 
     Args:
@@ -158,7 +160,7 @@ def grad(f: Callable[..., Any], argnum: int | tuple[int, ...] = 0) -> Callable[.
     return lambda *args: value_and_grad(f, argnum)(*args)[1]
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Function, *primals: Operand) -> tuple[Derivative, Callable[[Operand], tuple[Derivative, ...]]]:
     """f's value and its vector-Jacobian product.
 
     Args:
@@ -173,7 +175,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     own = [x for x in inputs if x.is_leaf]
     release(own)
 
-    def pull(g: Any) -> tuple[Any, ...]:
+    def pull(g: Operand) -> tuple[Derivative, ...]:
         for x in own:
             x._requires_grad = True
         found = pull_back(output, inputs, g, create_graph or type(g) is Tensor)
@@ -183,7 +185,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     return output if create_graph else output.data, pull
 
 
-def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(f: Function, primals: Sequence[Operand], tangents: Sequence[Operand]) -> tuple[Derivative, Derivative]:
     """f's value and its Jacobian-vector product: how f moves when its arguments move along the tangents.
 
     The vjp g @ J is linear in g, and its own vjp at any g, here 0, is J @ tangent: forward mode out of two reverse
@@ -215,7 +217,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return output if create_graph else output.data, moved
 
 
-def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+def jacobian(f: Function, argnum: int = 0) -> Callable[..., Derivative]:
     """A function that returns f's Jacobian.
 
     Args:
@@ -228,7 +230,7 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     if not isinstance(argnum, (int, np.integer)):
         raise TypeError(f"jacobian: argnum is {argnum!r}; one argument at a time")
 
-    def matrix(*args: Any) -> Any:
+    def matrix(*args: Operand) -> Derivative:
         output, inputs = traced(f, args, (argnum,), "jacobian")
         create_graph = flows_on(output, inputs)
         units = np.eye(output.size, dtype=output.dtype).reshape((output.size, *output.shape))
@@ -242,11 +244,11 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     return matrix
 
 
-def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+def hessian(f: Function, argnum: int = 0) -> Callable[..., Derivative]:
     """A function that returns the second derivatives of a scalar f, of shape argument.shape + argument.shape."""
     return jacobian(grad(f, argnum), argnum)
 
 
-def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+def hvp(f: Function, x: Operand, v: Operand) -> Derivative:
     """Hessian-vector product of a scalar f at x along v, without the Hessian (Pearlmutter 1994): of x's shape."""
     return jvp(grad(f), (x,), (v,))[1]

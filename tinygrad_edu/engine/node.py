@@ -7,6 +7,7 @@ an operand to its results. So a graph lives as long as somebody holds its output
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -58,14 +59,14 @@ class Op:
     call: Callable[..., Any]  # the public face: takes Tensors too
 
     def __init__(self, forward: Callable[..., Array], vjps: tuple[Any, ...], variadic: bool) -> None:
-        code, defaults = forward.__code__, forward.__defaults__ or ()
-        self.name, self.forward, self.vjps, self.variadic = forward.__name__.lstrip("_"), forward, vjps, variadic
-        self.names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        self.defaults = dict(zip(self.names[code.co_argcount - len(defaults) :], defaults, strict=False))
-        self.defaults |= forward.__kwdefaults__ or {}
-        fixed = not variadic and len(self.names) == len(vjps) and None not in vjps
-        self.arity = len(vjps) if fixed else 0
-        self.call = forward
+        self.forward = self.call = forward
+        self.vjps = vjps
+        self.variadic = variadic
+        self.name = forward.__name__.lstrip("_")
+        arguments = signature(forward).parameters
+        self.names = tuple([name for name, x in arguments.items() if x.kind is not x.VAR_POSITIONAL])
+        self.defaults = {name: x.default for name, x in arguments.items() if x.default is not x.empty}
+        self.arity = len(vjps) if len(self.names) == len(vjps) and not variadic and None not in vjps else 0
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
@@ -82,7 +83,7 @@ class Op:
                     f"({', '.join(kwargs)}) by name. NumPy's out=, where=, dtype= and so on are not differentiable here"
                 )
             operands = tuple([params.pop(name) for name in self.names[: len(self.vjps)]])
-            for name, x, vjp in zip(self.names, operands, self.vjps, strict=False) if None in self.vjps else ():
+            for name, x, vjp in zip(self.names, operands, self.vjps, strict=False):
                 if vjp is None and getattr(x, "_requires_grad", False):
                     raise TypeError(f"{self.name}: it has no derivative to {name}; pass values: {name}=tensor.data")
         for name, value in params.items():

@@ -32,6 +32,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
 
+__all__ = ["conv2d_input", "conv2d_weight", "fold", "max_pool", "mean_pool", "windows"]
+
 Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]
 SLAB = 2**18  # bytes of windows that are copied at a time, and multiplied while they are in the cache
