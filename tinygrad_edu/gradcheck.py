@@ -8,6 +8,7 @@ that looks like a wrong gradient, so everything is checked in float64.
 from __future__ import annotations
 
 from collections.abc import Callable
+
 import numpy as np
 
 from tinygrad_edu.engine import setting

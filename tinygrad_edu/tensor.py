@@ -87,7 +87,7 @@ class Tensor(Node):
         dtype: DTypeLike | None = None,
     ) -> None:
         if type(data) is float and dtype is None:
-            self._data = np.float64(data)  # type: ignore[assignment]
+            self._data = np.float64(data)
         else:
             self._data = floating(data, dtype, np.float64)
         self._requires_grad = bool(requires_grad)
