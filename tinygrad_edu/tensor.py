@@ -391,10 +391,10 @@ def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Ar
 
 def seed(output: Tensor, gradient: Operand | None, create_graph: bool) -> Array:
     """The gradient that a backward pass starts from: 1, or the caller's own, checked; a Tensor if create_graph."""
-    shape, dtype = output.shape, output.dtype
-    if not output.requires_grad:
+    shape, dtype = output._data.shape, output._data.dtype
+    if not output._requires_grad:
         raise RuntimeError("backward: nothing requires a gradient: all operands were constants, or it was in no_grad()")
-    if gradient is None and output.size != 1:
+    if gradient is None and output._data.size != 1:
         how = f"reduce it, for example with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
         raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
     if gradient is None and not create_graph:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.modes import PLAIN, current_mode, run_hooks
-from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number, plain
+from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor  # at run time tensor.py sets the name, see engine/__init__.py
@@ -51,13 +51,13 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
         @wraps(forward)
         def call(*args: Any, **kwargs: Any) -> Any:
             inputs, params = this.bind(args, kwargs)
-            inputs = tuple([x if is_tensor(x) or type(x) in CONSTANTS else this.constant(x) for x in inputs])
-            values: Any = [plain(x) for x in inputs]
+            inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else this.constant(x) for x in inputs])
+            values: Any = [x._data if isinstance(x, Node) else x for x in inputs]
             try:
                 out = this.forward(*values, **params)
             except (ValueError, TypeError, IndexError) as error:
                 raise this.explained(error, values) from error
-            needs = [x._requires_grad for x in inputs if is_tensor(x)]
+            needs = [x._requires_grad for x in inputs if isinstance(x, Node)]
             return record(out, this, inputs, params, True in needs) if needs else out
 
         this.call = call
@@ -145,7 +145,7 @@ def fill_grad(tensor: Tensor, g: Any) -> None:
 
 def current(x: Any, consumer: Tensor) -> Any:
     """The value of an operand, provided it is still the one that its consumer was computed from."""
-    if not isinstance(x, Node):
+    if not is_tensor(x):
         return x
     if x._number > consumer._number:
         changed = f"tensor {x.name or ''}{x._data.shape} was updated after {consumer._op.name} used it"

@@ -11,10 +11,10 @@ from functools import partial, wraps
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from numpy import ndarray
+from numpy import may_share_memory, ndarray
 
 from tinygrad_edu.engine import autograd
-from tinygrad_edu.engine.autograd import P, Visit, current, own, record, unbroadcast
+from tinygrad_edu.engine.autograd import P, Visit, current, record, unbroadcast
 from tinygrad_edu.engine.modes import current_mode, run_hooks
 from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Op
 
@@ -103,8 +103,8 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
         elif type(part) is ndarray:
             if part.shape != data.shape or part.dtype is not data.dtype:
                 part = unbroadcast(part, x, tensor, position)
-            if x._op is None:
-                part = own(part, g)
+            if x._op is None and (may_share_memory(part, g) or not part.flags.writeable):  # see `own`
+                part = part.copy()
         key = x._number
         if key in waiting:
             entry = waiting[key]
