@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,27 @@ def test_every_file_says_what_is_public(name):
     if [n for n in defined if n.name not in ("__getattr__", "__dir__")]:
         module = importlib.import_module(name)
         assert all(hasattr(module, public) for public in module.__all__)
+
+
+IMPORTS = """
+from tinygrad_edu import Tensor, no_grad, detect_anomaly, manual_seed, op, gradcheck
+from tinygrad_edu import grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp, gradients
+from tinygrad_edu import nn, optim, data, training, draw, functional, ops, plots
+from tinygrad_edu import functional as F
+from tinygrad_edu.nn import init
+from tinygrad_edu.functional import conv2d, cross_entropy, mse_loss, softmax
+from tinygrad_edu.training.metrics import accuracy, confusion_matrix, most_confused_pair
+from tinygrad_edu.training import Checkpoint, EarlyStopping, History, diagnose, fit
+from tinygrad_edu.draw import Graph, explain, record
+from tinygrad_edu.ops import add, getitem, matmul, where
+import tinygrad_edu.nn.init, tinygrad_edu.training.metrics, tinygrad_edu.functional, tinygrad_edu.draw, tinygrad_edu.plots
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", IMPORTS)
+def test_public_paths_work_in_a_new_process(line):
+    done = subprocess.run([sys.executable, "-W", "error", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_star_import_hides_nothing_of_pythons():

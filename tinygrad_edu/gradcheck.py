@@ -46,7 +46,7 @@ def gradcheck(
 
     Raises:
         AssertionError: They differ; names input, index, analytic and numeric value.
-        TypeError: A Tensor that is not float64, or f returns no Tensor.
+        TypeError: A Tensor that is not float64, or f does not return a Tensor.
         ValueError: order is neither 1 nor 2, or nothing is there to check.
     """
     if order not in (1, 2):

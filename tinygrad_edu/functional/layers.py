@@ -44,7 +44,7 @@ def conv2d(
         Shape (n, out, rows, columns), with rows = (height + 2 * padding - kernel height) // stride + 1.
 
     Raises:
-        TypeError: stride or padding that are no integers.
+        TypeError: stride or padding that are not integers.
         ValueError: Shapes that do not fit.
     """
     x, weight, bias = as_operand(x), as_operand(weight), None if bias is None else as_operand(bias)
@@ -74,7 +74,7 @@ def max_pool2d(
         padding: Width of a border of -inf, which never wins against a number; at most half of the kernel.
 
     Raises:
-        TypeError: Sizes that are no integers.
+        TypeError: Sizes that are not integers.
         ValueError: Shapes or sizes that do not fit.
     """
     return convolution.max_pool(*prepared("max_pool2d", x, kernel_size, stride, padding, -np.inf))

@@ -120,7 +120,7 @@ def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", d
         ValueError: The shapes differ, delta is not above 0, or an unknown reduction.
     """
     input, target = of_equal_shape("huber_loss", input, target)
-    delta = check_number("huber_loss: delta", delta, above=0)
+    delta = check_number("huber_loss: delta", delta, above=0, finite=False)
     difference = ops.subtract(input, target)
     slope = ops.minimum(ops.maximum(difference, -delta), delta)
     return reduced(slope * (difference - 0.5 * slope), reduction)  # both lines of the formula, and no square overflows
@@ -317,7 +317,7 @@ def penalty(name: str, parameters: Iterable[Tensor], of: Callable[[Tensor], Tens
     """strength * the sum of `of(p)` over all elements of all parameters."""
     if is_tensor(parameters) or not isinstance(parameters, Iterable):
         raise TypeError(f"{name}: parameters is a {type(parameters).__name__}; pass model.parameters() or a list")
-    strength, parameters = check_number(f"{name}: strength", strength, at_least=0), list(parameters)
+    strength, parameters = check_number(f"{name}: strength", strength, at_least=0, finite=False), list(parameters)
     if not parameters:
         raise ValueError(f"{name}: there are no parameters; a generator can be used up only once")
     for p in parameters:

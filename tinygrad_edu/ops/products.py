@@ -99,7 +99,7 @@ def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Tensor
         optimize: As NumPy's: the order of the products of three or more terms.
 
     Raises:
-        TypeError: `subscripts` is no string.
+        TypeError: `subscripts` is not a string.
         ValueError: An index stands twice in one operand, or the terms do not fit the operands.
     """
     if not isinstance(subscripts, str):
@@ -113,7 +113,7 @@ def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Tensor
     widest = ""
     for i, (term, x) in enumerate(zip(terms, arrays, strict=True)):
         hidden = "".join(spare[: x.ndim - len(term.replace("...", ""))][::-1]) if "..." in term else ""
-        terms[i] = term.replace("...", hidden)  # axes behind an ellipsis are aligned at its right end
+        terms[i] = term.replace("...", hidden)  # the axes of an ellipsis are aligned at its right end
         widest = max(widest, hidden, key=len)
         twice = [k for k in term.replace("...", "") if term.count(k) > 1]
         if twice:
@@ -122,7 +122,7 @@ def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Tensor
             )
     if arrow and widest and "..." not in result:
         raise ValueError(
-            f"einsum: {subscripts!r} drops the axes behind the ellipsis; write ... in the output, or name them"
+            f"einsum: {subscripts!r} drops the axes of the ellipsis; write ... in the output, or name them"
         )
     if arrow:
         result = result.replace("...", widest)
