@@ -139,7 +139,7 @@ from tinygrad_edu.training.metrics import accuracy, confusion_matrix, most_confu
 from tinygrad_edu.training import Checkpoint, EarlyStopping, History, diagnose, fit
 from tinygrad_edu.draw import Graph, explain, record
 from tinygrad_edu.ops import add, getitem, matmul, where
-import tinygrad_edu.nn.init, tinygrad_edu.training.metrics, tinygrad_edu.functional, tinygrad_edu.draw, tinygrad_edu.plots
+import tinygrad_edu.nn.init, tinygrad_edu.training.metrics, tinygrad_edu.functional, tinygrad_edu.draw
 """.strip().splitlines()
 
 

@@ -44,7 +44,7 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...]) -> Array:
 
 def at(axis: int, x: Array, index: Array) -> tuple[Array, ...]:
     """The index that is `index` along one axis and everything along the others."""
-    return (*(slice(None),) * normalize_axis_index(axis, x.ndim), index)
+    return (*[slice(None)] * normalize_axis_index(axis, x.ndim), index)
 
 
 def flip(x: Operand, axis: Axis = None) -> Tensor:
@@ -133,13 +133,18 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: flo
 def tril(x: Operand, k: int = 0) -> Tensor:
     """Zero above the k-th diagonal of the last two axes."""
     x = as_operand(x)
-    return where(np.tri(x.shape[-2:][0], x.shape[-1], k, dtype=bool), x, 0)
+    return where(lower_triangle(x, k), x, 0)
 
 
 def triu(x: Operand, k: int = 0) -> Tensor:
     """Zero below the k-th diagonal of the last two axes."""
     x = as_operand(x)
-    return where(np.tri(x.shape[-2:][0], x.shape[-1], k - 1, dtype=bool), 0, x)
+    return where(lower_triangle(x, k - 1), 0, x)
+
+
+def lower_triangle(x: Tensor, k: int) -> Array:
+    """Where the last two axes are on or below their k-th diagonal; the only axis of a vector counts as both."""
+    return np.tri(x.shape[-min(2, x.ndim)], x.shape[-1], k, dtype=bool)
 
 
 def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:

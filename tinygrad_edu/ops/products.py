@@ -50,11 +50,14 @@ def matmul(x: Operand, y: Operand) -> Array:
     try:
         return np.matmul(x, y)
     except ValueError:
-        x, y = np.shape(x), np.shape(y)
-        if not x or not y or x[-1] == y[-2:][0]:
+        left, right = np.shape(x), np.shape(y)
+        if not left or not right:
             raise
-        hint = "; did you mean w.T?" if x[-1] == y[-1] else ""
-        raise ValueError(f"matmul: {x} @ {y}: inner sizes {x[-1]} and {y[-2:][0]} differ{hint}") from None
+        inner = right[-2] if len(right) > 1 else right[0]
+        if left[-1] == inner:
+            raise
+        hint = "; did you mean w.T?" if left[-1] == right[-1] else ""
+        raise ValueError(f"matmul: {left} @ {right}: inner sizes {left[-1]} and {inner} differ{hint}") from None
 
 
 def dot(x: Operand, y: Operand) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu.engine import Array, as_operand, op
 from tinygrad_edu.ops.elementwise import Operand
@@ -64,8 +64,11 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Tensor:
 def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Axes moved to other places, the rest in their order."""
     x = as_operand(x)
-    labels = np.moveaxis(np.empty(range(x.ndim), bool), source, destination).shape  # each axis is as long as its number
-    return transpose(x, labels)
+    sources, destinations = normalize_axis_tuple(source, x.ndim), normalize_axis_tuple(destination, x.ndim)
+    order = [axis for axis in range(x.ndim) if axis not in sources]
+    for place, axis in sorted(zip(destinations, sources, strict=True)):
+        order.insert(place, axis)
+    return transpose(x, tuple(order))
 
 
 @op(lambda g, out, x, shape: g)
@@ -79,6 +82,11 @@ def tile(x: Operand, reps: int | Sequence[int]) -> Tensor:
     x, repeats = as_operand(x), tuple(np.atleast_1d(reps).tolist())
     ndim = max(len(repeats), x.ndim)
     repeats, shape = (1,) * (ndim - len(repeats)) + repeats, (1,) * (ndim - x.ndim) + x.shape
-    apart = [n for size in shape for n in (1, size)]  # (1, n0, 1, n1, ...)
-    copies = tuple([n for pair in zip(repeats, shape, strict=True) for n in pair])  # (r0, n0, r1, n1, ...)
-    return reshape(broadcast_to(reshape(x, apart), copies), [r * n for r, n in zip(repeats, shape, strict=True)])
+    apart: list[int] = []  # (1, n0, 1, n1, ...)
+    copies: list[int] = []  # (r0, n0, r1, n1, ...)
+    joined: list[int] = []  # (r0 * n0, r1 * n1, ...)
+    for times, size in zip(repeats, shape, strict=True):
+        apart += [1, size]
+        copies += [times, size]
+        joined.append(times * size)
+    return reshape(broadcast_to(reshape(x, apart), tuple(copies)), joined)
