@@ -7,7 +7,7 @@ The gradient of an einsum is an einsum again: the output takes the place of the 
 from __future__ import annotations
 
 from string import ascii_letters
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def dot(x: Operand, y: Operand) -> Tensor:
     return reshape(matmul(x, columns), x.shape[:-1] + y.shape[:-2] + y.shape[-1:])
 
 
-def rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, optimize: Array) -> Array:
+def rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, optimize: bool | str) -> Array:
     """The vjp to operand i. An index that it alone has, in full length, is laid out again by a vector of ones."""
     *terms, result = subscripts.replace("->", ",").split(",")
     mine, others = terms[i], [result, *terms[:i], *terms[i + 1 :]]
@@ -88,12 +88,12 @@ def rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, optimize
 
 
 @op(rule, variadic=True)
-def _einsum(*arrays: Array, subscripts: str, optimize: Any = False) -> Array:
+def _einsum(*arrays: Array, subscripts: str, optimize: bool | str = False) -> Array:
     """np.einsum of explicit subscripts without ellipsis."""
     return np.einsum(subscripts, *arrays, optimize=optimize)
 
 
-def einsum(subscripts: str, *operands: Operand, optimize: Any = False) -> Tensor:
+def einsum(subscripts: str, *operands: Operand, optimize: bool | str = False) -> Tensor:
     """Einstein summation, explicit ("ij,jk->ik") or implicit ("ij,jk"), with or without ellipsis.
 
     Args:
