@@ -27,13 +27,9 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
     Args:
         text: What `--help` says: the lesson's docstring.
         digits, page, out: Whether it reads digits, can write a page with sliders, and saves pictures.
-        needs: Names of packages; better missed now than after a training.
+        needs: Names of packages.
     """
-    for package in needs:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+    check_installed(needs)
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = parser.add_argument_group("options that lessons share")
     common.add_argument("--seed", type=whole(0), default=0, help="of whatever is random")
@@ -45,6 +41,15 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
     if page:
         common.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
     return parser
+
+
+def check_installed(packages):
+    """Ends the program if one of them is missing: better now than after a training."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 
 def option(kind, fits, words):

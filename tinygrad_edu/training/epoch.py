@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
 from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training.history import Record
 
-__all__ = ["RunningMeans", "evaluate", "predict", "progress_bar"]
+__all__ = ["RunningMeans", "evaluate", "predict", "progress_bar", "step_scheduler"]
 
 Batches = Iterable[Any]  # of pairs (inputs, targets)
 LossFunction = Callable[[Any, Any], Tensor]  # of (outputs, targets)
@@ -145,6 +145,14 @@ def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Iterato
         for batch in bar:
             yield batch
             bar.set_postfix_str(str(means), refresh=False)
+
+
+def step_scheduler(scheduler: Scheduler | None, loss: float) -> None:
+    """Sets the learning rate of the next epoch, if there is a schedule; only ReduceLROnPlateau watches the loss."""
+    if isinstance(scheduler, ReduceLROnPlateau):
+        scheduler.step(loss)
+    elif scheduler is not None:
+        scheduler.step()
 
 
 def one_pass(

@@ -13,11 +13,19 @@ from typing import Any
 
 from tinygrad_edu.checks import check_int
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
+from tinygrad_edu.optim import Optimizer, Scheduler
 from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
-from tinygrad_edu.training.epoch import Batches, LossFunction, evaluate, keeping_modes, one_pass, progress_bar
+from tinygrad_edu.training.epoch import (
+    Batches,
+    LossFunction,
+    evaluate,
+    keeping_modes,
+    one_pass,
+    progress_bar,
+    step_scheduler,
+)
 from tinygrad_edu.training.history import History, Record
 
 __all__ = ["fit"]
@@ -110,8 +118,7 @@ def fit(
                 means = evaluate(model, shown, loss, where=f"fit, epoch {epoch}, validation")
                 record |= means.record("val")
             history.append({**record, "lr": lr, "seconds": time.perf_counter() - start})
-            if scheduler is not None:
-                step_scheduler(scheduler, means.loss)
+            step_scheduler(scheduler, means.loss)
             if early_stopping is not None:
                 early_stopping.step(means.loss, model)
             if checkpoint is not None:
@@ -121,14 +128,6 @@ def fit(
     if early_stopping is not None and early_stopping.best_state is not None:
         early_stopping.restore(model)
     return history
-
-
-def step_scheduler(scheduler: Scheduler, loss: float) -> None:
-    """Sets the learning rate of the next epoch; `loss` is what ReduceLROnPlateau watches."""
-    if isinstance(scheduler, ReduceLROnPlateau):
-        scheduler.step(loss)
-    else:
-        scheduler.step()
 
 
 def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int:
