@@ -10,7 +10,7 @@ from pathlib import Path
 
 import lesson
 import numpy as np
-from page import slider, switches, write
+from page import slider, switches, write_page
 
 from tinygrad_edu import Tensor, elu, gelu, leaky_relu, maximum, plots, relu, sigmoid, tanh
 
@@ -93,7 +93,7 @@ def sliders(path):
         switches("Functions", {name: name in ("sigmoid", "tanh", "ReLU", "GELU") for name in ACTIVATIONS}),
     ]
     lead = "What comes back to a neuron is multiplied by its slope. Where is it nearly 0, and how large is it at most?"
-    write(path, "Activations and their slopes", lead, controls, ACTIVATIONS, Path(__file__).with_suffix(".js"))
+    write_page(path, "Activations and their slopes", lead, controls, ACTIVATIONS, Path(__file__).with_suffix(".js"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import lesson
 import numpy as np
-from page import choice, slider, write
+from page import choice, slider, write_page
 
 from tinygrad_edu import Tensor, data, grad, manual_seed, nn, optim, plots
 from tinygrad_edu.training import fit
@@ -124,7 +124,9 @@ def sliders(path):
         slider("steps", "steps", 1, 40, 20, 1),
     ]
     lead = "Where does it begin to zigzag, where to diverge? Which valley does the third function end in?"
-    write(path, "Gradient descent: x ← x − lr · slope", lead, controls, FUNCTIONS, Path(__file__).with_suffix(".js"))
+    write_page(
+        path, "Gradient descent: x ← x − lr · slope", lead, controls, FUNCTIONS, Path(__file__).with_suffix(".js")
+    )
 
 
 if __name__ == "__main__":
