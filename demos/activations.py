@@ -54,7 +54,7 @@ def main(argv=None):
     parser = lesson.parser(__doc__, page=True)
     parser.add_argument("--at", type=lesson.real(-100, 100), default=1.5, help="where values and slopes are printed")
     parser.add_argument("--range", type=lesson.real(0.5, 100), default=6.0, help="how far from 0 to look")
-    parser.add_argument("--samples", type=lesson.whole(1000, 10_000_000), default=100_000, help="inputs for the mean")
+    parser.add_argument("--samples", type=lesson.integer(1000, 10_000_000), default=100_000, help="inputs for the mean")
     args = parser.parse_args(argv)
     if args.html:
         sliders(args.html)

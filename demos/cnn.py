@@ -46,8 +46,8 @@ def predict(model, loader):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True, out=False, needs=())
-    parser.add_argument("--epochs", type=lesson.whole(1), default=8)
-    parser.add_argument("--batch-size", type=lesson.whole(1), default=64)
+    parser.add_argument("--epochs", type=lesson.integer(1), default=8)
+    parser.add_argument("--batch-size", type=lesson.integer(1), default=64)
     parser.add_argument("--lr", type=lesson.above(0), default=2e-3, help="learning rate to start from")
     parser.add_argument("--checkpoint", type=Path, help="file to save the run to, and to go on with if it is there")
     args = parser.parse_args(argv)

@@ -1,6 +1,6 @@
 """What the lessons share: their options, the digits they read, and how their pictures are saved.
 
-A lesson imports it before NumPy, as it says how many threads a matrix product takes.
+A lesson imports it before NumPy, because it sets the number of threads of a matrix product.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
     check_installed(needs)
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = parser.add_argument_group("options that lessons share")
-    common.add_argument("--seed", type=whole(0), default=0, help="of whatever is random")
+    common.add_argument("--seed", type=integer(0), default=0, help="of whatever is random")
     if digits:
         common.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto", help="of digits")
         common.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
@@ -64,7 +64,7 @@ def option(kind, fits, words):
     return read
 
 
-def whole(low, high=math.inf):
+def integer(low, high=math.inf):
     """The type of an option that is a whole number."""
     words = f"a whole number of at least {low}" if high == math.inf else f"a whole number from {low} to {high}"
     return option(int, lambda value: low <= value <= high, words)
@@ -105,7 +105,7 @@ def load_digits(args):
 
 
 def flat(images):
-    """What a network takes of images (n, 28, 28): float32 of shape (n, 784), standardised."""
+    """Images (n, 28, 28) as a network takes them: float32 of shape (n, 784), standardised."""
     return data.normalize(images).reshape(-1, 784)
 
 
@@ -141,7 +141,7 @@ def save_graph(graph, path):
 
 
 def run(main, note="", advice="smaller numbers"):
-    """Runs a program. After Ctrl-C, or if what reads its output has gone, it ends without a traceback.
+    """Runs a program, and ends it without a traceback: after Ctrl-C, without a reader, or if memory, disk or numbers fail.
 
     Args:
         main: The program.
@@ -160,3 +160,5 @@ def run(main, note="", advice="smaller numbers"):
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of Python
         sys.exit(1)
+    except (FloatingPointError, OSError) as error:
+        sys.exit(f"error: {error}")

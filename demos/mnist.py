@@ -102,7 +102,7 @@ def report(model, logits, labels, seconds, note):
 
 def add_options(parser):
     """What one plays with first."""
-    option, size = parser.add_argument, lesson.whole(1)
+    option, size = parser.add_argument, lesson.integer(1)
     option("--hidden", type=size, nargs="*", default=[256, 128], help="sizes of the hidden layers, or none")
     option("--activation", choices=nn.activations.ACTIVATIONS, default="relu")
     option("--optimizer", choices=OPTIMIZERS, default="adam", help="sgd has momentum 0.9")

@@ -296,7 +296,7 @@ def new_parser():
     option("--weight-decay", type=share, default=0.0, help="strength of the L2 penalty; adamw: decoupled from it")
     option("--scheduler", choices=SCHEDULERS, default="cosine", help="how the learning rate falls, epoch by epoch")
     text = "stop after so many epochs without a lower validation loss; keep the best"
-    option("--patience", type=lesson.whole(1), help=text)
+    option("--patience", type=lesson.integer(1), help=text)
     option("--plots", action="store_true", help="also draw weights, answers, the worst mistakes and what is confused")
     option("--baseline", action="store_true", help="also train softmax regression, and print its test accuracy")
     text = "where this run is kept, in place of the one that was there; as --resume, or OUT/mnist.safetensors"

@@ -58,7 +58,7 @@ def step(activation, x, w, b, y, lr):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, page=True)
-    parser.add_argument("--points", type=lesson.whole(10, 1000), default=80, help="which the lines are to part")
+    parser.add_argument("--points", type=lesson.integer(10, 1000), default=80, help="which the lines are to part")
     args = parser.parse_args(argv)
     if args.html:
         sliders(args.html)

@@ -64,9 +64,9 @@ def victim(models, images, labels):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
-    parser.add_argument("--epochs", type=lesson.whole(1), default=4)
-    parser.add_argument("--images", type=lesson.whole(1), default=10_000, help="to train on")
-    parser.add_argument("--test-images", type=lesson.whole(1), default=2_000, help="to test with, in four directions")
+    parser.add_argument("--epochs", type=lesson.integer(1), default=4)
+    parser.add_argument("--images", type=lesson.integer(1), default=10_000, help="to train on")
+    parser.add_argument("--test-images", type=lesson.integer(1), default=2_000, help="to test with, in four directions")
     args = parser.parse_args(argv)
     source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     rng = np.random.default_rng(args.seed)
