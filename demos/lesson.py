@@ -141,7 +141,7 @@ def save_graph(graph, path):
 
 
 def run(main, note="", advice="smaller numbers"):
-    """Runs a program, and ends it without a traceback: after Ctrl-C, without a reader, or if memory, disk or numbers fail.
+    """Runs a program, and ends it without a traceback: after Ctrl-C, or if its reader, memory, disk or numbers fail.
 
     Args:
         main: The program.

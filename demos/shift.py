@@ -11,10 +11,10 @@ Run it with `python demos/shift.py`; without MNIST's files and network it trains
 
 import lesson
 import numpy as np
-from cnn import build, predict, prepared
+from cnn import build, prepared
 
 from tinygrad_edu import data, manual_seed, nn, optim, plots
-from tinygrad_edu.training import accuracy, fit
+from tinygrad_edu.training import accuracy, fit, predict
 
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # right, left, down, up
 SHIFTS = range(5)
@@ -46,7 +46,8 @@ def train(name, images, labels, epochs, seed):
 
 def read(model, images):
     """The labels that a network predicts, shape (n,)."""
-    return predict(model, data.DataLoader(images, np.zeros(len(images), int), 500, transform=prepared))
+    batches = data.DataLoader(images, np.zeros(len(images), int), 500, transform=prepared)
+    return predict(model, batches).argmax(axis=1)
 
 
 def accuracies(model, images, labels):
