@@ -49,7 +49,7 @@ def best_line(points, labels, angles=360):
     best = 0.0
     for angle in np.linspace(0, 2 * np.pi, angles, endpoint=False):
         far = labels[np.argsort(points @ [np.cos(angle), np.sin(angle)])]  # labels, the nearest point first
-        wrong = np.cumsum([np.sum(far == 0), *(2 * far - 1)])  # with the border behind 0, 1, 2 ... points
+        wrong = np.cumsum([np.sum(far == 0), *(2 * far - 1)])  # with the border after 0, 1, 2 ... points
         best = max(best, 1 - wrong.min() / len(labels))
     return best
 

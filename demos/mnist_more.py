@@ -91,6 +91,8 @@ def main(argv=None):
             print(f"softmax regression after epoch {len(history)}: {share:.2%}{note}")
         if args.plots:
             draw(args.out, name, model, test, softmax(logits))
+    except BrokenPipeError:  # lesson.run knows what to do
+        raise
     except OSError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -56,7 +56,7 @@ def accuracies(model, images, labels):
     return [accuracy(read(model, images), labels), *np.mean(every, axis=1)]
 
 
-def victim(models, images, labels):
+def first_lost_digit(models, images, labels):
     """The index of the first digit that both networks read, and the MLP no longer two pixels aside; None without."""
     lost = read(models["MLP"], shifted(images, 0, 2)) != labels
     found = np.flatnonzero(np.all([lost, *(read(model, images) == labels for model in models.values())], axis=0))
@@ -93,7 +93,7 @@ def main(argv=None):
         markers=True,
     )
     lesson.save(figure, args.out / "shift.png")
-    digit = victim(models, test_images, test_labels)
+    digit = first_lost_digit(models, test_images, test_labels)
     if digit is None:
         (args.out / "shift_digit.png").unlink(missing_ok=True)  # another run's
         print("a digit: no picture, for the MLP misreads none that both networks read until it is moved")
