@@ -1,4 +1,4 @@
-"""Runs of demos/mnist_more.py that are saved, interrupted, resumed and used; and the options that shape a run."""
+"""Runs of demos/mnist_more.py that are saved, interrupted, resumed and used."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from demo_runs import DEMOS, import_demo, interrupt, run, write_mnist
+from demo_runs import DEMOS, interrupt, refused, run, write_mnist
 
 from tinygrad_edu import nn
 from tinygrad_edu.data import synthetic_digits
@@ -126,14 +126,6 @@ def test_ctrl_c_ends_in_one_line_with_the_command(folder, tmp_path):
     assert code == 130
 
 
-@pytest.mark.parametrize("argv", [[], ["predict", "run", "a.png"]])
-@pytest.mark.parametrize("package", ["matplotlib", "safetensors", "tqdm"])
-def test_a_missing_package_is_named_with_the_command(package, argv, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(SystemExit, match=rf"needs {package}.*pip install tinygrad-edu\[demos\]"):
-        import_demo("mnist_more").main(argv)
-
-
 def test_the_run_that_was_there_is_kept_until_the_new_one_has_an_epoch(more, train, capsys, monkeypatch):
     path = train(*SMALL, "--epochs", "1")
     before = path.read_bytes()
@@ -193,16 +185,6 @@ def test_a_run_is_saved_beside_the_picture_unless_told_otherwise(more, folder, t
     more.main(["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "1", *SMALL])
     assert f"saved run: {tmp_path / 'mnist.safetensors'}\n" in capsys.readouterr().out
     assert "model.0.weight" in nn.load(tmp_path / "mnist.safetensors")
-
-
-def refused(more, capsys, *argv):
-    """The message of a run that ends before any training."""
-    with pytest.raises(SystemExit) as caught:
-        more.main([str(word) for word in argv])
-    assert caught.value.code not in (0, None)
-    out, err = capsys.readouterr()
-    assert "epoch  train loss" not in out
-    return caught.value.code if isinstance(caught.value.code, str) else err
 
 
 def test_files_that_cannot_be_resumed(more, folder, tmp_path, train, capsys):
@@ -337,46 +319,8 @@ def test_options_train(train, capsys, options):
     assert float(re.search(r"test accuracy: (.*)%", capsys.readouterr().out)[1]) > 60
 
 
-def test_the_recipe_is_a_set_of_defaults(more, tmp_path):
-    args = more.parse(["--recipe", "best", "--epochs", "3", "--out", str(tmp_path)])
-    assert args.augment and args.batch_norm and args.dropout > 0 and args.scheduler == "cosine"
-    assert args.epochs == 3
-    args = more.parse(["--recipe", "best", "--no-augment", "--no-batch-norm", "--out", str(tmp_path)])
-    assert not args.augment and not args.batch_norm and args.dropout > 0
-
-
 def test_a_last_batch_of_one_example_is_left_out_where_it_would_have_no_variance(train):
     train("--hidden", "8", "--batch-norm", "--batch-size", "61", "--epochs", "1")  # 550 = 9 * 61 + 1
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--batch-norm", "--batch-size", "1"], "--batch-norm needs 2 examples"),
-        (["--hidden", "--dropout", "0.5"], "need hidden layers"),
-        (["--batch-norm", "--hidden"], "need hidden layers"),
-    ],
-)
-def test_options_that_do_not_go_together(more, capsys, options, words):
-    assert words in refused(more, capsys, *options)
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("--dropout", "1"),
-        ("--dropout", "-0.1"),
-        ("--dropout", "half"),
-        ("--weight-decay", "nan"),
-        ("--scheduler", "linear"),
-        ("--patience", "0"),
-        ("--init", "ones"),
-        ("--recipe", "worst"),
-    ],
-)
-def test_wrong_values_are_refused_by_name(more, capsys, option, value):
-    message = refused(more, capsys, option, value)
-    assert f"argument {option}: " in message.splitlines()[-1]
 
 
 @pytest.fixture
