@@ -10,7 +10,7 @@ from pathlib import Path
 
 import lesson
 import numpy as np
-from page import slider, switches, write
+from page import slider, switches, write_page
 
 from tinygrad_edu import Tensor, elu, gelu, leaky_relu, maximum, plots, relu, sigmoid, tanh
 
@@ -54,7 +54,7 @@ def main(argv=None):
     parser = lesson.parser(__doc__, page=True)
     parser.add_argument("--at", type=lesson.real(-100, 100), default=1.5, help="where values and slopes are printed")
     parser.add_argument("--range", type=lesson.real(0.5, 100), default=6.0, help="how far from 0 to look")
-    parser.add_argument("--samples", type=lesson.whole(1000, 10_000_000), default=100_000, help="inputs for the mean")
+    parser.add_argument("--samples", type=lesson.integer(1000, 10_000_000), default=100_000, help="inputs for the mean")
     args = parser.parse_args(argv)
     if args.html:
         sliders(args.html)
@@ -93,7 +93,7 @@ def sliders(path):
         switches("Functions", {name: name in ("sigmoid", "tanh", "ReLU", "GELU") for name in ACTIVATIONS}),
     ]
     lead = "What comes back to a neuron is multiplied by its slope. Where is it nearly 0, and how large is it at most?"
-    write(path, "Activations and their slopes", lead, controls, ACTIVATIONS, Path(__file__).with_suffix(".js"))
+    write_page(path, "Activations and their slopes", lead, controls, ACTIVATIONS, Path(__file__).with_suffix(".js"))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def share_right(model, images, labels, size=500):
         return float(np.mean([model(x).data.argmax(axis=1) == y for x, y in loader]))
 
 
-def alike(model, images, labels, size):
+def share_right_by_digit(model, images, labels, size):
     """The mean accuracy on the ten digits, each in batches of its own."""
     digits = [(images[labels == digit], labels[labels == digit]) for digit in np.unique(labels)]
     return float(np.mean([share_right(model, *digit, min(size, len(digit[1]))) for digit in digits]))
@@ -56,7 +56,7 @@ def company(model, images, labels):
     found = {"eval mode": [share_right(model.eval(), images, labels, size) for size in SIZES]}
     model.train()  # from here on the running averages move, but nothing uses them
     found["train mode, mixed digits"] = [share_right(model, images, labels, size) for size in SIZES]
-    found["train mode, one digit"] = [alike(model, images, labels, size) for size in SIZES]
+    found["train mode, one digit"] = [share_right_by_digit(model, images, labels, size) for size in SIZES]
     return found
 
 
@@ -65,19 +65,22 @@ def best(rows):
     return max([row for row in rows if math.isfinite(row[1])], key=lambda row: row[2], default=None)
 
 
-def said(row, lrs):
+def describe_rate(row, lrs):
     """The rate of a row, with a warning if it is the smallest or the largest of those tried."""
     if row is None:
         return "none of these"
-    edge = len(lrs) > 1 and row[0] in (lrs[0], lrs[-1])
-    return f"{row[0]:g}{' (at the edge of those tried: a better one may lie beyond)' * edge}"
+    if len(lrs) > 1 and row[0] in (lrs[0], lrs[-1]):
+        return f"{row[0]:g} (at the edge of those tried: a better one may lie beyond)"
+    return f"{row[0]:g}"
 
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
     parser.add_argument("--lrs", type=lesson.above(0), nargs="+", default=[0.01, 0.1, 0.5, 1, 3, 10], help="to try")
-    parser.add_argument("--epochs", type=lesson.whole(1), default=5)
-    parser.add_argument("--images", type=lesson.whole(3), default=10_000, help="to train on, a fifth of them held out")
+    parser.add_argument("--epochs", type=lesson.integer(1), default=5)
+    parser.add_argument(
+        "--images", type=lesson.integer(3), default=10_000, help="to train on, a fifth of them held out"
+    )
     args = parser.parse_args(argv)
     name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     images, labels = images[: args.images], labels[: args.images]
@@ -94,7 +97,8 @@ def main(argv=None):
         cells = [cell for rows in tried.values() for cell in rows[-1][1:3]]
         print("{:13g}  {:11.3g}  {:8.2%}  {:16.3g}  {:8.2%}".format(lr, *cells), flush=True)
     plain, normed = [best(rows) for rows in tried.values()]
-    print(f"The best rate is {said(plain, lrs)} for the plain network, {said(normed, lrs)} with batch norm.\n")
+    text = f"{describe_rate(plain, lrs)} for the plain network, {describe_rate(normed, lrs)} with batch norm"
+    print(f"The best rate is {text}.\n")
     if normed is None:
         sys.exit("error: every training with batch norm diverged; try smaller --lrs")
 

@@ -72,19 +72,20 @@ def train(images, labels, batch_size, rate, seed, epochs):
 def result(run):
     """Seconds until the loss of all examples was first seen at TARGET or below, and the loss at the end.
 
-    Infinite are the seconds if it was not, and the loss if it is no number any more: the least result is the best.
+    The seconds are infinite if it never was, and so is the loss if it is not a number any more: the least result is
+    the best.
     """
     _, losses, seconds = run
-    *_, last = losses.values()
+    last = list(losses.values())[-1]
     reached = min([step * seconds for step, loss in losses.items() if loss <= TARGET], default=math.inf)
     return reached, last if math.isfinite(last) else math.inf
 
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
-    parser.add_argument("--images", type=lesson.whole(3), default=2000, help="how many to train on")
-    parser.add_argument("--batch-size", type=lesson.whole(2), default=32, help="of the mini-batches")
-    parser.add_argument("--epochs", type=lesson.whole(1), default=5)
+    parser.add_argument("--images", type=lesson.integer(3), default=2000, help="how many to train on")
+    parser.add_argument("--batch-size", type=lesson.integer(2), default=32, help="of the mini-batches")
+    parser.add_argument("--epochs", type=lesson.integer(1), default=5)
     args = parser.parse_args(argv)
     source, (images, labels, *_) = lesson.load_digits(args)
     if args.images > len(labels):
@@ -109,7 +110,9 @@ def main(argv=None):
         print(f"{row}  {seconds * per_epoch[name]:16.3f}", flush=True)
     print(f"\nseconds to a loss of {TARGET}, or the loss at the end\n{'rate':{width}}", *(f"{r:>14}" for r in RATES))
     for name, tried in runs.items():
-        cells = [f"{time:.3f} s" if time < math.inf else f"ends at {loss:.2f}" for time, loss in map(result, tried)]
+        cells = []
+        for seconds, loss in map(result, tried):
+            cells.append(f"{seconds:.3f} s" if seconds < math.inf else f"ends at {loss:.2f}")
         print(f"{name:{width}}", *(f"{cell:>14}" for cell in cells))
     best = {name: min(tried, key=result) for name, tried in runs.items()}
     first = min(best, key=lambda name: result(best[name]))

@@ -15,16 +15,10 @@ import shlex
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
-try:
-    from matplotlib.figure import Figure  # noqa: F401  (better missed now than after the measurements)
-    from tqdm import tqdm
-except ImportError as error:
-    sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
-
+import lesson
 from speed import chain, epochs, footprint, report, scalars, single_ops, sizes, steps
-from speed.timing import installed
+from speed.timing import installed, thread_count
 
 SECTIONS = {  # each a list of jobs; a job is (name, cases, measure), and has a process of its own
     "steps": [("steps", steps.cases, steps.measure)],
@@ -43,7 +37,6 @@ SECTIONS = {  # each a list of jobs; a job is (name, cases, measure), and has a 
 }
 THREADED = ("steps", "epoch")  # the others are measured on one thread
 VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read when NumPy is imported, not later
-OUT = Path(__file__).parent / "out"
 
 
 def jobs(only, threads, quick):
@@ -77,10 +70,12 @@ def in_a_process(name, threads, quick):
 
 def measure_all(todo, quick):
     """All rows; a progress bar counts the cases."""
+    from tqdm import tqdm  # once main has seen that it is there
+
     rows = []
     with tqdm(total=sum(len(cases(quick, n)) for (_, cases, _), n in todo), unit="case", disable=None) as bar:
         for (name, _, _), threads in todo:
-            bar.set_postfix_str(f"{name}, {threads} thread{'s' * (threads > 1)}")
+            bar.set_postfix_str(f"{name}, {thread_count(threads)}")
             for found in in_a_process(name, threads, quick):
                 rows += found
                 bar.update()
@@ -95,7 +90,7 @@ def save(results, command, out):
     paths[0].write_text(results.as_json() + "\n")
     paths[1].write_text(report.markdown(results, command), encoding="utf-8")
     threads = sorted({row["threads"] for row in results.rows})
-    figures = {f"steps_{n}_thread{'s' * (n > 1)}.png": charts.step_bars(results, n) for n in threads}
+    figures = {f"steps_{thread_count(n).replace(' ', '_')}.png": charts.step_bars(results, n) for n in threads}
     for name, figure in {**figures, "growth.png": charts.growth_curves(results)}.items():
         if figure is not None:
             figure.savefig(out / name, dpi=150)
@@ -110,6 +105,7 @@ def main(argv=None):
         for rows in work(args.job, args.threads[0], args.quick):
             print(json.dumps(rows), flush=True)
         return
+    lesson.check_installed(("matplotlib", "tqdm"))
     skipped = [f"{name} is not installed" for package, name in report.PEERS.items() if not installed(package)]
     for text in skipped:
         print(f"skipped: {text}")
@@ -127,17 +123,10 @@ def parse(argv):
     option("--quick", action="store_true", help="fewer repetitions, cases and sizes: about a minute, rough numbers")
     option("--only", choices=SECTIONS, nargs="+", default=list(SECTIONS), help="measure these alone")
     help = "run steps and epochs with so many threads, once for each number; the rest needs 1"
-    option("--threads", type=int, nargs="+", default=[1, 2][: os.cpu_count()], help=help)
-    option("--out", type=Path, default=OUT, help="folder for the results")
+    option("--threads", type=lesson.integer(1), nargs="+", default=[1, 2][: os.cpu_count()], help=help)
+    option("--out", type=lesson.folder, default=str(lesson.OUT), help="folder for the results")
     option("--job", help=argparse.SUPPRESS)  # what a process of its own is to do
-    args = parser.parse_args(argv)
-    if min(args.threads) < 1:
-        parser.error("argument --threads: at least 1")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"argument --out: cannot write to the folder {args.out} ({error.strerror})")
-    return args
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import lesson
-import numpy as np
+from mnist import report, split
 
-from tinygrad_edu import data, manual_seed, nn, no_grad, optim
-from tinygrad_edu.training import accuracy, confusion_matrix, fit, most_confused_pair
+from tinygrad_edu import data, manual_seed, nn, optim
+from tinygrad_edu.training import fit, predict
 
 
 def build():
@@ -37,17 +37,10 @@ def prepared(images):
     return data.normalize(images)[:, None]
 
 
-@no_grad()
-def predict(model, loader):
-    """The predicted labels, shape (n,)."""
-    model.eval()
-    return np.concatenate([model(images).data.argmax(axis=1) for images, _ in loader])
-
-
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True, out=False, needs=())
-    parser.add_argument("--epochs", type=lesson.whole(1), default=8)
-    parser.add_argument("--batch-size", type=lesson.whole(1), default=64)
+    parser.add_argument("--epochs", type=lesson.integer(1), default=8)
+    parser.add_argument("--batch-size", type=lesson.integer(1), default=64)
     parser.add_argument("--lr", type=lesson.above(0), default=2e-3, help="learning rate to start from")
     parser.add_argument("--checkpoint", type=Path, help="file to save the run to, and to go on with if it is there")
     args = parser.parse_args(argv)
@@ -56,8 +49,7 @@ def main(argv=None):
     name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     note = "" if name == "MNIST" else f" ({name})"
 
-    order = np.random.default_rng(0).permutation(len(labels))  # whatever the seed: a resumed run keeps its validation
-    held_out, kept = np.split(order, [max(1, len(labels) // 12)])  # 5,000 and 55,000 of MNIST's 60,000
+    held_out, kept = split(len(labels), seed=0)  # whatever the seed: a resumed run keeps its validation
     options = {"batch_size": args.batch_size, "transform": prepared}
     training = data.DataLoader(images[kept], labels[kept], shuffle=True, seed=args.seed, **options)
     validation = data.DataLoader(images[held_out], labels[held_out], **options)
@@ -79,12 +71,9 @@ def main(argv=None):
         )
     except (ImportError, OSError, ValueError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
-    predictions = predict(model, data.DataLoader(test_images, test_labels, **options))
-    true, predicted, count = most_confused_pair(confusion_matrix(predictions, test_labels, 10))
-    print(f"\ntest accuracy: {accuracy(predictions, test_labels):.2%}{note}")
-    print(f"parameters: {sum(p.size for p in model.parameters()):,}")
-    print(f"time: {time.perf_counter() - start:.1f} s")
-    print(f"most confused: {f'{true} taken for {predicted}' if count else 'none'}{note}")
+    logits = predict(model, data.DataLoader(test_images, test_labels, **options))
+    print()
+    report(model, logits, test_labels, time.perf_counter() - start, note)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ LESSONS = {  # name, and which of its pictures stands for it
     "hyperparameters": "hyperparameters.png",
     "shift": "shift_digit.png",
 }
-OPTIONS = {"mnist": ["--plots"]}
+COMMANDS = {"mnist": ["mnist_more.py", "--plots"]}  # of the lessons whose picture another program draws
 WIDTH, COLOURS = 900, 128  # of the pictures on the page
 HEAD = """\
 # The course
@@ -59,6 +59,7 @@ TAIL = """
 ## Beside the lessons
 
 - [draw.py](draw.py) makes the [gallery](gallery) of computational graphs, and a page that plays backpropagation.
+- [mnist_more.py](mnist_more.py) is mnist.py with more options; it saves its runs, draws pictures, and reads yours.
 - [cnn.py](cnn.py) trains a convolutional network on the digits, the one of shift.py.
 - [benchmark.py](benchmark.py) measures the library against PyTorch, micrograd, and NumPy written by hand.
 - `neuron.py`, `activations.py` and `learning_rate.py` write a page with sliders: `--html FILE`.
@@ -101,8 +102,8 @@ def main(argv=None):
     with tempfile.TemporaryDirectory() as out:
         for name in [] if args.text else args.only:
             print(f"\n{name}.py {'-' * (80 - len(name))}", flush=True)
-            command = [sys.executable, HERE / f"{name}.py", *OPTIONS.get(name, ()), "--out", out]
-            if subprocess.run(command).returncode:
+            program, *options = COMMANDS.get(name, [f"{name}.py"])
+            if subprocess.run([sys.executable, HERE / program, *options, "--out", out]).returncode:
                 sys.exit(f"error: {name}.py failed; what it said stands above")
             picture = Path(out) / LESSONS[name]
             if not picture.exists():

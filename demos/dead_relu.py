@@ -76,8 +76,8 @@ def train(model, lr, digits, epochs, seed):
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
     parser.add_argument("--lr", type=lesson.real(1e-5, 1), default=0.07, help="Adam's rate that kills")
-    parser.add_argument("--epochs", type=lesson.whole(1), default=5)
-    parser.add_argument("--images", type=lesson.whole(2), default=4000, help="training images")
+    parser.add_argument("--epochs", type=lesson.integer(1), default=5)
+    parser.add_argument("--images", type=lesson.integer(2), default=4000, help="training images")
     args = parser.parse_args(argv)
     name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
 

@@ -79,7 +79,9 @@ def mistaken(x):
 def main(argv=None):
     parser = lesson.parser(__doc__)
     sizes = [10, 30, 100, 300, 1000, 3000]
-    parser.add_argument("--sizes", type=lesson.whole(1, 10_000), nargs="+", default=sizes, help="numbers of parameters")
+    parser.add_argument(
+        "--sizes", type=lesson.integer(1, 10_000), nargs="+", default=sizes, help="numbers of parameters"
+    )
     args = parser.parse_args(argv)
 
     steps = np.logspace(-14, 0, 57)
@@ -108,7 +110,8 @@ def main(argv=None):
     except AssertionError as error:
         print(f"gradcheck of x * x.detach():\n  {error}\n")
 
-    n, (backward, differences) = list(times), zip(*times.values(), strict=True)
+    n = list(times)
+    backward, differences = np.transpose([*times.values()])
     panels = {"Error of the measured gradient": {name: (steps, curve) for name, curve in found.items()}}
     panels["Time for all slopes"] = {"backward()": (n, backward), "central differences": (n, differences)}
     texts = {"xlabel": ["step h", "parameters"], "ylabel": ["relative error", "milliseconds"]}

@@ -1,7 +1,8 @@
 """Tries a grid of learning rates, batch sizes, widths and depths, and shows the accuracy of each choice in one table.
 
-In the default grid the rate decides most: ten times too much learns little or nothing, ten times too little is late;
-the best rate depends on the batch size, for a larger batch makes fewer steps an epoch; width and depth matter less.
+In the default grid the rate decides most: ten times too much learns little or nothing, ten times too little learns
+late; the best rate depends on the batch size, as a larger batch makes fewer steps an epoch; width and depth matter
+less.
 Each choice is judged on validation images, and only the chosen one on the test images: the best of a hundred owes some
 of its score to luck, and test images it was not chosen on do not repeat the luck.
 Run it with `python demos/hyperparameters.py`; what it has found is kept in a file, so that after Ctrl-C the same
@@ -28,7 +29,8 @@ def train(setting, training, validation, seed, epochs):
     A loss that is not finite any more ends the training, and the network is judged as it is.
     """
     manual_seed(seed)
-    model = nn.MLP([784, *[setting["width"]] * setting["depth"], 10])
+    hidden = [setting["width"]] * setting["depth"]
+    model = nn.MLP([784, *hidden, 10])
     loader = data.DataLoader(*training, setting["batch_size"], shuffle=True, seed=seed)
     optimizer = optim.Adam(model.parameters(), lr=setting["lr"])
     with np.errstate(over="ignore", invalid="ignore"):
@@ -55,15 +57,15 @@ def read(path):
         ValueError: A line is not from here.
     """
     content = path.read_bytes() if path.exists() else b""
-    whole, found = content[: content.rfind(b"\n") + 1], {}
-    for number, line in enumerate(whole.splitlines(), 1):
+    complete, found = content[: content.rfind(b"\n") + 1], {}
+    for number, line in enumerate(complete.splitlines(), 1):
         try:
             record = json.loads(line)
             found[key(record)] = float(record["val_accuracy"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path}, line {number} is no result of this demo; take another --out") from error
-    if whole != content:
-        path.write_bytes(whole)
+            raise ValueError(f"{path}, line {number} is not a result of this demo; take another --out") from error
+    if complete != content:
+        path.write_bytes(complete)
     return found
 
 
@@ -102,12 +104,12 @@ def report(grid, values):
 
 
 def main(argv=None):
-    parser, size = lesson.parser(__doc__, digits=True, needs=("matplotlib", "tqdm")), lesson.whole(1)
+    parser, size = lesson.parser(__doc__, digits=True, needs=("matplotlib", "tqdm")), lesson.integer(1)
     parser.add_argument("--lr", type=lesson.above(0), nargs="+", default=[0.1, 0.01, 0.001, 0.0001], help="of Adam")
     parser.add_argument("--batch-size", type=size, nargs="+", default=[16, 64, 256])
     parser.add_argument("--depth", type=size, nargs="+", default=[1, 2, 3], help="numbers of hidden layers")
     parser.add_argument("--width", type=size, nargs="+", default=[32, 64, 128], help="sizes of the hidden layers")
-    parser.add_argument("--images", type=lesson.whole(2), default=2000, help="to train on; half as many to validate")
+    parser.add_argument("--images", type=lesson.integer(2), default=2000, help="to train on; half as many to validate")
     parser.add_argument("--epochs", type=size, default=3)
     args = parser.parse_args(argv)
     grid = {name: list(dict.fromkeys(getattr(args, name))) for name in NAMES}
@@ -135,7 +137,8 @@ def main(argv=None):
     right = score(model, lesson.flat(test_images), test_labels)
     print(f"Best: {chosen}; {max(scores):.1%} of the validation and {right:.1%} of the test images.")
     print(f"results: {path}")
-    rows, columns = [[f"{a}, {b}" for a, b in itertools.product(grid[i], grid[j])] for i, j in (NAMES[:2], NAMES[2:])]
+    rows = [f"{lr}, {size}" for lr, size in itertools.product(grid["lr"], grid["batch_size"])]
+    columns = [f"{depth}, {width}" for depth, width in itertools.product(grid["depth"], grid["width"])]
     axes = {"xlabel": "depth, width", "ylabel": "learning rate, batch size", "fmt": "{:.0f}", "title": title}
     figure = plots.table(100 * values.reshape(len(rows), len(columns)), rows, columns, **axes)
     lesson.save(figure, args.out / "hyperparameters.png")

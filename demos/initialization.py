@@ -69,7 +69,7 @@ def flow(activation, init, width, layers, rng, examples=128):
     return layer[0].weight.data.std() * np.sqrt(width), outputs
 
 
-def kept(outputs, most=3):
+def keeps_sizes(outputs, most=3):
     """Whether the layers change neither the signal nor the gradient by more than this factor."""
     first, last = outputs[0], outputs[-1]
     pairs = [(first.data.std(), last.data.std()), (first.grad.std(), last.grad.std())]
@@ -84,8 +84,8 @@ def visible(arrays):
 
 def main(argv=None):
     parser = lesson.parser(__doc__)
-    parser.add_argument("--width", type=lesson.whole(2, 10_000), default=512, help="units of a layer")
-    parser.add_argument("--layers", type=lesson.whole(2, 100), default=10)
+    parser.add_argument("--width", type=lesson.integer(2, 10_000), default=512, help="units of a layer")
+    parser.add_argument("--layers", type=lesson.integer(2, 100), default=10)
     args = parser.parse_args(argv)
     rng = np.random.default_rng(args.seed)
 
@@ -105,7 +105,8 @@ def main(argv=None):
         flat = f"{(abs(last.data) > 0.9).mean():.0%}" if activation is nn.Tanh else ""
         cells = f"{factor:17.2f}  {first.data.std():7.2g}  {last.data.std():8.2g}  {flat:>10}"
         print(f"{name:13}  {cells}  {first.grad.std():19.2g}", flush=True)
-        good += [f"'{name}' ({factor:.2f})"] * kept(outputs)
+        if keeps_sizes(outputs):
+            good.append(f"'{name}' ({factor:.2f})")
     print(f"Signal and gradient stay within a factor of 3: {', '.join(good) or 'none of them'}.")
     here, wide = 0.05 * np.sqrt([args.width, 4096])
     print(f"0.05 makes a factor of {here:.2f} in layers of {args.width}, and of {wide:.2f} in layers of 4096.\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import lesson
 import numpy as np
-from page import choice, slider, write
+from page import choice, slider, write_page
 
 from tinygrad_edu import Tensor, data, grad, manual_seed, nn, optim, plots
 from tinygrad_edu.training import fit
@@ -52,9 +52,10 @@ def valley(steps):
     print(f"              lr  factor  x after 1        2        3  {steps:7}  steps to |x| < {NEAR:g}")
     for title, lr in RATES.items():
         x = descend(f, START, lr, LONG)
-        there = [*np.flatnonzero(np.abs(x) < NEAR), f"> {LONG}"]
+        near = np.flatnonzero(np.abs(x) < NEAR)
+        needed = near[0] if len(near) else f"> {LONG}"
         places = "  ".join(f"{x[k].round(4) + 0:7.4f}" for k in (1, 2, 3, steps))  # + 0: no -0
-        print(f"{title:10}  {lr:4}  {1 - lr * curvature:6.2f}    {places}  {there[0]:>8}")
+        print(f"{title:10}  {lr:4}  {1 - lr * curvature:6.2f}    {places}  {needed:>8}")
         x = x[: steps + 1]
         line = np.linspace(-1.1, 1.1, 201) * np.abs(x).max()
         panels[f"{title}: lr = {lr}"] = {"x²": (line, f(line).data), f"{steps} steps": (x, f(x).data)}
@@ -103,9 +104,9 @@ def finder(name, images, labels, epochs, seed):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True, page=True)
-    parser.add_argument("--steps", type=lesson.whole(4, LONG), default=20, help="of the descents on x²")
-    parser.add_argument("--images", type=lesson.whole(1000), default=20_000, help="for the network to train on")
-    parser.add_argument("--epochs", type=lesson.whole(1), default=4, help="of the network, for each rate")
+    parser.add_argument("--steps", type=lesson.integer(4, LONG), default=20, help="of the descents on x²")
+    parser.add_argument("--images", type=lesson.integer(1000), default=20_000, help="for the network to train on")
+    parser.add_argument("--epochs", type=lesson.integer(1), default=4, help="of the network, for each rate")
     args = parser.parse_args(argv)
     if args.html:
         sliders(args.html)
@@ -124,7 +125,9 @@ def sliders(path):
         slider("steps", "steps", 1, 40, 20, 1),
     ]
     lead = "Where does it begin to zigzag, where to diverge? Which valley does the third function end in?"
-    write(path, "Gradient descent: x ← x − lr · slope", lead, controls, FUNCTIONS, Path(__file__).with_suffix(".js"))
+    write_page(
+        path, "Gradient descent: x ← x − lr · slope", lead, controls, FUNCTIONS, Path(__file__).with_suffix(".js")
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the lessons share: their options, the digits they read, and how their pictures are saved.
 
-A lesson imports it before NumPy, as it says how many threads a matrix product takes.
+A lesson imports it before NumPy, because it sets the number of threads of a matrix product.
 """
 
 import argparse
@@ -27,16 +27,12 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
     Args:
         text: What `--help` says: the lesson's docstring.
         digits, page, out: Whether it reads digits, can write a page with sliders, and saves pictures.
-        needs: Names of packages; better missed now than after a training.
+        needs: Names of packages.
     """
-    for package in needs:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+    check_installed(needs)
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = parser.add_argument_group("options that lessons share")
-    common.add_argument("--seed", type=whole(0), default=0, help="of whatever is random")
+    common.add_argument("--seed", type=integer(0), default=0, help="of whatever is random")
     if digits:
         common.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto", help="of digits")
         common.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
@@ -45,6 +41,15 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
     if page:
         common.add_argument("--html", type=Path, metavar="FILE", help="write a page with sliders")
     return parser
+
+
+def check_installed(packages):
+    """Ends the program if one of them is missing: better now than after a training."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 
 def option(kind, fits, words):
@@ -59,7 +64,7 @@ def option(kind, fits, words):
     return read
 
 
-def whole(low, high=math.inf):
+def integer(low, high=math.inf):
     """The type of an option that is a whole number."""
     words = f"a whole number of at least {low}" if high == math.inf else f"a whole number from {low} to {high}"
     return option(int, lambda value: low <= value <= high, words)
@@ -100,7 +105,7 @@ def load_digits(args):
 
 
 def flat(images):
-    """What a network takes of images (n, 28, 28): float32 of shape (n, 784), standardised."""
+    """Images (n, 28, 28) as a network takes them: float32 of shape (n, 784), standardised."""
     return data.normalize(images).reshape(-1, 784)
 
 
@@ -136,7 +141,7 @@ def save_graph(graph, path):
 
 
 def run(main, note="", advice="smaller numbers"):
-    """Runs a program. After Ctrl-C, or if what reads its output has gone, it ends without a traceback.
+    """Runs a program, and ends it without a traceback: after Ctrl-C, or if its reader, memory, disk or numbers fail.
 
     Args:
         main: The program.
@@ -155,3 +160,5 @@ def run(main, note="", advice="smaller numbers"):
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of Python
         sys.exit(1)
+    except (FloatingPointError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -49,7 +49,7 @@ def best_line(points, labels, angles=360):
     best = 0.0
     for angle in np.linspace(0, 2 * np.pi, angles, endpoint=False):
         far = labels[np.argsort(points @ [np.cos(angle), np.sin(angle)])]  # labels, the nearest point first
-        wrong = np.cumsum([np.sum(far == 0), *(2 * far - 1)])  # with the border behind 0, 1, 2 ... points
+        wrong = np.cumsum([np.sum(far == 0), *(2 * far - 1)])  # with the border after 0, 1, 2 ... points
         best = max(best, 1 - wrong.min() / len(labels))
     return best
 
@@ -62,8 +62,8 @@ def outputs(model, points):
 
 def main(argv=None):
     parser = lesson.parser(__doc__)
-    parser.add_argument("--depth", type=lesson.whole(2), default=5, help="layers of the deep networks, 2 or more")
-    parser.add_argument("--width", type=lesson.whole(2), default=16, help="units of each hidden layer, 2 or more")
+    parser.add_argument("--depth", type=lesson.integer(2), default=5, help="layers of the deep networks, 2 or more")
+    parser.add_argument("--width", type=lesson.integer(2), default=16, help="units of each hidden layer, 2 or more")
     args = parser.parse_args(argv)
 
     points, labels = rings(400, np.random.default_rng(args.seed))

@@ -87,7 +87,7 @@ def pictures(x, y, lines):
 
 def main(argv=None):
     parser = lesson.parser(__doc__)
-    parser.add_argument("--outliers", type=lesson.whole(0, 10), default=3, help="how many of the 20 points, 0 to 10")
+    parser.add_argument("--outliers", type=lesson.integer(0, 10), default=3, help="how many of the 20 points, 0 to 10")
     args = parser.parse_args(argv)
 
     p = np.array([0.99, 0.7, 0.5, 0.1, 0.01, 0.001])

@@ -5,7 +5,7 @@ each frame of the GIF shows what the network answers everywhere at that moment.
 The moons are the demo of micrograd (Karpathy 2020) at its setting: 100 points, a 2-16-16-1 network of ReLUs, the hinge
 loss max(0, 1 - sign * score) with a small L2 penalty, and 100 steps on all points with a rate that falls from 1 to 0.1.
 micrograd computes with single numbers, and so can this library: `ScalarMLP` is the same network neuron by neuron, and
-has the same losses as one matrix product a layer, only later.
+has the same losses as one matrix product a layer, but takes longer.
 Run it with `python demos/moons.py`; `--scalar 100` trains on the moons in single numbers to the end: one minute more.
 """
 
@@ -46,8 +46,9 @@ def prepare(name, noise, seed):
     """Points, labels, and a network of ReLUs with micrograd's initial values: weights from -1 to 1, biases 0."""
     make, n, sizes, *_ = TASKS[name]
     rng = np.random.default_rng(seed)
+    points, labels = make(n, noise, rng)
     init = partial(nn.init.uniform, a=-1.0, b=1.0, rng=rng)
-    return *make(n, noise, rng), nn.MLP(sizes, init=init, dtype=np.float64)
+    return points, labels, nn.MLP(sizes, init=init, dtype=np.float64)
 
 
 class ScalarMLP(nn.Module):
@@ -85,7 +86,10 @@ def train(model, points, labels, optimizer, steps):
 
 def timed(training):
     """The losses of a training, and how many seconds one of its steps took."""
-    losses, moments = zip(*[(loss, time.perf_counter()) for loss, _ in training], strict=True)
+    losses, moments = [], []
+    for loss, _ in training:
+        losses.append(loss)
+        moments.append(time.perf_counter())
     return np.array(losses), (moments[-1] - moments[0]) / (len(moments) - 1)
 
 
@@ -104,17 +108,18 @@ def draw(films, data, moments):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, needs=("matplotlib", "PIL"))
-    parser.add_argument("--steps", type=lesson.whole(10), default=100, help="for the moons; the spirals take 4 times")
+    parser.add_argument("--steps", type=lesson.integer(10), default=100, help="for the moons; the spirals take 4 times")
     parser.add_argument("--noise", type=lesson.real(0, 1), default=0.1, help="standard deviation around the curves")
-    parser.add_argument("--frames", type=lesson.whole(2), default=24, help="of the GIF")
-    parser.add_argument("--scalar", type=lesson.whole(1), default=3, help="steps of the moons in single numbers")
+    parser.add_argument("--frames", type=lesson.integer(2), default=24, help="of the GIF")
+    parser.add_argument("--scalar", type=lesson.integer(1), default=3, help="steps of the moons in single numbers")
     args = parser.parse_args(argv)
 
     data, films = {}, {}
     print("points   step    loss   right")
     for name, (*_, optimizer, times) in TASKS.items():
-        *data[name], net = prepare(name, args.noise, args.seed)
-        training = train(net, *data[name], optimizer(net.parameters()), times * args.steps)
+        points, labels, net = prepare(name, args.noise, args.seed)
+        data[name] = points, labels
+        training = train(net, points, labels, optimizer(net.parameters()), times * args.steps)
         films[name] = [(*seen, deepcopy(net)) for seen in training]
         for step in [round(moment * times * args.steps) for moment in (0, 0.05, 0.15, 0.4, 1)]:
             loss, right, _ = films[name][step]

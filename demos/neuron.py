@@ -10,7 +10,7 @@ from pathlib import Path
 
 import lesson
 import numpy as np
-from page import choice, slider, write
+from page import choice, slider, write_page
 
 from tinygrad_edu import Tensor, plots, relu, sigmoid, tanh
 
@@ -58,7 +58,7 @@ def step(activation, x, w, b, y, lr):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, page=True)
-    parser.add_argument("--points", type=lesson.whole(10, 1000), default=80, help="which the lines are to part")
+    parser.add_argument("--points", type=lesson.integer(10, 1000), default=80, help="which the lines are to part")
     args = parser.parse_args(argv)
     if args.html:
         sliders(args.html)
@@ -98,7 +98,9 @@ def sliders(path):
         slider("lr", "learning rate", 0, 1, 0.1),
     ]
     lead = "The weight makes the curve steeper and the bias moves it. Where does a step against ∂L/∂w take the loss?"
-    write(path, "A neuron: a = f(wx + b), L = (y − a)²", lead, controls, ACTIVATIONS, Path(__file__).with_suffix(".js"))
+    write_page(
+        path, "A neuron: a = f(wx + b), L = (y − a)²", lead, controls, ACTIVATIONS, Path(__file__).with_suffix(".js")
+    )
 
 
 if __name__ == "__main__":

@@ -24,21 +24,27 @@ VALLEYS = {  # functions of x and y, where to start, and a learning rate that su
 def descent(f, x, lr):
     """Yields the points of gradient descent until the gradient is short enough, or no longer finite."""
     yield x
-    while TOLERANCE < np.linalg.norm(g := grad(f)(x)) < np.inf:
-        yield (x := x - lr * g)
+    g = grad(f)(x)
+    while TOLERANCE < np.linalg.norm(g) < np.inf:
+        x = x - lr * g
+        yield x
+        g = grad(f)(x)
 
 
 def newton(f, x, direction):
     """Yields the points of Newton's method; a step that does not go down enough is halved (Armijo 1966)."""
     yield x
-    while np.linalg.norm(g := grad(f)(x)) > TOLERANCE:
+    g = grad(f)(x)
+    while np.linalg.norm(g) > TOLERANCE:
         step = direction(f, x, g)
         if g @ step >= 0:  # the curve bends down: Newton would climb
             step = -g
         before = f(x)
         while f(x + step) > before + 1e-4 * (g @ step) and np.abs(step).max() > 1e-12:
             step = step / 2
-        yield (x := x + step)
+        x = x + step
+        yield x
+        g = grad(f)(x)
 
 
 def solved(f, x, g):
@@ -109,15 +115,16 @@ def digits(name, images, labels, lr, most):
     panels = {"over steps": {}, "over time": {}}
     for way, (points, seconds) in compare(f, ways, most).items():
         lengths = [np.linalg.norm(grad(f)(x)) for x in points]
-        panels["over steps"][way], panels["over time"][way] = (range(len(points)), lengths), (seconds, lengths)
+        panels["over steps"][way] = range(len(points)), lengths
+        panels["over time"][way] = seconds, lengths
     texts = {"xlabel": ["steps", "seconds"], "ylabel": "length of the gradient", "title": title, "markers": True}
     return plots.curves(panels, **texts, yscale="log", xscale=["symlog", "linear"])
 
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
-    parser.add_argument("--steps", type=lesson.whole(1), default=500, help="most on digits; in the valleys 40 times")
-    parser.add_argument("--images", type=lesson.whole(1), default=1000, help="how many digits")
+    parser.add_argument("--steps", type=lesson.integer(1), default=500, help="most on digits; in the valleys 40 times")
+    parser.add_argument("--images", type=lesson.integer(1), default=1000, help="how many digits")
     parser.add_argument("--lr", type=lesson.above(0), default=0.5, help="rate of gradient descent on digits")
     args = parser.parse_args(argv)
     name, (images, labels, *_) = lesson.load_digits(args)

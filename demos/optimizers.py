@@ -99,7 +99,7 @@ def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
     parser.add_argument("--angle", type=lesson.real(-360, 360), default=0.0, help="degrees to turn the ravine by")
     parser.add_argument("--lr", type=lesson.above(0), default=DIGITS_RATES["SGD"], help="rate of SGD on the digits")
-    parser.add_argument("--epochs", type=lesson.whole(1), default=10)
+    parser.add_argument("--epochs", type=lesson.integer(1), default=10)
     args = parser.parse_args(argv)
     lesson.save(race(args.angle), args.out / "optimizers_ravine.png")
 
@@ -114,10 +114,11 @@ def main(argv=None):
             with np.errstate(over="ignore", invalid="ignore"):
                 histories[name] = train(name, rate, training, test, args.epochs, args.seed)
         except FloatingPointError:
-            print(f"{name:9}  {rate:5}  its loss is no number any more; try a smaller --lr")
+            print(f"{name:9}  {rate:5}  its loss is not a number any more; try a smaller --lr")
         else:
             print(row(name, rate, histories[name]), flush=True)
-    best, worst = sorted(histories, key=lambda name: min(histories[name]["val_loss"]))[:: len(histories) - 1]
+    ranked = sorted(histories, key=lambda name: min(histories[name]["val_loss"]))
+    best, worst = ranked[0], ranked[-1]
     target = min(histories[worst]["val_loss"])
     epoch = next(record["epoch"] for record in histories[best] if record["val_loss"] <= target)
     print(f"After epoch {epoch}, {best} has as low a test loss as {worst} ever gets.")

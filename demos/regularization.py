@@ -77,8 +77,8 @@ def strongest(model, count):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
-    parser.add_argument("--images", type=lesson.whole(1), default=1000, help="to train on")
-    parser.add_argument("--epochs", type=lesson.whole(1), default=50)
+    parser.add_argument("--images", type=lesson.integer(1), default=1000, help="to train on")
+    parser.add_argument("--epochs", type=lesson.integer(1), default=50)
     args = parser.parse_args(argv)
     source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     if args.images > len(labels) // 2:
@@ -91,7 +91,8 @@ def main(argv=None):
     print("                train acc  train loss  val loss  lowest (epoch)  test acc  test loss  first weights < 0.001")
     models, histories, ends = {}, {}, {}  # ends: validation losses of the networks as they are kept
     for name, options in METHODS.items():
-        models[name], histories[name] = model, history = train(training, validation, args.epochs, args.seed, **options)
+        model, history = train(training, validation, args.epochs, args.seed, **options)
+        models[name], histories[name] = model, history
         best = min(history, key=lambda record: record["val_loss"])
         fitted = measure("train", model, *training) | measure("val", model, *validation)
         fitted |= measure("test", model, test_images, test_labels)

@@ -11,10 +11,10 @@ Run it with `python demos/shift.py`; without MNIST's files and network it trains
 
 import lesson
 import numpy as np
-from cnn import build, predict, prepared
+from cnn import build, prepared
 
 from tinygrad_edu import data, manual_seed, nn, optim, plots
-from tinygrad_edu.training import accuracy, fit
+from tinygrad_edu.training import accuracy, fit, predict
 
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # right, left, down, up
 SHIFTS = range(5)
@@ -46,7 +46,8 @@ def train(name, images, labels, epochs, seed):
 
 def read(model, images):
     """The labels that a network predicts, shape (n,)."""
-    return predict(model, data.DataLoader(images, np.zeros(len(images), int), 500, transform=prepared))
+    batches = data.DataLoader(images, np.zeros(len(images), int), 500, transform=prepared)
+    return predict(model, batches).argmax(axis=1)
 
 
 def accuracies(model, images, labels):
@@ -55,7 +56,7 @@ def accuracies(model, images, labels):
     return [accuracy(read(model, images), labels), *np.mean(every, axis=1)]
 
 
-def victim(models, images, labels):
+def first_lost_digit(models, images, labels):
     """The index of the first digit that both networks read, and the MLP no longer two pixels aside; None without."""
     lost = read(models["MLP"], shifted(images, 0, 2)) != labels
     found = np.flatnonzero(np.all([lost, *(read(model, images) == labels for model in models.values())], axis=0))
@@ -64,9 +65,9 @@ def victim(models, images, labels):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
-    parser.add_argument("--epochs", type=lesson.whole(1), default=4)
-    parser.add_argument("--images", type=lesson.whole(1), default=10_000, help="to train on")
-    parser.add_argument("--test-images", type=lesson.whole(1), default=2_000, help="to test with, in four directions")
+    parser.add_argument("--epochs", type=lesson.integer(1), default=4)
+    parser.add_argument("--images", type=lesson.integer(1), default=10_000, help="to train on")
+    parser.add_argument("--test-images", type=lesson.integer(1), default=2_000, help="to test with, in four directions")
     args = parser.parse_args(argv)
     source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     rng = np.random.default_rng(args.seed)
@@ -92,7 +93,7 @@ def main(argv=None):
         markers=True,
     )
     lesson.save(figure, args.out / "shift.png")
-    digit = victim(models, test_images, test_labels)
+    digit = first_lost_digit(models, test_images, test_labels)
     if digit is None:
         (args.out / "shift_digit.png").unlink(missing_ok=True)  # another run's
         print("a digit: no picture, for the MLP misreads none that both networks read until it is moved")

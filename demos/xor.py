@@ -1,6 +1,6 @@
 """One neuron draws one line, and XOR needs two.
 
-Rosenblatt's perceptron (1958) moves its line at every example on the wrong side; AND and OR it learns in a few rounds.
+Rosenblatt's perceptron (1958) moves its line at every example on the wrong side; it learns AND and OR in a few rounds.
 For XOR it would need a score above 0 at (0, 1) and (1, 0) and below 0 at (0, 0) and (1, 1), but both pairs have the sum
 w1 + w2 + 2b, so no line does it (Minsky & Papert 1969) and the rule goes on for ever.
 One hidden neuron still draws one line; two move the corners to places that one line can part, and backpropagation
@@ -75,17 +75,19 @@ def draw(neurons, net):
     """The boundaries of the neurons and of the network and, if it has two hidden neurons, what these make of XOR."""
     panels = {f"{gate}, one neuron": lambda p, neuron=neuron: scores(neuron, p) for gate, neuron in neurons.items()}
     labels = {f"{gate}, one neuron": GATES[gate] for gate in neurons}
-    panels["XOR, two layers"], labels["XOR, two layers"] = (lambda p: scores(net, p)), GATES["XOR"]
+    panels["XOR, two layers"] = lambda p: scores(net, p)
+    labels["XOR, two layers"] = GATES["XOR"]
     points = dict.fromkeys(panels, CORNERS)
     hidden = net[:2](CORNERS).data  # (4, hidden)
     if hidden.shape[1] == 2:
         title = "XOR, seen by the last layer"
-        panels[title], points[title], labels[title] = (lambda p: scores(net[2], p)), hidden, GATES["XOR"]
+        panels[title] = lambda p: scores(net[2], p)
+        points[title], labels[title] = hidden, GATES["XOR"]
     return plots.regions(panels, points, labels)
 
 
 def main(argv=None):
-    parser, size = lesson.parser(__doc__), lesson.whole(1, 1000)
+    parser, size = lesson.parser(__doc__), lesson.integer(1, 1000)
     parser.add_argument("--epochs", type=size, default=100, help="after which the perceptron gives up")
     parser.add_argument("--hidden", type=size, nargs="+", default=[1, 2, 3, 4], help="neurons in the hidden layer")
     parser.add_argument("--steps", type=size, default=300, help="of each network's training")

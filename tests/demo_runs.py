@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tinygrad_edu.data import mnist
 
 DEMOS = Path(__file__).parents[1] / "demos"
@@ -21,6 +23,16 @@ def import_demo(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def refused(demo, capsys, *argv):
+    """The message of a run that ends before any training."""
+    with pytest.raises(SystemExit) as caught:
+        demo.main([str(word) for word in argv])
+    assert caught.value.code not in (0, None)
+    out, err = capsys.readouterr()
+    assert "epoch  train loss" not in out
+    return caught.value.code if isinstance(caught.value.code, str) else err
 
 
 def write_mnist(path, *arrays):

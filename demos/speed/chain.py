@@ -1,7 +1,7 @@
 """How cost grows with depth: a chain of 1e3 to 1e6 ops, y = y * 0.999, a product with a constant.
 
-All is per node, so that a flat line means a cost in proportion to the length. The garbage collector stays on: it walks
-through the growing graph now and then, as it does for everyone. PyTorch is measured in another process, where the
+Everything is per node, so that a flat line means a cost in proportion to the length. The garbage collector stays on: it
+walks through the growing graph now and then, as it does for everyone. PyTorch is measured in another process, where the
 collector walks through PyTorch's objects as well. Bytes are those that Python and NumPy have allocated (tracemalloc)
 when the graph stands, and when backward has filled every `.grad`.
 """

@@ -10,7 +10,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from speed import chain, sizes
 from speed.report import networks
 from speed.steps import label
-from speed.timing import EXPERT, FLOOR, FUSED, OURS, STUDENT, TORCH
+from speed.timing import EXPERT, FLOOR, FUSED, OURS, STUDENT, TORCH, thread_count
 
 STYLES = {  # colour, hatch, marker
     OURS: ("#0072B2", "", "o"),
@@ -59,7 +59,7 @@ def step_bars(results, threads=1, optimizer="Adam"):
     panels[0].set_ylabel(f"time of a step, {reference} = 1")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-    figure.suptitle(f"One training step with {optimizer}, {threads} thread{'s' * (threads > 1)}")
+    figure.suptitle(f"One training step with {optimizer}, {thread_count(threads)}")
     return figure
 
 

@@ -71,7 +71,7 @@ def train(name, batch, threads):
 def peak_memory():
     """The most memory that this process has had, in bytes.
 
-    Linux says it by VmHWM. Its getrusage begins with the memory of the process that started this one.
+    Linux reports it as VmHWM. Its getrusage begins with the memory of the process that started this one.
     """
     try:
         status = Path("/proc/self/status").read_text()

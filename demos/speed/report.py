@@ -12,7 +12,7 @@ import numpy as np
 
 from speed import chain, epochs, footprint, scalars, single_ops, sizes, steps
 from speed.steps import NETWORKS, label
-from speed.timing import EXPERT, FUSED, MICROGRAD, OURS, TORCH
+from speed.timing import EXPERT, FUSED, MICROGRAD, OURS, TORCH, thread_count
 
 PEERS = {"torch": "PyTorch", "micrograd": "micrograd"}
 NOTES = {  # the modules that say what a section's numbers are
@@ -25,7 +25,7 @@ NOTES = {  # the modules that say what a section's numbers are
 }
 NUMBERS = """\
 Every number is the median over blocks in which the contenders take turns, in one process where nothing else is said;
-behind it stand the quartiles in brackets. Garbage is collected before a block and never left to the next one. A ratio
+the quartiles follow in brackets. Garbage is collected before a block and never left to the next one. A ratio
 is one of such medians; below 1, tinygrad_edu is faster, or smaller. S is the network 784-128-64-10, L is
 784-256-128-10, with relu and cross-entropy. A step is forward, loss, backward and optimizer. All is float32 but for
 scalars and chains, which are float64 (micrograd's are Python's floats)."""
@@ -192,7 +192,7 @@ def section_tables(results):
             cells = {r["contender"]: r for r in rows if (r["case"], r["size"], r["job"]) == (case, size, job)}
             shown = [f"{quantity(cells[n])} {spread(cells[n])}".strip() if n in cells else "" for n in names]
             lines.append(f"| {case}{'' if size is None else f' ({size:,})'} | {' | '.join(shown)} |")
-        title = f"## {section}, {threads} thread{'s' * (threads > 1)}"
+        title = f"## {section}, {thread_count(threads)}"
         parts.append("\n".join([title, "", *(module.__doc__ for module in NOTES[section]), *lines]))
     return "\n\n".join(parts)
 

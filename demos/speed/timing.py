@@ -71,6 +71,11 @@ def interleaved(contenders, blocks, runs, threads=1, warmup=3, freeze=True):
     return times
 
 
+def thread_count(threads):
+    """The number with its noun: "1 thread" or "2 threads"."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
 def row(case, contender, samples, unit="s", size=None):
     """One line of the results: the median of the samples, with the quartiles as its spread."""
     low, median, high = np.percentile(samples, [25, 50, 75]).tolist()

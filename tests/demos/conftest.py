@@ -29,6 +29,12 @@ def demo():
 
 
 @pytest.fixture
+def more():
+    """demos/mnist_more.py."""
+    return import_demo("mnist_more")
+
+
+@pytest.fixture
 def undrawn(monkeypatch):
     """Pictures are named and made, but not drawn, which takes most of the time of a short run."""
 

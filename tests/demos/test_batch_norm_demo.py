@@ -37,16 +37,18 @@ def test_only_evaluation_mode_answers_alike_in_any_company(digits):
 
 def test_the_best_rate_comes_with_a_warning_at_the_edge():
     rows = [(1, 0.5, 0.1, "a"), (2, 0.5, 0.8, "b"), (3, 0.5, 0.5, "c"), (4, math.nan, 0.9, "d")]
-    assert demo.best(rows) == rows[1] and demo.said(rows[1], [1, 2, 3, 4]) == "2"
-    assert demo.said(rows[0], [1, 2]).startswith("1 (at the edge") and "edge" in demo.said(rows[1], [1, 2])
-    assert demo.said(rows[0], [1]) == "1"
-    assert demo.best(rows[3:]) is None and demo.said(None, [4]) == "none of these"
+    assert demo.best(rows) == rows[1] and demo.describe_rate(rows[1], [1, 2, 3, 4]) == "2"
+    assert demo.describe_rate(rows[0], [1, 2]).startswith("1 (at the edge") and "edge" in demo.describe_rate(
+        rows[1], [1, 2]
+    )
+    assert demo.describe_rate(rows[0], [1]) == "1"
+    assert demo.best(rows[3:]) is None and demo.describe_rate(None, [4]) == "none of these"
 
 
 def test_batches_of_one_digit_are_pure(monkeypatch):
     images, labels, seen = np.arange(12), np.array([0, 1, 0, 1, 2, 0, 0, 1, 2, 0, 0, 0]), []
     monkeypatch.setattr(demo, "share_right", lambda model, x, y, size: seen.append((x.tolist(), size)) or y[0])
-    assert demo.alike(None, images, labels, 5) == 1
+    assert demo.share_right_by_digit(None, images, labels, 5) == 1
     assert seen == [([0, 2, 5, 6, 9, 10, 11], 5), ([1, 3, 7], 3), ([4, 8], 2)]
 
 

@@ -14,7 +14,7 @@ def test_the_page_is_of_today_and_its_pictures_are_there():
 
 
 def test_every_lesson_is_in_the_course():
-    beside = {"benchmark", "cnn", "course", "draw", "lesson", "page"}
+    beside = {"benchmark", "cnn", "course", "draw", "lesson", "mnist_more", "page"}
     assert {path.stem for path in DEMOS.glob("*.py")} - beside == set(import_demo("course").LESSONS)
 
 
@@ -57,6 +57,6 @@ def test_a_missing_picture_is_named(picture, hint, monkeypatch, tmp_path):
 
 def test_a_lesson_that_fails_ends_the_course(monkeypatch):
     course = import_demo("course")
-    monkeypatch.setattr(course, "OPTIONS", {"gates": ["--seed", "-1"]})
+    monkeypatch.setattr(course, "COMMANDS", {"gates": ["gates.py", "--seed", "-1"]})
     with pytest.raises(SystemExit, match=r"gates\.py failed"):
         course.main(["--only", "gates"])

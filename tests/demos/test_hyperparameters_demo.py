@@ -86,7 +86,7 @@ def test_ctrl_c_keeps_what_is_done(search, monkeypatch, tmp_path):
 def test_a_file_of_somebody_else_is_left_alone(line, few, tmp_path):
     path = tmp_path / "hyperparameters.jsonl"
     path.write_text(line + "\n")
-    with pytest.raises(SystemExit, match=r"error: .*jsonl, line 1 is no result of this demo"):
+    with pytest.raises(SystemExit, match=r"error: .*jsonl, line 1 is not a result of this demo"):
         hyperparameters.main([*SMALL, "--lr", "0.003", "--out", str(tmp_path)])
     assert path.read_text() == line + "\n"
 

@@ -22,7 +22,7 @@ def test_what_ten_layers_make_of_signal_and_gradient():
         factor, outputs = demo.flow(activation, init, width, 10, rng, examples=32)
         value[name] = [o.data.std() for o in outputs]
         gradient[name] = outputs[0].grad.std() / outputs[-1].grad.std()
-        kept += [name] * demo.kept(outputs)
+        kept += [name] * demo.keeps_sizes(outputs)
         flat[name] = np.mean(abs(outputs[-1].data) > 0.9)
     assert factor == pytest.approx(2**0.5, rel=0.01)  # Kaiming's, the last one
     assert value["tanh, 0.01"][-1] < 1e-5 and gradient["tanh, 0.01"] < 1e-4

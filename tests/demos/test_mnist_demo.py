@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_runs import DEMOS, REAL, import_demo, interrupt, run, write_mnist
+from demo_runs import DEMOS, REAL, interrupt, run, write_mnist
 
 from tinygrad_edu.data import synthetic_digits
 
-for package in ("matplotlib", "tqdm", "safetensors"):
-    pytest.importorskip(package)
+pytest.importorskip("matplotlib")
 
 DEMO = DEMOS / "mnist.py"
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -114,16 +113,22 @@ def pairs(images, labels):
 
 def test_no_image_is_in_two_sets_and_the_test_set_is_used_once_at_the_end(demo, folder, tmp_path, monkeypatch):
     seen = []
-    train, evaluate = demo.train, demo.evaluate
-    monkeypatch.setattr(demo, "train", lambda *args: seen.append(args[4]) or train(*args))
-    monkeypatch.setattr(demo, "evaluate", lambda model, loader: seen.append(loader) or evaluate(model, loader))
+
+    def spy(name):
+        function = getattr(demo, name)
+        monkeypatch.setattr(
+            demo, name, lambda model, loader, *rest: seen.append(loader) or function(model, loader, *rest)
+        )
+
+    for name in ("train_epoch", "evaluate", "predict"):
+        spy(name)
     demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "3", "--hidden"])
-    training, *validations, test = seen
-    assert len(validations) == 3 and len(set(map(id, validations))) == 1
+    training, validation, test = seen[0], seen[1], seen[-1]
+    assert [*map(id, seen)] == [*map(id, [training, validation] * 3 + [test])]
 
     images, labels = synthetic_digits(600, seed=3)
-    assert len(validations[0].labels) == 50
-    assert pairs(training.images, training.labels) + pairs(validations[0].images, validations[0].labels) == pairs(
+    assert len(validation.labels) == 50
+    assert pairs(training.images, training.labels) + pairs(validation.images, validation.labels) == pairs(
         images, labels
     )
     np.testing.assert_array_equal(test.images, synthetic_digits(200, seed=4)[0])
@@ -144,7 +149,7 @@ def test_the_loop_steps_on_fresh_gradients_with_a_rate_that_decays(demo, folder,
             calls.append("step")
             rates.append(self.lr)
 
-    monkeypatch.setitem(demo.OPTIMIZERS, "sgd", partial(Spy, lr=1.0))
+    monkeypatch.setitem(demo.OPTIMIZERS, "sgd", (Spy, 1.0))
     argv = ["--optimizer", "sgd", "--lr", "0.1", "--batch-size", "275", "--epochs", "4", "--hidden"]
     demo.main([*argv, "--data-dir", str(folder), "--out", str(tmp_path)])
     assert calls == ["zero_grad", "step"] * 8
@@ -153,7 +158,8 @@ def test_the_loop_steps_on_fresh_gradients_with_a_rate_that_decays(demo, folder,
 
 def test_the_progress_bar_shows_running_loss_and_accuracy(demo, folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(demo, "tqdm", partial(demo.tqdm, mininterval=0, miniters=1))
+    tqdm = pytest.importorskip("tqdm")
+    monkeypatch.setattr(tqdm, "tqdm", partial(tqdm.tqdm, mininterval=0, miniters=1))
     demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "1", "--hidden"])
     out, err = capsys.readouterr()
     assert re.search(r"epoch 1: .* loss \d\.\d{4}, accuracy \d+\.\d\d%", err)
@@ -279,11 +285,38 @@ def test_unknown_options_are_refused(demo, capsys):
     assert "--momentum" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("package", ["matplotlib", "safetensors", "tqdm"])
-def test_a_missing_package_is_named_with_the_command(package, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(SystemExit, match=rf"needs {package}.*pip install tinygrad-edu\[demos\]"):
-        import_demo("mnist").main([])
+def test_other_packages_than_matplotlib_may_be_missing(demo, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    for package in ("safetensors", "tqdm"):
+        monkeypatch.setitem(sys.modules, package, None)
+    demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "1", "--hidden"])
+    out, err = capsys.readouterr()
+    assert "test accuracy" in out and err == ""
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["predict", "my run", "seven.png"],
+        ["--resume", "my run"],
+        ["--hidden", "32", "--recipe", "best"],
+        ["--plots", "--epochs", "2"],
+        ["--hidden", "8", "--dropout=0.5", "--batch-norm"],
+    ],
+)
+def test_what_mnist_more_does_is_named_with_the_command(demo, capsys, monkeypatch, argv):
+    monkeypatch.setattr(sys, "argv", [str(Path("demos", "mnist.py"))])
+    with pytest.raises(SystemExit) as caught:
+        demo.main(argv)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.endswith(f"; try {shlex.join(['python', str(Path('demos', 'mnist_more.py')), *argv])}\n")
+    assert err.startswith("error: mnist.py does not know ") and err.count("\n") == 1
+
+
+def test_it_fits_on_one_screen_and_mentions_the_rest():
+    source = DEMO.read_text(encoding="utf-8")
+    assert source.count("\n") <= 130 and "`python demos/mnist_more.py`" in source
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -291,8 +324,7 @@ def test_ctrl_c_ends_in_one_line(folder, tmp_path):
     options = ["--data-dir", folder, "--out", tmp_path, "--epochs", 1_000_000, "--hidden"]
     code, out, err = interrupt("mnist", *options, after=2)
     assert re.fullmatch(f"{HEADING}\n({ROW}\n)+", out)
-    resume = ["python", DEMO, "--resume", tmp_path / "mnist.safetensors", *options[:4]]
-    assert err == f"interrupted; to go on: {shlex.join(map(str, resume))}\n"
+    assert err == "interrupted; nothing is saved (mnist_more.py saves each epoch, and can go on)\n"
     assert code == 130
 
 

@@ -1,4 +1,4 @@
-"""The options --plots and --baseline of demos/mnist.py."""
+"""The options --plots and --baseline of demos/mnist_more.py."""
 
 import re
 
@@ -13,23 +13,23 @@ PICTURES = ["weights", "predictions", "mistakes", "confusion"]
 
 
 @pytest.fixture
-def train(demo, folder, tmp_path, capsys):
+def train(more, folder, tmp_path, capsys):
     """Runs the demo on the small data and returns what it prints."""
 
     def run(*options, data=folder):
-        demo.main(["--data-dir", str(data), "--out", str(tmp_path), "--epochs", "2", *options])
+        more.main(["--data-dir", str(data), "--out", str(tmp_path), "--epochs", "2", *options])
         return capsys.readouterr().out
 
     return run
 
 
 @pytest.fixture
-def figures(demo, monkeypatch):
+def figures(more, monkeypatch):
     """The arguments of the pictures that are drawn, in order."""
     drawn = []
     for name in ("images", "table"):
-        draw = getattr(demo.plots, name)
-        monkeypatch.setattr(demo.plots, name, lambda *a, draw=draw, **k: drawn.append((a, k)) or draw(*a, **k))
+        draw = getattr(more.plots, name)
+        monkeypatch.setattr(more.plots, name, lambda *a, draw=draw, **k: drawn.append((a, k)) or draw(*a, **k))
     return drawn
 
 
@@ -67,16 +67,16 @@ def test_what_the_pictures_show(train, figures):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_bars_are_the_probabilities(demo, folder, tmp_path, monkeypatch):
+def test_the_bars_are_the_probabilities(more, folder, tmp_path, monkeypatch):
     drawn = {}
-    images = demo.plots.images
+    images = more.plots.images
 
     def spied(pictures, titles=None, **options):
         drawn[len(drawn)] = figure = images(pictures, titles, **options)
         return figure
 
-    monkeypatch.setattr(demo.plots, "images", spied)
-    demo.main(["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "1", "--hidden", "--plots"])
+    monkeypatch.setattr(more.plots, "images", spied)
+    more.main(["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "1", "--hidden", "--plots"])
     digits, bars = drawn[1].axes[::2], drawn[1].axes[1::2]
     assert len(digits) == len(bars) == 12 and all(len(axes.images) == 1 for axes in digits)
     for digit, axes in zip(digits, bars, strict=True):
@@ -112,15 +112,15 @@ def test_the_baseline_learns_and_says_on_which_data(train):
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_baseline_has_the_epochs_of_a_run_that_stopped_early(demo, train, monkeypatch):
-    fit, epochs = demo.fit, []
-    monkeypatch.setattr(demo, "fit", lambda *a, **k: epochs.append(k["epochs"]) or fit(*a, **k))
+def test_the_baseline_has_the_epochs_of_a_run_that_stopped_early(more, train, monkeypatch):
+    fit, epochs = more.fit, []
+    monkeypatch.setattr(more, "fit", lambda *a, **k: epochs.append(k["epochs"]) or fit(*a, **k))
     output = train("--hidden", "--lr", "10", "--scheduler", "none", "--epochs", "30", "--patience", "1", "--baseline")
     last = int(re.findall(r"^ *(\d+)  ", output, flags=re.MULTILINE)[-1])
     assert "no lower val loss" in output and last < 30
     assert epochs == [last] and f"softmax regression after epoch {last}: " in output
 
 
-def test_an_interrupted_run_goes_on_with_both(demo, tmp_path):
-    args = demo.parse(["--out", str(tmp_path), "--plots", "--baseline"])
-    assert demo.going_on(args).endswith("--plots --baseline")
+def test_an_interrupted_run_goes_on_with_both(more, tmp_path):
+    args = more.parse(["--out", str(tmp_path), "--plots", "--baseline"])
+    assert more.going_on(args).endswith("--plots --baseline")

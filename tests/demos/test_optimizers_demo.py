@@ -66,7 +66,7 @@ def test_one_seed_gives_the_same_losses():
 def test_a_rate_that_is_too_large_leaves_the_others(few, tmp_path, capsys):
     optimizers.main(["--lr", "1e30", "--epochs", "1", "--out", str(tmp_path)])
     digits = capsys.readouterr().out.split("784-256-10 on synthetic digits")[1]
-    assert "SGD        1e+30  its loss is no number any more; try a smaller --lr\n" in digits
+    assert "SGD        1e+30  its loss is not a number any more; try a smaller --lr\n" in digits
     assert (tmp_path / "optimizers_digits.png").exists() and "\nAdam " in digits
 
 

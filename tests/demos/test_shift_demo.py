@@ -40,8 +40,8 @@ def test_the_digit_to_show_is_read_by_both_until_it_is_moved(monkeypatch):
     monkeypatch.setattr(demo, "read", lambda column, images: images[:, 0, column])
     models = {"MLP": 2, "CNN": 1}  # the pixel each reads; 2 is 0 after the shift
     images = np.array([[[1, 1, 1]], [[9, 9, 1]], [[9, 1, 9]], [[9, 1, 1]], [[8, 1, 1]]])
-    assert demo.victim(models, images, np.ones(5)) == 3
-    assert demo.victim(models, images[:3], np.ones(3)) is None
+    assert demo.first_lost_digit(models, images, np.ones(5)) == 3
+    assert demo.first_lost_digit(models, images[:3], np.ones(3)) is None
 
 
 def test_the_table_and_the_pictures(folder, tmp_path, monkeypatch, capsys):

@@ -1,41 +1,36 @@
 """`fit`: the loop that all of deep learning shares, with what one wants around it.
 
-In its middle stand the five lines forward, loss, zero_grad, backward, step. Around them: training and evaluation mode,
-means over an epoch, a schedule of the learning rate, early stopping, checkpoints, and a line for each epoch.
-
-The hard idea is the mean over an epoch. The last batch is often shorter, and a mean of means counts its examples more:
-
-    np.mean([loss(model(x), y).item() for x, y in batches])     # 9 examples in batches of 8: one has half of the weight
-
-So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all. That is right
-for losses whose mean counts all examples alike. With class weights no number of examples makes up for what a batch was
-divided by, the sum of its weights, so the figure depends on how the batches were cut, as it does in PyTorch's loops.
+In its middle stand the five lines forward, loss, zero_grad, backward, step (`one_pass` in epoch.py). Around them:
+training and evaluation mode, a schedule of the learning rate, early stopping, checkpoints, and a line for each epoch.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
-from tinygrad_edu.engine import no_grad, plain
+from tinygrad_edu.checks import check_int
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
-from tinygrad_edu.optim.finder import loss_value
+from tinygrad_edu.optim import Optimizer, Scheduler
 from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
+from tinygrad_edu.training.epoch import (
+    Batches,
+    LossFunction,
+    evaluate,
+    keeping_modes,
+    one_pass,
+    progress_bar,
+    step_scheduler,
+)
 from tinygrad_edu.training.history import History, Record
 
-Batches = Iterable[Any]  # of pairs (inputs, targets)
+__all__ = ["fit"]
 
-# Attributes of schedulers that are no settings
+# Attributes of schedulers that are not hyperparameters: the training itself changes them
 PROGRESS = {"optimizer", "then", "last_epoch", "best", "num_bad_epochs", "cooldown_counter"}
 
 
@@ -44,7 +39,7 @@ def fit(
     train: Batches,
     *,
     optimizer: Optimizer,
-    loss: Callable[[Any, Any], Any],
+    loss: LossFunction,
     epochs: int,
     validation: Batches | None = None,
     scheduler: Scheduler | None = None,
@@ -88,14 +83,20 @@ def fit(
         (...); `lr`, the learning rate of the epoch (of the first group); `seconds`.
 
     Raises:
-        TypeError: An argument of the wrong kind, batches that are no pairs, or an iterator that one epoch uses up.
+        TypeError: An argument of the wrong kind, batches that are not pairs, or an iterator that one epoch uses up.
         ValueError: Arguments that do not belong together, no batches, a loss that is not a single number, or a
             checkpoint of another kind of training.
         FloatingPointError: The loss became NaN or infinite.
     """
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = Checkpoint(checkpoint)
-    check(model, train, optimizer, loss, epochs, validation, scheduler, early_stopping, checkpoint)
+    check_objects(model, optimizer, loss, scheduler, early_stopping, checkpoint)
+    check_batches("train", train)
+    if validation is not None:
+        check_batches("validation", validation)
+    check_optimized(model, optimizer, scheduler)
+    epochs = check_int("fit: epochs", epochs, 0)
+
     history, done = History(), 0
     state: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "history": history}
     state |= {"early_stopping": early_stopping, "generators": generators_in({"train": train, "validation": validation})}
@@ -103,26 +104,23 @@ def fit(
         done = resume(checkpoint, state, progress)
     elif early_stopping is not None:
         early_stopping.reset()
-    with same_mode(model):
+    with keeping_modes(model):
         for epoch in range(done + 1, epochs + 1):
             if early_stopping is not None and early_stopping.stopped:
                 break
             start, lr = time.perf_counter(), optimizer.lr
             model.train()
-            measured = run(model, train, loss, f"epoch {epoch}, training", progress, optimizer)
-            record = {"epoch": epoch, **{f"train_{name}": value for name, value in measured.items()}}
+            shown = progress_bar(train, f"epoch {epoch}, training") if progress else train
+            means = one_pass(model, shown, loss, f"fit, epoch {epoch}, training", optimizer)
+            record = {"epoch": epoch, **means.record("train")}
             if validation is not None:
-                model.eval()
-                measured = run(model, validation, loss, f"epoch {epoch}, validation", progress)
-                record |= {f"val_{name}": value for name, value in measured.items()}
+                shown = progress_bar(validation, f"epoch {epoch}, validation") if progress else validation
+                means = evaluate(model, shown, loss, where=f"fit, epoch {epoch}, validation")
+                record |= means.record("val")
             history.append({**record, "lr": lr, "seconds": time.perf_counter() - start})
-            watched = measured["loss"]  # of the validation, if there is one
-            if isinstance(scheduler, ReduceLROnPlateau):
-                scheduler.step(watched)
-            elif scheduler is not None:
-                scheduler.step()
+            step_scheduler(scheduler, means.loss)
             if early_stopping is not None:
-                early_stopping.step(watched, model)
+                early_stopping.step(means.loss, model)
             if checkpoint is not None:
                 checkpoint.save(**state, epoch=epoch)
             if progress:
@@ -142,11 +140,11 @@ def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int
                 f"fit: the training in {checkpoint.path} was begun {was} {name} and cannot go on {now} it, as then the "
                 "result would depend on where it was stopped. Call fit as before, or begin anew with another file"
             )
-    given = settings(state["optimizer"], state["scheduler"])
+    given = hyperparameters(state["optimizer"], state["scheduler"])
     done = checkpoint.load(**state)
     if progress:
         print(f"fit: going on after epoch {done} of {checkpoint.path}")
-        kept = settings(state["optimizer"], state["scheduler"])
+        kept = hyperparameters(state["optimizer"], state["scheduler"])
         changed = [f"{k} {v}, not {given[k]}" for k, v in kept.items() if repr(v) != repr(given[k])]
         if changed:
             print(
@@ -156,9 +154,9 @@ def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int
     return done
 
 
-def settings(optimizer: Optimizer, scheduler: Any) -> dict[str, Any]:
-    """The hyperparameters by name, without what the training itself changes: a schedule's rates and counts."""
-    found: dict[str, Any] = {}
+def hyperparameters(optimizer: Optimizer, scheduler: Scheduler | None) -> dict[str, object]:
+    """Those of both by name, without what the training itself changes: a schedule's rates and counts."""
+    found: dict[str, object] = {}
     for i, group in enumerate(optimizer.param_groups):
         where = f" of param_groups[{i}]" if len(optimizer.param_groups) > 1 else ""
         names = group.keys() - ({"params"} if scheduler is None else {"params", "lr"})
@@ -170,124 +168,43 @@ def settings(optimizer: Optimizer, scheduler: Any) -> dict[str, Any]:
     return found
 
 
-def run(
-    model: Module,
-    batches: Batches,
-    loss: Callable[[Any, Any], Any],
-    where: str,
-    progress: bool,
-    optimizer: Optimizer | None = None,
-) -> Record:
-    """One pass over the batches, with steps if there is an optimizer; means of loss and, if there is one, accuracy."""
-    loss_sum, examples, correct, labels = 0.0, 0, 0, 0
-    per_example = getattr(loss, "reduction", "mean") != "sum"
-    with bar(batches, where, progress) as shown, nullcontext() if optimizer is not None else no_grad():
-        for number, batch in enumerate(shown, 1):
-            inputs, targets = pair(batch, f"{where}, batch {number}")
-            outputs = model(inputs)
-            batch_loss = loss(outputs, targets)
-            value = finite(batch_loss, f"{where}, batch {number}")
-            if optimizer is not None:
-                optimizer.zero_grad()
-                batch_loss.backward()
-                optimizer.step()
-            examples += len(targets)
-            loss_sum += value * len(targets) if per_example else value
-            right = decisions(outputs, targets)
-            correct, labels = correct + int(right.sum()), labels + right.size
-    if not examples:
-        raise ValueError(f"fit, {where}: there are no batches; is the data set empty?")
-    means = {"loss": loss_sum / examples}
-    return means | {"accuracy": correct / labels} if labels else means
-
-
-def decisions(outputs: Any, targets: Any) -> Any:
-    """For each integer label whether the largest score is its own; empty if these are no scores and labels."""
-    scores, labels = plain(outputs), np.asarray(plain(targets))
-    shape: tuple[int, ...] = getattr(scores, "shape", ())
-    if labels.dtype.kind not in "iu" or shape[:-1] != labels.shape or len(shape) <= labels.ndim or shape[-1] < 2:
-        return np.empty(0, bool)
-    return scores.argmax(axis=-1) == labels
-
-
-def pair(batch: Any, where: str) -> tuple[Any, Any]:
-    """Inputs and targets of a batch."""
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        raise TypeError(f"fit, {where}: a batch must be a pair (inputs, targets), got {type(batch).__name__}")
-    if not np.shape(plain(batch[1])) or not len(batch[1]):
-        raise ValueError(f"fit, {where}: targets of shape {np.shape(plain(batch[1]))} hold no examples")
-    return batch[0], batch[1]
-
-
-def finite(loss: Any, where: str) -> float:
-    """The value of a batch's loss."""
-    value = loss_value(loss, f"fit, {where}")
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"fit, {where}: the loss became {value}. Often the steps are too long: try a learning rate ten times "
-            "smaller, or optim.clip_grad_norm_; see whether the inputs are finite and about of size 1; "
-            "detect_anomaly() names the first op that makes a NaN or an infinity"
-        )
-    return value
-
-
-def check(
-    model: Any,
-    train: Any,
-    optimizer: Any,
-    loss: Any,
-    epochs: Any,
-    validation: Any,
-    scheduler: Any,
-    early_stopping: Any,
-    checkpoint: Any,
+def check_objects(
+    model: object, optimizer: object, loss: object, scheduler: object, early_stopping: object, checkpoint: object
 ) -> None:
-    """Raises if the arguments of fit cannot work together."""
-    kinds = [("model", model, Module), ("optimizer", optimizer, Optimizer)]
-    kinds += [("scheduler", scheduler, Scheduler), ("early_stopping", early_stopping, EarlyStopping)]
-    kinds += [("checkpoint", checkpoint, Checkpoint)]
-    for name, value, kind in kinds:
-        if not isinstance(value, kind) and (value is not None or kind in (Module, Optimizer)):
-            hint = f"; write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
-            raise TypeError(f"fit: {name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
+    """Raises if an argument of fit is not what its name says; the last three may be None."""
+    check_class("model", model, Module)
+    check_class("optimizer", optimizer, Optimizer)
+    optional = {"scheduler": (scheduler, Scheduler), "early_stopping": (early_stopping, EarlyStopping)}
+    optional["checkpoint"] = (checkpoint, Checkpoint)
+    for name, (value, kind) in optional.items():
+        if value is not None:
+            check_class(name, value, kind)
     if not callable(loss) or isinstance(loss, type):
         hint = f"write {loss.__name__}()" if isinstance(loss, type) else "for example nn.CrossEntropyLoss()"
         raise TypeError(f"fit: loss must be a function of (outputs, targets), got {loss!r:.80}; {hint}")
-    if not isinstance(epochs, (int, np.integer)) or isinstance(epochs, bool) or epochs < 0:
-        raise ValueError(f"fit: epochs must be an integer of at least 0, got {epochs!r}")
-    for name, batches in (("train", train), ("validation", validation)):
-        if batches is None and name == "validation":
-            continue
-        if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
-            why = "an iterator is used up after one epoch" if isinstance(batches, Iterator) else "it gives no batches"
-            raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}; use a DataLoader or a list")
+
+
+def check_class(name: str, value: object, kind: type) -> None:
+    """Raises if the value is not of the class, with a hint if it is the class itself."""
+    if not isinstance(value, kind):
+        hint = f"; write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
+        raise TypeError(f"fit: {name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
+
+
+def check_batches(name: str, batches: object) -> None:
+    """Raises unless one can iterate over the batches once an epoch."""
+    if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
+        why = "an iterator is used up after one epoch" if isinstance(batches, Iterator) else "it gives no batches"
+        raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}; use a DataLoader or a list")
+
+
+def check_optimized(model: Module, optimizer: Optimizer, scheduler: Scheduler | None) -> None:
+    """Raises if the three do not belong together."""
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for p in optimizer.params):
         raise ValueError("fit: the optimizer holds none of the model's parameters, so nothing would be learnt")
     if scheduler is not None and scheduler.optimizer is not optimizer:
         raise ValueError("fit: the scheduler belongs to another optimizer, so the learning rate would stay as it is")
-
-
-@contextmanager
-def same_mode(model: Module) -> Iterator[None]:
-    """Context manager: afterwards every module is in training or evaluation mode as before."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
-
-
-def bar(batches: Batches, text: str, progress: bool) -> Any:
-    """A context manager that gives the batches: under a bar if one is wanted and possible."""
-    if progress and sys.stderr.isatty():
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return nullcontext(batches)
-        return tqdm(batches, desc=text, leave=False)
-    return nullcontext(batches)
 
 
 def print_record(record: Record, header: bool) -> None:

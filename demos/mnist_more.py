@@ -1,0 +1,344 @@
+"""demos/mnist.py with what goes around a training: recipes, remedies against overfitting, saved runs, pictures.
+
+It takes the options of mnist.py, and further ones: initial weights, dropout, batch norm, augmentation, schedules and
+early stopping; `--recipe best` sets those that go well together.
+After every epoch the run is saved, so that `--resume FILE` can go on after Ctrl-C, to the same weights to the bit.
+`--plots` draws the weights, the answers and the mistakes; `--baseline` trains softmax regression beside the network.
+`python demos/mnist_more.py predict FILE IMAGE.png ...` reads digits in pictures of your own.
+"""
+
+import argparse
+import json
+import math
+import shlex
+import sys
+import time
+import zlib
+from functools import partial
+from pathlib import Path
+
+import lesson
+import numpy as np
+from mnist import HEADING, OPTIMIZERS, ROW, add_options, report, split, train_epoch
+
+from tinygrad_edu import cross_entropy, data, manual_seed, nn, optim, plots, softmax
+from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, confusion_matrix, evaluate, fit, predict
+from tinygrad_edu.training.epoch import step_scheduler
+
+SCHEDULERS = {  # functions of the optimizer and the number of epochs
+    "none": lambda optimizer, epochs: None,
+    "step": lambda optimizer, epochs: optim.StepLR(optimizer, step_size=math.ceil(epochs / 3)),
+    "exponential": lambda optimizer, epochs: optim.ExponentialLR(optimizer, gamma=0.01 ** (1 / epochs)),
+    "cosine": optim.CosineAnnealingLR,
+    "warmup": lambda optimizer, epochs: optim.LinearWarmup(
+        optimizer, total_iters=3, then=optim.CosineAnnealingLR(optimizer, max(1, epochs - 3))
+    ),
+    "plateau": lambda optimizer, epochs: optim.ReduceLROnPlateau(optimizer, patience=2),
+}
+INITS = {**{name: name for name in ("auto", "default", *nn.layers.SCHEMES)}, "zeros": nn.init.zeros}
+RECIPES = {  # chosen on validation images; the test images had no say
+    "best": {"hidden": [800, 400], "dropout": 0.2, "batch_norm": True, "augment": True, "batch_size": 128, "epochs": 40}
+}
+FIXED = ("hidden", "activation", "init", "batch_norm", "optimizer", "seed", "dataset", "labels")  # of a run, for good
+SAVED = (*FIXED, "dropout", "augment", "lr", "weight_decay", "scheduler", "batch_size", "epochs", "patience")
+VALIDATION_LOSS = nn.CrossEntropyLoss(reduction="sum")  # as the mean, but rounded to float32 once less
+NEEDS = ("matplotlib", "safetensors", "tqdm")
+DIGITS = list("0123456789")
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["predict"]:
+        return read_pictures(argv[1:])
+    args = parse(argv)
+    name, digits = lesson.load_digits(args)
+    note = "" if name == "MNIST" else f" ({name})"
+    args.dataset, checksum = "mnist" if name == "MNIST" else "synthetic", zlib.crc32(digits[1])
+    if args.resume and args.labels != checksum:
+        sys.exit(f"error: {args.resume} was trained on other images; say where they are with --data-dir")
+    args.labels = checksum
+    rng = np.random.default_rng(args.seed)  # of the order and the augmentation; its state is saved with the run
+    training, validation, test = loaders(args, digits, rng)
+    run, lr = new_run(args, rng)
+    model, stopping, history = run["model"], run["early_stopping"], run["history"]
+    options = json.dumps({name: getattr(args, name) for name in SAVED})
+    save = partial(Checkpoint(args.save).save, **run, metadata={"options": options})
+
+    begun = args.save.exists() and args.save != args.resume  # another run is there: keep it until this one has an epoch
+    start = time.perf_counter()
+    try:
+        if args.resume:
+            Checkpoint(args.resume).load(**run | {"early_stopping": stopping if args.was_patient else None})
+            print(f"going on after epoch {len(history)} of {args.resume}")
+        if not begun:
+            save(epoch=len(history))  # better refused now than after an epoch
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    scheduler = new_schedule(args, run["optimizer"], lr, history)
+    try:
+        train(run, scheduler, training, validation, args.epochs, save, note)
+        if stopping is not None:
+            stopping.restore(model)
+        logits = predict(model, test)
+        seconds = time.perf_counter() - start
+        print()
+        title = f"{name}: {'-'.join(map(str, [784, *args.hidden, 10]))}, {args.optimizer}"
+        lesson.save(plots.training_curves(history, title), args.out / "curves.png")
+        print(f"saved run: {args.save}")
+        report(model, logits, test.labels, seconds, note)
+        if args.baseline:
+            share = baseline(training, test, len(history), args.seed)
+            print(f"softmax regression after epoch {len(history)}: {share:.2%}{note}")
+        if args.plots:
+            draw(args.out, name, model, test, softmax(logits))
+    except BrokenPipeError:  # lesson.run knows what to do
+        raise
+    except OSError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        how = "in the first epoch: nothing is saved" if begun and not history else f"to go on: {going_on(args)}"
+        print(f"interrupted; {how}", file=sys.stderr)
+        sys.exit(130)
+
+
+def loaders(args, digits, rng):
+    """Batches to train on, to validate and to test."""
+    images, labels, test_images, test_labels = digits
+    held_out, kept = split(len(labels), args.seed)
+    move = data.RandomAffine(degrees=15, translate=(0.08, 0.08), scale=(0.9, 1.1), shear=10, rng=rng)
+    training = data.DataLoader(
+        images[kept],
+        labels[kept],
+        args.batch_size,
+        shuffle=True,
+        rng=rng,
+        drop_last=args.batch_norm and len(kept) % args.batch_size == 1,  # one example has no variance
+        transform=(lambda x: lesson.flat(move(x))) if args.augment else lesson.flat,
+    )
+    validation = data.DataLoader(images[held_out], labels[held_out], 500, transform=lesson.flat)
+    return training, validation, data.DataLoader(test_images, test_labels, 500, transform=lesson.flat)
+
+
+def build(args):
+    """The network that the options describe."""
+    sizes, init = [784, *args.hidden, 10], INITS[args.init]
+    return nn.MLP(sizes, args.activation, init=init, dropout=args.dropout, batch_norm=args.batch_norm)
+
+
+def new_run(args, rng):
+    """All that is saved of a run, as Checkpoint's save and load take it; and the learning rate to start from."""
+    manual_seed(args.seed)
+    model = build(args)
+    make_optimizer, lr = OPTIMIZERS[args.optimizer]
+    run = {
+        "model": model,
+        "optimizer": make_optimizer(model.parameters(), lr=args.lr or lr, weight_decay=args.weight_decay),
+        "early_stopping": EarlyStopping(args.patience) if args.patience else None,
+        "history": History(),
+        "generators": {"training": rng},
+    }
+    return run, args.lr or lr
+
+
+def new_schedule(args, optimizer, lr, history):
+    """The schedule, in the place after the epochs of the history.
+
+    It begins anew, for a resumed run may have another schedule, another rate, or more epochs.
+    """
+    optimizer.param_groups[0] |= {"lr": lr, "weight_decay": args.weight_decay}
+    scheduler = SCHEDULERS[args.scheduler](optimizer, args.epochs)
+    for record in history:
+        step_scheduler(scheduler, record["val_loss"])
+    return scheduler
+
+
+def train(run, scheduler, training, validation, epochs, save, note):
+    """Trains up to a number of epochs; after each it adds a record to the history, saves, and prints a line."""
+    model, optimizer, stopping, history = [run[name] for name in ("model", "optimizer", "early_stopping", "history")]
+    print(HEADING)
+    for epoch in range(len(history) + 1, epochs + 1):
+        if stopping is not None and stopping.stopped:
+            print(f"no lower val loss for {stopping.patience} epochs; epoch {stopping.best_epoch} had the lowest")
+            break
+        start = time.perf_counter()
+        record = train_epoch(model, training, optimizer, epoch).record("train")
+        record |= evaluate(model, validation, VALIDATION_LOSS).record("val")
+        history.append(record)
+        step_scheduler(scheduler, record["val_loss"])
+        if stopping is not None:
+            stopping.step(record["val_loss"], model)
+        save(epoch=epoch)
+        print(ROW.format(epoch, *record.values(), time.perf_counter() - start) + note, flush=True)
+
+
+def baseline(training, test, epochs, seed):
+    """Test accuracy of softmax regression trained on the same images, as they are, with Adam and a cosine schedule."""
+    model = nn.MLP([784, 10], init=nn.init.zeros)
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    schedule = optim.CosineAnnealingLR(optimizer, epochs)
+    batches = data.DataLoader(training.images, training.labels, 64, shuffle=True, seed=seed, transform=lesson.flat)
+    fit(model, batches, optimizer=optimizer, loss=cross_entropy, epochs=epochs, scheduler=schedule, progress=False)
+    return accuracy(predict(model, test), test.labels)
+
+
+def draw(out, name, model, test, p):
+    """Draws weights, answers, the worst mistakes and the confusion matrix; p (n, 10) are the probabilities."""
+    figures = {"weights": draw_weights(name, model), "predictions": draw_predictions(name, test, p)}
+    wrong = np.flatnonzero(p.argmax(axis=1) != test.labels)
+    if len(wrong):
+        figures["mistakes"] = draw_mistakes(name, test, p, wrong)
+    else:
+        (out / "mnist_mistakes.png").unlink(missing_ok=True)  # another run's
+    texts = {"xlabel": "read as", "ylabel": "digit", "title": f"{name}: how the test images were read"}
+    figures["confusion"] = plots.table(confusion_matrix(p, test.labels), DIGITS, DIGITS, fmt="{:.0f}", **texts)
+    for key, figure in figures.items():
+        lesson.save(figure, out / f"mnist_{key}.png")
+
+
+def draw_weights(name, model):
+    """The weights from the pixels to the units of the first layer."""
+    weights = model[0].weight.data  # (units, 784)
+    if len(model) == 1:  # softmax regression: a unit for each digit
+        order, names, title = np.arange(10), DIGITS, f"{name}: weights to the ten digits"
+    else:
+        order, names = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:40], None
+        title = f"{name}: weights from the pixels to the {len(order)} strongest of {len(weights)} units"
+    return plots.images(weights[order].reshape(-1, 28, 28), names, signed=True, title=title)
+
+
+def draw_predictions(name, test, p):
+    """Twelve test images, each with a bar for the probability of each digit on its right."""
+    answers, confidence = p.argmax(axis=1), p.max(axis=1)
+    unsure = np.argsort(confidence, kind="stable")[:6]
+    chosen = np.concatenate([np.arange(len(p))[:6], unsure])
+    titles = []
+    for i in chosen:
+        titles += [f"{test.labels[i]}, read as {answers[i]}", f"{confidence[i]:.1%}"]
+    twice = chosen.repeat(2)  # an image, and a place for its bars
+    title, marks = f"{name}: the first six images, and the six with the least confidence", answers != test.labels
+    figure = plots.images(test.images[twice], titles, columns=6, title=title, marks=marks[twice])
+    for axes, i in zip(figure.axes[1::2], chosen, strict=True):
+        axes.images[0].remove()
+        axes.barh(range(10), p[i], color=plots.BLUE)
+        axes.set(xlim=(0, 1), ylim=(9.6, -0.6), yticks=range(10), aspect="auto", box_aspect=1)
+        axes.tick_params(labelsize=8, length=0)
+    return figure
+
+
+def draw_mistakes(name, test, p, wrong):
+    """The mistakes with the most confidence; `wrong` are the indices of all."""
+    answers, confidence = p.argmax(axis=1), p.max(axis=1)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:24]
+    titles = [f"{test.labels[i]}, read as {answers[i]}\n{confidence[i]:.1%}" for i in worst]
+    title = f"{name}: the worst of {len(wrong):,} mistakes in {len(p):,} test images"
+    return plots.images(test.images[worst], titles, title=title)
+
+
+def going_on(args):
+    """The command that resumes this run."""
+    words = ["python", sys.argv[0], "--resume", args.save]
+    if args.data_dir:
+        words += ["--data-dir", args.data_dir]
+    if args.out != lesson.OUT:
+        words += ["--out", args.out]
+    words += [f"--{name}" for name in ("plots", "baseline") if getattr(args, name)]
+    return shlex.join(map(str, words))
+
+
+def read_pictures(argv):
+    """Reads digits in the user's own pictures with the network of a saved run."""
+    parser = argparse.ArgumentParser(prog="mnist_more.py predict", description=read_pictures.__doc__)
+    parser.add_argument("weights", metavar="WEIGHTS", help="file of a saved run")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture of one digit, of any size and colours")
+    args = parser.parse_args(argv)
+    lesson.check_installed(NEEDS)
+    try:
+        options = argparse.Namespace(**saved_options(args.weights))
+        model = build(options)
+        if not Checkpoint(args.weights).load(model=model):  # the number of epochs
+            raise ValueError(f"{args.weights}: no epoch of this run is over, so its weights are random")
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    model.eval()
+    note = "" if options.dataset == "mnist" else " (trained on synthetic digits)"
+    problems = 0
+    for path in args.images:
+        try:
+            p = softmax(model(lesson.flat(data.read_digit(path)[None]))).data[0]  # (10,)
+        except (OSError, ValueError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            problems += 1
+        else:
+            print(f"{path}: {p.argmax()} ({p.max():.1%}){note}")
+    sys.exit(1 if problems else 0)
+
+
+def saved_options(path):
+    """The options of a saved run."""
+    try:
+        options = json.loads(Checkpoint(path).metadata()["options"])
+        return {name: options[name] for name in SAVED}
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path} is not a run of this demo: it lacks the options, without which the network cannot be built"
+        ) from error
+
+
+def new_parser():
+    """A parser with the options of mnist.py and the further ones."""
+    parser = lesson.parser(__doc__, digits=True, needs=NEEDS)
+    add_options(parser)
+    option, switch = parser.add_argument, argparse.BooleanOptionalAction
+    share = lesson.option(float, lambda value: 0 <= value < 1, "a number of at least 0 and below 1")
+    option("--recipe", choices=RECIPES, help="options that go well together; further ones change them")
+    option("--init", choices=INITS, default="auto", help="initial weights; auto: what suits the activation")
+    option("--dropout", type=share, default=0.0, help="share of the hidden units that each step leaves out")
+    option("--batch-norm", action=switch, default=False, help="batch normalisation before each activation")
+    option("--augment", action=switch, default=False, help="shift, turn, scale and slant the training images at random")
+    option("--weight-decay", type=share, default=0.0, help="strength of the L2 penalty; adamw: decoupled from it")
+    option("--scheduler", choices=SCHEDULERS, default="cosine", help="how the learning rate falls, epoch by epoch")
+    text = "stop after so many epochs without a lower validation loss; keep the best"
+    option("--patience", type=lesson.integer(1), help=text)
+    option("--plots", action="store_true", help="also draw weights, answers, the worst mistakes and what is confused")
+    option("--baseline", action="store_true", help="also train softmax regression, and print its test accuracy")
+    text = "where this run is kept, in place of the one that was there; as --resume, or OUT/mnist.safetensors"
+    option("--save", type=Path, metavar="FILE", help=text)
+    option("--resume", type=Path, metavar="FILE", help="go on with a saved run, with its options unless given anew")
+    return parser
+
+
+def parse(argv):
+    """Reads the options; those of a recipe, or of the run to resume, take the place of the defaults."""
+    parser = new_parser()
+    args = parser.parse_args(argv)
+    saved = RECIPES.get(args.recipe, {})
+    try:
+        if args.save and args.save.exists():
+            saved_options(args.save)  # only a run is overwritten
+    except (OSError, ValueError) as error:
+        parser.error(f"argument --save: {error}")
+    try:
+        if args.resume:
+            saved = saved_options(args.resume)
+    except (OSError, ValueError) as error:
+        parser.error(f"argument --resume: {error}")
+    parser.set_defaults(**saved)
+    args = parser.parse_args(argv)
+    args.save = args.save or args.resume or args.out / "mnist.safetensors"
+    args.was_patient = bool(saved.get("patience"))
+    if args.resume and args.recipe:
+        parser.error("argument --recipe: it begins a run, --resume goes on with one; take one of them")
+    if args.resume:
+        for name in FIXED:
+            if getattr(args, name) != saved[name]:
+                why = f"the run was begun with {saved[name]}, which cannot change"
+                parser.error(f"argument --{name.replace('_', '-')}: {why}")
+    if args.batch_norm and args.batch_size == 1:
+        parser.error("argument --batch-size: --batch-norm needs 2 examples or more")
+    if not args.hidden and (args.batch_norm or args.dropout):
+        parser.error("argument --hidden: --batch-norm and --dropout need hidden layers, and there are none")
+    return args
+
+
+if __name__ == "__main__":
+    lesson.run(main, advice="fewer or smaller --hidden layers")

@@ -1,0 +1,72 @@
+"""The parts of an epoch that fit and loops of one's own share."""
+
+import math
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+from fit_runs import RNG, X, Y, loaders
+
+from tinygrad_edu import functional, nn
+from tinygrad_edu.training import RunningMeans, accuracy, evaluate, predict, progress_bar
+
+
+def test_running_means_count_examples_and_not_batches():
+    means, model = RunningMeans(), nn.Linear(4, 3, rng=RNG(0))
+    assert math.isnan(means.loss) and means.accuracy is None
+    for x, y in loaders(batch_size=31)[0]:
+        means.add(functional.cross_entropy(model(x), y).item(), model(x), y)
+    assert means.loss == pytest.approx(functional.cross_entropy(model(X[:98]), Y[:98]).item(), rel=1e-6)
+    assert means.accuracy == accuracy(model(X[:98]), Y[:98])
+    assert means.record("train") == {"train_loss": means.loss, "train_accuracy": means.accuracy}
+    assert str(means) == f"loss {means.loss:.4f}, accuracy {means.accuracy:.2%}"
+
+
+def test_without_labels_there_is_no_accuracy():
+    means = RunningMeans()
+    means.add(6.0, np.zeros((3, 2)), np.zeros((3, 2)), summed=True)
+    assert means.record("val") == {"val_loss": 2.0} and str(means) == "loss 2.0000"
+
+
+def test_a_model_is_measured_and_read_in_evaluation_mode_and_then_as_it_was():
+    model = nn.Sequential(nn.Linear(4, 3, rng=RNG(0)), nn.Dropout(0.9))
+    model[0].eval()
+    batches = [(X[:100], Y[:100]), (X[100:], Y[100:])]
+    outputs = predict(model, batches)
+    np.testing.assert_array_equal(outputs, np.concatenate([model[0](x).data for x, _ in batches]))
+    means = evaluate(model, batches, functional.cross_entropy)
+    assert means.accuracy == accuracy(outputs, Y)
+    assert means.loss == pytest.approx(functional.cross_entropy(outputs, Y).item(), rel=1e-6)
+    assert model.training and model[1].training and not model[0].training
+
+
+@pytest.mark.parametrize(
+    ("batches", "error", "words"),
+    [
+        ([], ValueError, "evaluate: there are no batches"),
+        ([(X, Y, Y)], TypeError, "evaluate, batch 1: a batch must be a pair"),
+        ([(X, Y), (X * np.float32(np.inf), Y)], FloatingPointError, "evaluate, batch 2: the loss became nan"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_what_cannot_be_measured(batches, error, words):
+    with pytest.raises(error, match=words):
+        evaluate(nn.Linear(4, 3), batches, functional.cross_entropy)
+
+
+def test_a_bar_shows_the_means_so_far(monkeypatch, capsys):
+    tqdm = pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(tqdm, "tqdm", partial(tqdm.tqdm, mininterval=0, miniters=1))
+    means = RunningMeans()
+    for x, y in progress_bar([(X, Y), (X, Y)], "epoch 1", means):
+        means.add(0.5, np.eye(3)[Y], y)
+        assert len(x) == 137
+    out, err = capsys.readouterr()
+    assert out == "" and "epoch 1: " in err and "loss 0.5000, accuracy 100.00%" in err
+
+
+def test_no_bar_without_a_terminal(capsys):
+    assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3]
+    assert capsys.readouterr() == ("", "")

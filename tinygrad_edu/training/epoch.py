@@ -1,0 +1,219 @@
+"""The parts of an epoch: running means, a progress bar, and the evaluation of a model.
+
+`fit` is made of them, and so is a training loop that you write yourself, such as that of demos/mnist.py.
+
+The hard idea is the mean over an epoch. The last batch is often shorter, and a mean of means counts its examples more:
+
+    np.mean([loss(model(x), y).item() for x, y in batches])     # 9 examples in batches of 8: one has half of the weight
+
+So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all. That is right
+for losses whose mean counts all examples alike. With class weights no number of examples makes up for what a batch was
+divided by, the sum of its weights, so the figure depends on how the batches were cut, as it does in PyTorch's loops.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu.engine import no_grad, plain
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops import Operand
+from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
+from tinygrad_edu.optim.finder import loss_value
+from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.training.history import Record
+
+__all__ = ["RunningMeans", "evaluate", "predict", "progress_bar", "step_scheduler"]
+
+Batches = Iterable[Any]  # of pairs (inputs, targets)
+LossFunction = Callable[[Any, Any], Tensor]  # of (outputs, targets)
+T = TypeVar("T")
+
+
+class RunningMeans:
+    """Means of the loss and of the accuracy over all examples so far.
+
+    Attributes:
+        examples: How many there were.
+        loss_sum: The sum of their losses.
+        labels: How many labels there were; 0 unless outputs are scores (..., classes) and targets integers (...).
+        correct: How many of these had the largest score.
+
+    Example:
+        means = RunningMeans()
+        for x, y in batches:
+            outputs = model(x)
+            means.add(cross_entropy(outputs, y).item(), outputs, y)
+        print(means)                                    # loss 0.0721, accuracy 97.80%
+    """
+
+    def __init__(self) -> None:
+        self.examples = self.labels = self.correct = 0
+        self.loss_sum = 0.0
+
+    def add(self, loss: float, outputs: Operand, targets: Operand, *, summed: bool = False) -> None:
+        """Takes a batch into account.
+
+        Args:
+            loss: The mean over the batch or, if `summed`, the sum.
+            outputs: What the model returned, with a first axis of examples.
+            targets: What it should have returned, likewise.
+        """
+        count = len(targets)
+        right = right_answers(outputs, targets)
+        self.examples += count
+        self.loss_sum += loss if summed else loss * count
+        self.labels += right.size
+        self.correct += int(right.sum())
+
+    @property
+    def loss(self) -> float:
+        """The mean loss; NaN before the first batch."""
+        return self.loss_sum / self.examples if self.examples else math.nan
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of right answers, from 0 to 1; None without labels."""
+        return self.correct / self.labels if self.labels else None
+
+    def record(self, split: str) -> Record:
+        """The means for a History: {"train_loss": ..., "train_accuracy": ...} if `split` is "train"."""
+        means: Record = {f"{split}_loss": self.loss}
+        if self.accuracy is not None:
+            means[f"{split}_accuracy"] = self.accuracy
+        return means
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.4f}" + ("" if self.accuracy is None else f", accuracy {self.accuracy:.2%}")
+
+
+def evaluate(model: Module, batches: Batches, loss: LossFunction, *, where: str = "evaluate") -> RunningMeans:
+    """Measures a model on batches, in evaluation mode and without gradients; its modes are then as they were.
+
+    Args:
+        model: Takes a batch's inputs.
+        batches: Pairs (inputs, targets), both with a first axis of examples.
+        loss: Returns the mean over a batch as a Tensor of shape (); losses of `nn` with the reduction "sum" will do.
+        where: What errors call it.
+
+    Raises:
+        TypeError: A batch that is not a pair.
+        ValueError: No batches, or a loss that is not a single number.
+        FloatingPointError: The loss became NaN or infinite.
+    """
+    with keeping_modes(model):
+        model.eval()
+        return one_pass(model, batches, loss, where)
+
+
+def predict(model: Module, batches: Batches) -> NDArray[Any]:
+    """The model's outputs for all inputs, shape (n, ...), in evaluation mode; its modes are then as they were.
+
+    Args:
+        model: Takes a batch's inputs.
+        batches: Pairs (inputs, targets); the targets are not used.
+    """
+    with keeping_modes(model), no_grad():
+        model.eval()
+        return np.concatenate([plain(model(inputs)) for inputs, _ in batches])
+
+
+def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Iterator[T]:
+    """Yields the batches; under a bar meanwhile, if stderr is a terminal and tqdm is installed.
+
+    Args:
+        batches: What to iterate over.
+        text: What stands before the bar.
+        means: What stands after it, as str() shows it after each batch: RunningMeans, for example.
+    """
+    if not sys.stderr.isatty():
+        yield from batches
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield from batches
+        return
+    with tqdm(batches, desc=text, leave=False) as bar:
+        for batch in bar:
+            yield batch
+            bar.set_postfix_str(str(means), refresh=False)
+
+
+def step_scheduler(scheduler: Scheduler | None, loss: float) -> None:
+    """Sets the learning rate of the next epoch, if there is a schedule; only ReduceLROnPlateau watches the loss."""
+    if isinstance(scheduler, ReduceLROnPlateau):
+        scheduler.step(loss)
+    elif scheduler is not None:
+        scheduler.step()
+
+
+def one_pass(
+    model: Module, batches: Batches, loss: LossFunction, where: str, optimizer: Optimizer | None = None
+) -> RunningMeans:
+    """The means over all batches, with a step after each if there is an optimizer, else without gradients."""
+    means = RunningMeans()
+    summed = getattr(loss, "reduction", "mean") == "sum"
+    with nullcontext() if optimizer is not None else no_grad():
+        for number, batch in enumerate(batches, 1):
+            inputs, targets = inputs_and_targets(batch, f"{where}, batch {number}")
+            outputs = model(inputs)
+            batch_loss = loss(outputs, targets)
+            value = finite_value(batch_loss, f"{where}, batch {number}")
+            if optimizer is not None:
+                optimizer.zero_grad()
+                batch_loss.backward()
+                optimizer.step()
+            means.add(value, outputs, targets, summed=summed)
+    if not means.examples:
+        raise ValueError(f"{where}: there are no batches; is the data set empty?")
+    return means
+
+
+def right_answers(outputs: Operand, targets: Operand) -> NDArray[np.bool_]:
+    """Whether each integer label has the largest score; empty if these are not scores and labels."""
+    scores, labels = plain(outputs), np.asarray(plain(targets))
+    shape: tuple[int, ...] = getattr(scores, "shape", ())
+    if labels.dtype.kind not in "iu" or shape[:-1] != labels.shape or len(shape) <= labels.ndim or shape[-1] < 2:
+        return np.empty(0, bool)
+    right: NDArray[np.bool_] = scores.argmax(axis=-1) == labels
+    return right
+
+
+def inputs_and_targets(batch: Any, where: str) -> tuple[Any, Any]:
+    """The two parts of a batch."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise TypeError(f"{where}: a batch must be a pair (inputs, targets), got {type(batch).__name__}")
+    if not np.shape(plain(batch[1])) or not len(batch[1]):
+        raise ValueError(f"{where}: targets of shape {np.shape(plain(batch[1]))} hold no examples")
+    return batch[0], batch[1]
+
+
+def finite_value(loss: Tensor, where: str) -> float:
+    """The number in a batch's loss."""
+    value = loss_value(loss, where)
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"{where}: the loss became {value}. Often the steps are too long: try a learning rate ten times "
+            "smaller, or optim.clip_grad_norm_; see whether the inputs are finite and about of size 1; "
+            "detect_anomaly() names the first op that makes a NaN or an infinity"
+        )
+    return value
+
+
+@contextmanager
+def keeping_modes(model: Module) -> Iterator[None]:
+    """Context manager: afterwards every module is in training or evaluation mode as before."""
+    before = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
