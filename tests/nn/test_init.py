@@ -1,8 +1,6 @@
-import functools
 import math
 import subprocess
 import sys
-import weakref
 
 import numpy as np
 import pytest
@@ -173,74 +171,3 @@ def test_wrong_initial_values_lose_it():
     assert layer_stds("tanh", init=lambda w: init.normal(w, std=0.01, rng=np.random.default_rng(1)))[-1] < 1e-5
     saturated = layer_stds("tanh", init=lambda w: init.normal(w, std=0.5, rng=np.random.default_rng(1)))
     assert saturated[-1] > 0.9
-
-
-class Owner:
-    """Has generators in attributes and in what these hold."""
-
-    def __init__(self):
-        self.rng, self.deep = np.random.default_rng(0), {"list": [1, (np.random.default_rng(1),)]}
-        self.myself = self
-
-    def draw(self):
-        return self.rng.random()
-
-
-owner, unused = Owner(), Owner()
-
-
-def draw_globally(x=0):
-    unused = x  # hides the global
-    return [owner.draw() + x for x in (x, unused)]
-
-
-def enclosing():
-    rng = np.random.default_rng(0)
-    if rng is None:
-        later = 0
-
-    def draw():
-        return (lambda: rng.random())() + later
-
-    return draw
-
-
-def marked(x):
-    return x
-
-
-marked.rng = np.random.default_rng(0)
-OWNED = ["rng", "deep.list.1.0"]
-
-
-def below(path, names=OWNED):
-    return [f"{path}.{name}" for name in names]
-
-
-@pytest.mark.parametrize(
-    ("thing", "paths"),
-    [
-        (np.random.default_rng(0), [""]),
-        (Owner(), OWNED),
-        ([Owner(), owner, owner], [*below("0"), *below("1")]),
-        ({"a": owner, "b": (owner.rng, np.random.default_rng(2))}, [*below("a"), "b.1"]),
-        (owner.draw, below("self")),
-        (functools.partial(print, owner, rng=marked.rng), [*below("args.0"), "keywords.rng"]),
-        (functools.partial(marked), ["func.__dict__.rng"]),
-        (lambda a, b=owner, *, c=marked.rng: a, [*below("__defaults__.0"), "__kwdefaults__.c"]),
-        (draw_globally, below("owner")),
-        (lambda: [draw_globally() for _ in range(2)], below("draw_globally.owner")),
-        (enclosing(), ["rng"]),
-        (lambda: init.manual_seed, []),
-        ([Owner, np, Tensor([1.0]), np.array([None, owner]), None, "text", weakref.ref(owner)], []),
-    ],
-)
-def test_generators_in(thing, paths):
-    found = init.generators_in(thing)
-    assert list(found) == paths
-    assert all(isinstance(rng, np.random.Generator) for rng in found.values())
-
-
-def test_generators_in_leaves_out_the_librarys():
-    init.manual_seed(0)
-    assert init.generators_in([init.generator(), init.generator]) == {}
