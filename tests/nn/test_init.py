@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, manual_seed
 from tinygrad_edu.nn import MLP, init
+from tinygrad_edu.random import default_generator, generators_in
 
 SHAPE = (300, 400)
 RANDOM = [
@@ -92,7 +93,7 @@ def test_orthogonal_keeps_the_signal_of_any_depth():
 
 @pytest.mark.parametrize("shape", [(), (3,)])
 def test_orthogonal_needs_a_matrix(shape):
-    with pytest.raises(ValueError, match=r"orthogonal: a tensor of shape .* is no matrix"):
+    with pytest.raises(ValueError, match=r"orthogonal: a tensor of shape .* is not a matrix"):
         init.orthogonal(weight(shape))
 
 
@@ -109,9 +110,9 @@ def test_spreads_are_pytorchs(name, shape, mode):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"'swish'; known are linear"):
+    with pytest.raises(ValueError, match="nonlinearity is 'swish'; it must be 'linear'"):
         init.calculate_gain("swish")
-    with pytest.raises(ValueError, match="mode must be 'fan_in' or 'fan_out', not 'in'"):
+    with pytest.raises(ValueError, match="mode is 'in'; it must be 'fan_in' or 'fan_out'"):
         init.kaiming_uniform(weight(), mode="in")
     with pytest.raises(TypeError, match="fills Tensors, got ndarray"):
         init.zeros(np.zeros(3))
@@ -121,12 +122,17 @@ def test_errors():
 
 @pytest.mark.parametrize("fill", RANDOM)
 def test_seeds_repeat(fill):
-    init.manual_seed(5)
+    manual_seed(5)
     first, second = fill(weight()).data, fill(weight()).data
     assert not np.array_equal(first, second)
-    assert init.manual_seed(5) is init.generator()
+    assert manual_seed(5) is default_generator()
     np.testing.assert_array_equal(fill(weight()).data, first)
     np.testing.assert_array_equal(fill(weight(), rng=np.random.default_rng(5)).data, first)
+
+
+def test_the_random_generator_can_be_reached_from_here_too():
+    assert (init.manual_seed, init.generator, init.generators_in) == (manual_seed, default_generator, generators_in)
+    assert {"manual_seed", "generator", "generators_in"}.isdisjoint(init.__all__)
 
 
 @pytest.mark.parametrize("rng", [0, 1, True])
@@ -150,7 +156,7 @@ def test_import_leaves_numpy_random_alone():
 
 
 def layer_stds(activation, **kwargs):
-    """Standard deviation of the activations behind each of ten layers of 512."""
+    """Standard deviation of the activations after each of ten layers of 512."""
     rng = np.random.default_rng(0)
     model = MLP([512] * 11, activation, rng=rng, **kwargs)
     x = rng.standard_normal((256, 512)).astype(np.float32)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tinygrad_edu.engine import is_tensor
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.summary import unchanged
+from tinygrad_edu.nn.summary import preserve_state
 from tinygrad_edu.optim.base import Optimizer, number
 from tinygrad_edu.optim.schedulers import whole
 
@@ -169,7 +169,7 @@ def preserved(model: Module, optimizer: Optimizer, loader: Any) -> Iterator[None
     vars(trained).update(model=model, params=optimizer.params)  # the optimizer may have other parameters too
     values, state = [(p, p.numpy()) for p in trained.parameters()], optimizer.state_dict()
     try:
-        with unchanged(trained, loader):
+        with preserve_state(trained, loader):
             yield
     finally:
         for p, array in values:
