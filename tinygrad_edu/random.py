@@ -18,7 +18,7 @@ from tinygrad_edu.engine import is_tensor
 
 __all__ = ["default_generator", "generator_or_default", "generators_in", "manual_seed", "new_generator"]
 
-librarylibrary_generator: np.random.Generator | None = None
+library_generator: np.random.Generator | None = None
 
 
 def manual_seed(seed: int) -> np.random.Generator:
@@ -84,27 +84,30 @@ def generators_in(thing: object) -> dict[str, np.random.Generator]:
         if isinstance(thing, np.random.Generator):
             found[path] = thing
         elif not isinstance(thing, (type, ModuleType, np.ndarray)) and not is_tensor(thing):
-            named = [(f"{path}.{name}".lstrip("."), part) for name, part in dict.items(contents(thing))]
+            named = [(f"{path}.{name}".lstrip("."), part) for name, part in contents(thing)]
             waiting += reversed(named)
     return found
 
 
-def contents(thing: object) -> dict[object, object]:
-    """What an object is made of, by name."""
+def contents(thing: object) -> Iterable[tuple[object, object]]:
+    """What an object is made of, with names."""
     if isinstance(thing, (list, tuple)):
-        return dict(enumerate(thing))
+        return enumerate(thing)
+    if isinstance(thing, dict):
+        return dict.items(thing)
     if isinstance(thing, partial):
-        return {"func": thing.func, "args": thing.args, "keywords": thing.keywords}
+        return [("func", thing.func), ("args", thing.args), ("keywords", thing.keywords)]
     if isinstance(thing, MethodType):
-        return {"self": thing.__self__, "func": thing.__func__}
+        return [("self", thing.__self__), ("func", thing.__func__)]
     if isinstance(thing, FunctionType):
-        return {**variables_of(thing), "__dict__": vars(thing)}
-    return thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})
+        return [*variables_of(thing).items(), ("__dict__", vars(thing))]
+    attributes: dict[str, object] = getattr(thing, "__dict__", {})
+    return attributes.items()
 
 
 def variables_of(function: FunctionType) -> dict[str, object]:
     """What a function refers to: its arguments' defaults, and variables of the module and the functions around it."""
-    variables = {"__defaults__": function.__defaults__, "__kwdefaults__": function.__kwdefaults__}
+    variables: dict[str, object] = {"__defaults__": function.__defaults__, "__kwdefaults__": function.__kwdefaults__}
     for name in names_in(function.__code__):
         if name in function.__globals__:
             variables[name] = function.__globals__[name]

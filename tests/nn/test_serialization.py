@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 from tinygrad_edu import Tensor, manual_seed, nn
-from tinygrad_edu.nn.serialization import DTYPES, packed
+from tinygrad_edu.nn.serialization import DTYPES, encode_arrays
 
 pytest.importorskip("safetensors")
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
@@ -97,7 +97,7 @@ REFUSED = {
     "datetime64": {"w": np.zeros(2, "M8[s]")},
     "float32, float16": {"w": np.zeros(2, "f4,i4")},
     "masked array": {"w": np.ma.masked_array([1.0, 2.0], [True, False])},
-    "1 is no name": {1: np.ones(2)},
+    "1 cannot name an array": {1: np.ones(2)},
     "__metadata__": {"__metadata__": np.ones(2)},
     "takes a Module or a mapping .* got Tensor": Tensor([1.0]),
 }
@@ -144,8 +144,8 @@ def npz():
 
 FOREIGN = {
     "an empty file": b"",
-    "a damaged or cut-off one": packed({"w": np.ones(4)}, {})[:-3],
-    "a damaged or cut-off one .*": packed({"w": np.ones(4)}, {}) + b"x",
+    "a damaged or cut-off one": encode_arrays({"w": np.ones(4)}, {})[:-3],
+    "a damaged or cut-off one .*": encode_arrays({"w": np.ones(4)}, {}) + b"x",
     "a zip archive, as torch.save and np.savez write; with PyTorch": npz(),
     "a pickle, as old versions of torch.save": pickled(),
     "a PNG picture": b"\x89PNG\r\n\x1a\n" + bytes(50),
@@ -198,7 +198,7 @@ def test_an_axis_that_numpy_cannot_hold(tmp_path):
 
 @given(st.data())
 def test_every_cut_is_noticed(path, data):
-    whole = packed({"a": np.arange(3.0), "b": np.ones((2, 2), np.float32)}, {"text": "x"})
+    whole = encode_arrays({"a": np.arange(3.0), "b": np.ones((2, 2), np.float32)}, {"text": "x"})
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     with pytest.raises(ValueError, match="cannot be read"):
         nn.load(path)
@@ -206,7 +206,7 @@ def test_every_cut_is_noticed(path, data):
 
 @given(st.data())
 def test_a_changed_byte_is_an_error_or_other_arrays(path, data):
-    whole = bytearray(packed({"a": np.arange(3.0), "b": np.ones((2, 2), np.float32)}, {"text": "x"}))
+    whole = bytearray(encode_arrays({"a": np.arange(3.0), "b": np.ones((2, 2), np.float32)}, {"text": "x"}))
     whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(whole)
     try:
