@@ -128,8 +128,8 @@ class MaxPool2d(Module):
     _shown = ("kernel_size", "stride", "padding")
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
-        self.kernel_size, self.padding = kernel_size, padding
-        self.stride = kernel_size if stride is None else stride
+        stride = kernel_size if stride is None else stride
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         for name, low in (("kernel_size", 1), ("stride", 1), ("padding", 0)):
             check_pair(f"{type(self).__name__}: {name}", getattr(self, name), low)
 
