@@ -26,20 +26,9 @@ from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "ACTIVATIONS",
-    "ELU",
-    "GELU",
-    "Identity",
-    "LeakyReLU",
-    "LogSoftmax",
-    "PReLU",
-    "ReLU",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
-]
+    "ACTIVATIONS", "ELU", "GELU", "Identity", "LeakyReLU", "LogSoftmax", "PReLU", "ReLU", "SiLU", "Sigmoid", "Softmax",
+    "Softplus", "Tanh",
+]  # fmt: skip
 
 Approximation = Literal["none", "tanh"]
 

@@ -28,17 +28,9 @@ from tinygrad_edu.random import (
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "calculate_gain",
-    "constant",
-    "kaiming_normal",
-    "kaiming_uniform",
-    "normal",
-    "orthogonal",
-    "uniform",
-    "xavier_normal",
-    "xavier_uniform",
-    "zeros",
-]
+    "calculate_gain", "constant", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "uniform",
+    "xavier_normal", "xavier_uniform", "zeros",
+]  # fmt: skip
 
 Mode = Literal["fan_in", "fan_out"]
 

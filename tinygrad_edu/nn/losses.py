@@ -18,16 +18,9 @@ from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "CrossEntropyLoss",
-    "HuberLoss",
-    "L1Loss",
-    "Loss",
-    "MSELoss",
-    "NLLLoss",
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "Loss", "MSELoss", "NLLLoss",
     "Reduction",
-]
+]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
 

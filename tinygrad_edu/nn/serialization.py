@@ -19,15 +19,7 @@ from tinygrad_edu.engine import plain
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.nn.module import Module
 
-__all__ = [
-    "contiguous_array",
-    "decode_file",
-    "encode_arrays",
-    "import_safetensors",
-    "load",
-    "load_metadata",
-    "save",
-]
+__all__ = ["contiguous_array", "decode_file", "encode_arrays", "import_safetensors", "load", "load_metadata", "save"]
 
 DTYPES = {  # safetensors' name: NumPy's name
     "F64": "float64",

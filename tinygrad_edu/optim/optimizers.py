@@ -101,8 +101,7 @@ class RMSprop(Optimizer):
         centered: Divide by the standard deviation: subtract the squared mean gradient from v (Graves 2013).
 
     Raises:
-        TypeError: As Optimizer.
-        ValueError: As Optimizer.
+        TypeError, ValueError: As Optimizer.
     """
 
     def __init__(
@@ -169,8 +168,7 @@ class Adam(Optimizer):
         weight_decay: Strength of the L2 penalty weight_decay / 2 * p**2, which is added to the gradient.
 
     Raises:
-        TypeError: As Optimizer.
-        ValueError: As Optimizer.
+        TypeError, ValueError: As Optimizer.
     """
 
     def __init__(

@@ -129,8 +129,7 @@ class StepLR(Scheduler):
         gamma: The factor, at least 0.
 
     Raises:
-        TypeError: As Scheduler.
-        ValueError: As Scheduler.
+        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
@@ -151,8 +150,7 @@ class ExponentialLR(Scheduler):
         gamma: The factor, at least 0.
 
     Raises:
-        TypeError: As Scheduler.
-        ValueError: As Scheduler.
+        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
@@ -175,8 +173,7 @@ class CosineAnnealingLR(Scheduler):
         eta_min: The lowest rate.
 
     Raises:
-        TypeError: As Scheduler.
-        ValueError: As Scheduler.
+        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
@@ -254,8 +251,7 @@ class ReduceLROnPlateau(Scheduler):
         num_bad_epochs: Epochs without improvement since.
 
     Raises:
-        TypeError: As Scheduler.
-        ValueError: As Scheduler.
+        TypeError, ValueError: As Scheduler.
 
     Example:
         scheduler = ReduceLROnPlateau(optimizer, patience=3)
