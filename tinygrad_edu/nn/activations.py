@@ -3,10 +3,10 @@
 Without one between them, two linear layers are a single one: (x A) B = x (A B). The formulas and their sources stand
 in `functional`; a module remembers the settings, and PReLU its learned slope.
 
-The hard idea is the table's second column. An activation weakens the signal: relu halves its mean square. The initial
-weights must make up for that, or deep networks start with a signal that has vanished or blown up:
+The table's second column gives the initial weights of the layer before. An activation weakens the signal: relu halves
+its mean square. The weights must make up for that, or deep networks start with a signal that vanishes or blows up:
 
-    MLP([512] * 11, "tanh", init=lambda w: normal(w, std=0.01))     # the last layer puts out less than 0.00001
+    MLP([512] * 11, "tanh", init=lambda w: normal(w, std=0.01))     # the last layer's outputs are below 0.00001
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Modules made of modules: Sequential chains layers, Residual adds its input, MLP builds the most common chain.
 
-The hard idea is the shortcut of Residual. A chain multiplies the gradient by the slope of every layer: after forty
+Why Residual has a shortcut: a chain multiplies the gradient by the slope of every layer: after forty
 layers with slopes of a half, 10**-12 of it is left. x + layers(x) has slopes around 1 instead, and every layer learns:
 
     Sequential(*[Sequential(Linear(8, 8), Tanh()) for _ in range(40)])    # the first weight's gradient is about 0

@@ -1,8 +1,8 @@
 """Initial values of parameters: functions that fill a Tensor in place and return it.
 
 Why the scale matters: a layer sums fan_in products, so the variance of its outputs is fan_in * var(weight) times that
-of its inputs. Over ten layers of 512 neurons weights with a standard deviation of 0.01 shrink the signal by a factor
-of 10**6, and larger ones blow it up or saturate tanh. Xavier (Glorot) and Kaiming (He) choose var(weight) so that the
+of its inputs. Over ten layers of 512 neurons, weights with a standard deviation of 0.01 shrink the signal by a factor
+of 10**6; larger ones blow it up or saturate tanh. Xavier (Glorot) and Kaiming (He) choose var(weight) so that the
 factor is about 1, forward and backward.
 
 Random numbers come from the library's generator, seeded by `tinygrad_edu.manual_seed`, or from the `rng` you pass

@@ -1,8 +1,8 @@
 """Layers with weights of their own, and the small ones between them: Linear, Maxout, Flatten and Dropout.
 
-The hard idea is a layout. `Linear.weight` has the shape (out, in), as in PyTorch, but BLAS is fastest at x @ W with a
-row-major W of shape (in, out). A weight that is a transposed view of such an array is both. Whoever makes an array
-"like" the weight must keep its layout, or every update walks memory in two directions at once:
+`Linear.weight` needs a special memory layout. It has the shape (out, in), as in PyTorch, but BLAS is fastest at x @ W
+with a row-major W of shape (in, out). A transposed view of such an array satisfies both. Any array made "like" the
+weight must keep this layout, or every update walks memory in two directions at once:
 
     moment = np.zeros(weight.shape)         # row-major (out, in): `moment += weight.grad` takes many times as long
     moment = np.zeros_like(weight.data)     # the weight's layout

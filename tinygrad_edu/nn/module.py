@@ -1,6 +1,6 @@
 """Module: the base class of layers and models.
 
-A module is an ordinary object: what it holds is found by looking at its attributes, at every question anew. A Tensor
+A module is an ordinary object: what it holds is found by looking at its attributes, each time it is asked. A Tensor
 among them is a parameter, an ndarray a buffer (state that is saved, not trained), a Module a child. Lists, tuples and
 dicts are looked into. Each is named by its dotted path, "layers.0.weight", and the paths are the keys of PyTorch's
 state_dict, so that weights can be exchanged.
@@ -140,7 +140,7 @@ class Module:
         return {path: np.array(plain(value), order="C") for path, value in self._all(Tensor, ndarray)}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Writes saved values into the parameters and buffers, all of them or, on an error, none.
+        """Writes saved values into the parameters and buffers: all of them or, on an error, none.
 
         The parameters stay the same objects and keep dtype and memory layout, so an optimizer goes on with them.
 
@@ -207,7 +207,7 @@ class Module:
     def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
         """A table of the layers, their output shapes for an example of `input_shape`, and their parameters.
 
-        The same as nn.summary(self, input_shape), whose docstring says more.
+        The same as nn.summary(self, input_shape); its docstring says more.
         """
         return summary(self, input_shape)
 

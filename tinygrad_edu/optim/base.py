@@ -157,7 +157,7 @@ class Optimizer:
         """What to subtract from a parameter.
 
         Args:
-            grad: Its gradient, of the parameter's shape, to be read; float32 where the parameter is float16.
+            grad: Its gradient, of the parameter's shape, which must not be changed; float32 for float16 parameters.
             state: What is kept for this parameter; state["step"] is 1 at its first step.
             group: The hyperparameters.
             scratch: Array of the gradient's shape and dtype to work in; all parameters use the same memory.
@@ -219,7 +219,7 @@ class Optimizer:
         return {"optimizer": type(self).__name__, "state": state, "param_groups": groups}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores what state_dict() returned, all of it or, on an error, nothing.
+        """Restores what state_dict() returned: all of it or, on an error, nothing.
 
         Moments that exist already stay the same arrays, with their memory layout.
 

@@ -31,15 +31,15 @@ __all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "ReduceLROnPlat
 class Scheduler:
     """Base class: a subclass defines `lr_at`, the rate of an epoch.
 
-    It sets the rates of epoch 0 when it is made, and those of the next epoch at each step(); what was set by hand
-    meanwhile is lost. An epoch is what lies between two steps, and may as well be a batch.
+    It sets the rates of epoch 0 when it is made, and those of the next epoch at each step(); rates set by hand in
+    between are lost. An epoch is the time between two calls of step(), which may also be a batch.
 
     Args:
         optimizer: Its groups' learning rates are the initial ones.
 
     Attributes:
         base_lrs: The initial learning rate of each group.
-        last_epoch: How often step() was called.
+        last_epoch: The number of calls of step().
 
     Raises:
         TypeError: `optimizer` is not an Optimizer.
@@ -53,14 +53,14 @@ class Scheduler:
         self._set([self.lr_at(0, base) for base in self.base_lrs])
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
-        """The learning rate of an epoch, from 0, of a group whose initial one is `base_lr`."""
+        """The learning rate in an epoch, counted from 0, of a group whose initial rate is `base_lr`."""
         raise NotImplementedError(f"{type(self).__name__} has no lr_at, so it is not a schedule; define lr_at in it")
 
     def step(self) -> None:
         """Goes to the next epoch.
 
         Raises:
-            ValueError: The optimizer got another group meanwhile.
+            ValueError: A group was added to the optimizer.
         """
         self._set([self.lr_at(self.last_epoch + 1, base) for base in self.base_lrs])
         self.last_epoch += 1
@@ -89,7 +89,7 @@ class Scheduler:
         return {**state, "last_lr": self.get_last_lr()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where state_dict() was taken, with its settings; sets the optimizer's learning rates.
+        """Continues from where state_dict() was called, with its settings; sets the optimizer's learning rates.
 
         Raises:
             ValueError: It is the state of another kind of scheduler, or of one for another number of groups; nothing
@@ -105,7 +105,7 @@ class Scheduler:
                 setattr(self, name, list(value) if isinstance(own, list) else value)
 
     def _check_state(self, state: object) -> None:
-        """Raises if a state does not fit, down to that of a scheduler inside."""
+        """Raises an error if a state does not fit, also that of a scheduler inside."""
         name, own = type(self).__name__, self.state_dict()
         if not isinstance(state, Mapping) or state.keys() != own.keys():
             keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
@@ -169,7 +169,7 @@ class CosineAnnealingLR(Scheduler):
 
     Args:
         optimizer: The optimizer.
-        T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again as the cosine does.
+        T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again, as the cosine does.
         eta_min: The lowest rate.
 
     Raises:
