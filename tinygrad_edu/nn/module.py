@@ -139,7 +139,7 @@ class Module:
         """All parameters and buffers under all their paths, as C-contiguous copies with their own dtypes."""
         return {path: np.array(plain(value), order="C") for path, value in self._all(Tensor, ndarray)}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    def load_state_dict(self, state: Mapping[str, object], strict: bool = True) -> IncompatibleKeys:
         """Writes saved values into the parameters and buffers: all of them or, on an error, none.
 
         The parameters stay the same objects and keep dtype and memory layout, so an optimizer goes on with them.
@@ -197,7 +197,7 @@ class Module:
         for p in self.parameters():
             p.grad = None
 
-    def apply(self: M, fn: Callable[[Module], Any]) -> M:
+    def apply(self: M, fn: Callable[[Module], object]) -> M:
         """Calls `fn(module)` on all below, children before parents, then on this module; returns this module."""
         for child in self.children():
             child.apply(fn)

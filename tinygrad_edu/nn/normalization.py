@@ -79,7 +79,7 @@ class BatchNorm(Module):
         x = as_operand(x)
         if x.dtype == np.float16:
             return through_float32(self, x)
-        self._check(x.shape)
+        self._check_shape(x.shape)
         per_channel = (1, -1) + (1,) * (x.ndim - 2)
         if self.training or self.running_mean is None or self.running_var is None:
             mean, centered, var = mean_and_variance(x, (0, *range(2, x.ndim)))
@@ -99,8 +99,8 @@ class BatchNorm(Module):
         self.running_mean += share * (mean.ravel() - self.running_mean)
         self.running_var += share * (var.ravel() * (n / (n - 1)) - self.running_var)
 
-    def _check(self, shape: tuple[int, ...]) -> None:
-        """Refuses inputs that do not fit."""
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises an error about inputs that do not fit."""
         name, c = f"{type(self).__name__}({self.num_features})", self.num_features
         if len(shape) not in self.axes:
             hint = "; add the axis of channels with x[:, None]" if len(shape) + 1 == max(self.axes) == 4 else ""

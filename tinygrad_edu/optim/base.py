@@ -142,12 +142,12 @@ class Optimizer:
                 shape than its parameter, or a group was changed by other means than add_param_group. No parameter has
                 changed then.
         """
-        places = self._parameters_and_groups()
-        grads = [gradient_array(p.grad) for p, _ in places]
-        for i, (grad, (p, _)) in enumerate(zip(grads, places, strict=True)):
+        pairs = self._parameters_and_groups()
+        grads = [gradient_array(p.grad) for p, _ in pairs]
+        for i, (grad, (p, _)) in enumerate(zip(grads, pairs, strict=True)):
             if grad is not None and grad.shape != p.shape:
                 raise ValueError(f"step: parameter {i} has shape {p.shape} but its grad {grad.shape}")
-        for (p, group), grad, state, (buffer, scratch) in zip(places, grads, self.state, self._work, strict=True):
+        for (p, group), grad, state, (buffer, scratch) in zip(pairs, grads, self.state, self._work, strict=True):
             if grad is not None:
                 state["step"] = state.get("step", 0) + 1
                 step = self.update(self._decay(p, grad, group, buffer), state, group, scratch)
@@ -173,22 +173,22 @@ class Optimizer:
         return {}
 
     def _parameters_and_groups(self) -> list[tuple[Tensor, Group]]:
-        """Each parameter with its group; what was changed in the groups has been checked, and moments rescaled."""
-        places = [(p, group) for group in self.param_groups for p in group["params"]]
-        if len(places) != len(self.state):
-            have = f"{len(places)} parameters in param_groups, but {len(self.state)} were added"
+        """Each parameter with its group, after what was changed in the groups is checked and the moments rescaled."""
+        pairs = [(p, group) for group in self.param_groups for p in group["params"]]
+        if len(pairs) != len(self.state):
+            have = f"{len(pairs)} parameters in param_groups, but {len(self.state)} were added"
             raise ValueError(f"{type(self).__name__}: there are {have}; use add_param_group")
         for n, (group, seen) in enumerate(zip(self.param_groups, self._seen, strict=True)):
             if group != seen:
                 group.update(self._check_group(n, hyperparameters(group)))
                 before = self.moments(seen)
                 factors = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
-                for state, (_, owner) in zip(self.state, places, strict=True):
+                for state, (_, owner) in zip(self.state, pairs, strict=True):
                     if owner is group:
                         for name in state.keys() & factors.keys():
                             state[name] *= factors[name]
                 self._seen[n] = dict(group)
-        return places
+        return pairs
 
     def _decay(self, p: Tensor, grad: ndarray, group: Group, buffer: ndarray) -> ndarray:
         """The gradient with that of the L2 penalty, in the dtype to compute in; `buffer` may hold it."""
@@ -213,8 +213,11 @@ class Optimizer:
             ValueError: A group was changed in a wrong way, as for step().
         """
         self._parameters_and_groups()
-        indices = iter(range(len(self.state)))
-        groups = [{**group, "params": [next(indices) for _ in group["params"]]} for group in self.param_groups]
+        groups, first = [], 0
+        for group in self.param_groups:
+            end = first + len(group["params"])
+            groups.append({**group, "params": list(range(first, end))})
+            first = end
         state = {i: copy_state(entry) for i, entry in enumerate(self.state) if entry}
         return {"optimizer": type(self).__name__, "state": state, "param_groups": groups}
 
@@ -274,7 +277,7 @@ class Optimizer:
         return arrays
 
 
-def gradient_array(grad: Any) -> ndarray | None:
+def gradient_array(grad: object) -> ndarray | None:
     """A gradient as an array, also where it is a Tensor (create_graph) or a NumPy scalar."""
     if grad is None or type(grad) is ndarray:
         return grad
