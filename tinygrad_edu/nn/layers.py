@@ -117,12 +117,12 @@ class Dropout(Module):
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...); draws anew at each call in training."""
-        x = as_operand(x)
+        operand: Tensor = as_operand(x)
         if not self.training or self.p == 0:
-            return x  # type: ignore[no-any-return]
-        dtype = np.result_type(x.dtype, 0.5)  # x's own if that is a floating one
-        kept = generator_or_default(self.rng).random(x.shape, np.float32) >= self.p
-        return ops.multiply(x, kept * dtype.type(1 / (1 - self.p) if self.p < 1 else 0))
+            return operand
+        dtype = np.result_type(operand.dtype, 0.5)  # the input's own if that is a floating one
+        kept = generator_or_default(self.rng).random(operand.shape, np.float32) >= self.p
+        return ops.multiply(operand, kept * dtype.type(1 / (1 - self.p) if self.p < 1 else 0))
 
 
 class Linear(Module):
