@@ -132,7 +132,8 @@ def test_seeds_repeat(fill):
 
 def test_the_random_generator_can_be_reached_from_here_too():
     assert (init.manual_seed, init.generator, init.generators_in) == (manual_seed, default_generator, generators_in)
-    assert {"manual_seed", "generator", "generators_in"}.isdisjoint(init.__all__)
+    assert dir(init) == sorted(init.__all__)
+    assert {"manual_seed", "generator", "generators_in"}.isdisjoint(dir(init))
 
 
 @pytest.mark.parametrize("rng", [0, 1, True])

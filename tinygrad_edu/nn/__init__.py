@@ -34,3 +34,7 @@ __all__ = [
     "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module", "NLLLoss", "PReLU", "ReLU", "Residual", "Sequential",
     "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "init", "load", "load_metadata", "save", "summary",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

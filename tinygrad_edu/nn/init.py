@@ -37,6 +37,10 @@ Mode = Literal["fan_in", "fan_out"]
 generator = default_generator  # this and two imports above may be imported from here too
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def fill(tensor: Tensor, values: ArrayLike) -> Tensor:
     """Writes the values into a leaf Tensor in place."""
     if not isinstance(tensor, Tensor):
