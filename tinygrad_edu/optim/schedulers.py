@@ -208,11 +208,7 @@ class LinearWarmup(Scheduler):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        total_iters: int = 5,
-        start_factor: float = 1 / 3,
-        then: Scheduler | None = None,
+        self, optimizer: Optimizer, total_iters: int = 5, start_factor: float = 1 / 3, then: Scheduler | None = None
     ) -> None:
         self.total_iters = check_positive_int("LinearWarmup: total_iters", total_iters)
         self.start_factor = check_number("LinearWarmup: start_factor", start_factor, above=0, at_most=1)
