@@ -1,11 +1,13 @@
-"""Checks of arguments that many rooms need: each returns the checked value or says what it must be.
+"""Checks of arguments, once for the whole package: each returns the value, or raises an error that says what is wrong.
 
-`name` is what the error calls the argument, with its owner: "Linear: in_features".
+`name` is what the message calls the argument, with its owner in front: "Linear: in_features". `other` is the class of
+the error for values that are not even of the right kind; a value of the right kind but out of range is a ValueError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection
 from numbers import Real
 
 import numpy as np
@@ -13,25 +15,31 @@ import numpy as np
 __all__ = ["check_choice", "check_int", "check_number", "check_pair", "check_positive_int"]
 
 
+def refusal(name: str, value: object, allowed: str) -> str:
+    """The message of every check here."""
+    return f"{name} is {value!r:.60}; it must be {allowed}"
+
+
 def check_positive_int(name: str, value: object, *, other: type[Exception] = ValueError) -> int:
-    """An integer of at least 1, as a Python int; see check_int."""
+    """An integer of at least 1, as a Python int; errors as for check_int."""
     return check_int(name, value, 1, other=other)
 
 
 def check_int(
     name: str, value: object, low: int, high: int | None = None, *, other: type[Exception] = ValueError
 ) -> int:
-    """An integer from `low` to `high`, as a Python int; a bool is not one.
+    """An integer from `low` to `high`, both included, as a Python int. True and False are not integers here.
 
     Raises:
         ValueError: It is out of range.
         other: It is not an integer.
     """
-    is_int = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_int or value < low or (high is not None and value > high):  # type: ignore[operator]
-        limits = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise (ValueError if is_int else other)(f"{name} is {value!r:.60}; it must be an integer {limits}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise other(refusal(name, value, allowed))
+    if value < low or (high is not None and value > high):
+        raise ValueError(refusal(name, value, allowed))
+    return int(value)
 
 
 def check_number(
@@ -48,48 +56,50 @@ def check_number(
     """A real number within the limits, as a Python float: a NumPy float64 would make float32 arithmetic float64.
 
     Raises:
-        ValueError: It is NaN, out of range, or infinite where `finite` is set.
+        ValueError: It is NaN, out of range, or infinite although `finite` is set.
         other: It is not a real number.
     """
-    number = float(value) if isinstance(value, Real) else np.nan
-    limits = {
-        f"at least {at_least}": at_least is None or number >= at_least,
-        f"above {above}": above is None or number > above,
-        f"at most {at_most}": at_most is None or number <= at_most,
-        f"below {below}": below is None or number < below,
-        "finite": not finite or np.isfinite(number),
-    }
-    if np.isnan(number) or not all(limits.values()):
-        given = [
-            text
-            for text, limit in zip(limits, (at_least, above, at_most, below, finite), strict=True)
-            if limit not in (None, False)
-        ]
+    number = float(value) if isinstance(value, Real) else math.nan
+    if (
+        math.isnan(number)
+        or (finite and math.isinf(number))
+        or (at_least is not None and number < at_least)
+        or (above is not None and number <= above)
+        or (at_most is not None and number > at_most)
+        or (below is not None and number >= below)
+    ):
+        limits = {"at least": at_least, "above": above, "at most": at_most, "below": below}
+        words = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
+        words += ["finite"] if finite and len(words) < 2 else []  # two limits say so already
+        allowed = f"a number, {' and '.join(words)}" if words else "a number"
         error = ValueError if isinstance(value, Real) else other
-        raise error(f"{name} is {value!r:.60}; it must be a number, {' and '.join(given)}".rstrip(", "))
+        raise error(refusal(name, value, allowed))
     return number
 
 
 def check_pair(name: str, value: object, low: int) -> tuple[int, int]:
-    """A size in both directions, (vertical, horizontal), from a pair or from one number for both.
+    """A size in both directions, (vertical, horizontal), from a pair of integers or from one for both.
 
     Raises:
         TypeError: One is not an integer.
         ValueError: It is not a pair, or one is below `low`.
     """
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2:
-        raise ValueError(f"{name} is {value!r:.60}; it must be an integer, or a pair of them")
-    return check_int(name, values[0], low, other=TypeError), check_int(name, values[1], low, other=TypeError)
+    if not isinstance(value, (tuple, list)):
+        size = check_int(name, value, low, other=TypeError)
+        return size, size
+    if len(value) != 2:
+        raise ValueError(refusal(name, value, f"an integer of at least {low}, or a pair of them"))
+    vertical, horizontal = [check_int(f"{name}[{i}]", size, low, other=TypeError) for i, size in enumerate(value)]
+    return vertical, horizontal
 
 
-def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
+def check_choice(name: str, value: object, choices: Collection[str]) -> str:
     """One of the names in `choices`.
 
     Raises:
-        ValueError: It is none of them.
+        ValueError: It is something else.
     """
     if not isinstance(value, str) or value not in choices:
-        known = ", ".join([repr(choice) for choice in choices[:-1]])
-        raise ValueError(f"{name} is {value!r:.60}; it must be {known} or {choices[-1]!r}")
+        *first, last = [repr(choice) for choice in choices]
+        raise ValueError(refusal(name, value, f"{', '.join(first)} or {last}" if first else last))
     return value

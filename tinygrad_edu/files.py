@@ -1,15 +1,15 @@
 """Files that are written in full or not at all.
 
-The hard idea is to never lose the old file before the new one is safe. This program does, if it is killed or
-the power fails at a bad moment:
+The hard idea is to keep the old file until the new one is safe. This program loses both if it is killed, or the power
+fails, at a bad moment:
 
     with open(path, "wb") as file:      # the old weights are gone
         file.write(data)                # half of the new ones are on the disk
 
 So the bytes go to another file in the same folder, which then takes the old one's name; `os.replace` does that at once
-or not at all. The new name alone is not enough: the system writes to the disk when and in the order it likes, and may
-store the name before the bytes, so that a power failure leaves a file of zeros. `os.fsync` waits until the bytes are
-there, and once more, for the folder, until the name is.
+or not at all. Renaming alone is not enough: the system writes to the disk in any order, and may store the name before
+the bytes, so that a power failure leaves a file of zeros. `os.fsync` waits until the bytes are on the disk; a second
+one, for the folder, waits until the name is.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ StrPath = str | os.PathLike[str]
 def write_atomically(path: StrPath, data: bytes) -> None:
     """Writes a file so that, whatever happens, the old or the new content is there in full.
 
-    The bytes are first in a hidden file beside it, `.NAME.PID.XXXXXXXX.tmp`. An error removes it; what a killed process
-    has left, the next call does. Of two programs that write to one path at a time, the later one wins; they should run
-    on one computer, as only there one knows that the other still lives.
+    The bytes are first in a hidden file beside it, `.NAME.PID.XXXXXXXX.tmp`. An error removes it; if a killed process
+    leaves one, the next call removes it. When two programs write to one path at the same time, the later one wins; they
+    should run on one computer, as only there one can see whether the other is still running.
 
     Args:
         path: The file; a symbolic link stays, and the file it leads to is replaced. Permissions are those of the file

@@ -1,16 +1,16 @@
 """Random numbers: the library's own generator, and the generators that objects draw from.
 
-Whatever draws takes an `rng` (PyTorch's `generator`) and otherwise draws from one generator for the whole library,
-which `manual_seed` starts anew. To go back in time, as a checkpoint does, `generators_in` finds the generators that
-other objects draw from.
+Whatever draws random numbers takes an `rng` (PyTorch's `generator`) and otherwise draws from one generator for the
+whole library, which `manual_seed` starts anew. A checkpoint must save the states of all generators, so `generators_in`
+finds those that an object draws from.
 """
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
-import dis
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from types import CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np
 
@@ -18,29 +18,29 @@ from tinygrad_edu.engine import is_tensor
 
 __all__ = ["default_generator", "generator_or_default", "generators_in", "manual_seed", "new_generator"]
 
-_generator: np.random.Generator | None = None
+library_generator: np.random.Generator | None = None
 
 
 def manual_seed(seed: int) -> np.random.Generator:
     """Starts the library's generator anew, so that what follows can be repeated; returns it."""
-    global _generator
-    _generator = np.random.default_rng(seed)
-    return _generator
+    global library_generator
+    library_generator = np.random.default_rng(seed)
+    return library_generator
 
 
 def default_generator() -> np.random.Generator:
     """The library's generator; without manual_seed it starts from the operating system's entropy."""
-    global _generator
-    if _generator is None:
-        _generator = np.random.default_rng()
-    return _generator
+    global library_generator
+    if library_generator is None:
+        library_generator = np.random.default_rng()
+    return library_generator
 
 
 def generator_or_default(rng: np.random.Generator | None) -> np.random.Generator:
     """The generator to draw from: the one given, or else the library's.
 
     Raises:
-        TypeError: Something else, such as a seed: `rng or default_generator()` would take 0 for no generator.
+        TypeError: It is something else, such as a seed.
     """
     if rng is None:
         return default_generator()
@@ -61,12 +61,12 @@ def new_generator(seed: int | None, rng: np.random.Generator | None) -> np.rando
     return np.random.default_rng(seed) if rng is None else generator_or_default(rng)
 
 
-def generators_in(thing: Any) -> dict[str, np.random.Generator]:
+def generators_in(thing: object) -> dict[str, np.random.Generator]:
     """The random generators that an object draws from, by path, each once; the library's own is left out.
 
     Looks into attributes, lists, tuples and dicts, into what partials and bound methods are made of, and for functions
-    into the arguments' defaults and the variables around them. It does not see what the methods of a class find in
-    global variables, nor into iterators, such as a generator function's result.
+    into the arguments' defaults and the variables around them. It does not see the global variables that the methods
+    of a class use, nor into iterators, such as a generator function's result.
 
     Example:
         >>> augment = RandomAffine(degrees=10, seed=0)
@@ -74,7 +74,7 @@ def generators_in(thing: Any) -> dict[str, np.random.Generator]:
         ['transform.augment.rng', 'rng']
     """
     found = {}
-    seen = {id(_generator): _generator}  # the objects too: a new one could have the id of one that is gone
+    seen: dict[int, object] = {id(library_generator): library_generator}  # the objects too: ids of dead ones return
     waiting = [("", thing)]
     while waiting:
         path, thing = waiting.pop()
@@ -84,31 +84,43 @@ def generators_in(thing: Any) -> dict[str, np.random.Generator]:
         if isinstance(thing, np.random.Generator):
             found[path] = thing
         elif not isinstance(thing, (type, ModuleType, np.ndarray)) and not is_tensor(thing):
-            named = [(f"{path}.{name}".lstrip("."), part) for name, part in dict.items(parts(thing))]
-            waiting += named[::-1]
+            named = [(f"{path}.{name}".lstrip("."), part) for name, part in contents(thing)]
+            waiting += reversed(named)
     return found
 
 
-def parts(thing: Any) -> dict[Any, Any]:
-    """What an object is made of, by name."""
+def contents(thing: object) -> Iterable[tuple[object, object]]:
+    """What an object is made of, with names."""
     if isinstance(thing, (list, tuple)):
-        return dict(enumerate(thing))
+        return enumerate(thing)
+    if isinstance(thing, dict):
+        return dict.items(thing)
     if isinstance(thing, partial):
-        return {"func": thing.func, "args": thing.args, "keywords": thing.keywords}
+        return [("func", thing.func), ("args", thing.args), ("keywords", thing.keywords)]
     if isinstance(thing, MethodType):
-        return {"self": thing.__self__, "func": thing.__func__}
+        return [("self", thing.__self__), ("func", thing.__func__)]
     if isinstance(thing, FunctionType):
-        return {**variables(thing), "__dict__": vars(thing)}
-    return thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})
+        return [*variables_of(thing).items(), ("__dict__", vars(thing))]
+    attributes: dict[str, object] = getattr(thing, "__dict__", {})
+    return attributes.items()
 
 
-def variables(function: FunctionType) -> dict[str, Any]:
-    """What a function refers to: the defaults of its arguments, and variables of the functions and module around it."""
-    defaults = {"__defaults__": function.__defaults__, "__kwdefaults__": function.__kwdefaults__}
-    codes, names = [function.__code__], []
-    for code in codes:
-        names += [step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"]
-        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
-    outside = {name: function.__globals__[name] for name in names if name in function.__globals__}
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    return defaults | outside | {name: cell.cell_contents for name, cell in cells if cell != CellType()}
+def variables_of(function: FunctionType) -> dict[str, object]:
+    """What a function refers to: its arguments' defaults, and variables of the module and the functions around it."""
+    variables: dict[str, object] = {"__defaults__": function.__defaults__, "__kwdefaults__": function.__kwdefaults__}
+    for name in names_in(function.__code__):
+        if name in function.__globals__:
+            variables[name] = function.__globals__[name]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # the variable has no value yet
+            variables[name] = cell.cell_contents
+    return variables
+
+
+def names_in(code: CodeType) -> list[str]:
+    """The global names that a function and the functions inside it mention; those of attributes are among them."""
+    names = list(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names += names_in(constant)
+    return names

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn, training
-from tinygrad_edu.nn.summary import outputs, unchanged
+from tinygrad_edu.nn.summary import outputs, preserve_state
+from tinygrad_edu.random import default_generator
 
 
 class Probe(nn.Module):
@@ -17,13 +18,13 @@ class Probe(nn.Module):
         self.calls += 1
         self.running += 1
         self.mode, self.output = self.training, x * Tensor(1.0)
-        self.draw = self.rng.random() + nn.init.generator().random()
+        self.draw = self.rng.random() + default_generator().random()
         return self.output
 
 
 def state_of(model):
     """All that a run may change, as plain values."""
-    generators = [nn.init.generator(), *[m.rng for m in model.modules() if hasattr(m, "rng")]]
+    generators = [default_generator(), *[m.rng for m in model.modules() if hasattr(m, "rng")]]
     return (
         [list(vars(m).items()) for m in model.modules() if not isinstance(m, Probe)],
         [[(k, v) for k, v in vars(m).items() if k != "running"] for m in model.modules() if isinstance(m, Probe)],
@@ -175,22 +176,22 @@ def test_outputs_takes_its_hands_off_after_an_error_and_keeps_a_forward_of_the_u
     assert "forward" not in vars(model)
 
 
-def test_unchanged_finds_generators_that_lie_deeper_and_beside_the_model():
+def test_preserve_state_finds_generators_that_lie_deeper_and_beside_the_model():
     inner, beside = np.random.default_rng(0), np.random.default_rng(1)
     model = nn.Linear(1, 1)
     model.noise = lambda: inner.random()
-    with unchanged(model, [beside]):
+    with preserve_state(model, [beside]):
         first = model.noise(), beside.random()
     assert (model.noise(), beside.random()) == first
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
-def test_unchanged(error):
+def test_preserve_state(error):
     model = nn.Sequential(nn.Linear(2, 2), Probe())
     model(np.ones((1, 2), np.float32)).sum().backward()
     before = state_of(model)
     try:
-        with unchanged(model):
+        with preserve_state(model):
             model.eval()
             model.zero_grad()
             model(np.ones((1, 2), np.float32)).sum().backward()

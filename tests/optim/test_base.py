@@ -315,13 +315,19 @@ def changed(state, *path, value):
             r"needs \(3,\) float32, .* grad_sum of shape \(7,\)",
         ),
         (lambda s: changed(s, "state", 3, "grad_sum", value=np.ones(3, complex)), "complex128"),
-        (lambda s: changed(s, "state", 3, "step", value=1.5), "parameter 3 has step 1.5"),
-        (lambda s: changed(s, "state", 3, "step", value=0), "step 0; it must be a whole number, at least 1"),
+        (
+            lambda s: changed(s, "state", 3, "step", value=1.5),
+            r"parameter 3: step is 1\.5; it must be an integer of at least 1",
+        ),
+        (
+            lambda s: changed(s, "state", 3, "step", value=0),
+            "parameter 3: step is 0; it must be an integer of at least 1",
+        ),
         (
             lambda s: changed(s, "state", 3, value={"step": 5, "exp_avg": np.ones(3), "exp_avg_sq": np.ones(3)}),
-            "parameter 3 has exp_avg, but Adam keeps grad_sum, square_sum; PyTorch's .* are scaled otherwise",
+            "parameter 3 has exp_avg, but Adam keeps grad_sum, square_sum; PyTorch's .* are scaled differently",
         ),
-        (lambda s: changed(s, "state", 3, value={"grad_sum": np.ones(3)}), "parameter 3 has step None"),
+        (lambda s: changed(s, "state", 3, value={"grad_sum": np.ones(3)}), "parameter 3: step is None"),
         (lambda s: changed(s, "param_groups", 0, value={}), r"groups of \[0, 2\] parameters"),
     ],
 )
@@ -344,7 +350,11 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
         (lambda p: optim.SGD(3), TypeError, "params is a int"),
         (lambda p: optim.SGD({"params": [p]}), TypeError, "params is a dict"),
         (lambda p: optim.SGD(nn.Flatten()), TypeError, "params is a Flatten; pass model.parameters"),
-        (lambda p: optim.SGD(nn.MLP([2, 2])), TypeError, r"params\[0\] is a Linear, no Tensor; pass model.parameters"),
+        (
+            lambda p: optim.SGD(nn.MLP([2, 2])),
+            TypeError,
+            r"params\[0\] is a Linear, not a Tensor; pass model.parameters",
+        ),
         (lambda p: optim.SGD(nn.Linear(2, 2).named_parameters()), TypeError, r"params\[0\] is a tuple"),
         (lambda p: optim.SGD([p, np.ones(2)]), TypeError, r"params\[1\] is a ndarray"),
         (lambda p: optim.SGD([p * 2]), ValueError, "result of an op"),

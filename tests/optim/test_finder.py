@@ -5,10 +5,11 @@ import copy
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu import Tensor, manual_seed, nn, optim
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.functional import cross_entropy, mse_loss
 from tinygrad_edu.optim import lr_finder
+from tinygrad_edu.random import default_generator
 
 RNG = np.random.default_rng
 
@@ -26,7 +27,7 @@ class Noisy(nn.Module):
         self.calls += 1
         if self.calls == self.fail_at:
             raise RuntimeError("planted")
-        noise = self.rng.standard_normal((len(x), 3)) + nn.init.generator().standard_normal((len(x), 3))
+        noise = self.rng.standard_normal((len(x), 3)) + default_generator().standard_normal((len(x), 3))
         out = self.inner(x) * self.scale + 0.01 * noise.astype(np.float32)
         self.seen += out.data.mean(axis=0)
         self.last = out.data.copy()
@@ -60,7 +61,7 @@ OPTIMIZERS = [
 @pytest.mark.parametrize("fail_at", [None, 40])
 def test_it_leaves_no_trace(make, trained, fail_at):
     def run(with_test):
-        nn.init.manual_seed(3)
+        manual_seed(3)
         model, loader = Noisy(), digits()
         outside = Tensor(2.0)  # of no module
         outside.grad = np.array(3.0)
@@ -86,7 +87,7 @@ def test_it_leaves_no_trace(make, trained, fail_at):
         model.fail_at = None
         model.train()
         train(model, loader, optimizer, epochs=2)
-        return model.state_dict(), optimizer.state_dict(), nn.init.generator().random()
+        return model.state_dict(), optimizer.state_dict(), default_generator().random()
 
     np.testing.assert_equal(run(True), run(False))
 
@@ -222,9 +223,9 @@ def test_no_suggestion_where_the_loss_never_falls():
         ({"optimizer": optim.SGD([Tensor(1.0)])}, ValueError, "has none of the model's parameters"),
         ({"start_lr": 0}, ValueError, "must rise from above 0, got start_lr=0, end_lr=10"),
         ({"start_lr": 1, "end_lr": 0.1}, ValueError, "must rise"),
-        ({"steps": 1}, ValueError, "lr_finder: steps is 1; it must be a whole number, at least 2"),
+        ({"steps": 1}, ValueError, "lr_finder: steps is 1; it must be an integer of at least 2"),
         ({"smoothing": 1.0}, ValueError, "lr_finder: smoothing is 1.0; .* below 1"),
-        ({"divergence": 1}, ValueError, "divergence is 1; it must be above 1"),
+        ({"divergence": 1}, ValueError, "divergence is 1; it must be a number, above 1"),
         ({"loader": []}, ValueError, "no batches"),
         ({"loader": iter([(np.ones((1, 1)), np.ones((1, 1)))])}, ValueError, r"\(left\); a generator can be used up"),
         ({"loss": lambda out, y: 1.0}, ValueError, r"lr_finder: the loss must return .* shape \(\); got float"),

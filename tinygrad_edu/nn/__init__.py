@@ -29,42 +29,12 @@ from tinygrad_edu.nn.serialization import load, load_metadata, save
 from tinygrad_edu.nn.summary import summary
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "MLP",
-    "AvgPool2d",
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "Conv2d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Flatten",
-    "HuberLoss",
-    "Identity",
-    "L1Loss",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "MSELoss",
-    "MaxPool2d",
-    "Maxout",
-    "Module",
-    "NLLLoss",
-    "PReLU",
-    "ReLU",
-    "Residual",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Tanh",
-    "init",
-    "load",
-    "load_metadata",
-    "save",
-    "summary",
-]
+    "ELU", "GELU", "MLP", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Conv2d",
+    "CrossEntropyLoss", "Dropout", "Flatten", "HuberLoss", "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear",
+    "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module", "NLLLoss", "PReLU", "ReLU", "Residual", "Sequential",
+    "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "init", "load", "load_metadata", "save", "summary",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,27 +3,32 @@
 Without one between them, two linear layers are a single one: (x A) B = x (A B). The formulas and their sources stand
 in `functional`; a module remembers the settings, and PReLU its learned slope.
 
-The hard idea is the table's second column. An activation takes from the signal, relu half of its mean square, and the
-initial weights must give it back, or deep networks start with a signal that has vanished or blown up:
+The table's second column gives the initial weights of the layer before. An activation weakens the signal: relu halves
+its mean square. The weights must make up for that, or deep networks start with a signal that vanishes or blows up:
 
-    MLP([512] * 11, "tanh", init=lambda w: normal(w, std=0.01))     # the last layer puts out less than 0.00001
+    MLP([512] * 11, "tanh", init=lambda w: normal(w, std=0.01))     # the last layer's outputs are below 0.00001
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional, ops
-from tinygrad_edu.functional.losses import number
+from tinygrad_edu.checks import check_choice, check_number, check_positive_int
 from tinygrad_edu.nn.init import calculate_gain, kaiming_uniform, xavier_uniform
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
+
+__all__ = [
+    "ACTIVATIONS", "ELU", "GELU", "Identity", "LeakyReLU", "LogSoftmax", "PReLU", "ReLU", "SiLU", "Sigmoid", "Softmax",
+    "Softplus", "Tanh",
+]  # fmt: skip
 
 Approximation = Literal["none", "tanh"]
 
@@ -31,7 +36,7 @@ Approximation = Literal["none", "tanh"]
 class Identity(Module):
     """Returns its input."""
 
-    def forward(self, x: Operand) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """(...) -> (...)."""
         return x
 
@@ -51,16 +56,14 @@ class LeakyReLU(Module):
         negative_slope: The slope on the left.
     """
 
+    _shown = ("negative_slope",)
+
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = float(negative_slope)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""
         return functional.leaky_relu(x, self.negative_slope)
-
-    def extra_repr(self) -> str:
-        """The slope."""
-        return f"negative_slope={self.negative_slope}"
 
 
 class PReLU(Module):
@@ -75,22 +78,18 @@ class PReLU(Module):
         weight: Tensor of shape (num_parameters,), the slopes. Leave weight decay off it: it drives the slope to 0.
 
     Raises:
-        ValueError: num_parameters is no integer of at least 1.
+        ValueError: num_parameters is not an integer of at least 1.
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = np.float32) -> None:
-        if not isinstance(num_parameters, (int, np.integer)) or num_parameters < 1:
-            raise ValueError(f"PReLU: num_parameters is {num_parameters!r}; it must be an integer of at least 1")
-        self.num_parameters = int(num_parameters)
-        self.weight = Tensor(np.full(num_parameters, init, dtype), name="weight")
+    _shown = ("num_parameters",)
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
+        self.num_parameters = check_positive_int("PReLU: num_parameters", num_parameters)
+        self.weight = Tensor(np.full(self.num_parameters, init, dtype), name="weight")
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...), or (n, num_parameters, ...) -> the same."""
         return functional.prelu(x, self.weight)
-
-    def extra_repr(self) -> str:
-        """How many slopes."""
-        return f"num_parameters={self.num_parameters}"
 
 
 class ELU(Module):
@@ -100,16 +99,14 @@ class ELU(Module):
         alpha: Minus the limit on the left.
     """
 
+    _shown = ("alpha",)
+
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = float(alpha)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""
         return functional.elu(x, self.alpha)
-
-    def extra_repr(self) -> str:
-        """The limit."""
-        return f"alpha={self.alpha}"
 
 
 class GELU(Module):
@@ -123,8 +120,7 @@ class GELU(Module):
     """
 
     def __init__(self, approximate: Approximation = "none") -> None:
-        if approximate not in get_args(Approximation):
-            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', not {approximate!r}")
+        check_choice("GELU: approximate", approximate, get_args(Approximation))
         self.approximate: Approximation = approximate
 
     def forward(self, x: Operand) -> Tensor:
@@ -152,21 +148,17 @@ class Softplus(Module):
             only beta * x can: in float16 with a beta of 20 beyond 3275.
 
     Raises:
-        ValueError: beta is no number above 0.
+        ValueError: beta is not a number above 0.
     """
 
+    _shown = ("beta",)
+
     def __init__(self, beta: float = 1.0) -> None:
-        self.beta = number("Softplus: beta", beta, 0, math.inf)
-        if not self.beta:
-            raise ValueError("Softplus: beta is 0; it must be above 0")
+        self.beta = check_number("Softplus: beta", beta, above=0, finite=False)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""
         return ops.divide(ops.softplus(ops.multiply(x, self.beta)), self.beta)
-
-    def extra_repr(self) -> str:
-        """The sharpness."""
-        return f"beta={self.beta}"
 
 
 class Sigmoid(Module):
@@ -192,16 +184,14 @@ class Softmax(Module):
         dim: The axis that sums to 1; functional.softmax calls it axis, as NumPy does.
     """
 
+    _shown = ("dim",)
+
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...), positive and with the sum 1 along the axis."""
         return functional.softmax(x, self.dim)
-
-    def extra_repr(self) -> str:
-        """The axis."""
-        return f"dim={self.dim}"
 
 
 class LogSoftmax(Softmax):
@@ -213,7 +203,7 @@ class LogSoftmax(Softmax):
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...), at most 0."""
-        return ops.log_softmax(x, self.dim)
+        return functional.log_softmax(x, self.dim)
 
 
 ACTIVATIONS: dict[str, tuple[type[Module], Callable[..., Tensor]]] = {  # name: module, weights of the layer before it

@@ -1,7 +1,7 @@
-"""Modules made of modules: Sequential chains layers, Residual adds its input, MLP builds the commonest chain.
+"""Modules made of modules: Sequential chains layers, Residual adds its input, MLP builds the most common chain.
 
-The hard idea is the shortcut of Residual. A chain multiplies the gradient by the slope of every layer, so that forty
-layers with slopes of a half leave 10**-12 of it; x + layers(x) has slopes around 1 instead, and every layer learns:
+Why Residual has a shortcut: a chain multiplies the gradient by the slope of every layer: after forty
+layers with slopes of a half, 10**-12 of it is left. x + layers(x) has slopes around 1 instead, and every layer learns:
 
     Sequential(*[Sequential(Linear(8, 8), Tanh()) for _ in range(40)])    # the first weight's gradient is about 0
     Sequential(*[Residual(Linear(8, 8), Tanh()) for _ in range(40)])      # it is as large as the last one's
@@ -15,13 +15,17 @@ from itertools import pairwise
 from typing import Any, TypeVar, overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu.checks import check_choice, check_positive_int
 from tinygrad_edu.engine import as_operand
 from tinygrad_edu.nn.activations import ACTIVATIONS, PReLU
 from tinygrad_edu.nn.layers import Dropout, Init, Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d
+
+__all__ = ["MLP", "Residual", "Sequential"]
 
 S = TypeVar("S", bound="Sequential")
 
@@ -33,7 +37,7 @@ class Sequential(Module):
         *layers: Modules; the output of one is the input of the next.
 
     Raises:
-        TypeError: One is no Module.
+        TypeError: One is not a Module.
     """
 
     def __init__(self, *layers: Module) -> None:
@@ -43,9 +47,9 @@ class Sequential(Module):
     def append(self: S, layer: Module) -> S:
         """Adds a layer at the end; returns this module."""
         if not isinstance(layer, Module):
-            made = isinstance(layer, type) and issubclass(layer, Module)
-            hint = f"write {layer.__name__}()" if made else "it takes Modules, such as Linear(2, 3) or ReLU()"
-            raise TypeError(f"{type(self).__name__}: layer {len(self)} is {layer!r}, no Module; {hint}")
+            is_class = isinstance(layer, type) and issubclass(layer, Module)
+            hint = f"write {layer.__name__}()" if is_class else "it takes Modules, such as Linear(2, 3) or ReLU()"
+            raise TypeError(f"{type(self).__name__}: layer {len(self)} is {layer!r}, not a Module; {hint}")
         last = max([int(name) for name in vars(self) if name.isdecimal()], default=-1)
         setattr(self, str(last + 1), layer)
         return self
@@ -80,7 +84,7 @@ class Residual(Sequential):
         *layers: Modules; together they must keep the shape of x.
 
     Raises:
-        TypeError: One is no Module.
+        TypeError: One is not a Module.
     """
 
     def forward(self, x: Any) -> Any:
@@ -94,7 +98,7 @@ class Residual(Sequential):
         if change.shape != x.shape:
             raise ValueError(
                 f"Residual: the layers made shape {change.shape} of the input's {x.shape}, so the two cannot be added; "
-                "let the last layer put out what came in, or change the shape before or after"
+                "let the last layer return the input's shape, or change the shape before or after"
             )
         return ops.add(x, change)
 
@@ -102,8 +106,8 @@ class Residual(Sequential):
 class MLP(Sequential):
     """A multi-layer perceptron: Linear layers with an activation between them and none after the last.
 
-    Behind each hidden Linear come BatchNorm1d if asked for, the activation, and Dropout if asked for. So the weights
-    load into a torch.nn.Sequential of the same layers.
+    After each hidden Linear come BatchNorm1d if asked for, the activation, and Dropout if asked for. The weights load
+    into a torch.nn.Sequential of the same layers.
 
     Args:
         sizes: Lengths of input, hidden layers and output: [784, 128, 64, 10].
@@ -116,7 +120,7 @@ class MLP(Sequential):
         dtype: Floating dtype of the parameters.
 
     Raises:
-        TypeError: rng is no generator.
+        TypeError: rng is not a generator.
         ValueError: Fewer than two sizes, one below 1, an unknown activation, or dropout outside [0, 1].
 
     Example:
@@ -133,22 +137,21 @@ class MLP(Sequential):
         dropout: float = 0.0,
         batch_norm: bool = False,
         rng: np.random.Generator | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         if not hasattr(sizes, "__len__") or len(sizes) < 2:
             raise ValueError(f"MLP: sizes is {sizes!r}; it needs at least input and output, such as [784, 128, 10]")
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"MLP: unknown activation {activation!r}; known are {', '.join(ACTIVATIONS)}")
-        make, scheme = ACTIVATIONS[activation]
-        activated = partial(make, dtype=dtype) if make is PReLU else make
-        linear = partial(Linear, init=partial(scheme, rng=rng) if init == "auto" else init, rng=rng, dtype=dtype)
+        sizes = [check_positive_int(f"MLP: sizes[{i}]", size) for i, size in enumerate(sizes)]
+        check_choice("MLP: activation", activation, ACTIVATIONS)
+        make_activation, scheme = ACTIVATIONS[activation]
+        weight_init = partial(scheme, rng=rng) if init == "auto" else init
         Dropout(dropout, rng)  # checks both, also where there is nothing to drop
         super().__init__()
         for n_in, n_out in pairwise(sizes[:-1]):
-            self.append(linear(n_in, n_out))
+            self.append(Linear(n_in, n_out, init=weight_init, rng=rng, dtype=dtype))
             if batch_norm:
                 self.append(BatchNorm1d(n_out, dtype=dtype))
-            self.append(activated())
+            self.append(PReLU(dtype=dtype) if make_activation is PReLU else make_activation())
             if dropout:
                 self.append(Dropout(dropout, rng))
-        self.append(linear(sizes[-2], sizes[-1]))
+        self.append(Linear(sizes[-2], sizes[-1], init=weight_init, rng=rng, dtype=dtype))

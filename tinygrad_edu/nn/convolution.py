@@ -1,7 +1,7 @@
 """Layers for images of shape (n, channels, height, width): convolution and pooling.
 
-The formulas stand in `tinygrad_edu.ops.convolution`. The hard idea is what a shared kernel means for the next layer: it
-looks at every place of the image, so the layer's parameters do not depend on the image's size, but its output does:
+The formulas stand in `tinygrad_edu.ops.convolution`. A kernel is moved over the whole image, so the layer's parameters
+do not depend on the image's size, but its output does, and the next layer must know:
 
     Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 28 * 28, 10))    # wrong: it fits in 26 * 26 places of 28 * 28
     Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 26 * 26, 10))
@@ -11,18 +11,20 @@ Only a padding of (kernel_size - 1) / 2 keeps the size. `model.summary((1, 28, 2
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import DTypeLike
 
-from tinygrad_edu.checks import check_pair as pair
+from tinygrad_edu import functional
+from tinygrad_edu.checks import check_pair, check_positive_int
 from tinygrad_edu.engine import as_operand
-from tinygrad_edu.functional import avg_pool2d, conv2d, max_pool2d
 from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.ops.convolution import Pair
 from tinygrad_edu.tensor import Tensor
+
+__all__ = ["AvgPool2d", "Conv2d", "MaxPool2d"]
+
+Pair = tuple[int, int]
 
 
 class Conv2d(Module):
@@ -47,8 +49,8 @@ class Conv2d(Module):
         bias: Tensor of shape (out_channels,), or None.
 
     Raises:
-        TypeError: A size that is no integer, a `bias` that is no bool, and what Linear refuses of `init` and `rng`.
-        ValueError: A size that is too small, or an unknown `init`.
+        TypeError: A size is not an integer, or `bias` not a bool; for `init` and `rng` as Linear.
+        ValueError: A size is too small, or `init` is unknown.
     """
 
     def __init__(
@@ -62,16 +64,16 @@ class Conv2d(Module):
         bias: bool = True,
         init: Init = "default",
         rng: np.random.Generator | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
-        for channels in (in_channels, out_channels):
-            if not isinstance(channels, (int, np.integer)) or channels < 1:
-                raise ValueError(f"Conv2d({in_channels}, {out_channels}): channels must be integers of at least 1")
-        self.in_channels, self.out_channels = int(in_channels), int(out_channels)
-        self.kernel_size = pair("Conv2d: kernel_size", kernel_size, 1)
-        self.stride, self.padding = pair("Conv2d: stride", stride, 1), pair("Conv2d: padding", padding, 0)
-        self.weight = Tensor(np.zeros((out_channels, in_channels, *self.kernel_size), dtype), name="weight")
-        self.bias = zero_bias(out_channels, bias, dtype)
+        self.in_channels = check_positive_int("Conv2d: in_channels", in_channels)
+        self.out_channels = check_positive_int("Conv2d: out_channels", out_channels)
+        self.kernel_size = check_pair("Conv2d: kernel_size", kernel_size, 1)
+        self.stride = check_pair("Conv2d: stride", stride, 1)
+        self.padding = check_pair("Conv2d: padding", padding, 0)
+        shape = (self.out_channels, self.in_channels, *self.kernel_size)
+        self.weight = Tensor(np.zeros(shape, dtype), name="weight")
+        self.bias = zero_bias(self.out_channels, bias, dtype)
         initialize(self.weight, self.bias, init, rng)
 
     def forward(self, x: Operand) -> Tensor:
@@ -84,19 +86,20 @@ class Conv2d(Module):
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(
                 f"Conv2d({self.in_channels}, {self.out_channels}) got input of shape {x.shape}; it must be "
-                f"(n, {self.in_channels}, height, width){mended(x.shape, self.in_channels)}"
+                f"(n, {self.in_channels}, height, width){shape_hint(x.shape, self.in_channels)}"
             )
-        return conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
     def extra_repr(self) -> str:
         """Sizes, as PyTorch shows them."""
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        sizes += f", padding={self.padding}" * (self.padding != (0, 0))
-        return sizes + ", bias=False" * (self.bias is None)
+        if self.padding != (0, 0):
+            sizes += f", padding={self.padding}"
+        return sizes if self.bias is not None else f"{sizes}, bias=False"
 
 
-def mended(shape: tuple[int, ...], channels: int) -> str:
-    """What to do about images of a wrong shape, if that can be guessed."""
+def shape_hint(shape: tuple[int, ...], channels: int) -> str:
+    """What to do about images of a wrong shape, where that can be guessed."""
     if len(shape) == 3 and shape[0] == channels:
         return "; for a single image add a batch axis: x[None]"
     if len(shape) == 3 and channels == 1:
@@ -110,7 +113,7 @@ class MaxPool2d(Module):
     """The largest element of every window: (n, c, h, w) -> (n, c, rows, columns), Zhou & Chellappa 1988.
 
     A shift of the image by less than a window changes little, and the image becomes smaller. PyTorch's dilation,
-    ceil_mode and return_indices are left out: what is too narrow for a window at the right and below is not seen.
+    ceil_mode and return_indices are left out: rows and columns at the lower right that fill no window are not seen.
 
     Args:
         kernel_size: Size of a window, (height, width) or one number for both.
@@ -118,23 +121,21 @@ class MaxPool2d(Module):
         padding: Width of a border that never wins, at most half of the window, which forward checks.
 
     Raises:
-        TypeError: A size that is no integer.
-        ValueError: A size that is too small.
+        TypeError: A size is not an integer.
+        ValueError: A size is too small.
     """
+
+    _shown = ("kernel_size", "stride", "padding")
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
         stride = kernel_size if stride is None else stride
-        for what, value, low in (("kernel_size", kernel_size, 1), ("stride", stride, 1), ("padding", padding, 0)):
-            pair(f"{type(self).__name__}: {what}", value, low)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        for name, low in (("kernel_size", 1), ("stride", 1), ("padding", 0)):
+            check_pair(f"{type(self).__name__}: {name}", getattr(self, name), low)
 
     def forward(self, x: Operand) -> Tensor:
         """(n, c, h, w) -> (n, c, rows, columns); see functional.max_pool2d."""
-        return max_pool2d(x, self.kernel_size, self.stride, self.padding)
-
-    def extra_repr(self) -> str:
-        """Sizes, as PyTorch shows them."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        return functional.max_pool2d(x, self.kernel_size, self.stride, self.padding)
 
 
 class AvgPool2d(MaxPool2d):
@@ -145,4 +146,4 @@ class AvgPool2d(MaxPool2d):
 
     def forward(self, x: Operand) -> Tensor:
         """(n, c, h, w) -> (n, c, rows, columns); see functional.avg_pool2d."""
-        return avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+        return functional.avg_pool2d(x, self.kernel_size, self.stride, self.padding)

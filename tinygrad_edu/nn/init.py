@@ -1,23 +1,24 @@
 """Initial values of parameters: functions that fill a Tensor in place and return it.
 
 Why the scale matters: a layer sums fan_in products, so the variance of its outputs is fan_in * var(weight) times that
-of its inputs. Over ten layers of 512 neurons weights with a standard deviation of 0.01 shrink the signal by a factor
-of 10**6, and larger ones blow it up or saturate tanh. Xavier (Glorot) and Kaiming (He) choose var(weight) so that the
+of its inputs. Over ten layers of 512 neurons, weights with a standard deviation of 0.01 shrink the signal by a factor
+of 10**6; larger ones blow it up or saturate tanh. Xavier (Glorot) and Kaiming (He) choose var(weight) so that the
 factor is about 1, forward and backward.
 
-Random numbers come from one generator for the whole library, seeded by `manual_seed`, or from the `rng` you pass
-(PyTorch's `generator`).
-They are drawn in float64 and rounded to the parameter's dtype: one seed gives the same weights in both. Whoever goes
-back in time, as a checkpoint does, finds the generators that other objects draw from with `generators_in`.
+Random numbers come from the library's generator, seeded by `tinygrad_edu.manual_seed`, or from the `rng` you pass
+(PyTorch's `generator`). They are drawn in float64 and rounded to the parameter's dtype, so that one seed gives the same
+weights in both.
 """
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
 import math
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from tinygrad_edu.checks import check_choice
 from tinygrad_edu.random import (
     default_generator,
     generator_or_default,
@@ -26,12 +27,21 @@ from tinygrad_edu.random import (
 )
 from tinygrad_edu.tensor import Tensor
 
+__all__ = [
+    "calculate_gain", "constant", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "uniform",
+    "xavier_normal", "xavier_uniform", "zeros",
+]  # fmt: skip
+
 Mode = Literal["fan_in", "fan_out"]
 
-generator = default_generator
+generator = default_generator  # this and two imports above may be imported from here too
 
 
-def fill(tensor: Tensor, values: Any) -> Tensor:
+def __dir__() -> list[str]:
+    return __all__
+
+
+def fill(tensor: Tensor, values: ArrayLike) -> Tensor:
     """Writes the values into a leaf Tensor in place."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"nn.init fills Tensors, got {type(tensor).__name__}; for an array use array[...] = values")
@@ -84,7 +94,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         The factor for the standard deviation, for example sqrt(2) for relu, which sets half of the signal to zero.
 
     Raises:
-        ValueError: Another name.
+        ValueError: The name is unknown.
     """
     slope = 0.01 if param is None else param
     gains = {
@@ -96,9 +106,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         "leaky_relu": math.sqrt(2 / (1 + slope**2)),
         "selu": 3 / 4,
     }
-    if nonlinearity not in gains:
-        raise ValueError(f"no gain is known for {nonlinearity!r}; known are {', '.join(gains)}")
-    return gains[nonlinearity]
+    return gains[check_choice("calculate_gain: nonlinearity", nonlinearity, gains)]
 
 
 def xavier_std(tensor: Tensor, gain: float) -> float:
@@ -119,8 +127,7 @@ def xavier_normal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator
 
 def kaiming_std(tensor: Tensor, a: float, mode: Mode, nonlinearity: str) -> float:
     """gain / sqrt(fan)."""
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode must be 'fan_in' or 'fan_out', not {mode!r}")
+    check_choice("mode", mode, get_args(Mode))
     fan_in, fan_out = fans(tensor)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
@@ -161,8 +168,8 @@ def kaiming_normal(
 def orthogonal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
     """gain times a random orthogonal matrix: Saxe, McClelland & Ganguli 2014.
 
-    It keeps the length of every signal, not only on average, so a deep linear network starts out as a rotation. The
-    shorter of rows and columns are orthonormal; a weight of shape (out, in, *kernel) counts as (out, in * kernel).
+    It keeps the length of every signal, not only on average, so a deep linear network starts out as a rotation. Rows
+    or columns, whichever are fewer, are orthonormal; a weight of shape (out, in, *kernel) counts as (out, in * kernel).
 
     Args:
         tensor: Weight of at least two axes.
@@ -173,7 +180,7 @@ def orthogonal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | 
         ValueError: The tensor has fewer than two axes.
     """
     if tensor.ndim < 2:
-        raise ValueError(f"orthogonal: a tensor of shape {tensor.shape} is no matrix; fill a bias with zeros")
+        raise ValueError(f"orthogonal: a tensor of shape {tensor.shape} is not a matrix; fill a bias with zeros")
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
     draws = generator_or_default(rng).normal(size=(max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(draws)

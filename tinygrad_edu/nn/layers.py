@@ -1,8 +1,8 @@
 """Layers with weights of their own, and the small ones between them: Linear, Maxout, Flatten and Dropout.
 
-The hard idea is a layout. `Linear.weight` has the shape (out, in), as PyTorch's, but BLAS is fastest at x @ W with a
-row-major W of shape (in, out). A weight that is the transpose, a view, of such an array has both. Whatever makes an
-array "like" the weight must keep its layout, or every update walks memory in two directions at once:
+`Linear.weight` needs a special memory layout. It has the shape (out, in), as in PyTorch, but BLAS is fastest at x @ W
+with a row-major W of shape (in, out). A transposed view of such an array satisfies both. Any array made "like" the
+weight must keep this layout, or every update walks memory in two directions at once:
 
     moment = np.zeros(weight.shape)         # row-major (out, in): `moment += weight.grad` takes many times as long
     moment = np.zeros_like(weight.data)     # the weight's layout
@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional, ops
+from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.engine import as_operand
-from tinygrad_edu.functional.losses import number
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 
-Init = str | Callable[[Tensor], Any]
+__all__ = ["SCHEMES", "Dropout", "Flatten", "Init", "Linear", "Maxout"]
+
+Init = str | Callable[[Tensor], object]
 
 SCHEMES: dict[str, Callable[..., Tensor]] = {
     "kaiming_uniform": initializers.kaiming_uniform,
@@ -55,7 +57,7 @@ def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.G
             initializers.uniform(p, -bound, bound, rng=rng)
 
 
-def zero_bias(size: int, wanted: bool, dtype: Any) -> Tensor | None:
+def zero_bias(size: int, wanted: bool, dtype: DTypeLike) -> Tensor | None:
     """A layer's bias, zeros of shape (size,), or None if it is not wanted."""
     if not isinstance(wanted, (bool, np.bool_)):
         raise TypeError(f"bias is {wanted!r}; it must be True or False. Initial values are given by name: init=...")
@@ -69,6 +71,8 @@ class Flatten(Module):
         start_dim: First axis to join.
         end_dim: Last axis to join, itself included.
     """
+
+    _shown = ("start_dim", "end_dim")
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim
@@ -87,12 +91,8 @@ class Flatten(Module):
             raise ValueError(f"{self} got input of shape {x.shape}, which lacks one of these axes") from None
         if start > end:
             raise ValueError(f"{self} got input of shape {x.shape}, where axis {start} comes after axis {end}")
-        joined = math.prod(x.shape[start : end + 1])
-        return ops.reshape(x, (*x.shape[:start], joined, *x.shape[end + 1 :]))
-
-    def extra_repr(self) -> str:
-        """The axes, as PyTorch shows them."""
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+        length = math.prod(x.shape[start : end + 1])
+        return ops.reshape(x, (*x.shape[:start], length, *x.shape[end + 1 :]))
 
 
 class Dropout(Module):
@@ -105,26 +105,24 @@ class Dropout(Module):
         rng: Generator of the draws, instead of the library's.
 
     Raises:
-        TypeError: rng is no generator.
-        ValueError: p is no number in [0, 1].
+        TypeError: rng is not a generator.
+        ValueError: p is not a number in [0, 1].
     """
 
+    _shown = ("p",)
+
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
-        self.p = number("Dropout: p, the probability to drop an element,", p, 0, 1)
+        self.p = check_number("Dropout: p, the probability to drop an element,", p, at_least=0, at_most=1)
         self.rng = None if rng is None else generator_or_default(rng)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...); draws anew at each call in training."""
-        x = as_operand(x)
+        operand: Tensor = as_operand(x)
         if not self.training or self.p == 0:
-            return x  # type: ignore[no-any-return]
-        dtype = np.result_type(x.dtype, 0.5)  # x's own if that is a floating one
-        kept = generator_or_default(self.rng).random(x.shape, np.float32) >= self.p
-        return ops.multiply(x, kept * dtype.type(1 / (1 - self.p) if self.p < 1 else 0))
-
-    def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}"
+            return operand
+        dtype = np.result_type(operand.dtype, 0.5)  # the input's own if that is a floating one
+        kept = generator_or_default(self.rng).random(operand.shape, np.float32) >= self.p
+        return ops.multiply(operand, kept * dtype.type(1 / (1 - self.p) if self.p < 1 else 0))
 
 
 class Linear(Module):
@@ -145,7 +143,7 @@ class Linear(Module):
         bias: Tensor of shape (out_features,), or None.
 
     Raises:
-        TypeError: `bias` is no bool, rng no generator, or the function returns a new array instead of filling.
+        TypeError: `bias` is not a bool, rng is not a generator, or the function returns a new array instead of filling.
         ValueError: A size below 1, or an unknown `init`.
     """
 
@@ -157,14 +155,12 @@ class Linear(Module):
         *,
         init: Init = "default",
         rng: np.random.Generator | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
-        for size in (in_features, out_features):
-            if not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(f"Linear({in_features}, {out_features}): sizes must be integers of at least 1")
-        self.in_features, self.out_features = int(in_features), int(out_features)
-        self.weight = Tensor(np.zeros((in_features, out_features), dtype).T, name="weight")
-        self.bias = zero_bias(out_features, bias, dtype)
+        self.in_features = check_positive_int("Linear: in_features", in_features)
+        self.out_features = check_positive_int("Linear: out_features", out_features)
+        self.weight = Tensor(np.zeros((self.in_features, self.out_features), dtype).T, name="weight")
+        self.bias = zero_bias(self.out_features, bias, dtype)
         initialize(self.weight, self.bias, init, rng)
 
     def forward(self, x: Operand) -> Tensor:
@@ -175,10 +171,11 @@ class Linear(Module):
         """
         x = as_operand(x)
         if x.shape[-1:] != (self.in_features,):
-            flat = x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features
+            would_fit = x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features
+            hint = "; put Flatten() before it" if would_fit else ""
             raise ValueError(
                 f"Linear({self.in_features}, {self.out_features}) got input of shape {x.shape}; its last axis must be "
-                f"{self.in_features}" + ("; put Flatten() before it" if flat else "")
+                f"{self.in_features}{hint}"
             )
         return functional.linear(x, self.weight, self.bias)
 
@@ -206,6 +203,8 @@ class Maxout(Module):
         TypeError, ValueError: As for Linear.
     """
 
+    _shown = ("out_features", "pieces")
+
     def __init__(
         self,
         in_features: int,
@@ -215,20 +214,13 @@ class Maxout(Module):
         *,
         init: Init = "default",
         rng: np.random.Generator | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
-        for size in (out_features, pieces):
-            if not isinstance(size, (int, np.integer)) or size < 1:
-                sizes = f"Maxout({in_features}, {out_features}, pieces={pieces})"
-                raise ValueError(f"{sizes}: sizes must be integers of at least 1")
-        self.out_features, self.pieces = int(out_features), int(pieces)
-        self.linear = Linear(in_features, pieces * out_features, bias, init=init, rng=rng, dtype=dtype)
+        self.out_features = check_positive_int("Maxout: out_features", out_features)
+        self.pieces = check_positive_int("Maxout: pieces", pieces)
+        self.linear = Linear(in_features, self.pieces * self.out_features, bias, init=init, rng=rng, dtype=dtype)
 
     def forward(self, x: Operand) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
         y = self.linear(x)  # (..., pieces * out_features)
         return ops.max(y.reshape((*y.shape[:-1], self.pieces, self.out_features)), axis=-2)
-
-    def extra_repr(self) -> str:
-        """Number of outputs and pieces."""
-        return f"out_features={self.out_features}, pieces={self.pieces}"

@@ -6,37 +6,43 @@ and the `weight` of its two BCE losses are left out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu import functional
-from tinygrad_edu.engine import is_tensor
-from tinygrad_edu.functional.losses import Reduction
+from tinygrad_edu.checks import check_choice
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
+
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "Loss", "MSELoss", "NLLLoss",
+    "Reduction",
+]  # fmt: skip
+
+Reduction = Literal["mean", "sum", "none"]
 
 
 class Loss(Module):
     """Base class of losses.
 
     Args:
-        reduction: "mean" or "sum" makes one number of the losses of a batch, "none" leaves them.
+        reduction: "mean" or "sum" makes one number of the losses of a batch; "none" leaves them as they are.
 
     Raises:
         ValueError: Another reduction.
     """
 
     def __init__(self, reduction: Reduction = "mean") -> None:
-        if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+        check_choice(f"{type(self).__name__}: reduction", reduction, get_args(Reduction))
         self.reduction: Reduction = reduction
 
     def extra_repr(self) -> str:
         """The settings that are not the default ones."""
-        usual = {"reduction": "mean", "delta": 1.0, "label_smoothing": 0.0}
-        return ", ".join([f"{k}={v!r}" for k, v in vars(self).items() if k in usual and v != usual[k]])
+        defaults = {"reduction": "mean", "delta": 1.0, "label_smoothing": 0.0}
+        return ", ".join([f"{k}={v!r}" for k, v in vars(self).items() if k in defaults and v != defaults[k]])
 
 
 class MSELoss(Loss):
@@ -88,9 +94,9 @@ class BCEWithLogitsLoss(Loss):
         pos_weight: Factor of the answers that should be yes, a number or an array such as (classes,).
     """
 
-    def __init__(self, reduction: Reduction = "mean", pos_weight: Any = None) -> None:
+    def __init__(self, reduction: Reduction = "mean", pos_weight: ArrayLike | Tensor | None = None) -> None:
         super().__init__(reduction)
-        self.pos_weight = buffer(pos_weight)
+        self.pos_weight = weight_buffer(pos_weight)
 
     def forward(self, input: Operand, target: Operand) -> Tensor:
         """(...), (...) -> (), or (...) with reduction "none"; see functional.binary_cross_entropy_with_logits."""
@@ -105,9 +111,9 @@ class NLLLoss(Loss):
         reduction: As Loss.
     """
 
-    def __init__(self, weight: Any = None, *, reduction: Reduction = "mean") -> None:
+    def __init__(self, weight: ArrayLike | Tensor | None = None, *, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.weight = buffer(weight)
+        self.weight = weight_buffer(weight)
 
     def forward(self, input: Operand, target: Operand) -> Tensor:
         """(n, classes), (n,) -> (), or (n,) with reduction "none"; see functional.nll_loss."""
@@ -123,7 +129,9 @@ class CrossEntropyLoss(NLLLoss):
         label_smoothing: The share, in [0, 1], that the target gives up to all classes.
     """
 
-    def __init__(self, weight: Any = None, *, reduction: Reduction = "mean", label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self, weight: ArrayLike | Tensor | None = None, *, reduction: Reduction = "mean", label_smoothing: float = 0.0
+    ) -> None:
         super().__init__(weight, reduction=reduction)
         self.label_smoothing = label_smoothing
 
@@ -134,8 +142,10 @@ class CrossEntropyLoss(NLLLoss):
         )
 
 
-def buffer(weight: Any) -> Any:
+def weight_buffer(weight: ArrayLike | Tensor | None) -> NDArray[np.floating] | Tensor | None:
     """Weights as an array of their own; None and a Tensor, which is a parameter, as they are."""
     if isinstance(weight, str):
         raise TypeError(f"the weight is {weight!r}, but it takes one number per class; write reduction={weight!r}")
-    return weight if weight is None or is_tensor(weight) else np.array(weight, np.result_type(np.asarray(weight), 1.0))
+    if weight is None or isinstance(weight, Tensor):
+        return weight
+    return np.array(weight, np.result_type(np.asarray(weight), 1.0))

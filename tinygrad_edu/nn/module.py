@@ -1,6 +1,6 @@
 """Module: the base class of layers and models.
 
-A module is an ordinary object: what it holds is found by looking at its attributes, whenever somebody asks. A Tensor
+A module is an ordinary object: what it holds is found by looking at its attributes, each time it is asked. A Tensor
 among them is a parameter, an ndarray a buffer (state that is saved, not trained), a Module a child. Lists, tuples and
 dicts are looked into. Each is named by its dotted path, "layers.0.weight", and the paths are the keys of PyTorch's
 state_dict, so that weights can be exchanged.
@@ -10,8 +10,8 @@ The hard idea is sharing. A parameter that is reachable by two paths must be upd
     self.embed = Tensor(...)
     self.unembed = self.embed    # one parameter, two keys
 
-Counted twice, it would take two steps of an optimizer at each step. So whatever lists parameters or modules lists
-each object once, under its first name, and only state_dict has all the names.
+Listed twice, it would take two steps at every step of an optimizer. So all listings of parameters and modules name
+each object once, by its first path, and only state_dict has all the paths.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from reprlib import recursive_repr
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import new_number
+from tinygrad_edu.engine import new_number, plain
+from tinygrad_edu.nn.summary import preserve_state, summary
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Graph
+
+__all__ = ["IncompatibleKeys", "Module"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Module")
@@ -61,6 +64,7 @@ class Module:
     """
 
     training = True
+    _shown: ClassVar[tuple[str, ...]] = ()  # names of the attributes that the repr shows
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         start = new_number()
@@ -81,7 +85,7 @@ class Module:
     def _own(self, kind: type[T]) -> Named[T]:
         """The Tensors, arrays or modules held directly, with their names."""
         for name, value in vars(self).items():
-            yield from held(name, value, kind)
+            yield from find_values(name, value, kind)
 
     def _tree(self, path: str = "", parents: tuple[Module, ...] = ()) -> Named[Module]:
         """This module and all below, parents first, under every path that leads to them."""
@@ -90,18 +94,18 @@ class Module:
             raise ValueError(f"{path} leads back to the {name} that contains it; make that link a weakref.ref")
         yield path, self
         for name, child in self._own(Module):
-            yield from child._tree(joined(path, name), (*parents, self))
+            yield from child._tree(join_path(path, name), (*parents, self))
 
     def _all(self, *kinds: type[T]) -> Named[T]:
         """The Tensors or arrays of the whole tree, under every path that leads to them."""
         for path, module in self._tree():
             for kind in kinds:
                 for name, value in module._own(kind):
-                    yield joined(path, name), value
+                    yield join_path(path, name), value
 
     def named_parameters(self) -> Named[Tensor]:
         """Pairs (path, parameter), each parameter once; those with requires_grad=False are frozen."""
-        return once(self._all(Tensor))
+        return without_repeats(self._all(Tensor))
 
     def parameters(self) -> Iterator[Tensor]:
         """Every parameter once."""
@@ -109,7 +113,7 @@ class Module:
 
     def named_buffers(self) -> Named[ndarray]:
         """Pairs (path, array), each array once."""
-        return once(self._all(ndarray))
+        return without_repeats(self._all(ndarray))
 
     def buffers(self) -> Iterator[ndarray]:
         """Every buffer once."""
@@ -117,7 +121,7 @@ class Module:
 
     def named_modules(self) -> Named[Module]:
         """Pairs (path, module), each module once: this one, with path "", and all below."""
-        return once(self._tree())
+        return without_repeats(self._tree())
 
     def modules(self) -> Iterator[Module]:
         """This module and all below, each once."""
@@ -125,7 +129,7 @@ class Module:
 
     def named_children(self) -> Named[Module]:
         """Pairs (name, module) of the modules held directly, each once."""
-        return once(self._own(Module))
+        return without_repeats(self._own(Module))
 
     def children(self) -> Iterator[Module]:
         """The modules held directly, each once."""
@@ -133,12 +137,10 @@ class Module:
 
     def state_dict(self) -> dict[str, ndarray]:
         """All parameters and buffers under all their paths, as C-contiguous copies with their own dtypes."""
-        return {
-            path: np.array(v.data if isinstance(v, Tensor) else v, order="C") for path, v in self._all(Tensor, ndarray)
-        }
+        return {path: np.array(plain(value), order="C") for path, value in self._all(Tensor, ndarray)}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
-        """Writes saved values into the parameters and buffers, all of them or, on an error, none.
+    def load_state_dict(self, state: Mapping[str, object], strict: bool = True) -> IncompatibleKeys:
+        """Writes saved values into the parameters and buffers: all of them or, on an error, none.
 
         The parameters stay the same objects and keep dtype and memory layout, so an optimizer goes on with them.
 
@@ -150,9 +152,9 @@ class Module:
             The keys (missing_keys, unexpected_keys), both empty if strict.
 
         Raises:
-            TypeError: `state` is no mapping, such as the path of a file: pass nn.load(path).
+            TypeError: `state` is not a mapping, for example the path of a file: pass nn.load(path).
             KeyError: Missing or unexpected keys, if strict; the message lists every other problem too.
-            ValueError: Values of another shape, or that do not cast to the dtype (no numbers, floats for integers).
+            ValueError: Values of another shape, or that do not cast to the dtype (text, floats for integers).
         """
         if not isinstance(state, Mapping):
             hint = f"; for a file pass nn.load({state!r})" if isinstance(state, (str, os.PathLike)) else ""
@@ -160,11 +162,13 @@ class Module:
             raise TypeError(f"{type(self).__name__}.load_state_dict: needs {what}{hint}")
         own: dict[str, Any] = dict(self._all(Tensor, ndarray))
         keys = IncompatibleKeys([k for k in own if k not in state], [k for k in state if k not in own])
-        problems = [f"missing keys {', '.join(keys.missing_keys)}"] * bool(strict and keys.missing_keys)
-        problems += [f"unexpected keys {', '.join(keys.unexpected_keys)}"] * bool(strict and keys.unexpected_keys)
+        problems = []
+        if strict and keys.missing_keys:
+            problems.append(f"missing keys {', '.join(keys.missing_keys)}")
+        if strict and keys.unexpected_keys:
+            problems.append(f"unexpected keys {', '.join(keys.unexpected_keys)}")
         error = KeyError if problems else ValueError
-        values = {k: state[k] for k in own if k in state}
-        values = {k: v.data if isinstance(v, Tensor) else np.asarray(v) for k, v in values.items()}
+        values = {k: np.asarray(plain(state[k])) for k in own if k in state}
         for path, value in values.items():
             problems += mismatches(path, value, own[path])
         if problems:
@@ -172,11 +176,10 @@ class Module:
             raise error(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}. Nothing was loaded{hint}")
         values = {k: np.array(v, own[k].dtype) for k, v in values.items()}  # whatever can fail has been done now
         for path, value in values.items():
-            target = own[path]
-            if isinstance(target, Tensor):
-                target.assign(value)
+            if isinstance(own[path], Tensor):
+                own[path].assign(value)
             else:
-                target[...] = value
+                own[path][...] = value
         return keys
 
     def train(self: M, mode: bool = True) -> M:
@@ -194,7 +197,7 @@ class Module:
         for p in self.parameters():
             p.grad = None
 
-    def apply(self: M, fn: Callable[[Module], Any]) -> M:
+    def apply(self: M, fn: Callable[[Module], object]) -> M:
         """Calls `fn(module)` on all below, children before parents, then on this module; returns this module."""
         for child in self.children():
             child.apply(fn)
@@ -204,22 +207,19 @@ class Module:
     def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
         """A table of the layers, their output shapes for an example of `input_shape`, and their parameters.
 
-        The same as nn.summary(self, input_shape), whose docstring says more.
+        The same as nn.summary(self, input_shape); its docstring says more.
         """
-        from tinygrad_edu.nn.summary import summary  # which needs this module
-
         return summary(self, input_shape)
 
     def graph(self, *inputs: Any, **options: Any) -> Graph:
         """A picture of one call: how the output comes from the inputs; options as for `draw.Graph`, such as depth=1.
 
         Raises:
-            TypeError: The module returned no Tensor.
+            TypeError: The module returned something other than a Tensor.
         """
         from tinygrad_edu import draw  # most programs draw nothing
-        from tinygrad_edu.nn.summary import unchanged
 
-        with unchanged(self):  # running statistics and random generators stay as they are
+        with preserve_state(self):  # running statistics and random generators stay as they are
             out = self(*inputs)
         if not isinstance(out, Tensor):
             name = type(self).__name__
@@ -227,36 +227,36 @@ class Module:
         return draw.Graph(out, **options)
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of the repr, before the children."""
-        return ""
+        """What stands between the brackets of the repr, before the children; here the attributes named in `_shown`."""
+        return ", ".join([f"{name}={getattr(self, name)}" for name in self._shown])
 
     @recursive_repr()
     def __repr__(self) -> str:
-        lines = [f"({name}): {child!r}" for name, child in self._own(Module)]
         extra = self.extra_repr()
-        if not lines:
+        children = [f"({name}): {child!r}" for name, child in self._own(Module)]
+        if not children:
             return f"{type(self).__name__}({extra})"
-        text = "\n".join([extra] * bool(extra) + lines).replace("\n", "\n  ")
+        text = "\n".join([extra, *children] if extra else children).replace("\n", "\n  ")
         return f"{type(self).__name__}(\n  {text}\n)"
 
 
-def held(name: str, value: Any, kind: type[T]) -> Named[T]:
-    """What of a kind an attribute's value is or contains, through lists, tuples and dicts but not through modules."""
+def find_values(name: str, value: object, kind: type[T]) -> Named[T]:
+    """The Tensors, arrays or modules that an attribute's value is or contains, in lists, tuples and dicts."""
     if isinstance(value, kind):
         if not isinstance(value, Tensor) or value._params is None:  # no op made it, recorded or not
             yield name, value
     elif isinstance(value, (dict, list, tuple)):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from held(f"{name}.{key}", item, kind)
+            yield from find_values(f"{name}.{key}", item, kind)
 
 
-def joined(path: str, name: str) -> str:
-    """A dotted path, longer by a name."""
+def join_path(path: str, name: str) -> str:
+    """The dotted path of something called `name` inside what has the path."""
     return f"{path}.{name}" if path else name
 
 
-def once(pairs: Iterable[tuple[str, T]]) -> Named[T]:
-    """The pairs without those whose object has come before."""
+def without_repeats(pairs: Iterable[tuple[str, T]]) -> Named[T]:
+    """The pairs, but each object only at its first path."""
     seen: set[int] = set()
     for path, value in pairs:
         if id(value) not in seen:
@@ -264,7 +264,7 @@ def once(pairs: Iterable[tuple[str, T]]) -> Named[T]:
             yield path, value
 
 
-def mismatches(path: str, value: Any, target: Tensor | ndarray) -> list[str]:
+def mismatches(path: str, value: ndarray, target: Tensor | ndarray) -> list[str]:
     """Why a saved value cannot be written into a parameter or buffer, in words."""
     if value.shape != target.shape:
         return [f"{path} has shape {value.shape} in the state and {target.shape} in the model"]

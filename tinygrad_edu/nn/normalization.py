@@ -1,13 +1,13 @@
 """Normalisation: layers that give their inputs mean 0 and variance 1, then a learned scale and shift.
 
-The hard idea is that mean and variance are made of the inputs, so gradients flow through them too. Take them for
+The hard idea is that mean and variance depend on the inputs, so gradients flow through them too. Treat them as
 constants, as a plain NumPy line would, and backward is wrong:
 
     y = (x - x.data.mean(0)) / x.data.std(0)      # x: (n, c)
     y.sum().backward()                            # x.grad is 1 / std, although y.sum() is 0 whatever x is
 
-Every weight below would follow a gradient that belongs to no change of the loss. Here the statistics of a batch are
-computed with Tensors, and only their running averages are plain arrays.
+Every weight before this layer would follow a wrong gradient. So the statistics of a batch are computed with Tensors
+here, and only their running averages are plain arrays.
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu.checks import check_positive_int
 from tinygrad_edu.engine import as_operand, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
 
+__all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
 
-def moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """(mean, x - mean, variance) over the axes, the divisor being n.
+
+def mean_and_variance(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """(mean, x - mean, variance) over the axes, the divisor being n: Tensors, or arrays if x is one.
 
     mean(x**2) - mean(x)**2 saves a pass but cancels: in float32, around 10,000, nothing is left of a variance of 1.
     """
@@ -36,14 +40,14 @@ def moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
     return mean, centered, ops.mean(centered * centered, axes, keepdims=True)
 
 
-def through_float32(layer: Module, x: Any) -> Tensor:
+def through_float32(layer: Module, x: Tensor) -> Tensor:
     """What a layer makes of float16, where the square of 256 overflows: computed in float32, then as NumPy promotes."""
     dtype = np.result_type(x.dtype, *[p.dtype for p in layer.parameters()])
     return ops.astype(layer.forward(ops.astype(x, np.float32)), dtype)
 
 
-class _BatchNorm(Module):
-    """What BatchNorm1d and BatchNorm2d share: all but the number of axes."""
+class BatchNorm(Module):
+    """What BatchNorm1d and BatchNorm2d share: everything except the number of axes."""
 
     axes: ClassVar[dict[int, str]]  # number of axes -> their names
 
@@ -55,12 +59,10 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
-        if not isinstance(num_features, (int, np.integer)) or num_features < 1:
-            name = type(self).__name__
-            raise ValueError(f"{name}: num_features is {num_features!r}; it must be an integer of at least 1")
-        self.num_features, self.eps, self.momentum = int(num_features), eps, momentum
+        num_features = check_positive_int(f"{type(self).__name__}: num_features", num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Tensor(np.ones(num_features, dtype), name="weight") if affine else None
         self.bias = Tensor(np.zeros(num_features, dtype), name="bias") if affine else None
         wide = np.result_type(dtype, np.float32)  # a variance soon leaves float16
@@ -77,10 +79,10 @@ class _BatchNorm(Module):
         x = as_operand(x)
         if x.dtype == np.float16:
             return through_float32(self, x)
-        self._check(x.shape)
+        self._check_shape(x.shape)
         per_channel = (1, -1) + (1,) * (x.ndim - 2)
         if self.training or self.running_mean is None or self.running_var is None:
-            mean, centered, var = moments(x, (0, *range(2, x.ndim)))
+            mean, centered, var = mean_and_variance(x, (0, *range(2, x.ndim)))
             self._track(plain(mean), plain(var), x.size // self.num_features)
         else:
             centered, var = x - self.running_mean.reshape(per_channel), self.running_var.reshape(per_channel)
@@ -97,8 +99,8 @@ class _BatchNorm(Module):
         self.running_mean += share * (mean.ravel() - self.running_mean)
         self.running_var += share * (var.ravel() * (n / (n - 1)) - self.running_var)
 
-    def _check(self, shape: tuple[int, ...]) -> None:
-        """Refuses inputs that do not fit."""
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises an error about inputs that do not fit."""
         name, c = f"{type(self).__name__}({self.num_features})", self.num_features
         if len(shape) not in self.axes:
             hint = "; add the axis of channels with x[:, None]" if len(shape) + 1 == max(self.axes) == 4 else ""
@@ -119,12 +121,12 @@ class _BatchNorm(Module):
         return f"{settings}, track_running_stats={self.running_mean is not None}"
 
 
-class BatchNorm1d(_BatchNorm):
+class BatchNorm1d(BatchNorm):
     """Normalises each channel over the batch: (n, c) or (n, c, l), Ioffe & Szegedy 2015.
 
     (x - mean) / sqrt(var + eps) * weight + bias. In training, mean and variance (with divisor n) are the batch's own,
-    so an example's output depends on its neighbours. In evaluation they are the running averages, and it does not:
-    forget model.eval(), and a prediction changes with the company in which it is made.
+    so an example's output depends on the others. In evaluation they are the running averages, and it does not: without
+    model.eval() a prediction changes with the batch in which it is made.
 
     Args:
         num_features: Number of channels c, the length of axis 1.
@@ -142,13 +144,13 @@ class BatchNorm1d(_BatchNorm):
         num_batches_tracked: int64 array of shape (), a buffer, or None.
 
     Raises:
-        ValueError: num_features is no integer of at least 1.
+        ValueError: num_features is not an integer of at least 1.
     """
 
     axes: ClassVar = {2: "(n, c)", 3: "(n, c, l)"}
 
 
-class BatchNorm2d(_BatchNorm):
+class BatchNorm2d(BatchNorm):
     """Normalises each channel over batch, height and width: (n, c, h, w); otherwise as BatchNorm1d."""
 
     axes: ClassVar = {4: "(n, c, h, w)"}
@@ -181,13 +183,13 @@ class LayerNorm(Module):
         elementwise_affine: bool = True,
         bias: bool = True,
         *,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-        if not shape or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in shape):
-            what = "an integer of at least 1 or a sequence of such"
-            raise ValueError(f"LayerNorm: normalized_shape is {normalized_shape!r}; it must be {what}")
-        self.normalized_shape, self.eps = tuple([int(n) for n in shape]), eps
+        if not shape:
+            raise ValueError("LayerNorm: normalized_shape is (); it must have at least one length")
+        lengths = [check_positive_int(f"LayerNorm: normalized_shape[{i}]", n) for i, n in enumerate(shape)]
+        self.normalized_shape, self.eps = tuple(lengths), eps
         self.weight = Tensor(np.ones(shape, dtype), name="weight") if elementwise_affine else None
         self.bias = Tensor(np.zeros(shape, dtype), name="bias") if elementwise_affine and bias else None
 
@@ -202,7 +204,7 @@ class LayerNorm(Module):
             return through_float32(self, x)
         if x.shape[-len(shape) :] != shape:
             raise ValueError(f"LayerNorm({shape}) got input of shape {x.shape}; its last axes must be {shape}")
-        _, centered, var = moments(x, tuple(range(-len(shape), 0)))
+        _, centered, var = mean_and_variance(x, tuple(range(-len(shape), 0)))
         out: Tensor = centered * (1 / ops.sqrt(var + self.eps))
         out = out if self.weight is None else out * self.weight
         return out if self.bias is None else out + self.bias

@@ -1,7 +1,7 @@
 """Weights in files: save and load, in the safetensors format.
 
 The format is a list of names, dtypes and shapes in JSON, followed by the bytes of the arrays. PyTorch, JAX and others
-read it too, and to read it runs no code, whereas a pickle may run any program its author wished for.
+read it too. Reading it runs no code, whereas a pickle may run any program that its author chose.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 from numpy import ndarray
@@ -18,6 +18,8 @@ from numpy import ndarray
 from tinygrad_edu.engine import plain
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.nn.module import Module
+
+__all__ = ["contiguous_array", "decode_file", "encode_arrays", "import_safetensors", "load", "load_metadata", "save"]
 
 DTYPES = {  # safetensors' name: NumPy's name
     "F64": "float64",
@@ -47,19 +49,21 @@ SIGNATURES = {  # first bytes: what such a file is
 }
 
 
-def save(model_or_state: Module | Mapping[str, Any], path: StrPath, metadata: Mapping[str, str] | None = None) -> None:
+def save(
+    model_or_state: Module | Mapping[str, object], path: StrPath, metadata: Mapping[str, str] | None = None
+) -> None:
     """Writes weights into a safetensors file; a file of that name is replaced at once or not at all.
 
     Args:
         model_or_state: A model, whose state_dict() is saved, or a mapping of names to arrays or Tensors of any shape
-            and memory layout, with real dtypes of up to 64 bits, bool or complex64. What is there under two names is
+            and memory layout, with real dtypes of up to 64 bits, bool or complex64. An array that has two names is
             saved under both.
         path: The file; a symbolic link stays, and the file it leads to is replaced.
         metadata: Texts to keep with the weights, for example the sizes of the layers.
 
     Raises:
         ImportError: The package safetensors is not installed.
-        TypeError: Names or metadata that are no strings, or values that are no such arrays.
+        TypeError: A name or metadata are not strings, or a value is not such an array.
         ValueError: The path is a folder or a device, or safetensors refuses the content.
         FileNotFoundError: The folder of the path does not exist.
 
@@ -70,7 +74,7 @@ def save(model_or_state: Module | Mapping[str, Any], path: StrPath, metadata: Ma
         model.load_state_dict(nn.load("digits.safetensors"))
     """
     state = model_or_state.state_dict() if isinstance(model_or_state, Module) else model_or_state
-    write_atomically(path, packed(state, {} if metadata is None else metadata))
+    write_atomically(path, encode_arrays(state, {} if metadata is None else metadata))
 
 
 def load(path: StrPath) -> dict[str, ndarray]:
@@ -82,32 +86,33 @@ def load(path: StrPath) -> dict[str, ndarray]:
     Raises:
         ImportError: The package safetensors is not installed.
         FileNotFoundError: There is no such file.
-        ValueError: It is no safetensors file, or a damaged one, or has a dtype that NumPy lacks.
+        ValueError: It is not a safetensors file, or a damaged one, or has a dtype that NumPy lacks.
     """
-    return read(path)[0]
+    return decode_file(path)[0]
 
 
 def load_metadata(path: StrPath) -> dict[str, str]:
     """Reads the texts that were saved with the weights; errors as for load."""
-    return read(path)[1]
+    return decode_file(path)[1]
 
 
-def read(path: StrPath) -> tuple[dict[str, ndarray], dict[str, str]]:
-    """The arrays and the metadata of a safetensors file, both of the same moment."""
-    codec = safetensors()
+def decode_file(path: StrPath) -> tuple[dict[str, ndarray], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file, both from one reading."""
+    codec = import_safetensors()
     if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path} is no safetensors file but a folder or a device")
+        raise ValueError(f"{path} is a folder or a device; give the path of a safetensors file")
     data = Path(path).read_bytes()
     try:
         entries = codec.deserialize(data)  # checks lengths, offsets and shapes
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        arrays = {name: unpacked(path, name, e["dtype"], e["shape"], e["data"]) for name, e in entries}
+        arrays = {name: decode_array(path, name, e["dtype"], e["shape"], e["data"]) for name, e in entries}
     except codec.SafetensorError as error:
-        raise ValueError(f"{path} cannot be read as a safetensors file: it is {looks(data)} ({error})") from error
+        what = f"it is {describe_content(data)} ({error})"
+        raise ValueError(f"{path} cannot be read as a safetensors file: {what}") from error
     return arrays, header.get("__metadata__") or {}
 
 
-def unpacked(path: StrPath, name: str, dtype: str, shape: list[int], data: bytearray) -> ndarray:
+def decode_array(path: StrPath, name: str, dtype: str, shape: list[int], data: bytearray) -> ndarray:
     """An array of its own from the bytes of an entry."""
     if dtype not in DTYPES:
         raise ValueError(
@@ -117,31 +122,37 @@ def unpacked(path: StrPath, name: str, dtype: str, shape: list[int], data: bytea
     values = np.frombuffer(data, np.dtype(DTYPES[dtype]).newbyteorder("<"))
     try:
         return values.reshape(shape).astype(DTYPES[dtype])
-    except (OverflowError, ValueError) as error:  # an axis longer than any NumPy has, beside one of length 0
+    except (OverflowError, ValueError) as error:  # an axis too long for NumPy, beside one of length 0
         raise ValueError(f"{path}: {name} has the shape {tuple(shape)}, which NumPy cannot hold ({error})") from error
 
 
-def packed(state: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
+def encode_arrays(state: Mapping[str, object], metadata: Mapping[str, str]) -> bytes:
     """The bytes of a safetensors file."""
-    codec = safetensors()
+    codec = import_safetensors()
     if not isinstance(state, Mapping):
         raise TypeError(f"save takes a Module or a mapping of names to arrays, got {type(state).__name__}")
     if not isinstance(metadata, Mapping):
         raise TypeError(f"metadata is a {type(metadata).__name__}; it must be a mapping of strings to strings")
     for key, text in metadata.items():
         if not isinstance(key, str) or not isinstance(text, str):
-            raise TypeError(f"metadata {key!r}: {text!r:.60} must be strings both; json.dumps(value) makes one of it")
-    arrays = {name: storable(name, value) for name, value in state.items()}
+            raise TypeError(
+                f"metadata {key!r}: {text!r:.60} must be strings, name and text; json.dumps(value) makes one"
+            )
+    arrays = {name: contiguous_array(name, value) for name, value in state.items()}
     try:
         return bytes(codec.numpy.save(arrays, dict(metadata) or None))  # {} without arrays makes an invalid file
     except (codec.SafetensorError, UnicodeEncodeError) as error:
         raise ValueError(f"safetensors cannot hold this: {error}") from error
 
 
-def storable(name: Any, value: Any) -> ndarray:
-    """An array in C order: safetensors writes memory as it lies, and would mix up a transposed view without a word."""
+def contiguous_array(name: object, value: object) -> ndarray:
+    """The value as an array in C order: safetensors writes memory as it lies, and would mix up a transposed view.
+
+    Raises:
+        TypeError: The name is not a string, or the value is not an array that the format can hold.
+    """
     if not isinstance(name, str) or name == "__metadata__":
-        raise TypeError(f"{name!r} is no name for an array; names are strings other than '__metadata__'")
+        raise TypeError(f"{name!r} cannot name an array; names are strings other than '__metadata__'")
     array = np.asarray(plain(value))
     if array.dtype.name not in DTYPES.values() or hasattr(value, "mask"):
         kind = "masked array" if hasattr(value, "mask") else f"{type(value).__name__} ({array.dtype})"
@@ -149,8 +160,8 @@ def storable(name: Any, value: Any) -> ndarray:
     return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
-def looks(data: bytes) -> str:
-    """What the content of a file is that is no valid safetensors file."""
+def describe_content(data: bytes) -> str:
+    """What kind of file this is, as it is not a valid safetensors file."""
     if not data:
         return "an empty file"
     if data[8:9] == b"{":
@@ -159,7 +170,7 @@ def looks(data: bytes) -> str:
     return known[0] if known else f"something else that begins with {data[:8]!r}"
 
 
-def safetensors() -> Any:
+def import_safetensors() -> ModuleType:
     """The package, which only this file needs.
 
     Raises:

@@ -1,27 +1,31 @@
 """What a model looks like from outside: `summary` draws its table, `outputs` watches what its modules return.
 
-`outputs` hides each module's `forward` behind an attribute of the same name, and `unchanged` takes back whatever a run
-left in a model. The hard idea is that a run leaves more than its result, and in more places than one:
+`outputs` hides each module's `forward` behind an attribute of the same name. `preserve_state` takes back what a run
+leaves in a model. The hard idea is that a run leaves more than its result, and in several places:
 
     before = copy.copy(vars(norm))      # norm = BatchNorm1d(3), in training
     norm(x)
-    vars(norm).update(before)           # norm.running_mean is the same array, and its numbers have moved
+    vars(norm).update(before)           # norm.running_mean is the same array, but its numbers have moved
 
-So attributes are put back by reference, but buffers by value, and the states of random generators too.
+So attributes are put back by reference, buffers by value, and so are the states of random generators.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine import no_grad
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.random import default_generator, generators_in
 from tinygrad_edu.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.module import Module
+
+__all__ = ["Output", "format_table", "outputs", "preserve_state", "shorten_start", "summary"]
 
 WIDEST = 40  # characters of a path, a class or a shape
 
@@ -31,7 +35,7 @@ class Output(NamedTuple):
 
     path: str
     module: Module
-    value: Any
+    value: Any  # a Tensor or array, most of the time
 
 
 @contextmanager
@@ -72,12 +76,12 @@ def outputs(model: Module) -> Iterator[list[Output]]:
 
 
 @contextmanager
-def unchanged(model: Module, *others: Any) -> Iterator[None]:
+def preserve_state(model: Module, *others: object) -> Iterator[None]:
     """Context manager: afterwards, also after an error, a model is as it was, whatever ran through it.
 
     That is: attributes, values of the buffers, gradients of the parameters, and the states of the library's random
-    generator and of those that the model, or another of the objects, draws from. Values of the parameters are not kept:
-    no forward changes them.
+    generator and of those that the model, or one of the other objects, draws from. Not the values of the parameters:
+    a forward does not change them.
     """
     attributes = [(module, dict(vars(module))) for module in model.modules()]
     buffers = [(buffer, buffer.copy()) for buffer in model.buffers() if buffer.flags.writeable]
@@ -116,21 +120,23 @@ def summary(model: Module, input_shape: int | tuple[int, ...] | None = None) -> 
     Returns:
         The table as text.
     """
-    seen = [] if input_shape is None else run_once(model, input_shape)
-    shapes = {output.path: shape_of(output.value) for output in reversed(seen)}  # of the first call, if there are more
-    rows = [["layer", "class", *["output shape"] * (input_shape is not None), "parameters"]]
+    seen = [] if input_shape is None else run_example(model, input_shape)
+    shapes = {output.path: describe_shapes(output.value) for output in reversed(seen)}  # the first of several calls
+    rows = [["layer", "class", "parameters"]]
     counted: set[int] = set()
     for path, module in model.named_modules():
         new = {id(p): p.size for _, p in module._own(Tensor) if id(p) not in counted}
         counted |= new.keys()
-        cells = [path or "(all)", type(module).__name__, f"{sum(new.values()):,}"]
+        rows.append([path or "(all)", type(module).__name__, f"{sum(new.values()):,}"])
         if input_shape is not None:
-            cells.insert(2, shapes.get(path, "not called"))
-        rows.append([shortened(cell) for cell in cells])
-    return "\n".join([*table(rows, right={"parameters"}), *totals(model, seen)])
+            rows[-1].insert(2, shapes.get(path, "not called"))
+    if input_shape is not None:
+        rows[0].insert(2, "output shape")
+    rows = [[shorten_start(cell) for cell in row] for row in rows]
+    return "\n".join([*format_table(rows, right={"parameters"}), *format_totals(model, seen)])
 
 
-def table(rows: list[list[str]], right: Iterable[str]) -> list[str]:
+def format_table(rows: list[list[str]], right: Iterable[str]) -> list[str]:
     """The lines of a table: header, rule, rows, rule; the columns whose headers are in `right` are flush right."""
     widths = [max([len(cell) for cell in column]) for column in zip(*rows, strict=True)]
     formats = [f"{'>' if header in right else '<'}{width}" for header, width in zip(rows[0], widths, strict=True)]
@@ -139,51 +145,57 @@ def table(rows: list[list[str]], right: Iterable[str]) -> list[str]:
     return [lines[0], rule, *lines[1:], rule]
 
 
-def totals(model: Module, seen: list[Output]) -> list[str]:
+def format_totals(model: Module, seen: list[Output]) -> list[str]:
     """The lines below the table."""
-    sizes = [(p.size, p.data.nbytes, p.requires_grad) for p in model.parameters()]
-    number, memory = sum([n for n, _, _ in sizes]), sum([b for _, b, _ in sizes])
-    trainable, gradients = sum([n for n, _, needed in sizes if needed]), sum([b for _, b, needed in sizes if needed])
-    lines = [f"{number:,} parameters: {trainable:,} trainable, {number - trainable:,} frozen; {in_bytes(memory)}"]
+    parameters = list(model.parameters())
+    trainable = [p for p in parameters if p.requires_grad]
+    size, trained = sum([p.size for p in parameters]), sum([p.size for p in trainable])
+    memory, gradients = sum([p.data.nbytes for p in parameters]), sum([p.data.nbytes for p in trainable])
+    lines = [f"{size:,} parameters: {trained:,} trainable, {size - trained:,} frozen; {format_bytes(memory)}"]
     if seen:
-        arrays = {id(array): array.nbytes for output in seen for array in arrays_of(output.value)}
-        lines.append(f"activations of one example: {in_bytes(sum(arrays.values()))}")
+        arrays = {id(array): array.nbytes for output in seen for array in arrays_in(output.value)}
+        lines.append(f"activations of one example: {format_bytes(sum(arrays.values()))}")
     if gradients:
-        lines.append(f"training adds: gradients {in_bytes(gradients)}; Adam's moments {in_bytes(2 * gradients)}")
+        moments = format_bytes(2 * gradients)
+        lines.append(f"training adds: gradients {format_bytes(gradients)}; Adam's moments {moments}")
     return lines
 
 
-def run_once(model: Module, input_shape: int | tuple[int, ...]) -> list[Output]:
+def run_example(model: Module, input_shape: int | tuple[int, ...]) -> list[Output]:
     """What the modules return for one example of zeros in evaluation mode."""
     shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-    with unchanged(model), outputs(model) as seen, no_grad():
+    with preserve_state(model), outputs(model) as seen, no_grad():
         model.eval()
         model(np.zeros((1, *shape), dtype))
     return seen
 
 
-def arrays_of(value: Any) -> list[Any]:
+def arrays_in(value: object) -> list[np.ndarray]:
     """The arrays in what a module returned: its own, or those of a tuple, list or dict."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return [array for item in value for array in arrays_of(item)]
-    value = value._data if isinstance(value, Tensor) else value
-    return [value] if hasattr(value, "nbytes") else []
+        return [array for item in value for array in arrays_in(item)]
+    array = plain(value)
+    return [array] if hasattr(array, "nbytes") else []
 
 
-def shape_of(value: Any) -> str:
+def describe_shapes(value: object) -> str:
     """The shapes in what a module returned, without the batch axis; its class if it holds no arrays."""
-    return ", ".join([str(array.shape[1:]) for array in arrays_of(value)]) or type(value).__name__
+    return ", ".join([str(array.shape[1:]) for array in arrays_in(value)]) or type(value).__name__
 
 
-def shortened(text: str) -> str:
+def shorten_start(text: str) -> str:
     """A cell that is too wide without its beginning: the end of a path tells layers apart."""
     return text if len(text) <= WIDEST else "..." + text[3 - WIDEST :]
 
 
-def in_bytes(n: float) -> str:
-    """A number of bytes in the unit that suits it."""
-    power = min(int(np.log2(max(n, 1)) // 10), 3)
-    return f"{n / 1024**power:,.{bool(power):d}f} {('bytes', 'KiB', 'MiB', 'GiB')[power]}"
+def format_bytes(n: int) -> str:
+    """A number of bytes in the unit that suits it: 52 bytes, 4.6 KiB."""
+    if n < 1024:
+        return f"{n} bytes"
+    power = 1
+    while power < 3 and n >= 1024 ** (power + 1):
+        power += 1
+    return f"{n / 1024**power:,.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"

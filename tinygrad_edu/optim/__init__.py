@@ -27,19 +27,10 @@ from tinygrad_edu.optim.schedulers import (
 )
 
 __all__ = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "CosineAnnealingLR",
-    "ExponentialLR",
-    "LRFinderResult",
-    "LinearWarmup",
-    "Optimizer",
-    "RMSprop",
-    "ReduceLROnPlateau",
-    "Scheduler",
-    "StepLR",
-    "clip_grad_norm_",
-    "clip_grad_value_",
-    "lr_finder",
-]
+    "SGD", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LRFinderResult", "LinearWarmup", "Optimizer",
+    "RMSprop", "ReduceLROnPlateau", "Scheduler", "StepLR", "clip_grad_norm_", "clip_grad_value_", "lr_finder",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

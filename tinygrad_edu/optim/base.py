@@ -2,8 +2,8 @@
 
 A subclass only says what to subtract from one parameter; see optimizers.py.
 
-The hard idea is identity. An optimizer holds the Tensors themselves, and what it keeps of their past belongs to these
-objects, so whoever restores a model or an optimizer must write into what is there:
+The hard idea is identity. An optimizer holds the Tensors themselves, and the moments it keeps belong to these objects.
+So whoever restores a model or an optimizer must write into the objects that are there:
 
     model = copy.deepcopy(best)         # the optimizer still holds the old model's Tensors
     optimizer.step()                    # and trains those; this model stands still
@@ -13,20 +13,20 @@ model.load_state_dict() and optimizer.load_state_dict() write in place, whicheve
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.tensor import Tensor
 
-Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+__all__ = ["Group", "Optimizer", "Params", "State"]
 
-LIMITS = {"lr": math.inf, "momentum": 1.0, "alpha": 1.0, "eps": math.inf, "weight_decay": math.inf}
-SWITCHES = ("nesterov", "centered")
+Group = dict[str, Any]  # hyperparameters, and "params", a list of Tensors
+State = dict[str, Any]  # of one parameter: "step", an int, and its moments, arrays
+Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
 
 class Optimizer:
@@ -45,7 +45,7 @@ class Optimizer:
         state: For each parameter a dict with "step", the number of its steps, and its moments; {} before the first.
 
     Raises:
-        TypeError: `params` is a single Tensor or contains something else than Tensors, or than groups.
+        TypeError: `params` is a single Tensor, or contains anything other than Tensors, or than groups.
         ValueError: A group is empty, or has a duplicate or the result of an op; a hyperparameter is out of range or
             unknown.
 
@@ -59,10 +59,10 @@ class Optimizer:
     """
 
     def __init__(self, params: Params, defaults: Mapping[str, Any]) -> None:
-        self.defaults = checked_values(type(self).__name__, defaults)
-        self.param_groups: list[dict[str, Any]] = []
-        self.state: list[dict[str, Any]] = []
-        self._seen: list[dict[str, Any]] = []  # the groups as they were last checked
+        self.defaults = check_hyperparameters(type(self).__name__, defaults)
+        self.param_groups: list[Group] = []
+        self.state: list[State] = []
+        self._seen: list[Group] = []  # the groups as they were last checked
         self._work: list[tuple[ndarray, ndarray]] = []
         if isinstance(params, Iterable) and not isinstance(params, (Tensor, Mapping)):
             params = list(params)  # type: ignore[assignment]
@@ -87,25 +87,25 @@ class Optimizer:
             raise TypeError(f'{where} is {group!r:.80}; a group is a dict such as {{"params": [...], "lr": 0.1}}')
         params = group["params"]
         params = [params] if isinstance(params, Tensor) else params
-        self._add(f"{where}['params']", params, values_of(group))
+        self._add(f"{where}['params']", params, hyperparameters(group))
 
-    def _add(self, where: str, params: Any, values: dict[str, Any]) -> None:
-        params = checked(params, where, self.params)
+    def _add(self, where: str, params: object, values: Group) -> None:
+        params = check_parameters(params, where, self.params)
         if not params:
             raise ValueError(f"{where} is empty: there is nothing to optimize; a generator can be used up only once")
-        values = self._checked(len(self.param_groups), {**self.defaults, **values})
+        values = self._check_group(len(self.param_groups), {**self.defaults, **values})
         self.param_groups.append({"params": params, **values})
         self._seen.append({"params": params, **values})
         self.state += [{} for _ in params]
         self._work = work_arrays(self.params)
 
-    def _checked(self, n: int, values: dict[str, Any]) -> dict[str, Any]:
-        """The hyperparameters of group n, provided they are those of this optimizer and in range."""
+    def _check_group(self, n: int, values: Group) -> Group:
+        """The hyperparameters of group n, if they are those of this optimizer and in range."""
         where = f"{type(self).__name__}, param_groups[{n}]"
         if values.keys() != self.defaults.keys():
             wrong = ", ".join(sorted(map(str, values.keys() ^ self.defaults.keys())))
             raise ValueError(f"{where}: unknown or missing {wrong}; it has params, {', '.join(self.defaults)}")
-        return checked_values(where, values)
+        return check_hyperparameters(where, values)
 
     @property
     def params(self) -> list[Tensor]:
@@ -125,7 +125,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        value = number(type(self).__name__, "lr", value)
+        value = check_number(f"{type(self).__name__}: lr", value, at_least=0)
         for group in self.param_groups:
             group["lr"] = value
 
@@ -142,29 +142,29 @@ class Optimizer:
                 shape than its parameter, or a group was changed by other means than add_param_group. No parameter has
                 changed then.
         """
-        places = self._places()
-        grads = [as_array(p.grad) for p, _ in places]
-        for i, (grad, (p, _)) in enumerate(zip(grads, places, strict=True)):
+        pairs = self._parameters_and_groups()
+        grads = [gradient_array(p.grad) for p, _ in pairs]
+        for i, (grad, (p, _)) in enumerate(zip(grads, pairs, strict=True)):
             if grad is not None and grad.shape != p.shape:
                 raise ValueError(f"step: parameter {i} has shape {p.shape} but its grad {grad.shape}")
-        for (p, group), grad, state, (buffer, scratch) in zip(places, grads, self.state, self._work, strict=True):
+        for (p, group), grad, state, (buffer, scratch) in zip(pairs, grads, self.state, self._work, strict=True):
             if grad is not None:
                 state["step"] = state.get("step", 0) + 1
                 step = self.update(self._decay(p, grad, group, buffer), state, group, scratch)
                 p.data -= step  # not in one line: p.data on the left would be read before _decay
 
-    def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
+    def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """What to subtract from a parameter.
 
         Args:
-            grad: Its gradient, of the parameter's shape, to be read; float32 where the parameter is float16.
+            grad: Its gradient, of the parameter's shape, which must not be changed; float32 for float16 parameters.
             state: What is kept for this parameter; state["step"] is 1 at its first step.
             group: The hyperparameters.
             scratch: Array of the gradient's shape and dtype to work in; all parameters use the same memory.
         """
-        raise NotImplementedError(f"{type(self).__name__} is no complete optimizer; define update in it")
+        raise NotImplementedError(f"{type(self).__name__} has no update, so it cannot step; define update in it")
 
-    def moments(self, group: Mapping[str, Any]) -> dict[str, float]:
+    def moments(self, group: Group) -> dict[str, float]:
         """The names of the arrays that `update` keeps in the state, each with its scale.
 
         The array times its scale is the moment of the formula. Where a scale depends on the group's hyperparameters and
@@ -172,24 +172,25 @@ class Optimizer:
         """
         return {}
 
-    def _places(self) -> list[tuple[Tensor, dict[str, Any]]]:
-        """Each parameter with its group, after what was changed in the groups has been checked and taken over."""
-        places = [(p, group) for group in self.param_groups for p in group["params"]]
-        if len(places) != len(self.state):
-            have = f"{len(places)} parameters in param_groups, but {len(self.state)} were added"
+    def _parameters_and_groups(self) -> list[tuple[Tensor, Group]]:
+        """Each parameter with its group, after what was changed in the groups is checked and the moments rescaled."""
+        pairs = [(p, group) for group in self.param_groups for p in group["params"]]
+        if len(pairs) != len(self.state):
+            have = f"{len(pairs)} parameters in param_groups, but {len(self.state)} were added"
             raise ValueError(f"{type(self).__name__}: there are {have}; use add_param_group")
         for n, (group, seen) in enumerate(zip(self.param_groups, self._seen, strict=True)):
             if group != seen:
-                group.update(self._checked(n, values_of(group)))
+                group.update(self._check_group(n, hyperparameters(group)))
                 before = self.moments(seen)
-                changed = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
-                for state in [s for s, (_, owner) in zip(self.state, places, strict=True) if owner is group]:
-                    for name in state.keys() & changed.keys():
-                        state[name] *= changed[name]
+                factors = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
+                for state, (_, owner) in zip(self.state, pairs, strict=True):
+                    if owner is group:
+                        for name in state.keys() & factors.keys():
+                            state[name] *= factors[name]
                 self._seen[n] = dict(group)
-        return places
+        return pairs
 
-    def _decay(self, p: Tensor, grad: ndarray, group: dict[str, Any], buffer: ndarray) -> ndarray:
+    def _decay(self, p: Tensor, grad: ndarray, group: Group, buffer: ndarray) -> ndarray:
         """The gradient with that of the L2 penalty, in the dtype to compute in; `buffer` may hold it."""
         if group.get("weight_decay"):
             np.multiply(p.data, group["weight_decay"], out=buffer, dtype=buffer.dtype)
@@ -206,23 +207,22 @@ class Optimizer:
         Returns:
             {"optimizer": name of the class, "state": {i: {"step": n, "<moment>": array}}, "param_groups": [...]}, where
             a group has its hyperparameters and, as "params", the numbers i of its parameters. The arrays are
-            C-contiguous copies, all else plain numbers. Save the model's state_dict() with it.
+            C-contiguous copies; everything else is plain numbers. Save the model's state_dict() with it.
 
         Raises:
-            ValueError: A group was spoilt, as for step().
+            ValueError: A group was changed in a wrong way, as for step().
         """
-        self._places()
-        indices = iter(range(len(self.state)))
-        groups = [{**group, "params": [next(indices) for _ in group["params"]]} for group in self.param_groups]
-        state = {
-            i: {k: np.array(v, order="C") if isinstance(v, ndarray) else v for k, v in entry.items()}
-            for i, entry in enumerate(self.state)
-            if entry
-        }
+        self._parameters_and_groups()
+        groups, first = [], 0
+        for group in self.param_groups:
+            end = first + len(group["params"])
+            groups.append({**group, "params": list(range(first, end))})
+            first = end
+        state = {i: copy_state(entry) for i, entry in enumerate(self.state) if entry}
         return {"optimizer": type(self).__name__, "state": state, "param_groups": groups}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores what state_dict() returned, all of it or, on an error, nothing.
+        """Restores what state_dict() returned: all of it or, on an error, nothing.
 
         Moments that exist already stay the same arrays, with their memory layout.
 
@@ -239,91 +239,91 @@ class Optimizer:
             raise ValueError(f"{where}: expected the keys optimizer, state, param_groups, got {keys}")
         if state["optimizer"] != type(self).__name__:
             raise ValueError(f"{where}: this is the state of {state['optimizer']}; make that optimizer, then load it")
-        saved, own = ([len(g.get("params", ())) for g in x] for x in (state["param_groups"], self.param_groups))
+        saved = [len(group.get("params", ())) for group in state["param_groups"]]
+        own = [len(group["params"]) for group in self.param_groups]
         if saved != own:
             raise ValueError(f"{where}: the state has groups of {saved} parameters, this optimizer of {own}")
-        values = [self._checked(n, values_of(group)) for n, group in enumerate(state["param_groups"])]
+        values = [self._check_group(n, hyperparameters(group)) for n, group in enumerate(state["param_groups"])]
         entries = {int(i): entry for i, entry in state["state"].items() if entry}
         if not entries.keys() <= set(range(len(self.state))):
             raise ValueError(f"{where}: the state is of parameters {[*entries]}, this optimizer has {len(self.state)}")
-        arrays = [self._slots(i, entries.get(i, {}), where) for i in range(len(self.state))]
+        arrays = [self._moment_arrays(i, entries.get(i, {}), where) for i in range(len(self.state))]
         for group, seen, new in zip(self.param_groups, self._seen, values, strict=True):  # nothing can fail from here
             group.update(new)
             seen.update(new)
-        for i, slots in enumerate(arrays):
+        for i, own_arrays in enumerate(arrays):
             self.state[i].clear()
             if i in entries:
                 self.state[i]["step"] = int(entries[i]["step"])
-            for name, array in slots.items():
+            for name, array in own_arrays.items():
                 array[...] = entries[i][name]
                 self.state[i][name] = array
 
-    def _slots(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
-        """The arrays that the saved moments of parameter i go to; those that it has not yet are made."""
-        step, moments, slots = entry.get("step"), self.moments(self.defaults), {}
-        if entry and (not isinstance(step, Integral) or step < 1):
-            raise ValueError(f"{where}: parameter {i} has step {step!r}; it must be a whole number, at least 1")
-        for name in entry:
-            if name == "step":
-                continue
-            if name not in moments:
-                known = ", ".join(moments) or "nothing"
-                why = "PyTorch's have other names because they are scaled otherwise, see moments()"
-                raise ValueError(f"{where}: parameter {i} has {name}, but {type(self).__name__} keeps {known}; {why}")
-            value, own = np.asarray(entry[name]), self.state[i].get(name)
-            slots[name] = slot = np.empty_like(self._work[i][1]) if own is None else own
-            if value.shape != slot.shape or not np.can_cast(value.dtype, slot.dtype, "same_kind"):
+    def _moment_arrays(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
+        """The arrays that the saved moments of parameter i will be written to; missing ones are made."""
+        if entry:
+            check_positive_int(f"{where}: parameter {i}: step", entry.get("step"))
+        known, arrays = self.moments(self.defaults), {}
+        for name in [name for name in entry if name != "step"]:
+            if name not in known:
+                keeps = f"{type(self).__name__} keeps {', '.join(known) or 'nothing'}"
+                why = "PyTorch's have other names because they are scaled differently, see moments()"
+                raise ValueError(f"{where}: parameter {i} has {name}, but {keeps}; {why}")
+            value = np.asarray(entry[name])
+            arrays[name] = array = self.state[i].get(name, np.empty_like(self._work[i][1]))
+            if value.shape != array.shape or not np.can_cast(value.dtype, array.dtype, "same_kind"):
                 found = f"{name} of shape {value.shape} {value.dtype}"
-                raise ValueError(f"{where}: parameter {i} needs {slot.shape} {slot.dtype}, the state has {found}")
-        return slots
+                raise ValueError(f"{where}: parameter {i} needs {array.shape} {array.dtype}, the state has {found}")
+        return arrays
 
 
-def as_array(grad: Any) -> ndarray | None:
+def gradient_array(grad: object) -> ndarray | None:
     """A gradient as an array, also where it is a Tensor (create_graph) or a NumPy scalar."""
     if grad is None or type(grad) is ndarray:
         return grad
     return np.asarray(grad.data if isinstance(grad, Tensor) else grad)
 
 
-def values_of(group: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters of a group."""
-    return {k: v for k, v in group.items() if k != "params"}
+def copy_state(state: State) -> State:
+    """The state of a parameter, with C-contiguous copies of its arrays."""
+    return {name: np.array(v, order="C") if isinstance(v, ndarray) else v for name, v in state.items()}
 
 
-def number(owner: str, name: str, value: Any, below: float = math.inf) -> float:
-    """A hyperparameter, checked, as a Python float: a NumPy float64 would make float32 arithmetic float64."""
-    if not isinstance(value, Real) or not 0 <= float(value) < below:
-        limit = "finite" if below == math.inf else f"below {below:g}"
-        raise ValueError(f"{owner}: {name} is {value!r}; it must be a number, at least 0 and {limit}")
-    return float(value)
+def hyperparameters(group: Mapping[str, Any]) -> Group:
+    """A group without its parameters."""
+    return {name: value for name, value in group.items() if name != "params"}
 
 
-def checked_values(owner: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters in range, as plain numbers; those of your own optimizers as they are."""
+def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
+    """Hyperparameters in range, as plain numbers; those that only your own optimizers have, as they are."""
     values = dict(values)
     for name, value in values.items():
-        if name in LIMITS:
-            values[name] = number(owner, name, value, LIMITS[name])
-        elif name in SWITCHES and not isinstance(value, bool):
+        if name in ("lr", "eps", "weight_decay"):
+            values[name] = check_number(f"{owner}: {name}", value, at_least=0)
+        elif name in ("momentum", "alpha"):
+            values[name] = check_number(f"{owner}: {name}", value, at_least=0, below=1)
+        elif name in ("nesterov", "centered") and not isinstance(value, bool):
             raise ValueError(f"{owner}: {name} is {value!r}; it must be True or False")
         elif name == "betas":
             if np.shape(value) != (2,):
                 raise ValueError(f"{owner}: betas is {value!r}; it must be a pair such as (0.9, 0.999)")
-            values[name] = number(owner, "beta1", value[0], below=1), number(owner, "beta2", value[1], below=1)
+            beta1 = check_number(f"{owner}: beta1", value[0], at_least=0, below=1)
+            beta2 = check_number(f"{owner}: beta2", value[1], at_least=0, below=1)
+            values[name] = (beta1, beta2)
     if values.get("nesterov") and not values["momentum"]:
         raise ValueError(f"{owner}: nesterov needs a momentum to look ahead with; try momentum=0.9")
     return values
 
 
-def checked(params: Any, where: str, others: Iterable[Tensor] = ()) -> list[Tensor]:
-    """The parameters as a list, each a leaf Tensor and none twice, nor among the others."""
+def check_parameters(params: object, where: str, others: Iterable[Tensor] = ()) -> list[Tensor]:
+    """The parameters as a list: each a leaf Tensor, none twice, none among the others."""
     if isinstance(params, (Tensor, Mapping)) or not isinstance(params, Iterable):
         raise TypeError(f"{where} is a {type(params).__name__}; pass model.parameters() or a list of Tensors")
     leaves: list[Tensor] = list(params)
     seen = {id(p) for p in others}
     for i, p in enumerate(leaves):
         if not isinstance(p, Tensor):
-            raise TypeError(f"{where}[{i}] is a {type(p).__name__}, no Tensor; pass model.parameters()")
+            raise TypeError(f"{where}[{i}] is a {type(p).__name__}, not a Tensor; pass model.parameters()")
         if not p.is_leaf:
             raise ValueError(f"{where}[{i}] is the result of an op, and only leaves can be updated; use Tensor(values)")
         if id(p) in seen:
@@ -338,12 +338,13 @@ def work_arrays(params: list[Tensor]) -> list[tuple[ndarray, ndarray]]:
     The dtype is the parameter's, but float32 for float16, where 1e-8 is zero and 70,000 infinite.
     """
     dtypes = [np.promote_types(p.dtype, np.float32) for p in params]
-    sizes: dict[Any, int] = {}
+    sizes: dict[np.dtype, int] = {}
     for p, dtype in zip(params, dtypes, strict=True):
         sizes[dtype] = max(sizes.get(dtype, 0), p.size)
     memory = {dtype: (np.empty(size, dtype), np.empty(size, dtype)) for dtype, size in sizes.items()}
 
-    def on(buffer: ndarray, p: Tensor) -> ndarray:
+    def shaped_like(p: Tensor, buffer: ndarray) -> ndarray:
         return np.ndarray(p.shape, buffer.dtype, buffer, strides=np.empty_like(p.data, buffer.dtype).strides)
 
-    return [(on(memory[dtype][0], p), on(memory[dtype][1], p)) for p, dtype in zip(params, dtypes, strict=True)]
+    pairs = [memory[dtype] for dtype in dtypes]
+    return [(shaped_like(p, a), shaped_like(p, b)) for p, (a, b) in zip(params, pairs, strict=True)]

@@ -3,7 +3,7 @@
 Where a loss has cliffs, as in recurrent networks, one gradient can be a thousand times longer than the others.
 Pascanu, Mikolov & Bengio 2013 ("On the difficulty of training recurrent neural networks") shorten it.
 
-The hard idea is which length. Clipping each parameter's gradient by itself changes the direction of the whole step:
+The length is that of all gradients together. Clipping each by itself would change the direction of the whole step:
 
     for p in model.parameters():
         clip_grad_norm_(p, 1.0)                     # large and small gradients become equally long
@@ -14,21 +14,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from numbers import Real
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.optim.base import checked
+from tinygrad_edu.checks import check_number
+from tinygrad_edu.optim.base import check_parameters
 from tinygrad_edu.tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
 def clip_grad_norm_(
-    parameters: Tensor | Iterable[Tensor],
-    max_norm: float,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
 ) -> float:
     """Scales all gradients by max_norm / (norm + 1e-6) if that is below 1, in place.
 
@@ -43,26 +42,26 @@ def clip_grad_norm_(
         The norm before clipping of all gradients as one vector; 0.0 if there are none. Worth plotting.
 
     Raises:
-        TypeError: `parameters` are no Tensors, or a gradient is a Tensor (create_graph=True).
-        ValueError: `max_norm` or `norm_type` is out of range, or a parameter is no leaf or there twice.
+        TypeError: `parameters` are not Tensors, or a gradient is a Tensor (create_graph=True).
+        ValueError: `max_norm` or `norm_type` is out of range, or a parameter is not a leaf or is there twice.
         RuntimeError: The norm is not finite, and `error_if_nonfinite`; nothing has changed.
     """
     params = with_gradients("clip_grad_norm_", parameters)
-    check("clip_grad_norm_", "max_norm", max_norm, "at least 0")
-    check("clip_grad_norm_", "norm_type", norm_type, "above 0")
-    total = norm([norm(p.grad, norm_type) for p in params], norm_type)
-    if error_if_nonfinite and not math.isfinite(total):
+    max_norm = check_number("clip_grad_norm_: max_norm", max_norm, at_least=0, finite=False)
+    norm_type = check_number("clip_grad_norm_: norm_type", norm_type, above=0, finite=False)
+    norm = p_norm([p_norm(p.grad, norm_type) for p in params], norm_type)
+    if error_if_nonfinite and not math.isfinite(norm):
         how = "detect_anomaly() finds where that comes from"
-        raise RuntimeError(f"clip_grad_norm_: the norm is {total}, and no factor makes it {max_norm}; {how}")
-    factor = float(max_norm) / (total + 1e-6)
+        raise RuntimeError(f"clip_grad_norm_: the norm is {norm}, and no factor makes it {max_norm}; {how}")
+    factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # NaN too
         with np.errstate(invalid="ignore"):
             for p in params:
-                if writable(p.grad):
+                if is_writable(p.grad):
                     p.grad *= factor
                 else:
                     p.grad = p.grad * factor
-    return total
+    return norm
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -73,20 +72,19 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         clip_value: The largest absolute value allowed, at least 0.
 
     Raises:
-        TypeError: `parameters` are no Tensors, or a gradient is a Tensor (create_graph=True).
-        ValueError: `clip_value` is out of range, or a parameter is no leaf or there twice.
+        TypeError: `parameters` are not Tensors, or a gradient is a Tensor (create_graph=True).
+        ValueError: `clip_value` is out of range, or a parameter is not a leaf or is there twice.
     """
     params = with_gradients("clip_grad_value_", parameters)
-    check("clip_grad_value_", "clip_value", clip_value, "at least 0")
-    high = float(clip_value)
+    high = check_number("clip_grad_value_: clip_value", clip_value, at_least=0, finite=False)
     for p in params:
-        if writable(p.grad):
+        if is_writable(p.grad):
             np.clip(p.grad, -high, high, out=p.grad)
         else:
             p.grad = np.clip(p.grad, -high, high)
 
 
-def norm(values: Any, p: float) -> float:
+def p_norm(values: ArrayLike, p: float) -> float:
     """The p-norm of all entries."""
     flat = np.ravel(values, order="K")  # a view, also of a transposed array
     if not flat.size:
@@ -103,18 +101,18 @@ def norm(values: Any, p: float) -> float:
         return float(np.power(powers, p, out=powers).sum() ** (1 / p))
 
 
-def writable(grad: Any) -> bool:
+def is_writable(grad: object) -> bool:
     """Whether a gradient can be changed in place: a NumPy scalar, for the shape (), cannot."""
     return isinstance(grad, ndarray) and grad.flags.writeable
 
 
-def with_gradients(function: str, parameters: Any) -> list[Tensor]:
+def with_gradients(function: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """The parameters that have a gradient.
 
     Only leaves: their gradients are arrays of their own, those of intermediate results may be shared.
     """
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    params = [p for p in checked(parameters, f"{function}: parameters") if p.grad is not None]
+    params = [p for p in check_parameters(parameters, f"{function}: parameters") if p.grad is not None]
     for p in params:
         if isinstance(p.grad, Tensor):
             raise TypeError(
@@ -122,9 +120,3 @@ def with_gradients(function: str, parameters: Any) -> list[Tensor]:
                 "(create_graph=True), and clipping would cut it off; drop the graph with p.grad = p.grad.numpy()"
             )
     return params
-
-
-def check(function: str, name: str, value: Any, low: str) -> None:
-    """Raises unless the value is a number, possibly infinite, "at least 0" or "above 0"."""
-    if not isinstance(value, Real) or not (float(value) > 0 or (value == 0 and low == "at least 0")):
-        raise ValueError(f"{function}: {name} is {value!r}; it must be a number, {low}")

@@ -1,14 +1,10 @@
 """The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks").
 
-Train for some hundred batches while the rate grows exponentially. Too short steps change nothing, good ones lower the
-loss, too long ones blow it up; the curve shows all three within one go.
+Train for about a hundred batches while the rate grows exponentially. Steps that are too short change nothing, good ones
+lower the loss, and steps that are too long blow it up; the curve shows all three.
 
-The hard idea is leaving no trace. The test trains and wrecks the model, so everything that training touches is put
-back, also after an error. That is more than the weights:
-
-    weights = model.state_dict()
-    lr_finder(...)                      # suppose it left the rest to you
-    model.load_state_dict(weights)      # but Adam's moments are of a diverged model, and the first steps wreck this one
+The test trains the model until it is wrecked, so everything that training touches is put back, also after an error.
+That is more than the weights: with the moments that Adam has of a diverged model, the first steps would wreck it again.
 """
 
 from __future__ import annotations
@@ -21,11 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import is_tensor
+from tinygrad_edu.checks import check_int, check_number
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.summary import unchanged
-from tinygrad_edu.optim.base import Optimizer, number
-from tinygrad_edu.optim.schedulers import whole
+from tinygrad_edu.nn.summary import preserve_state
+from tinygrad_edu.optim.base import Optimizer
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["LRFinderResult", "loss_value", "lr_finder"]
 
 
 class LRFinderResult(NamedTuple):
@@ -77,7 +75,7 @@ def lr_finder(
         The curve up to there and a suggestion, see LRFinderResult.
 
     Raises:
-        TypeError: `model` is no Module or `optimizer` no Optimizer.
+        TypeError: `model` is not a Module or `optimizer` not an Optimizer.
         ValueError: A number is out of range, the optimizer has no parameter of the model, the loader is empty, the loss
             is not a single number, or the very first one is not finite.
 
@@ -92,18 +90,19 @@ def lr_finder(
         raise TypeError(f"{name}: needs a Module and an Optimizer, got {kinds}")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError(f"{name}: the optimizer has none of the model's parameters; make it with model.parameters()")
-    start_lr, end_lr = number(name, "start_lr", start_lr), number(name, "end_lr", end_lr)
+    start_lr = check_number(f"{name}: start_lr", start_lr, at_least=0)
+    end_lr = check_number(f"{name}: end_lr", end_lr, at_least=0)
     if not 0 < start_lr < end_lr:
         raise ValueError(f"{name}: the rates must rise from above 0, got start_lr={start_lr:g}, end_lr={end_lr:g}")
-    steps, smoothing = whole(name, "steps", steps, 2), number(name, "smoothing", smoothing, 1)
-    if not number(name, "divergence", divergence) > 1:
-        raise ValueError(f"{name}: divergence is {divergence!r}; it must be above 1")
+    steps = check_int(f"{name}: steps", steps, 2)
+    smoothing = check_number(f"{name}: smoothing", smoothing, at_least=0, below=1)
+    divergence = check_number(f"{name}: divergence", divergence, above=1)
 
     rates, losses = np.geomspace(start_lr, end_lr, steps), []
     average, best = 0.0, math.inf
-    with preserved(model, optimizer, loader), np.errstate(all="ignore"):  # overflow is where this leads
+    with preserve_training(model, optimizer, loader), np.errstate(all="ignore"):  # overflow is where this leads
         model.train()
-        for k, (lr, (inputs, targets)) in enumerate(zip(rates.tolist(), cycle(loader), strict=False)):
+        for k, (lr, (inputs, targets)) in enumerate(zip(rates.tolist(), repeat_batches(loader), strict=False)):
             optimizer.lr = lr
             optimizer.zero_grad()
             batch_loss = loss(model(inputs), targets)
@@ -120,16 +119,16 @@ def lr_finder(
     if not losses:
         raise ValueError(f"{name}: the first loss is {value}; look at the data and the initial weights")
     curve = np.array(losses)
-    return LRFinderResult(rates[: len(curve)], curve, steepest(rates[: len(curve)], curve))
+    return LRFinderResult(rates[: len(curve)], curve, suggest_lr(rates[: len(curve)], curve))
 
 
-def loss_value(loss: Any, where: str) -> float:
+def loss_value(loss: object, where: str) -> float:
     """The number in a batch's loss.
 
     Raises:
         ValueError: It is not a Tensor of shape ().
     """
-    if not is_tensor(loss) or loss.shape:
+    if not isinstance(loss, Tensor) or loss.shape:
         what = f"shape {loss.shape}" if hasattr(loss, "shape") else type(loss).__name__
         raise ValueError(
             f"{where}: the loss must return the mean over the batch, a Tensor of shape (); got {what}. "
@@ -138,7 +137,7 @@ def loss_value(loss: Any, where: str) -> float:
     return float(loss.item())
 
 
-def steepest(lrs: NDArray[np.float64], losses: NDArray[np.float64]) -> float | None:
+def suggest_lr(lrs: NDArray[np.float64], losses: NDArray[np.float64]) -> float | None:
     """The middle of the decade of rates over which the loss fell most, up to its lowest point.
 
     Over a decade, as between neighbours the noise of the batches is larger than the fall.
@@ -152,8 +151,8 @@ def steepest(lrs: NDArray[np.float64], losses: NDArray[np.float64]) -> float | N
     return math.sqrt(lrs[k] * lrs[k + width]) if falls[k] > 0 else None
 
 
-def cycle(loader: Iterable[Any]) -> Iterator[Any]:
-    """The batches, over and over."""
+def repeat_batches(loader: Iterable[Any]) -> Iterator[Any]:
+    """The loader's batches, again and again."""
     while True:
         batch = None
         for batch in loader:
@@ -163,13 +162,14 @@ def cycle(loader: Iterable[Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def preserved(model: Module, optimizer: Optimizer, loader: Any) -> Iterator[None]:
-    """Puts back everything that training changes."""
+def preserve_training(model: Module, optimizer: Optimizer, loader: object) -> Iterator[None]:
+    """Context manager: afterwards, also after an error, everything that training changes is as it was."""
     trained = Module()
     vars(trained).update(model=model, params=optimizer.params)  # the optimizer may have other parameters too
-    values, state = [(p, p.numpy()) for p in trained.parameters()], optimizer.state_dict()
+    values = [(p, p.numpy()) for p in trained.parameters()]
+    state = optimizer.state_dict()
     try:
-        with unchanged(trained, loader):
+        with preserve_state(trained, loader):
             yield
     finally:
         for p, array in values:

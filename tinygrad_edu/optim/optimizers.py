@@ -1,10 +1,10 @@
 """SGD, RMSprop, Adam and AdamW: from gradients to steps.
 
-An optimizer touches every parameter at every step, so the passes over memory are its cost. All arithmetic is in place
+An optimizer touches every parameter at every step, so its cost is the passes over memory. All arithmetic is in place
 or in two work arrays that the parameters share; a step allocates nothing that grows with the model, and gradients
 are only read. Where a formula says m = beta * m + (1 - beta) * grad, the sum m = beta * m + grad is kept: the factor
-and the bias correction then join the learning rate, one scalar a step, instead of one more pass. `moments` says what
-the factors are; when betas or alpha change during a training, the sums are rescaled by them.
+and the bias correction are then part of the learning rate, one scalar a step, instead of one more pass. `moments` says
+what the factors are; when betas or alpha change during training, the sums are rescaled by them.
 
 The hard idea is the smallest numbers. Moments decay by a factor at each step, and in float32 that never reaches zero:
 
@@ -20,14 +20,14 @@ is a dark pixel gets there after some hundred steps without a gradient, and trai
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.optim.base import Optimizer, Params
+from tinygrad_edu.optim.base import Group, Optimizer, Params, State
 from tinygrad_edu.tensor import Tensor
+
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
 
 FLUSH_EVERY = 64  # steps: 0.9**64 = 0.001, so nothing gets from the rounding error to the subnormals in between
 FLUSH_BY = 1e-23
@@ -62,17 +62,17 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov})
 
-    def moments(self, group: Mapping[str, Any]) -> dict[str, float]:
+    def moments(self, group: Group) -> dict[str, float]:
         """v, as it is in the formula."""
         return {"momentum_buffer": 1.0}
 
-    def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
+    def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """lr * v."""
         if group["momentum"]:
-            v = moment(state, "momentum_buffer", scratch)
+            v = get_moment(state, "momentum_buffer", scratch)
             v *= group["momentum"]
             v += grad
-            flush(state, v)
+            flush_subnormals(state, v)
             if group["nesterov"]:
                 np.multiply(v, group["momentum"], out=scratch)
                 scratch += grad
@@ -101,8 +101,7 @@ class RMSprop(Optimizer):
         centered: Divide by the standard deviation: subtract the squared mean gradient from v (Graves 2013).
 
     Raises:
-        TypeError: As Optimizer.
-        ValueError: As Optimizer.
+        TypeError, ValueError: As Optimizer.
     """
 
     def __init__(
@@ -118,23 +117,23 @@ class RMSprop(Optimizer):
         defaults = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, {**defaults, "momentum": momentum, "centered": centered})
 
-    def moments(self, group: Mapping[str, Any]) -> dict[str, float]:
+    def moments(self, group: Group) -> dict[str, float]:
         """v, the mean gradient and the momentum are these sums times these factors."""
         factor = 1 - group["alpha"]
         return {"square_sum": factor, "grad_sum": factor, "step_sum": 1 / math.sqrt(factor)}
 
-    def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
+    def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """lr times the gradient over its root mean square, or the momentum of that."""
         alpha, eps, factor = group["alpha"], group["eps"], 1 - group["alpha"]
-        v = moment(state, "square_sum", scratch)
+        v = get_moment(state, "square_sum", scratch)
         v *= alpha
         v += np.multiply(grad, grad, out=scratch)
-        flush(state, v, eps)
+        flush_subnormals(state, v, eps)
         if group["centered"]:
-            m = moment(state, "grad_sum", scratch)
+            m = get_moment(state, "grad_sum", scratch)
             m *= alpha
             m += grad
-            flush(state, m)
+            flush_subnormals(state, m)
             np.multiply(m, m, out=scratch)
             scratch *= -factor
             scratch += v
@@ -143,10 +142,10 @@ class RMSprop(Optimizer):
         scratch += eps / math.sqrt(factor)
         step = np.divide(grad, scratch, out=scratch)
         if group["momentum"]:
-            step = moment(state, "step_sum", scratch)
+            step = get_moment(state, "step_sum", scratch)
             step *= group["momentum"]
             step += scratch
-            flush(state, step)
+            flush_subnormals(state, step)
         np.multiply(step, group["lr"] / math.sqrt(factor), out=scratch)
         return scratch
 
@@ -169,8 +168,7 @@ class Adam(Optimizer):
         weight_decay: Strength of the L2 penalty weight_decay / 2 * p**2, which is added to the gradient.
 
     Raises:
-        TypeError: As Optimizer.
-        ValueError: As Optimizer.
+        TypeError, ValueError: As Optimizer.
     """
 
     def __init__(
@@ -183,21 +181,21 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
-    def moments(self, group: Mapping[str, Any]) -> dict[str, float]:
+    def moments(self, group: Group) -> dict[str, float]:
         """m and v are these sums times these factors."""
         beta1, beta2 = group["betas"]
         return {"grad_sum": 1 - beta1, "square_sum": 1 - beta2}
 
-    def update(self, grad: ndarray, state: dict[str, Any], group: dict[str, Any], scratch: ndarray) -> ndarray:
+    def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """lr times the corrected mean over the root of the corrected mean square."""
         (beta1, beta2), eps, t = group["betas"], group["eps"], state["step"]
-        m, v = moment(state, "grad_sum", scratch), moment(state, "square_sum", scratch)
+        m, v = get_moment(state, "grad_sum", scratch), get_moment(state, "square_sum", scratch)
         m *= beta1
         m += grad
         v *= beta2
         v += np.multiply(grad, grad, out=scratch)
-        flush(state, m)
-        flush(state, v, eps)
+        flush_subnormals(state, m)
+        flush_subnormals(state, v, eps)
         scale = math.sqrt((1 - beta2) / (1 - beta2**t))  # sqrt(corrected v) = scale * sqrt(v)
         np.sqrt(v, out=scratch)
         scratch += eps / scale
@@ -225,21 +223,21 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _decay(self, p: Tensor, grad: ndarray, group: dict[str, Any], buffer: ndarray) -> ndarray:
+    def _decay(self, p: Tensor, grad: ndarray, group: Group, buffer: ndarray) -> ndarray:
         p.data *= 1 - group["lr"] * group["weight_decay"]
         return super()._decay(p, grad, {}, buffer)
 
 
-def moment(state: dict[str, Any], name: str, like: ndarray) -> ndarray:
-    """An array of the state, at first zeros of the layout that its parameter has."""
+def get_moment(state: State, name: str, like: ndarray) -> ndarray:
+    """An array of the state; at first zeros, in the memory layout of its parameter."""
     if name not in state:
         state[name] = np.zeros_like(like)
     array: ndarray = state[name]
     return array
 
 
-def flush(state: dict[str, Any], array: ndarray, eps: float = 1.0) -> None:
-    """Rounds what is nearly subnormal to zero, every 64 steps, in mean squares only what is nothing beside eps**2."""
+def flush_subnormals(state: State, array: ndarray, eps: float = 1.0) -> None:
+    """Every 64 steps, rounds nearly subnormal numbers to zero; in mean squares those negligible next to eps**2."""
     if state["step"] % FLUSH_EVERY == 0:
         by = min(FLUSH_BY, 1e-7 * eps**2)
         array += by

@@ -1,4 +1,4 @@
-"""Learning-rate schedulers: long steps first to get ahead, short ones later to settle, with PyTorch's names.
+"""Learning-rate schedulers: long steps first to get ahead, short ones later to settle; names are PyTorch's.
 
 scheduler = CosineAnnealingLR(optimizer, T_max=epochs)
 for epoch in range(epochs):
@@ -9,8 +9,8 @@ The hard idea is where the rate comes from. A rule that multiplies the current r
 
     group["lr"] *= 0.5 * (1 + math.cos(math.pi * epoch / T_max))    # a product of cosines, not a cosine
 
-So each schedule is a function of the epoch and the group's initial rate, `lr_at`. It can be drawn beforehand, and a
-training that is resumed needs two numbers to go on with it. Only ReduceLROnPlateau has to watch the training.
+So each schedule is a function of the epoch and the group's initial rate, `lr_at`. It can be drawn in advance, and a
+resumed training needs only two numbers to go on with it. ReduceLROnPlateau alone has to watch the training.
 
 So schedulers do not chain, unlike PyTorch's, which multiply: of two for one optimizer, the one that steps last sets the
 rate. LinearWarmup(then=...) combines them.
@@ -22,42 +22,45 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tinygrad_edu.optim.base import Optimizer, number
+from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int
+from tinygrad_edu.optim.base import Optimizer
+
+__all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "ReduceLROnPlateau", "Scheduler", "StepLR"]
 
 
 class Scheduler:
     """Base class: a subclass defines `lr_at`, the rate of an epoch.
 
-    It sets the rates of epoch 0 when it is made, and those of the next epoch at each step(); what was set by hand
-    meanwhile is lost. An epoch is what lies between two steps, and may as well be a batch.
+    It sets the rates of epoch 0 when it is made, and those of the next epoch at each step(); rates set by hand in
+    between are lost. An epoch is the time between two calls of step(), which may also be a batch.
 
     Args:
         optimizer: Its groups' learning rates are the initial ones.
 
     Attributes:
         base_lrs: The initial learning rate of each group.
-        last_epoch: How often step() was called.
+        last_epoch: The number of calls of step().
 
     Raises:
-        TypeError: `optimizer` is none.
+        TypeError: `optimizer` is not an Optimizer.
         ValueError: An argument is out of range.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = checked_optimizer(self, optimizer)
+        self.optimizer = check_optimizer(self, optimizer)
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self.last_epoch = 0
         self._set([self.lr_at(0, base) for base in self.base_lrs])
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
-        """The learning rate of an epoch, from 0, of a group whose initial one is `base_lr`."""
-        raise NotImplementedError(f"{type(self).__name__} is no complete schedule; define lr_at in it")
+        """The learning rate in an epoch, counted from 0, of a group whose initial rate is `base_lr`."""
+        raise NotImplementedError(f"{type(self).__name__} has no lr_at, so it is not a schedule; define lr_at in it")
 
     def step(self) -> None:
         """Goes to the next epoch.
 
         Raises:
-            ValueError: The optimizer got another group meanwhile.
+            ValueError: A group was added to the optimizer.
         """
         self._set([self.lr_at(self.last_epoch + 1, base) for base in self.base_lrs])
         self.last_epoch += 1
@@ -71,23 +74,28 @@ class Scheduler:
         if len(rates) != len(groups):
             have = f"the optimizer has {len(groups)} groups, but had {len(rates)} when this scheduler was made"
             raise ValueError(f"{name}: {have}; add groups first, then make the scheduler")
-        rates = [number(name, "the rate", lr) for lr in rates]
+        rates = [check_number(f"{name}: the rate", lr, at_least=0) for lr in rates]
         for group, lr in zip(groups, rates, strict=True):
             group["lr"] = lr
 
     def state_dict(self) -> dict[str, Any]:
         """Position, settings and current rates, as plain numbers that JSON can hold."""
-        values = {k: v for k, v in vars(self).items() if k != "optimizer"}
-        return {k: stored(v) for k, v in values.items()} | {"last_lr": self.get_last_lr()}
+        state: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Scheduler):
+                state[name] = value.state_dict()
+            elif name != "optimizer":
+                state[name] = list(value) if isinstance(value, list) else value
+        return {**state, "last_lr": self.get_last_lr()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where state_dict() was taken, with its settings; sets the optimizer's learning rates.
+        """Continues from where state_dict() was called, with its settings; sets the optimizer's learning rates.
 
         Raises:
             ValueError: It is the state of another kind of scheduler, or of one for another number of groups; nothing
                 has changed then.
         """
-        self._check(state)
+        self._check_state(state)
         self._set(state["last_lr"])
         for name, value in state.items():
             own = vars(self).get(name)
@@ -96,8 +104,8 @@ class Scheduler:
             elif name != "last_lr":
                 setattr(self, name, list(value) if isinstance(own, list) else value)
 
-    def _check(self, state: Any) -> None:
-        """Raises if a state does not fit, down to that of a scheduler inside."""
+    def _check_state(self, state: object) -> None:
+        """Raises an error if a state does not fit, also that of a scheduler inside."""
         name, own = type(self).__name__, self.state_dict()
         if not isinstance(state, Mapping) or state.keys() != own.keys():
             keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
@@ -109,7 +117,7 @@ class Scheduler:
             if isinstance(value, dict) != isinstance(saved, Mapping):
                 raise ValueError(f"{name}.load_state_dict: {key} is {saved!r:.80}, but here {inner!r:.80}")
             if isinstance(inner, Scheduler):
-                inner._check(saved)
+                inner._check_state(saved)
 
 
 class StepLR(Scheduler):
@@ -121,12 +129,12 @@ class StepLR(Scheduler):
         gamma: The factor, at least 0.
 
     Raises:
-        TypeError: As Scheduler.
-        ValueError: As Scheduler.
+        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size, self.gamma = whole("StepLR", "step_size", step_size), number("StepLR", "gamma", gamma)
+        self.step_size = check_positive_int("StepLR: step_size", step_size)
+        self.gamma = check_number("StepLR: gamma", gamma, at_least=0)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
@@ -142,12 +150,11 @@ class ExponentialLR(Scheduler):
         gamma: The factor, at least 0.
 
     Raises:
-        TypeError: As Scheduler.
-        ValueError: As Scheduler.
+        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma = number("ExponentialLR", "gamma", gamma)
+        self.gamma = check_number("ExponentialLR: gamma", gamma, at_least=0)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
@@ -162,17 +169,16 @@ class CosineAnnealingLR(Scheduler):
 
     Args:
         optimizer: The optimizer.
-        T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again as the cosine does.
+        T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again, as the cosine does.
         eta_min: The lowest rate.
 
     Raises:
-        TypeError: As Scheduler.
-        ValueError: As Scheduler.
+        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max = whole("CosineAnnealingLR", "T_max", T_max)
-        self.eta_min = number("CosineAnnealingLR", "eta_min", eta_min)
+        self.T_max = check_positive_int("CosineAnnealingLR: T_max", T_max)
+        self.eta_min = check_number("CosineAnnealingLR: eta_min", eta_min, at_least=0)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
@@ -184,7 +190,7 @@ class LinearWarmup(Scheduler):
     """A straight line from start_factor * base_lr to base_lr, then another schedule (Goyal et al. 2017, section 2.2).
 
     At the start gradients are large and moments unknown; full steps could throw the weights far off. Alone it is
-    PyTorch's LinearLR with end_factor=1; with `then` as SequentialLR of both.
+    PyTorch's LinearLR with end_factor=1; with `then` it is a SequentialLR of both.
 
     Args:
         optimizer: The optimizer.
@@ -194,7 +200,7 @@ class LinearWarmup(Scheduler):
             warm-up, not `then`.
 
     Raises:
-        TypeError: As Scheduler, or `then` is none, or is ReduceLROnPlateau, which is no function of the epoch.
+        TypeError: As Scheduler, or `then` is not a Scheduler, or one that watches the training: ReduceLROnPlateau.
         ValueError: As Scheduler, or `then` has another optimizer.
 
     Example:
@@ -202,16 +208,10 @@ class LinearWarmup(Scheduler):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        total_iters: int = 5,
-        start_factor: float = 1 / 3,
-        then: Scheduler | None = None,
+        self, optimizer: Optimizer, total_iters: int = 5, start_factor: float = 1 / 3, then: Scheduler | None = None
     ) -> None:
-        self.total_iters = whole("LinearWarmup", "total_iters", total_iters)
-        self.start_factor = number("LinearWarmup", "start_factor", start_factor)
-        if not 0 < self.start_factor <= 1:
-            raise ValueError(f"LinearWarmup: start_factor is {start_factor!r}; it must be above 0 and at most 1")
+        self.total_iters = check_positive_int("LinearWarmup: total_iters", total_iters)
+        self.start_factor = check_number("LinearWarmup: start_factor", start_factor, above=0, at_most=1)
         if then is not None and (not isinstance(then, Scheduler) or isinstance(then, ReduceLROnPlateau)):
             raise TypeError(f"LinearWarmup: then is {then!r:.80}; pass a scheduler that only depends on the epoch")
         if then is not None and then.optimizer is not optimizer:
@@ -235,20 +235,19 @@ class ReduceLROnPlateau(Scheduler):
         optimizer: The optimizer.
         mode: "min" if the metric should fall, as a loss, "max" if it should rise, as an accuracy.
         factor: What the rates are multiplied by, below 1.
-        patience: Epochs without improvement that are let pass.
+        patience: Epochs without improvement that are tolerated.
         threshold: How much better than the best so far a value must be to count.
         threshold_mode: "rel": the threshold is a share of the best value, "abs": a difference.
         cooldown: Epochs after a reduction in which none is counted.
         min_lr: The lowest rate, or a list with one for each group.
-        eps: A reduction by less than this is left out.
+        eps: A reduction by less than this is skipped.
 
     Attributes:
         best: The best metric so far.
         num_bad_epochs: Epochs without improvement since.
 
     Raises:
-        TypeError: As Scheduler.
-        ValueError: As Scheduler.
+        TypeError, ValueError: As Scheduler.
 
     Example:
         scheduler = ReduceLROnPlateau(optimizer, patience=3)
@@ -268,20 +267,20 @@ class ReduceLROnPlateau(Scheduler):
         eps: float = 1e-8,
     ) -> None:
         name = "ReduceLROnPlateau"
-        if mode not in ("min", "max"):
-            raise ValueError(f"{name}: mode is {mode!r}; it must be 'min' or 'max'")
-        if threshold_mode not in ("rel", "abs"):
-            raise ValueError(f"{name}: threshold_mode is {threshold_mode!r}; it must be 'rel' or 'abs'")
-        self.optimizer = checked_optimizer(self, optimizer)
+        check_choice(f"{name}: mode", mode, ("min", "max"))
+        check_choice(f"{name}: threshold_mode", threshold_mode, ("rel", "abs"))
+        self.optimizer = check_optimizer(self, optimizer)
         groups = len(optimizer.param_groups)
         floors = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * groups
         if len(floors) != groups:
             raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
-        self.min_lrs = [number(name, "min_lr", low) for low in floors]
+        self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
         self.mode, self.threshold_mode = mode, threshold_mode
-        self.factor, self.threshold = number(name, "factor", factor, 1), number(name, "threshold", threshold)
-        self.patience, self.cooldown = whole(name, "patience", patience, 0), whole(name, "cooldown", cooldown, 0)
-        self.eps = number(name, "eps", eps)
+        self.factor = check_number(f"{name}: factor", factor, at_least=0, below=1)
+        self.threshold = check_number(f"{name}: threshold", threshold, at_least=0)
+        self.patience = check_int(f"{name}: patience", patience, 0)
+        self.cooldown = check_int(f"{name}: cooldown", cooldown, 0)
+        self.eps = check_number(f"{name}: eps", eps, at_least=0)
         self.best = math.inf if mode == "min" else -math.inf
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
 
@@ -300,9 +299,11 @@ class ReduceLROnPlateau(Scheduler):
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            old = self.get_last_lr()
-            new = [max(lr * self.factor, low) for lr, low in zip(old, self.min_lrs, strict=False)]
-            self._set([b if a - b > self.eps else a for a, b in zip(old, new, strict=False)])  # which counts them
+            rates = self.get_last_lr()
+            for i, (lr, floor) in enumerate(zip(rates, self.min_lrs, strict=False)):
+                reduced = max(lr * self.factor, floor)
+                rates[i] = reduced if lr - reduced > self.eps else lr
+            self._set(rates[: len(self.min_lrs)])  # which notices a group that was added
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
 
     def _is_better(self, value: float) -> bool:
@@ -312,20 +313,8 @@ class ReduceLROnPlateau(Scheduler):
         return sign * value > sign * self.best + self.threshold
 
 
-def checked_optimizer(scheduler: Scheduler, optimizer: Any) -> Optimizer:
+def check_optimizer(scheduler: Scheduler, optimizer: object) -> Optimizer:
     """The optimizer, if it is one."""
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{type(scheduler).__name__}: optimizer is a {type(optimizer).__name__}, no Optimizer")
+        raise TypeError(f"{type(scheduler).__name__}: optimizer is a {type(optimizer).__name__}, not an Optimizer")
     return optimizer
-
-
-def stored(value: Any) -> Any:
-    """An attribute as it is saved."""
-    return value.state_dict() if isinstance(value, Scheduler) else list(value) if isinstance(value, list) else value
-
-
-def whole(owner: str, name: str, value: Any, low: int = 1) -> int:
-    """A whole number, checked, as a Python int."""
-    if not hasattr(value, "__index__") or isinstance(value, bool) or int(value) < low:
-        raise ValueError(f"{owner}: {name} is {value!r}; it must be a whole number, at least {low}")
-    return int(value)

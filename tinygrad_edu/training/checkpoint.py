@@ -29,7 +29,7 @@ from numpy import ndarray
 
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.serialization import packed, read, safetensors, storable
+from tinygrad_edu.nn.serialization import contiguous_array, decode_file, encode_arrays, import_safetensors
 from tinygrad_edu.random import default_generator, generators_in
 from tinygrad_edu.training.history import word
 
@@ -61,7 +61,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: StrPath) -> None:
-        safetensors()  # missed now rather than after the first epoch
+        import_safetensors()  # missed now rather than after the first epoch
         self.path = Path(path)
 
     def __repr__(self) -> str:
@@ -114,7 +114,7 @@ class Checkpoint:
         arrays: dict[str, ndarray] = {}
         states = {name: divided(state_of(part), name, arrays) for name, part in parts.items()}
         texts[KEY] = json.dumps({"epoch": operator.index(epoch), "states": states}, allow_nan=False)
-        write_atomically(self.path, packed(arrays, {**texts, SUM: checksum(arrays, texts)}))
+        write_atomically(self.path, encode_arrays(arrays, {**texts, SUM: checksum(arrays, texts)}))
 
     def load(
         self,
@@ -186,7 +186,7 @@ class Checkpoint:
 
     def _content(self) -> tuple[int, dict[str, Any], dict[str, str]]:
         """The number of epochs, the state of each part, and the metadata."""
-        arrays, texts = read(self.path)
+        arrays, texts = decode_file(self.path)
         if KEY not in texts:
             raise ValueError(
                 f"{self.path} holds no checkpoint but weights alone, as nn.save writes them; load them with "
@@ -259,7 +259,7 @@ def divided(value: Any, path: str, arrays: dict[str, ndarray]) -> Any:
         return value
     while path in arrays:  # {"a.b": x, "a": {"b": y}}
         path += "'"
-    arrays[path] = storable(path, value)
+    arrays[path] = contiguous_array(path, value)
     return {"array": path}
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.nn.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.summary import Output, outputs, shortened, table, unchanged
+from tinygrad_edu.nn.summary import Output, format_table, outputs, preserve_state, shorten_start
 from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.tensor import Tensor
 
@@ -89,11 +89,11 @@ class Report(NamedTuple):
         rows = [["layer", "class", *headers, "verdict"]]
         for layer in self.layers:
             cells = [cell(name, getattr(layer, name)) for name in shown]
-            rows.append([shortened(layer.path or "(all)"), shortened(layer.kind), *cells, layer.verdict])
+            rows.append([shorten_start(layer.path or "(all)"), shorten_start(layer.kind), *cells, layer.verdict])
         paths = [layer.path or "(all)" for layer in self.layers if layer.verdict == self.verdict != "healthy"]
         verdict = f"{self.verdict}, first in {paths[0]}" if paths else self.verdict
         loss = "" if self.loss is None else f"loss {self.loss:.4g}; "
-        return "\n".join([*table(rows, right=headers), f"{loss}{verdict}", ADVICE[self.verdict]])
+        return "\n".join([*format_table(rows, right=headers), f"{loss}{verdict}", ADVICE[self.verdict]])
 
 
 def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], Any] | None = None) -> Report:
@@ -137,7 +137,7 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
     if (inputs == inputs[:1]).all():
         raise ValueError("diagnose: all examples of x are the same, so there is no signal to follow; take a real batch")
     x, y = [value.detach() if is_tensor(value) else value for value in (x, y)]  # a graph of theirs is not looked at
-    with unchanged(model), outputs(model) as seen, np.errstate(all="ignore"):
+    with preserve_state(model), outputs(model) as seen, np.errstate(all="ignore"):
         model.zero_grad()
         with no_grad() if loss is None else nullcontext():
             out = model(x)
@@ -173,7 +173,7 @@ def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
     """
     if not len(x):
         raise ValueError(f"dead_relu_fraction: x has shape {np.shape(plain(x))}; there are no examples to look at")
-    with unchanged(model), outputs(model) as seen, no_grad():
+    with preserve_state(model), outputs(model) as seen, no_grad():
         model(x)
     units: dict[str, list[NDArray[np.bool_]]] = {}
     for path, module, value in seen:

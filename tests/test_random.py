@@ -1,0 +1,79 @@
+import functools
+import weakref
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor
+from tinygrad_edu.random import default_generator, generators_in, manual_seed
+
+
+class Owner:
+    """Has generators in attributes and in what these hold."""
+
+    def __init__(self):
+        self.rng, self.deep = np.random.default_rng(0), {"list": [1, (np.random.default_rng(1),)]}
+        self.myself = self
+
+    def draw(self):
+        return self.rng.random()
+
+
+owner, unused = Owner(), Owner()
+
+
+def draw_globally(x=0):
+    unused = x  # hides the global
+    return [owner.draw() + x for x in (x, unused)]
+
+
+def enclosing():
+    rng = np.random.default_rng(0)
+    if rng is None:
+        later = 0
+
+    def draw():
+        return (lambda: rng.random())() + later
+
+    return draw
+
+
+def marked(x):
+    return x
+
+
+marked.rng = np.random.default_rng(0)
+OWNED = ["rng", "deep.list.1.0"]
+
+
+def below(path, names=OWNED):
+    return [f"{path}.{name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("thing", "paths"),
+    [
+        (np.random.default_rng(0), [""]),
+        (Owner(), OWNED),
+        ([Owner(), owner, owner], [*below("0"), *below("1")]),
+        ({"a": owner, "b": (owner.rng, np.random.default_rng(2))}, [*below("a"), "b.1"]),
+        (owner.draw, below("self")),
+        (functools.partial(print, owner, rng=marked.rng), [*below("args.0"), "keywords.rng"]),
+        (functools.partial(marked), ["func.__dict__.rng"]),
+        (lambda a, b=owner, *, c=marked.rng: a, [*below("__defaults__.0"), "__kwdefaults__.c"]),
+        (draw_globally, below("owner")),
+        (lambda: [draw_globally() for _ in range(2)], below("draw_globally.owner")),
+        (enclosing(), ["rng"]),
+        (lambda: manual_seed, []),
+        ([Owner, np, Tensor([1.0]), np.array([None, owner]), None, "text", weakref.ref(owner)], []),
+    ],
+)
+def test_generators_in(thing, paths):
+    found = generators_in(thing)
+    assert list(found) == paths
+    assert all(isinstance(rng, np.random.Generator) for rng in found.values())
+
+
+def test_generators_in_leaves_out_the_librarys():
+    manual_seed(0)
+    assert generators_in([default_generator(), default_generator]) == {}
