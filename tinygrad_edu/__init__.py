@@ -13,7 +13,12 @@ from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.engine import no_grad, op
 from tinygrad_edu.functional import *
 from tinygrad_edu.gradcheck import gradcheck
-from tinygrad_edu.ops import *
+from tinygrad_edu.ops.elementwise import *
+from tinygrad_edu.ops.fused import *
+from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.products import *
+from tinygrad_edu.ops.reductions import *
+from tinygrad_edu.ops.shapes import *
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import *
 

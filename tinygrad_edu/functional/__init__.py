@@ -1,20 +1,26 @@
 """PyTorch's F: activations, losses, penalties and layers as functions, with PyTorch's names and arguments.
 
-Each works on Tensors, arrays and nested lists. None has a rule of its own: the chain rule finds it. The functions of
-`ops`, with NumPy's names, can be reached from here too.
+Each works on Tensors, arrays and nested lists. Those of this folder have no rule of their own: the chain rule finds it.
+NumPy's functions stand in `ops`, and the composed ones can be reached from here too.
 """
 
 from __future__ import annotations
 
-from tinygrad_edu.functional import activations, layers, losses
 from tinygrad_edu.functional.activations import *
 from tinygrad_edu.functional.layers import *
 from tinygrad_edu.functional.losses import *
-from tinygrad_edu.ops import *
+from tinygrad_edu.ops.elementwise import *
+from tinygrad_edu.ops.fused import *
+from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.products import *
+from tinygrad_edu.ops.reductions import *
+from tinygrad_edu.ops.shapes import *
 
-__all__ = ["leaky_relu", "log_softmax", "softmax"]
-for part in (activations, layers, losses):
-    __all__ += part.__all__
+__all__ = ["avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d"]
+__all__ += ["copy", "cross_entropy", "diagonal", "dot", "einsum", "elu", "flatten", "flip", "gelu", "huber_loss"]
+__all__ += ["l1_loss", "l1_penalty", "l2_penalty", "leaky_relu", "linear", "log_softmax", "logsumexp", "max_pool2d"]
+__all__ += ["moveaxis", "mse_loss", "nll_loss", "outer", "pad", "prelu", "ravel", "repeat", "roll", "silu", "softmax"]
+__all__ += ["sort", "split", "square", "squeeze", "stack", "std", "swapaxes", "tile", "trace", "tril", "triu", "var"]
 
 
 def __dir__() -> list[str]:

@@ -348,7 +348,3 @@ def l2_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
     Args, errors: As l1_penalty.
     """
     return penalty("l2_penalty", parameters, lambda p: ops.multiply(p, 0.5 * p), strength)
-
-
-def number(name: str, value: object, low: float, high: float) -> float:
-    return check_number(name, value, at_least=low, at_most=high)

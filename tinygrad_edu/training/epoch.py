@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import no_grad, plain
+from tinygrad_edu.engine import as_operand, no_grad, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
@@ -66,7 +66,7 @@ class RunningMeans:
             outputs: What the model returned, with a first axis of examples.
             targets: What it should have returned, likewise.
         """
-        count = len(targets)
+        count = len(as_operand(targets))
         right = right_answers(outputs, targets)
         self.examples += count
         self.loss_sum += loss if summed else loss * count
