@@ -8,29 +8,33 @@ An IDX file is a short header followed by the elements of one array in C order, 
     4 bytes    length of each dimension, unsigned
     the rest   the elements
 
-The hard part is that a header is a claim, not a fact. This program works on every good file,
+The hard idea is that a header is a claim, not a fact. This program reads every good file:
 
     file = gzip.open(path)
     shape = read_header(file)
     array = np.empty(shape, np.uint8)
     array.flat = np.frombuffer(file.read(), np.uint8)
 
-and a file of a few kilobytes takes it down, because a header can declare 10**12 bytes and gzip can
-unpack to a thousand times its own size. So `parse_idx` checks the claim against a limit, collects only
-the bytes that really arrive, and never asks for more than the claim plus one byte: the one that
-shows that the file is too long.
+But a file of a few kilobytes takes it down, because a header can declare 10**12 bytes, and gzip data can unpack to a
+thousand times their size. So `parse_idx` checks the claim against a limit, collects only the bytes that really arrive,
+and never asks for more than the claim plus one byte, which shows that the file is too long.
 """
 
+import gzip
 import io
 import math
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy import ndarray
+
+from tinygrad_edu.files import StrPath
+
+__all__ = ["parse_idx", "read_idx", "unzipped"]
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_BYTES = 2**30
@@ -39,21 +43,20 @@ CHUNK_BYTES = 2**20
 ADVICE = "delete it and download it again, or check that it is the file you meant"
 
 
-def read_idx(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> NDArray[Any]:
-    """Reads an IDX file, gzip-compressed or plain (told by its content, not by its name).
+def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> ndarray:
+    """Reads an IDX file, compressed with gzip or plain; its content tells which, not its name.
 
     Args:
         path: The file.
-        max_bytes: Refuse arrays of more bytes than this; 1 GiB by default, twice the largest file of
-            the MNIST family.
+        max_bytes: Arrays of more bytes are refused. The default is 1 GiB, twice the largest file of the MNIST family.
 
     Returns:
-        A new, writable array with the shape the file declares and one of the dtypes uint8, int8, int16,
-        int32, float32, float64 in native byte order.
+        A new, writable array with the shape that the file declares and one of the dtypes uint8, int8, int16, int32,
+        float32, float64 in native byte order.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a regular file, or not a complete and valid IDX file.
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a regular file, or not a complete and valid IDX file.
     """
     name = os.fspath(path)
     if os.path.exists(name) and not os.path.isfile(name):
@@ -71,11 +74,8 @@ def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
         name: What error messages call it.
 
     Raises:
-        ValueError: From inside the `with` block, if the gzip data turn out to be damaged or cut short.
+        ValueError: The gzip data turn out to be damaged or cut short; raised inside the `with` block.
     """
-    import gzip
-    import zlib
-
     magic = file.read(2)
     file.seek(0)
     if magic != b"\x1f\x8b":
@@ -88,19 +88,19 @@ def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
         raise ValueError(f"{name}: the gzip data are damaged or cut short ({error}); {ADVICE}") from error
 
 
-def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> NDArray[Any]:
+def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> ndarray:
     """Reads one array from a stream of uncompressed IDX bytes that must end where the array ends.
 
     Args:
         stream: The bytes, from the header on.
         name: What error messages call the stream.
-        max_bytes: Refuse arrays of more bytes than this.
+        max_bytes: Arrays of more bytes are refused.
 
     Returns:
         A new, writable array in native byte order.
 
     Raises:
-        ValueError: If the bytes are not a complete and valid IDX file.
+        ValueError: The bytes are not a complete and valid IDX file.
     """
     magic = stream.read(4)
     if len(magic) < 4:
