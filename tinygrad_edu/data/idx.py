@@ -34,7 +34,7 @@ from numpy import ndarray
 
 from tinygrad_edu.files import StrPath
 
-__all__ = ["parse_idx", "read_idx", "unzipped"]
+__all__ = ["read_idx"]
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_BYTES = 2**30
@@ -67,14 +67,9 @@ def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> ndarray:
 
 @contextmanager
 def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
-    """Gives the content of a seekable binary stream as a stream, unpacked if it is gzip.
+    """Gives the content of a seekable binary stream, called `name` in errors, as a stream, unpacked if it is gzip.
 
-    Args:
-        file: The stream, positioned at its start.
-        name: What error messages call it.
-
-    Raises:
-        ValueError: The gzip data turn out to be damaged or cut short; raised inside the `with` block.
+    Damaged gzip data raise a ValueError where they are read, inside the `with` block.
     """
     magic = file.read(2)
     file.seek(0)
@@ -89,19 +84,7 @@ def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
 
 
 def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> ndarray:
-    """Reads one array from a stream of uncompressed IDX bytes that must end where the array ends.
-
-    Args:
-        stream: The bytes, from the header on.
-        name: What error messages call the stream.
-        max_bytes: Arrays of more bytes are refused.
-
-    Returns:
-        A new, writable array in native byte order.
-
-    Raises:
-        ValueError: The bytes are not a complete and valid IDX file.
-    """
+    """Reads the array in a stream of uncompressed IDX bytes, which must end where the array ends; see read_idx."""
     magic = stream.read(4)
     if len(magic) < 4:
         raise ValueError(f"{name}: an IDX file starts with 4 bytes, found {len(magic)}; {ADVICE}")

@@ -102,9 +102,7 @@ class Checkpoint:
 
         Args:
             model: Its parameters and buffers are saved.
-            optimizer: Anything with state_dict() and load_state_dict(), as for the next two.
-            scheduler: The learning rate's schedule.
-            early_stopping: What decides when to stop.
+            optimizer, scheduler, early_stopping: Anything with state_dict() and load_state_dict().
             history: A list of records, one dict of numbers for each epoch.
             epoch: Number of epochs done, which load returns.
             generators: Further random generators by name, such as {"train": loader.rng}.
@@ -120,7 +118,8 @@ class Checkpoint:
             if key in texts:
                 raise ValueError(f"metadata: the name {key!r} belongs to the checkpoint itself; take another")
         epoch = check_int("Checkpoint.save: epoch", epoch, 0, other=TypeError)
-        parts = named_parts(model, optimizer, scheduler, early_stopping, history)
+        given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
+        parts = named_parts(model, given, history)
         parts |= named_generators(model, generators)
         arrays: dict[str, ndarray] = {}
         states = {name: take_out_arrays(get_state(part), name, arrays) for name, part in parts.items()}
@@ -145,9 +144,7 @@ class Checkpoint:
 
         Args:
             model: As for save, made in the same way as the saved one; so are the others.
-            optimizer: None ignores what was saved of it.
-            scheduler: Likewise.
-            early_stopping: Likewise.
+            optimizer, scheduler, early_stopping: None ignores what was saved of it.
             history: Likewise; the list's records are replaced.
             generators: Likewise; only those named here are restored.
 
@@ -160,7 +157,8 @@ class Checkpoint:
                 what.
         """
         epoch, saved, _ = self._content()
-        parts = named_parts(model, optimizer, scheduler, early_stopping, history)
+        given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
+        parts = named_parts(model, given, history)
         if len(parts) > 1 or generators is not None:
             parts |= named_generators(model, generators)
             lost = [name for name in saved if name.startswith("random.") and name not in parts]
@@ -213,20 +211,13 @@ class Checkpoint:
             raise ValueError(f"{self.path} is a damaged checkpoint ({type(error).__name__}: {error})") from error
 
 
-def named_parts(
-    model: Module,
-    optimizer: HasState | None,
-    scheduler: HasState | None,
-    early_stopping: HasState | None,
-    history: list[Record] | None,
-) -> dict[str, Part]:
+def named_parts(model: Module, others: Mapping[str, HasState | None], history: list[Record] | None) -> dict[str, Part]:
     """What was given, by name."""
     if not isinstance(model, Module):
         raise TypeError(f"model is a {type(model).__name__}, not an nn.Module")
     if history is not None and not isinstance(history, list):
         raise TypeError(f"history is a {type(history).__name__}; it must be a list, whose records load can replace")
-    parts: dict[str, Part | None] = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
-    parts |= {"early_stopping": early_stopping, "history": history}
+    parts: dict[str, Part | None] = {"model": model, **others, "history": history}
     return {name: part for name, part in parts.items() if part is not None}
 
 
