@@ -31,7 +31,7 @@ from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.serialization import packed, read, safetensors, storable
 from tinygrad_edu.random import default_generator, generators_in
-from tinygrad_edu.training.history import Record, spell_nonfinite
+from tinygrad_edu.training.history import Record
 
 __all__ = ["Checkpoint"]
 
@@ -266,7 +266,7 @@ def take_out_arrays(value: object, path: str, arrays: dict[str, ndarray]) -> obj
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
-        return {"float": spell_nonfinite(value)}
+        return {"float": json.dumps(value)}  # "NaN", "Infinity" or "-Infinity"
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     while path in arrays:  # {"a.b": x, "a": {"b": y}}

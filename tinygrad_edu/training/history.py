@@ -5,8 +5,8 @@ Python writes its loss in a way that other programs refuse to read:
 
     json.dumps({"train_loss": float("nan")})        # '{"train_loss": NaN}', which is not JSON
 
-So NaN and infinities are written as strings, "NaN" or "Infinity", and read back as numbers. All other floats are
-written with as many digits as it takes to read the same bits.
+So these words are written as strings, "NaN" or "Infinity", and read back as numbers. All other floats are written with
+as many digits as it takes to read the same bits.
 """
 
 from __future__ import annotations
@@ -19,23 +19,13 @@ import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Protocol, SupportsIndex, overload, runtime_checkable
+from typing import Any, SupportsIndex, overload
 
 from tinygrad_edu.files import StrPath, write_atomically
 
 __all__ = ["History", "Record"]
 
 Record = dict[str, float]
-
-
-@runtime_checkable
-class Scalar(Protocol):
-    """A number of NumPy or a Tensor, if its shape is ()."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def item(self) -> object: ...
 
 
 class History(list[Record]):
@@ -147,7 +137,7 @@ class History(list[Record]):
             raise ValueError(f"{os.fspath(path)} {what} ({error})") from error
 
 
-def check_record(record: Mapping[str, object]) -> Record:
+def check_record(record: Mapping[str, Any]) -> Record:
     """A copy of a record, with NumPy's numbers and Tensors as Python's."""
     if not isinstance(record, Mapping):
         raise TypeError(f"History: a record is a dict such as {{'epoch': 1, 'train_loss': 0.5}}, got {record!r:.80}")
@@ -155,7 +145,7 @@ def check_record(record: Mapping[str, object]) -> Record:
         raise ValueError("History: a record must hold at least one number, got {}")
     numbers: Record = {}
     for name, value in record.items():
-        if isinstance(value, Scalar) and value.shape == ():
+        if getattr(value, "shape", None) == ():
             value = value.item()
         if not isinstance(name, str) or not isinstance(value, Real) or isinstance(value, bool):
             raise TypeError(f"History: {name!r}: {value!r:.80} is not a name with a number")
@@ -173,15 +163,8 @@ def file_suffix(path: StrPath) -> str:
 
 def to_json(history: History) -> str:
     """A list of objects, one a line."""
-    rows = [{k: v if math.isfinite(v) else spell_nonfinite(v) for k, v in record.items()} for record in history]
+    rows = [{k: v if math.isfinite(v) else json.dumps(v) for k, v in record.items()} for record in history]
     return "[" + ",\n ".join([json.dumps(row, allow_nan=False) for row in rows]) + "]\n"
-
-
-def spell_nonfinite(value: float) -> str:
-    """NaN or an infinity as JavaScript writes it and float() reads it."""
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
 
 
 def from_json(text: str) -> list[dict[str, object]]:
@@ -196,10 +179,8 @@ def to_csv(history: History) -> str:
     """A header and a line for each record."""
     names = history.names() or ["epoch"]
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(names)
-    for record in history:
-        writer.writerow([record.get(name, "") for name in names])
+    rows = [[record.get(name, "") for name in names] for record in history]
+    csv.writer(out).writerows([names, *rows])
     return out.getvalue()
 
 

@@ -12,14 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu.checks import check_int
 from tinygrad_edu.engine import plain
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.ops import Operand
 
 __all__ = ["accuracy", "confusion_matrix", "most_confused_pair"]
 
-Values = ArrayLike | Tensor
 
-
-def accuracy(predictions: Values, labels: Values) -> float:
+def accuracy(predictions: Operand, labels: Operand) -> float:
     """Share of the predictions that are right, from 0 to 1.
 
     Args:
@@ -36,7 +34,7 @@ def accuracy(predictions: Values, labels: Values) -> float:
     return float((predicted == true).mean())
 
 
-def confusion_matrix(predictions: Values, labels: Values, classes: int | None = None) -> NDArray[np.intp]:
+def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None = None) -> NDArray[np.intp]:
     """Counts of each pair of true and predicted label.
 
     Args:
@@ -89,7 +87,7 @@ def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
     return true, predicted, int(mistakes[true, predicted])
 
 
-def predicted_and_true(predictions: Values, labels: Values) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Predicted and true labels as integers of one shape."""
     predicted, true = np.asarray(plain(predictions)), np.asarray(plain(labels))
     if predicted.ndim == true.ndim + 1 and predicted.shape[:-1] == true.shape:
