@@ -157,8 +157,8 @@ def regions(
     data = []
     for name in panels:
         xy = as_floats(points[name] if isinstance(points, Mapping) else points, f"points of {name}", None, 2)
-        of_points = labels[name] if isinstance(labels, Mapping) else labels
-        data.append((xy, as_floats(of_points, f"labels of {name}", len(xy))))
+        own = as_floats(labels[name] if isinstance(labels, Mapping) else labels, f"labels of {name}", len(xy))
+        data.append((xy, own))
     sides = [np.nanmax(xy, axis=0) - np.nanmin(xy, axis=0) + 1e-9 for xy, _ in data]
     aspect = np.clip(max((height / width for width, height in sides), default=1), 0.5, 1)
     figure, grid = new_figure(title, list(panels), height=0.6, aspect=0.9 * aspect)
@@ -333,11 +333,10 @@ def set_scale(axes: Axes, which: str, scale: str) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = getattr(axes.dataLim, f"minpos{which}"), getattr(axes.dataLim, f"interval{which}")[1]  # low above 0
-    if scale != "log":
-        getattr(axes, f"set_{which}scale")(scale)
-    elif np.isfinite(low):
-        getattr(axes, f"set_{which}scale")(scale, nonpositive="mask")
-    if scale == "log" and high < 1000 * low < np.inf:
+    if scale == "log" and np.isinf(low):  # an axis without numbers above 0 stays linear
+        return
+    getattr(axes, f"set_{which}scale")(scale, **({"nonpositive": "mask"} if scale == "log" else {}))
+    if scale == "log" and high < 1000 * low:
         axis = axes.xaxis if which == "x" else axes.yaxis
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")

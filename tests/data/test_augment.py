@@ -233,7 +233,7 @@ def test_a_loader_and_its_augmentation_share_a_generator():
         ([[[0]]], TypeError, "got list"),
     ],
 )
-def test_what_is_no_batch_of_images_is_refused(make, images, error, message):
+def test_what_is_not_a_batch_of_images_is_refused(make, images, error, message):
     with pytest.raises(error, match=message):
         make()(images)
 

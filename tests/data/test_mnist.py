@@ -258,7 +258,7 @@ def test_some_files_of_four_are_an_error(serve, tmp_path, monkeypatch, given, ca
 
 
 def test_a_root_that_is_not_a_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"root is .*typo.* not a folder"):
+    with pytest.raises(FileNotFoundError, match=r"root is .*typo.*, not a folder"):
         load_mnist(tmp_path / "typo")
 
 

@@ -22,7 +22,6 @@ from __future__ import annotations  # importing numpy.random can wait until it i
 import math
 from collections.abc import Sequence
 from numbers import Real
-from typing import TypeAlias
 
 import numpy as np
 from numpy import ndarray
@@ -32,8 +31,6 @@ from tinygrad_edu.checks import check_number
 from tinygrad_edu.random import new_generator
 
 __all__ = ["Augmentation", "ElasticTransform", "RandomAffine", "affine", "bilinear"]
-
-Points: TypeAlias = "NDArray[np.float32] | NDArray[np.float64]"
 
 CHUNK_PIXELS = 2**14  # images are warped in chunks of about this size, whose arrays stay in the processor's cache
 
@@ -143,12 +140,10 @@ class ElasticTransform(Augmentation):
     pixels: its best values for MNIST, alpha = 34 and sigma = 4, are alpha=68, sigma=4 here and in torchvision.
 
     Args:
-        alpha: Strength, at least 0: displacements in x and in y have a root mean square of
-            about 0.08 * alpha / sigma pixels.
+        alpha: Strength, at least 0: displacements in x and in y have a root mean square of about 0.08 * alpha / sigma
+            pixels.
         sigma: Standard deviation of the Gaussian in pixels, above 0: small ones crumple, large ones shift.
-        fill: What is seen outside the picture.
-        seed: Seed of the draws: the same seed gives the same sequence of batches.
-        rng: Generator to draw from, instead of `seed`.
+        fill, seed, rng: As for RandomAffine.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -226,7 +221,7 @@ def affine(
     return bilinear(images, y, x, fill)
 
 
-def bilinear(images: ndarray, y: Points, x: Points, fill: float = 0) -> ndarray:
+def bilinear(images: ndarray, y: ndarray, x: ndarray, fill: float = 0) -> ndarray:
     """Looks images up at points between the pixels.
 
     Args:
@@ -290,16 +285,14 @@ def per_image(value: ArrayLike, n: int) -> NDArray[np.float64]:
     """One number for each of n images, or one for all, to be combined with arrays of shape (n, h, w)."""
     numbers = np.asarray(value, np.float64)
     if numbers.shape not in ((), (n,)):
-        raise ValueError(
-            f"affine: {numbers.shape} numbers for {n} images; give one number, or an array of shape ({n},)"
-        )
+        raise ValueError(f"affine: {numbers.shape} numbers for {n} images; give one, or an array of shape ({n},)")
     return numbers.reshape(-1, 1, 1)
 
 
 def check_two_numbers(name: str, value: object) -> tuple[float, float]:
     """A pair of finite numbers."""
     if not isinstance(value, Sequence | np.ndarray) or len(value) != 2:
-        raise TypeError(f"{name} is {value!r}; it must be a pair of numbers")
+        raise TypeError(f"{name} is {value!r:.60}; it must be a pair of numbers")
     return check_number(name, value[0], other=TypeError), check_number(name, value[1], other=TypeError)
 
 

@@ -40,7 +40,6 @@ DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 MAX_BYTES = 2**30
 MAX_DIMENSIONS = 64  # NumPy's own limit
 CHUNK_BYTES = 2**20
-ADVICE = "delete it and download it again, or check that it is the file you meant"
 
 
 def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> ndarray:
@@ -80,34 +79,33 @@ def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
         with gzip.GzipFile(fileobj=file) as stream:
             yield stream
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{name}: the gzip data are damaged or cut short ({error}); {ADVICE}") from error
+        raise damaged(name, f"the gzip data are damaged or cut short ({error})") from error
 
 
 def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> ndarray:
     """Reads the array in a stream of uncompressed IDX bytes, which must end where the array ends; see read_idx."""
     magic = stream.read(4)
     if len(magic) < 4:
-        raise ValueError(f"{name}: an IDX file starts with 4 bytes, found {len(magic)}; {ADVICE}")
+        raise damaged(name, f"an IDX file starts with 4 bytes, found {len(magic)}")
     zero, code, ndim = struct.unpack(">HBB", magic)
     if zero != 0:
-        raise ValueError(f"{name}: an IDX file starts with two zero bytes, found 0x{zero:04x}; {ADVICE}")
+        raise damaged(name, f"an IDX file starts with two zero bytes, found 0x{zero:04x}")
     if code not in DTYPES:
         known = ", ".join(f"0x{key:02x}" for key in DTYPES)
-        raise ValueError(f"{name}: expected an IDX element type of {known}, found 0x{code:02x}; {ADVICE}")
+        raise damaged(name, f"expected an IDX element type of {known}, found 0x{code:02x}")
     if ndim > MAX_DIMENSIONS:
-        raise ValueError(f"{name}: expected at most {MAX_DIMENSIONS} dimensions, found {ndim}; {ADVICE}")
+        raise damaged(name, f"expected at most {MAX_DIMENSIONS} dimensions, found {ndim}")
 
     lengths = stream.read(4 * ndim)
     if len(lengths) < 4 * ndim:
         found = f"found {len(lengths)} bytes of the {4 * ndim} that hold their lengths"
-        raise ValueError(f"{name}: the header declares {ndim} dimensions, {found}; {ADVICE}")
+        raise damaged(name, f"the header declares {ndim} dimensions, {found}")
     shape: tuple[int, ...] = struct.unpack(f">{ndim}I", lengths)
     dtype = np.dtype(DTYPES[code])
     # NumPy leaves zeros out of this product too: it refuses the shape (0, 2**32 - 1, 2**32 - 1).
     claim = math.prod(length or 1 for length in shape) * dtype.itemsize
     if claim > max_bytes:
-        declared = f"the header declares the shape {shape}, {claim:,} bytes"
-        raise ValueError(f"{name}: {declared}; expected at most {max_bytes:,}; {ADVICE}")
+        raise damaged(name, f"the header declares the shape {shape}, {claim:,} bytes; expected at most {max_bytes:,}")
 
     expected = math.prod(shape) * dtype.itemsize
     data = bytearray()
@@ -118,6 +116,10 @@ def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) 
         data += chunk
     if len(data) != expected:
         found = f"only {len(data):,}" if len(data) < expected else "more"
-        declared = f"the header declares the shape {shape}, {expected:,} bytes"
-        raise ValueError(f"{name}: {declared} of data, found {found}; {ADVICE}")
+        raise damaged(name, f"the header declares the shape {shape}, {expected:,} bytes of data, found {found}")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def damaged(name: str, problem: str) -> ValueError:
+    """The error to raise for a file."""
+    return ValueError(f"{name}: {problem}; delete it and download it again, or check that it is the file you meant")

@@ -129,9 +129,7 @@ def load_mnist(root: StrPath | None = None, download: bool = True) -> MNIST:
 def find_files(source: str, base: str) -> list[str]:
     """The paths of the four files in `base` or `base/mnist`, or [] if none of them is there."""
     if not os.path.isdir(base):
-        raise FileNotFoundError(
-            f"{source} is {base!r}, which is not a folder; correct it, or leave it out to use the cache"
-        )
+        raise FileNotFoundError(f"{source} is {base!r}, not a folder; correct it, or leave it out to use the cache")
     some: dict[str, str] = {}
     for folder in (base, os.path.join(base, "mnist")):
         paths = {name: path for name in FILES for path in zipped_and_plain(folder, name) if os.path.isfile(path)}

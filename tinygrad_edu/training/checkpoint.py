@@ -224,8 +224,7 @@ def named_parts(model: Module, others: Mapping[str, HasState | None], history: l
 def named_generators(model: Module, generators: Generators | None) -> dict[str, Part]:
     """The library's random generator, those of the model, and the given ones, by name."""
     named: dict[str, Part] = {"random.library": default_generator()}
-    for path, rng in generators_in(model).items():
-        named[f"random.model.{path}"] = rng
+    named |= {f"random.model.{path}": rng for path, rng in generators_in(model).items()}
     for name, rng in (generators or {}).items():
         if not isinstance(name, str) or not isinstance(rng, np.random.Generator):
             raise TypeError(f"generators: {name!r} is a {type(rng).__name__}; it takes names and np.random.Generators")

@@ -105,8 +105,10 @@ class Report(NamedTuple):
         for layer in self.layers:
             cells = [format_cell(name, getattr(layer, name)) for name in shown]
             rows.append([shortened(layer.path or "(all)"), shortened(layer.kind), *cells, layer.verdict])
-        paths = [layer.path or "(all)" for layer in self.layers if layer.verdict == self.verdict != "healthy"]
-        verdict = f"{self.verdict}, first in {paths[0]}" if paths else self.verdict
+        verdict = self.verdict
+        paths = [layer.path or "(all)" for layer in self.layers if layer.verdict == verdict]
+        if paths and verdict != "healthy":
+            verdict += f", first in {paths[0]}"
         loss = "" if self.loss is None else f"loss {self.loss:.4g}; "
         return "\n".join([*table(rows, right=headers), f"{loss}{verdict}", ADVICE[self.verdict]])
 
