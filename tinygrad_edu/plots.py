@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
@@ -213,7 +212,7 @@ def contours(
 
 
 def images(
-    pictures: Sequence[ArrayLike] | ndarray,
+    pictures: Sequence[ArrayLike] | np.ndarray,
     titles: Sequence[str] | None = None,
     *,
     columns: int = 8,

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu.checks import check_number
@@ -48,7 +47,7 @@ class Augmentation:
         self.rng = new_generator(seed, rng)
         self.fill = check_number("fill", fill, other=TypeError)
 
-    def __call__(self, images: ndarray) -> ndarray:
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """Returns a new array: the images, each changed in its own way.
 
         Args:
@@ -69,7 +68,7 @@ class Augmentation:
                 result[start : start + step] = self.warp(images[start : start + step])
         return result
 
-    def warp(self, images: ndarray) -> ndarray:
+    def warp(self, images: np.ndarray) -> np.ndarray:
         """Draws a change for each image, of shape (n, h, w) with at least one pixel, and returns the results."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it changes images; define warp in it")
 
@@ -122,7 +121,7 @@ class RandomAffine(Augmentation):
         if max(map(abs, self.shear)) >= 90:
             raise ValueError(f"shear is {shear!r}; slants must be less than 90 degrees")
 
-    def warp(self, images: ndarray) -> ndarray:
+    def warp(self, images: np.ndarray) -> np.ndarray:
         """Draws a map for each image and applies it."""
         n, h, w = images.shape
         most_x, most_y = self.translate[0] * w, self.translate[1] * h
@@ -162,7 +161,7 @@ class ElasticTransform(Augmentation):
         self.alpha = check_number("alpha", alpha, at_least=0, other=TypeError)
         self.sigma = check_number("sigma", sigma, above=0, other=TypeError)
 
-    def warp(self, images: ndarray) -> ndarray:
+    def warp(self, images: np.ndarray) -> np.ndarray:
         """Draws a field of displacements for each image and applies it."""
         n, h, w = images.shape
         noise = self.rng.random((n, 2, h, w), np.float32)  # displacements along x and along y, in 0..1
@@ -176,13 +175,13 @@ class ElasticTransform(Augmentation):
 
 
 def affine(
-    images: ndarray,
+    images: np.ndarray,
     angle: ArrayLike = 0.0,
-    translate: Sequence[ArrayLike] | ndarray = (0.0, 0.0),
+    translate: Sequence[ArrayLike] | np.ndarray = (0.0, 0.0),
     scale: ArrayLike = 1.0,
-    shear: Sequence[ArrayLike] | ndarray = (0.0, 0.0),
+    shear: Sequence[ArrayLike] | np.ndarray = (0.0, 0.0),
     fill: float = 0,
-) -> ndarray:
+) -> np.ndarray:
     """Shears, scales, turns and then shifts images bilinearly, as torchvision.transforms.functional.affine does.
 
     The matrix is scale * rotation @ [[1, 0], [-tan(shear_y), 1]] @ [[1, -tan(shear_x)], [0, 1]], for points (x, y)
@@ -221,7 +220,7 @@ def affine(
     return bilinear(images, y, x, fill)
 
 
-def bilinear(images: ndarray, y: ndarray, x: ndarray, fill: float = 0) -> ndarray:
+def bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float = 0) -> np.ndarray:
     """Looks images up at points between the pixels.
 
     Args:
@@ -251,7 +250,7 @@ def bilinear(images: ndarray, y: ndarray, x: ndarray, fill: float = 0) -> ndarra
     return values.astype(images.dtype, copy=False)
 
 
-def blend(a: ndarray, b: ndarray, share: ndarray) -> ndarray:
+def blend(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
     """a + share * (b - a), computed in the memory of b."""
     b -= a
     b *= share

@@ -30,7 +30,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu.files import StrPath
 
@@ -42,7 +41,7 @@ MAX_DIMENSIONS = 64  # NumPy's own limit
 CHUNK_BYTES = 2**20
 
 
-def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> ndarray:
+def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> np.ndarray:
     """Reads an IDX file, compressed with gzip or plain; its content tells which, not its name.
 
     Args:
@@ -82,7 +81,7 @@ def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
         raise damaged(name, f"the gzip data are damaged or cut short ({error})") from error
 
 
-def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> ndarray:
+def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> np.ndarray:
     """Reads the array in a stream of uncompressed IDX bytes, which must end where the array ends; see read_idx."""
     magic = stream.read(4)
     if len(magic) < 4:

@@ -8,7 +8,6 @@ from __future__ import annotations  # importing numpy.random can wait until it i
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu.checks import check_positive_int
@@ -51,7 +50,7 @@ class DataLoader:
         seed: int | None = None,
         rng: np.random.Generator | None = None,
         drop_last: bool = False,
-        transform: Callable[[ndarray], ndarray] | None = None,
+        transform: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.images = np.asarray(images)
         self.labels = np.asarray(labels)
@@ -73,14 +72,14 @@ class DataLoader:
         full, rest = divmod(len(self.images), self.batch_size)
         return full if self.drop_last or rest == 0 else full + 1
 
-    def __iter__(self) -> Iterator[tuple[ndarray, ndarray]]:
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields (images, labels) batches of shapes (batch, ...) and (batch, ...), as copies."""
         n = len(self.images)
         order = self.rng.permutation(n) if self.shuffle else np.arange(n)
         starts = range(0, len(self) * self.batch_size, self.batch_size)
         return (self._batch(order[start : start + self.batch_size]) for start in starts)
 
-    def _batch(self, index: NDArray[np.intp]) -> tuple[ndarray, ndarray]:
+    def _batch(self, index: NDArray[np.intp]) -> tuple[np.ndarray, np.ndarray]:
         images = self.images[index]  # indexing with an array copies, a slice would not
         if self.transform is not None:
             images = self.transform(images)

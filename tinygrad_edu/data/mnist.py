@@ -11,7 +11,7 @@ trickles:
 
 Its time-out covers each wait for a socket separately, not the look-up of the host's name, and starts afresh for every
 address of the host, every redirection and every few bytes received. So in `fetch` a thread talks to the network, and
-the caller waits for its reports no longer than it wants to.
+the caller waits for its messages no longer than it wants to.
 """
 
 import hashlib
@@ -26,7 +26,6 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import NDArray
 
 from tinygrad_edu.data.idx import parse_idx, read_idx, unzipped
@@ -34,7 +33,7 @@ from tinygrad_edu.files import StrPath, write_atomically
 
 __all__ = ["MNIST", "MNISTNotFoundError", "load_mnist"]
 
-Report = int | bytes | str  # the answer's length, a chunk of it or b"" at its end, or the reason of a failure
+Message = int | bytes | str  # the answer's length, a chunk of it or b"" at its end, or the reason of a failure
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -145,7 +144,7 @@ def find_files(source: str, base: str) -> list[str]:
     return []
 
 
-def check_format(part: str, images: ndarray, labels: ndarray, paths: list[str]) -> None:
+def check_format(part: str, images: np.ndarray, labels: np.ndarray, paths: list[str]) -> None:
     """Raises ValueError unless the arrays, read from `paths`, are images and labels as in MNIST."""
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         problem = f"expected uint8 images of shape (n, 28, 28), found {images.dtype} {images.shape}"
@@ -175,7 +174,7 @@ def cache_folder() -> str:
     return os.path.join(cache, "tinygrad_edu", "mnist")
 
 
-def read_cached(folder: str, name: str, problems: list[str]) -> ndarray | None:
+def read_cached(folder: str, name: str, problems: list[str]) -> np.ndarray | None:
     """Reads a file from the cache folder; None, with the reason in `problems`, if there is no good one."""
     for path in zipped_and_plain(folder, name):
         try:
@@ -188,7 +187,7 @@ def read_cached(folder: str, name: str, problems: list[str]) -> ndarray | None:
     return None
 
 
-def download_file(folder: str, name: str, mirrors: list[str], problems: list[str]) -> ndarray | None:
+def download_file(folder: str, name: str, mirrors: list[str], problems: list[str]) -> np.ndarray | None:
     """Downloads a file and keeps it in the cache folder; None, with the reasons in `problems`, on failure.
 
     A mirror that fails moves to the end of `mirrors`, so that the other files do not wait for it again.
@@ -208,7 +207,7 @@ def download_file(folder: str, name: str, mirrors: list[str], problems: list[str
     return None
 
 
-def read_published(file: io.BufferedIOBase, name: str, source: str) -> ndarray:
+def read_published(file: io.BufferedIOBase, name: str, source: str) -> np.ndarray:
     """Reads the array in `file`, or raises ValueError if it is not the published file `name`."""
     size, digest = FILES[name]
     with unzipped(file, source) as stream:
@@ -234,24 +233,24 @@ def write_cached(data: bytes, path: str) -> None:
 
 def fetch(url: str, limit: int) -> bytes:
     """Downloads at most `limit` bytes, or raises OSError or ValueError with the reason."""
-    reports: SimpleQueue[Report] = SimpleQueue()
+    messages: SimpleQueue[Message] = SimpleQueue()
     given_up = threading.Event()
-    threading.Thread(target=report_download, args=(url, reports, given_up.is_set), daemon=True).start()
+    threading.Thread(target=send_download, args=(url, messages, given_up.is_set), daemon=True).start()
     data = bytearray()
     patience = CONNECT_TIMEOUT
     try:
-        report = reports.get(timeout=patience)
+        message = messages.get(timeout=patience)
         patience = STALL_TIMEOUT
-        with download_bar(url, report) as advance:
-            while report != b"":
-                if isinstance(report, str):
-                    raise ConnectionError(f"{url}: {report}")
-                if isinstance(report, bytes):
-                    data += report
-                    advance(len(report))
+        with download_bar(url, message) as advance:
+            while message != b"":
+                if isinstance(message, str):
+                    raise ConnectionError(f"{url}: {message}")
+                if isinstance(message, bytes):
+                    data += message
+                    advance(len(message))
                 if len(data) > limit:
                     raise ValueError(f"{url}: expected at most {limit:,} bytes, received {len(data):,}")
-                report = reports.get(timeout=patience)
+                message = messages.get(timeout=patience)
     except Empty:
         raise TimeoutError(f"{url}: nothing arrived, or too little, for {patience:g} s") from None
     finally:
@@ -259,7 +258,7 @@ def fetch(url: str, limit: int) -> bytes:
     return bytes(data)
 
 
-def report_download(url: str, reports: SimpleQueue[Report], given_up: Callable[[], bool]) -> None:
+def send_download(url: str, messages: SimpleQueue[Message], given_up: Callable[[], bool]) -> None:
     """Puts on the queue the answer's length (0 if unknown), its chunks, and b"" or the reason of failure."""
     from urllib.error import HTTPError
     from urllib.request import urlopen
@@ -267,12 +266,12 @@ def report_download(url: str, reports: SimpleQueue[Report], given_up: Callable[[
     try:
         with urlopen(url, timeout=STALL_TIMEOUT) as response:
             length = response.headers.get("Content-Length", "")
-            reports.put(int(length) if length.isdigit() else 0)
+            messages.put(int(length) if length.isdigit() else 0)
             while not given_up() and (chunk := response.read(CHUNK_BYTES)):
-                reports.put(chunk)
-        reports.put(b"")
+                messages.put(chunk)
+        messages.put(b"")
     except Exception as error:  # whatever went wrong, the other mirror may do better
-        reports.put(str(error) or type(error).__name__)
+        messages.put(str(error) or type(error).__name__)
         if isinstance(error, HTTPError):
             error.close()
 

@@ -30,7 +30,7 @@ DABS = 64  # dabs of the pen per image
 CHUNK = 2048  # images drawn at once, which bounds the memory in use
 HEIGHT = 8.8  # pixels per unit of the strokes below
 
-Floats = NDArray[np.float32]
+Float32 = NDArray[np.float32]
 Point = tuple[float, float]
 Stroke = Sequence[Point]
 
@@ -107,11 +107,11 @@ def synthetic_digits(n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[
     return images, labels
 
 
-def draw_digits(labels: NDArray[np.uint8], rng: np.random.Generator) -> Floats:
+def draw_digits(labels: NDArray[np.uint8], rng: np.random.Generator) -> Float32:
     """Draws one image for each label; float32 of shape (n, 28, 28), from 0 to 255."""
     n = len(labels)
 
-    def uniform(low: float, high: float, *shape: int) -> Floats:
+    def uniform(low: float, high: float, *shape: int) -> Float32:
         return low + (high - low) * rng.random((n, *shape), np.float32)
 
     points, distance = choose_dabs(labels, uniform(0, 1))
@@ -137,13 +137,13 @@ def draw_digits(labels: NDArray[np.uint8], rng: np.random.Generator) -> Floats:
     # Scaled to 1 in the middle of a straight stroke, whatever the distance of the dabs.
     ink *= (distance * HEIGHT / (math.sqrt(math.pi) * thickness))[:, None, None]
     ink *= uniform(1.2, 2.0, 1, 1) * (1 + 0.15 * rng.standard_normal(ink.shape, np.float32))
-    image: Floats = ink.clip(0, 1) * 255
+    image: Float32 = ink.clip(0, 1) * 255
     return image
 
 
-def choose_dabs(labels: NDArray[np.uint8], shares: Floats) -> tuple[Floats, Floats]:
+def choose_dabs(labels: NDArray[np.uint8], shares: Float32) -> tuple[Float32, Float32]:
     """Dabs for each label, (n, DABS, 2), and their distances, (n,); shares from 0 to 1 choose a way to write it."""
-    dabs: list[tuple[Floats, float]] = []  # of all ways, those of a digit one after the other
+    dabs: list[tuple[Float32, float]] = []  # of all ways, those of a digit one after the other
     first, count = [], []
     for digit in range(10):
         first.append(len(dabs))
@@ -154,7 +154,7 @@ def choose_dabs(labels: NDArray[np.uint8], shares: Floats) -> tuple[Floats, Floa
     return points, np.array([distance for _, distance in dabs], np.float32)[chosen]
 
 
-def place_dabs(strokes: list[Stroke]) -> tuple[Floats, float]:
+def place_dabs(strokes: list[Stroke]) -> tuple[Float32, float]:
     """Places DABS points along the strokes, evenly; returns them, shape (DABS, 2), and their distance."""
     lines = [np.array(stroke) for stroke in strokes]
     starts = np.concatenate([line[:-1] for line in lines])

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu.checks import check_int
 from tinygrad_edu.files import StrPath, write_atomically
@@ -121,7 +120,7 @@ class Checkpoint:
         given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
         parts = named_parts(model, given, history)
         parts |= named_generators(model, generators)
-        arrays: dict[str, ndarray] = {}
+        arrays: dict[str, np.ndarray] = {}
         states = {name: take_out_arrays(get_state(part), name, arrays) for name, part in parts.items()}
         texts[STATES_KEY] = json.dumps({"epoch": epoch, "states": states}, allow_nan=False)
         write_atomically(self.path, packed(arrays, {**texts, CHECKSUM_KEY: checksum(arrays, texts)}))
@@ -252,7 +251,7 @@ def set_state(part: Part, state: Any) -> None:
         part.load_state_dict(state)
 
 
-def take_out_arrays(value: object, path: str, arrays: dict[str, ndarray]) -> object:
+def take_out_arrays(value: object, path: str, arrays: dict[str, np.ndarray]) -> object:
     """A state as JSON can hold it: its arrays go into `arrays`, under their paths, which take their places."""
     if isinstance(value, Mapping):
         for key in value:
@@ -274,7 +273,7 @@ def take_out_arrays(value: object, path: str, arrays: dict[str, ndarray]) -> obj
     return {"array": path}
 
 
-def put_back_arrays(value: object, arrays: Mapping[str, ndarray]) -> object:
+def put_back_arrays(value: object, arrays: Mapping[str, np.ndarray]) -> object:
     """The state that `take_out_arrays` took apart."""
     if not isinstance(value, dict):
         return value
@@ -289,7 +288,7 @@ def put_back_arrays(value: object, arrays: Mapping[str, ndarray]) -> object:
     return tuple(items) if kind == "tuple" else items
 
 
-def checksum(arrays: Mapping[str, ndarray], texts: Mapping[str, str]) -> str:
+def checksum(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> str:
     """CRC-32 of everything: the format itself notices a file that is cut off, but not a changed byte in an array."""
     crc = zlib.crc32(json.dumps(texts, sort_keys=True).encode())
     for name in sorted(arrays):

@@ -31,7 +31,6 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import NDArray
 
 from tinygrad_edu.engine import is_tensor, no_grad, plain
@@ -228,7 +227,7 @@ def measure_layer(output: Output) -> Layer:
     )
 
 
-def spread_of(values: ndarray) -> float:
+def spread_of(values: np.ndarray) -> float:
     """Root of the mean variance of a unit; 0 if values of this size and dtype differ as much by rounding alone."""
     array = np.asarray(values, np.float64)
     spread, size = np.sqrt(array.var(axis=0).mean()), np.sqrt(np.square(array).mean())
@@ -262,13 +261,13 @@ def verdict_on(layer: Layer, first_spread: float, last_gradient: float | None, a
     return "vanishing" if layer.spread == 0 or any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"
 
 
-def dead_units(array: ndarray) -> NDArray[np.bool_]:
+def dead_units(array: np.ndarray) -> NDArray[np.bool_]:
     """For each unit, a position of the output without the batch axis, whether it is 0 for every example."""
     dead: NDArray[np.bool_] = np.all(array == 0, axis=0, keepdims=True)
     return dead
 
 
-def total_norm(arrays: list[ndarray]) -> float:
+def total_norm(arrays: list[np.ndarray]) -> float:
     """The norm of several arrays as one vector, computed in float64."""
     return math.sqrt(sum([float(np.sum(np.square(np.asarray(plain(array), np.float64)))) for array in arrays]))
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu.checks import check_choice, check_number, check_positive_int
 from tinygrad_edu.nn.module import Module
@@ -70,7 +69,7 @@ class EarlyStopping:
         """Forgets everything, for a new training."""
         self.best = math.inf if self.mode == "min" else -math.inf
         self.best_epoch = self.epoch = self.bad_epochs = 0
-        self.best_state: dict[str, ndarray] | None = None
+        self.best_state: dict[str, np.ndarray] | None = None
 
     @property
     def stopped(self) -> bool:
@@ -131,6 +130,6 @@ class EarlyStopping:
         self.best_state = copy_arrays(state["best_state"])
 
 
-def copy_arrays(state: Mapping[str, ndarray] | None) -> dict[str, ndarray] | None:
+def copy_arrays(state: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray] | None:
     """A state with copies of its arrays."""
     return None if state is None else {name: np.array(array) for name, array in state.items()}

@@ -7,7 +7,6 @@ largest entry decides. All arguments may be arrays, lists or Tensors; the result
 from __future__ import annotations
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu.checks import check_int
@@ -105,7 +104,7 @@ def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[n
     return as_integers(predicted, "predictions", "labels"), as_integers(true, "labels", "labels")
 
 
-def as_integers(values: ndarray, name: str, what: str) -> NDArray[np.intp]:
+def as_integers(values: np.ndarray, name: str, what: str) -> NDArray[np.intp]:
     """A copy of labels or counts, as integers."""
     if values.dtype.kind not in "biuf" or not np.isfinite(values).all() or (values != np.round(values)).any():
         raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are not {what}: whole numbers from 0")
