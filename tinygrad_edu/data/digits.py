@@ -15,7 +15,7 @@ Source = Literal["auto", "mnist", "synthetic"]
 
 
 def load_digits(source: Source = "auto", root: StrPath | None = None) -> tuple[str, MNIST]:
-    """Loads MNIST, or draws digits and says so in print where neither its files nor the network are there.
+    """Loads MNIST; where neither its files nor the network are there, draws digits and prints that it did.
 
     Args:
         source: "mnist" or "synthetic" for one of the two; "auto" for the first that is there.

@@ -54,7 +54,7 @@ class Checkpoint:
     """A file that holds the state of a training run.
 
     Saving replaces the file at once or not at all, so a process that is killed at any moment leaves the old or the new
-    checkpoint; `files` explains how.
+    checkpoint; `tinygrad_edu.files` explains how.
 
     Args:
         path: The file; it need not exist yet.
@@ -79,7 +79,7 @@ class Checkpoint:
         return f"Checkpoint({str(self.path)!r})"
 
     def exists(self) -> bool:
-        """Whether there is something to load."""
+        """Whether the file is there."""
         return self.path.exists()
 
     def save(

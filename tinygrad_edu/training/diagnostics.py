@@ -141,7 +141,7 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
     inputs = np.asarray(plain(x))
     if (inputs == inputs[:1]).all():
         raise ValueError("diagnose: all examples of x are the same, so there is no signal to follow; take a real batch")
-    x, y = [value.detach() if is_tensor(value) else value for value in (x, y)]  # a graph of theirs is not looked at
+    x, y = [value.detach() if is_tensor(value) else value for value in (x, y)]  # without their own graphs
     with unchanged(model), outputs(model) as seen, np.errstate(all="ignore"):
         model.zero_grad()
         with no_grad() if loss is None else nullcontext():
@@ -254,8 +254,11 @@ def verdict_on(layer: Layer, first_spread: float, last_gradient: float | None, a
         return "healthy"
     if layer.saturated is not None and layer.saturated > SATURATED:
         return "saturated"
-    ratios = [layer.spread / first_spread] if first_spread else []
-    ratios += [layer.gradient / last_gradient] if layer.gradient is not None and last_gradient else []
+    ratios = []
+    if first_spread:
+        ratios.append(layer.spread / first_spread)
+    if layer.gradient is not None and last_gradient:
+        ratios.append(layer.gradient / last_gradient)
     if any(ratio > FACTOR for ratio in ratios):
         return "exploding"
     return "vanishing" if layer.spread == 0 or any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"

@@ -24,7 +24,7 @@ __all__ = ["EarlyStopping"]
 class EarlyStopping:
     """Counts the epochs without an improvement and says when to stop (Prechelt 1998).
 
-    Patience is that of Goodfellow, Bengio and Courville 2016, algorithm 7.1, and of Keras.
+    `patience` is as in Goodfellow, Bengio and Courville 2016, algorithm 7.1, and in Keras.
 
     Args:
         patience: Epochs in a row without an improvement after which to stop; 1 stops at the first.

@@ -105,7 +105,7 @@ class History(list[Record]):
         return [record[key] for record in self]
 
     def names(self) -> list[str]:
-        """All names that occur, in the order in which they first do."""
+        """All names, in the order in which they first occur."""
         return list(dict.fromkeys([name for record in self for name in record]))
 
     def save(self, path: StrPath) -> None:
