@@ -395,20 +395,18 @@ def finite_range(arrays: Iterable[ArrayLike]) -> tuple[float, float]:
 
 def history_columns(history: Columns | Sequence[Mapping[str, float]]) -> Columns:
     """Turns records into columns, and checks that the columns make curves."""
-    columns: Columns = {}
-    if isinstance(history, Mapping):
-        columns = history
-    elif history:
+    if not isinstance(history, Mapping):
+        first = history[0] if history else {}
         for record in history:
-            if record.keys() != history[0].keys():
-                raise ValueError(f"a record has the keys {[*record]}, the first {[*history[0]]}; keep them the same")
-        columns = {key: [record[key] for record in history] for key in history[0]}
-    if not any(len(values) for values in columns.values()):
+            if record.keys() != first.keys():
+                raise ValueError(f"a record has the keys {[*record]}, the first {[*first]}; keep them the same")
+        history = {key: [record[key] for record in history] for key in first}
+    lengths = {key: len(values) for key, values in history.items()}
+    if not any(lengths.values()):
         raise ValueError("the history is empty: record at least one epoch before drawing it")
-    missing = [key for key in ("train_loss", "train_accuracy") if key not in columns]
+    missing = [key for key in ("train_loss", "train_accuracy") if key not in history]
     if missing:
-        raise ValueError(f"the history has no {' and no '.join(missing)}, only {', '.join(columns)}")
-    lengths = {key: len(values) for key, values in columns.items()}
+        raise ValueError(f"the history has no {' and no '.join(missing)}, only {', '.join(history)}")
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the columns of the history differ in length: {lengths}; each needs one number per epoch")
-    return columns
+    return history
