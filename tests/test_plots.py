@@ -363,7 +363,10 @@ def test_table_writes_each_number_where_it_belongs():
         (lambda: plots.curves({}), "nothing to draw"),
         (lambda: plots.curves({"p": {"a": ([1, 2], [1])}}), r"y of a in p: the shape must be \(2,\), not \(1,\)"),
         (lambda: plots.curves({"p": {"a": ([[1]], [1])}}), r"x of a in p: the shape must be \(n,\), not \(1, 1\)"),
-        (lambda: plots.curves({"p": {"a": (X, X)}}, ylabel=["a", "b"]), "nor one for each of 1 panels"),
+        (
+            lambda: plots.curves({"p": {"a": (X, X)}}, ylabel=["a", "b"]),
+            "ylabel has 2 texts for 1 panels",
+        ),
         (lambda: plots.histograms({}, ["a"]), "nothing to draw"),
         (lambda: plots.histograms({"r": [X]}, ["a", "b"]), "r has 1 arrays for 2 columns"),
         (lambda: plots.regions({}, POINTS, LABELS), "nothing to draw"),

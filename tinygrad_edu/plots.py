@@ -1,7 +1,7 @@
 """matplotlib pictures, returned as figures: save them with `figure.savefig(path, dpi=150)`.
 
 matplotlib is an extra, so each function imports it when it is called. The figures are made without
-`matplotlib.pyplot`: no window opens, no backend is chosen, and nothing stays in memory that the caller lets go.
+`matplotlib.pyplot`: no window opens, no backend is chosen, and nothing stays in memory once the caller lets go of it.
 They are white and at most 9 inches wide, so that their text is legible on a page of 900 pixels; `title` stands on top.
 Numbers that are not finite leave a gap. Every function raises ImportError if matplotlib is missing, and ValueError if
 there is nothing to draw or something has the wrong shape or length.
@@ -9,22 +9,28 @@ there is nothing to draw or something has the wrong shape or length.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
+
+__all__ = ["BLUE", "COLORS", "ORANGE"]
+__all__ += ["contours", "curves", "histograms", "images", "regions", "table", "training_curves"]
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Sequence[float]]
 Texts = str | Sequence[str]  # one for all panels, or one for each
 Data = ArrayLike | Mapping[str, ArrayLike]  # one for all panels, or one by the title of each
-HUGE = 1e280  # matplotlib's own arithmetic overflows beyond: taken as not finite
+HUGE = 1e280  # beyond it matplotlib's own arithmetic overflows: counts as not finite
 
 # The palette by Okabe and Ito (2008), which colour-blind readers can tell apart; grey stands for its yellow, which is
 # too pale on white. Line style and marker carry the same distinction into greyscale print.
@@ -42,13 +48,14 @@ def training_curves(history: Columns | Sequence[Mapping[str, float]], title: str
             `train_accuracy`; draws `val_loss` and `val_accuracy` too where they are given, and numbers the
             epochs from 1 unless `epoch` does. Accuracies are fractions from 0 to 1.
     """
-    columns = _columns(history)
+    columns = history_columns(history)
     epochs = columns.get("epoch", range(1, len(columns["train_loss"]) + 1))
     panels: dict[str, dict[str, tuple[ArrayLike, ArrayLike]]] = {"Loss": {}, "Accuracy": {}}
-    for name, lines in panels.items():
+    for title_of_panel, lines in panels.items():
         for split, label in (("train", "train"), ("val", "validation")):
-            if f"{split}_{name.lower()}" in columns:
-                lines[label] = epochs, columns[f"{split}_{name.lower()}"]
+            name = f"{split}_{title_of_panel.lower()}"
+            if name in columns:
+                lines[label] = epochs, columns[name]
     figure = curves(panels, xlabel="epoch", title=title, markers=True)
     from matplotlib.ticker import PercentFormatter
 
@@ -68,39 +75,40 @@ def curves(
 ) -> Figure:
     """Draws lines in panels, one beside the other. A label looks the same in all of them.
 
-    Where all x of a panel are whole, as epochs are, so are the numbers at its axis.
+    Where all x of a panel are whole numbers, as epochs are, so are the numbers at its axis.
 
     Args:
         panels: `{panel title: {line label: (x, y)}}`, x and y of shape (n,). Up to 8 labels have their own colours.
         xlabel, ylabel, xscale, yscale: One text for all panels, or a sequence with one for each. The scales are
             matplotlib's ("linear", "log", ...); a logarithmic one leaves a gap for numbers that are not positive.
-        markers: Marks the points too; on a line of 20 or more, about ten of them. Or labels of lines of which every
-            point is marked, and no other.
+        markers: Whether to mark the points too; on a line of 20 or more, about ten of them. Or the labels of the lines
+            of which every point is marked, and no others.
     """
-    texts = [[t] * len(panels) if isinstance(t, str) else t for t in (xlabel, ylabel, xscale, yscale)]
-    if any(len(text) != len(panels) for text in texts):
-        raise ValueError(f"xlabel, ylabel, xscale or yscale is not one text, nor one for each of {len(panels)} panels")
-    labels = [*dict.fromkeys(label for lines in panels.values() for label in lines)]
-    figure, grid = _figure(title, [*panels], height=3.3)
+    xlabels, ylabels = for_each("xlabel", xlabel, len(panels)), for_each("ylabel", ylabel, len(panels))
+    xscales, yscales = for_each("xscale", xscale, len(panels)), for_each("yscale", yscale, len(panels))
+    labels = list(dict.fromkeys([label for lines in panels.values() for label in lines]))
+    figure, grid = new_figure(title, list(panels), height=3.3)
     from matplotlib.ticker import MaxNLocator
 
     for i, (axes, (name, lines)) in enumerate(zip(grid, panels.items(), strict=True)):
-        whole = texts[2][i] == "linear"
+        whole_numbers = xscales[i] == "linear"
         for label, (x, y) in lines.items():
-            xs = _array(x, f"x of {label} in {name}", None)
-            ys = _array(y, f"y of {label} in {name}", len(xs))
-            marks = 10 * markers if isinstance(markers, bool) else len(xs) * (label in markers)
-            _line(axes, xs, ys, label, labels.index(label), marks)
-            whole = whole and bool(np.all(xs % 1 == 0))
+            xs = as_floats(x, f"x of {label} in {name}", None)
+            ys = as_floats(y, f"y of {label} in {name}", len(xs))
+            marks = 10 if markers is True else 0
+            if not isinstance(markers, bool) and label in markers:
+                marks = len(xs)
+            draw_line(axes, xs, ys, label, labels.index(label), marks)
+            whole_numbers = whole_numbers and bool(np.all(xs % 1 == 0))
         box = axes.get_subplotspec()
         repeated = isinstance(ylabel, str) and box is not None and not box.is_first_col()
         axes.grid(color="#DDDDDD")
-        axes.set(xlabel=texts[0][i], ylabel="" if repeated else texts[1][i])
-        _scale(axes, "x", texts[2][i])
-        _scale(axes, "y", texts[3][i])
-        if whole:
+        axes.set(xlabel=xlabels[i], ylabel="" if repeated else ylabels[i])
+        set_scale(axes, "x", xscales[i])
+        set_scale(axes, "y", yscales[i])
+        if whole_numbers:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-    _legend(figure, grid)
+    add_legend(figure, grid)
     return figure
 
 
@@ -117,19 +125,20 @@ def histograms(
         if len(arrays) != len(columns):
             raise ValueError(f"{name} has {len(arrays)} arrays for {len(columns)} columns; give one for each")
     names = [name if row == 0 else "" for row in range(len(rows)) for name in columns]
-    figure, grid = _figure(title, names, height=0.7, aspect=0.4, most=len(columns))
+    figure, grid = new_figure(title, names, height=0.7, aspect=0.4, most=len(columns))
     for row, (name, arrays) in enumerate(rows.items()):
-        low, high = _range(arrays)
+        low, high = finite_range(arrays)
+        first = grid[row * len(columns)]
         for column, array in enumerate(arrays):
             axes = grid[row * len(columns) + column]
-            counts, edges = np.histogram(_finite(array), bins=31, range=(low, high))
+            counts, edges = np.histogram(finite_numbers(array), bins=31, range=(low, high))
             axes.stairs(counts / max(counts.max(), 1), edges, fill=True, color=BLUE)
             axes.set(xlim=(low, high), ylim=(0, 1.05), yticks=[])
             ends = [f"{x:.2g}".replace("-", "\u2212") for x in (low, high)]
             axes.set_xticks([low, high], ["", ""] if column else ends, fontsize=8)
-        for tick, side in zip(grid[row * len(columns)].get_xticklabels(), ("left", "right"), strict=True):
+        for tick, side in zip(first.get_xticklabels(), ("left", "right"), strict=True):
             tick.set(horizontalalignment=side)
-        grid[row * len(columns)].set_ylabel(textwrap.fill(name, 14), fontsize=9)
+        first.set_ylabel(textwrap.fill(name, 14), fontsize=9)
     figure.supxlabel(xlabel, fontsize=10)
     return figure
 
@@ -146,24 +155,24 @@ def regions(
     """
     data = []
     for name in panels:
-        of = [values[name] if isinstance(values, Mapping) else values for values in (points, labels)]
-        xy = _array(of[0], f"points of {name}", None, 2)
-        data.append((xy, _array(of[1], f"labels of {name}", len(xy))))
+        xy = as_floats(points[name] if isinstance(points, Mapping) else points, f"points of {name}", None, 2)
+        own = as_floats(labels[name] if isinstance(labels, Mapping) else labels, f"labels of {name}", len(xy))
+        data.append((xy, own))
     sides = [np.nanmax(xy, axis=0) - np.nanmin(xy, axis=0) + 1e-9 for xy, _ in data]
     aspect = np.clip(max((height / width for width, height in sides), default=1), 0.5, 1)
-    figure, grid = _figure(title, [*panels], height=0.6, aspect=0.9 * aspect)
+    figure, grid = new_figure(title, list(panels), height=0.6, aspect=0.9 * aspect)
     for axes, (name, scores), (xy, classes), side in zip(grid, panels.items(), data, sides, strict=True):
         x, y = np.linspace(np.nanmin(xy, axis=0) - 0.2 * side, np.nanmax(xy, axis=0) + 0.2 * side, 200).T
         mesh = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-        z = _array(scores(mesh), f"scores of {len(mesh)} points in {name}", len(mesh)).reshape(200, 200)
-        axes.pcolormesh(x, y, np.where(np.isnan(z), z, z > 0), cmap=_colormap("#BBDDF0", "#FAD9BF"), vmin=0, vmax=1)
+        z = as_floats(scores(mesh), f"scores of {len(mesh)} points in {name}", len(mesh)).reshape(200, 200)
+        axes.pcolormesh(x, y, np.where(np.isnan(z), z, z > 0), cmap=new_colormap("#BBDDF0", "#FAD9BF"), vmin=0, vmax=1)
         if (z < 0).any() and (z > 0).any():
             axes.contour(x, y, z, levels=[0], colors="black", linewidths=1.5)
         for label, style in enumerate(("o", "s")):
             (dots,) = axes.plot(*xy[classes == label].T, style, color=COLORS[label], label=f"class {label}")
             dots.set(markeredgecolor="white", markersize=9 if len(xy) < 20 else 6)
         axes.set_box_aspect(aspect)
-    _legend(figure, grid)
+    add_legend(figure, grid)
     return figure
 
 
@@ -182,26 +191,28 @@ def contours(
 
     Args:
         paths: `{label: points}`, each of shape (steps, 2). Every step is marked where there are fewer than 100.
-        xlim, ylim, minimum: What the picture shows on one scale, a path may leave it; a point to mark with a star.
+        xlim, ylim: What the picture shows, on one scale; a path may leave it.
+        minimum: A point to mark with a star.
     """
     x, y = np.meshgrid(np.linspace(*xlim, 200), np.linspace(*ylim, 200))
-    z = _array(function(x, y), "heights", *x.shape)
-    figure, (axes,) = _figure(title, [""], height=0.6, aspect=min(0.9 * np.ptp(ylim) / np.ptp(xlim), 1))
-    # Quantiles follow a narrow valley as well as a wide bowl; their squares put more lines near the bottom.
-    if len(levels := np.unique(np.quantile(_finite(z), np.linspace(0, 1, 18) ** 2))[1:-1]):
+    z = as_floats(function(x, y), "heights", *x.shape)
+    figure, (axes,) = new_figure(title, [""], height=0.6, aspect=min(0.9 * np.ptp(ylim) / np.ptp(xlim), 1))
+    # Quantiles follow a narrow valley as well as a wide bowl; squared shares put more lines near the bottom.
+    levels = np.unique(np.quantile(finite_numbers(z), np.linspace(0, 1, 18) ** 2))[1:-1]
+    if len(levels):
         axes.contour(x, y, z, levels=levels, colors="#AAAAAA", linewidths=0.8)
     for index, (label, path) in enumerate(paths.items()):
-        xs, ys = _array(path, f"path of {label}", None, 2).T
-        _line(axes, xs, ys, label, index, marks=50)
+        xs, ys = as_floats(path, f"path of {label}", None, 2).T
+        draw_line(axes, xs, ys, label, index, marks=50)
     if minimum is not None:
         axes.plot(*minimum, "*", label="minimum", color="black", ms=14, mec="white", zorder=3)
     axes.set(xlim=xlim, ylim=ylim, xlabel=xlabel, ylabel=ylabel, aspect="equal")
-    _legend(figure, [axes])
+    add_legend(figure, [axes])
     return figure
 
 
 def images(
-    pictures: Sequence[ArrayLike] | NDArray[Any],
+    pictures: Sequence[ArrayLike] | np.ndarray,
     titles: Sequence[str] | None = None,
     *,
     columns: int = 8,
@@ -213,22 +224,25 @@ def images(
 
     Args:
         pictures: Arrays (h, w), or one of shape (n, h, w). Low is white and high is black.
-        titles, columns: A text above each; the most pictures in a row.
-        signed, marks: Draws 0 white, blue below and orange above; draws the titles of those that are True in orange.
+        titles: A text above each.
+        columns: The most pictures in a row.
+        signed: Whether to draw 0 white, what is below blue and what is above orange.
+        marks: Whether the title of each is drawn in orange.
     """
-    arrays = [_array(picture, "picture", None, None) for picture in pictures]
-    names, warn = [""] * len(arrays) if titles is None else titles, [False] * len(arrays) if marks is None else marks
+    arrays = [as_floats(picture, "picture", None, None) for picture in pictures]
+    names = [""] * len(arrays) if titles is None else titles
+    warn = [False] * len(arrays) if marks is None else marks
     if not len(names) == len(warn) == len(arrays):
         raise ValueError(f"{len(arrays)} pictures have {len(names)} titles and {len(warn)} marks; give one for each")
     aspect = max((array.shape[0] / array.shape[1] for array in arrays), default=1)
-    figure, grid = _figure(title, names, height=0.1, aspect=(0.85 if signed else 0.95) * aspect, most=columns)
-    low, high = _range([0, *arrays])
+    figure, grid = new_figure(title, names, height=0.1, aspect=(0.85 if signed else 0.95) * aspect, most=columns)
+    low, high = finite_range([0, *arrays])
     colors: tuple[str, ...] = "white", "black"
     if signed:
         high = max(high, -low)
         low, colors = -high, ("#004B87", "white", "#E69F00")
     for axes, array, warning in zip(grid, arrays, warn, strict=True):
-        image = axes.imshow(array, cmap=_colormap(*colors), vmin=low, vmax=high)
+        image = axes.imshow(array, cmap=new_colormap(*colors), vmin=low, vmax=high)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(visible=True, color="#BBBBBB")
         if warning:
@@ -253,13 +267,13 @@ def table(
     Args:
         values: Shape (r, c).
         rows, columns: Labels, r and c of them; xlabel and ylabel say what the columns and the rows are.
-        fmt: How a number is written.
+        fmt: How a number is written, as for str.format.
     """
-    numbers = _array(values, "values", len(rows), len(columns))
+    numbers = as_floats(values, "values", len(rows), len(columns))
     texts = [["-" if np.isnan(number) else fmt.format(number) for number in row] for row in numbers.tolist()]
-    figure, (axes,) = _figure(title, [""] if numbers.size else [], height=max(2.4, 1 + 0.42 * len(rows)))
-    low, high = _range([numbers])
-    axes.imshow(numbers, cmap=_colormap("#F2F8FC", "#56B4E9", "#00436B"), vmin=low, vmax=high, aspect="auto")
+    figure, (axes,) = new_figure(title, [""] if numbers.size else [], height=max(2.4, 1 + 0.42 * len(rows)))
+    low, high = finite_range([numbers])
+    axes.imshow(numbers, cmap=new_colormap("#F2F8FC", "#56B4E9", "#00436B"), vmin=low, vmax=high, aspect="auto")
     cell = (430 - 6 * max(map(len, rows))) / len(columns)  # width in points; a letter of size 10 takes 6
     size = min(10, 1.5 * cell / max(len(text) for row in texts for text in row))
     for (row, column), number in np.ndenumerate(numbers):
@@ -273,10 +287,10 @@ def table(
     return figure
 
 
-def _figure(
+def new_figure(
     title: str | None, names: Sequence[str], height: float, aspect: float = 0, most: int = 0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel for each name, `most` in a row; they are height inches + aspect * their width high."""
+    """A figure with a panel for each name, up to `most` in a row; each is height inches + aspect * its width high."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -285,8 +299,8 @@ def _figure(
         ) from error
     if not names:
         raise ValueError("there is nothing to draw; give at least one entry")
-    rows = -(-len(names) // (most or (3 if len(names) <= 6 else 4)))
-    columns = -(-len(names) // rows)
+    rows = math.ceil(len(names) / (most or (3 if len(names) <= 6 else 4)))
+    columns = math.ceil(len(names) / rows)
     width, size = 9 if columns > 1 else 6.5, 11 if columns < 4 else 9
     folded = [textwrap.fill(name, int(105 * width / columns / size), replace_whitespace=False) for name in names]
     lines = max(name.count("\n") + 1 if name else 0 for name in folded)
@@ -305,84 +319,94 @@ def _figure(
     return figure, panels[: len(names)]
 
 
-def _line(axes: Axes, x: Floats, y: Floats, label: str, index: int, marks: int) -> None:
-    """Draws a line in the style of the given index, with at least so many points marked, and less than twice that."""
+def draw_line(axes: Axes, x: Floats, y: Floats, label: str, index: int, marks: int) -> None:
+    """Draws a line in the style of that index; `marks` or more of its points are marked, but fewer than twice that."""
     (line,) = axes.plot(x, y, label=label, color=COLORS[index % 8], ls=DASHES[(index + index // 8) % 8], ms=5)
     line.set(linewidth=2 if len(x) < 500 else 1)
     if marks:
         line.set(marker=MARKERS[index % 8], markevery=max(1, len(x) // marks))
 
 
-def _scale(axes: Axes, which: str, scale: str) -> None:
+def set_scale(axes: Axes, which: str, scale: str) -> None:
     """Sets a scale; a logarithmic one of few decades gets plain numbers at 1, 2 and 5 times the powers of ten."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = getattr(axes.dataLim, f"minpos{which}"), getattr(axes.dataLim, f"interval{which}")[1]  # low above 0
-    if scale != "log" or np.isfinite(low):
-        getattr(axes, f"set_{which}scale")(scale, **({"nonpositive": "mask"} if scale == "log" else {}))
-    if scale == "log" and high < 1000 * low < np.inf:
+    if scale == "log" and np.isinf(low):  # an axis without numbers above 0 stays linear
+        return
+    getattr(axes, f"set_{which}scale")(scale, **({"nonpositive": "mask"} if scale == "log" else {}))
+    if scale == "log" and high < 1000 * low:
         axis = axes.xaxis if which == "x" else axes.yaxis
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
 
 
-def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+def add_legend(figure: Figure, panels: Sequence[Axes]) -> None:
     """Writes one legend for all panels, below them in a space of its own."""
-    entries: dict[Any, Any] = {}  # handles by label
+    handles: dict[str, Artist] = {}  # by label
     for axes in panels:
-        handles, labels = axes.get_legend_handles_labels()
-        entries |= dict(zip(labels, handles, strict=True))
-    if any(entries):
-        fit = int(72 * figure.get_figwidth() / (65 + 5.7 * max(map(len, entries))))  # widths in points
-        n = min(max(fit, 1), len(entries))
-        figure.set_figheight(figure.get_figheight() + 0.1 + 0.2 * -(-len(entries) // n))
-        bare: dict[str, Any] = {"frameon": False, "handlelength": 3.5}
-        figure.legend([*entries.values()], [*entries], loc="outside lower center", ncols=n, **bare)
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if any(handles):
+        most = int(72 * figure.get_figwidth() / (65 + 5.7 * max(map(len, handles))))  # in a row; widths in points
+        n = min(max(most, 1), len(handles))
+        figure.set_figheight(figure.get_figheight() + 0.1 + 0.2 * math.ceil(len(handles) / n))
+        legend = figure.legend(handles.values(), handles, loc="outside lower center", ncols=n, handlelength=3.5)
+        legend.set_frame_on(False)
 
 
-def _colormap(*colors: str) -> Any:
+def new_colormap(*colors: str) -> Colormap:
+    """A map from numbers to colours that runs evenly through the given ones."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("", colors)
 
 
-def _array(values: ArrayLike, what: str, *shape: int | None) -> Floats:
+def for_each(name: str, texts: Texts, panels: int) -> Sequence[str]:
+    """A text for each panel."""
+    if isinstance(texts, str):
+        return [texts] * panels
+    if len(texts) != panels:
+        raise ValueError(f"{name} has {len(texts)} texts for {panels} panels; give one for each, or one for all")
+    return texts
+
+
+def as_floats(values: ArrayLike, what: str, *shape: int | None) -> Floats:
     """The values with NaN for those that are not finite; their shape is checked, where None stands for any length."""
     array = np.asarray(values, float)
     if array.ndim != len(shape) or any(n not in (None, size) for n, size in zip(shape, array.shape, strict=True)):
-        wanted = ", ".join("n" if n is None else str(n) for n in shape) + "," * (len(shape) == 1)
-        raise ValueError(f"{what}: the shape must be ({wanted}), not {array.shape}")
+        wanted = str(tuple("n" if n is None else n for n in shape)).replace("'", "")
+        raise ValueError(f"{what}: the shape must be {wanted}, not {array.shape}")
     return np.where(np.abs(array) < HUGE, array, np.nan)
 
 
-def _finite(values: ArrayLike) -> Floats:
-    """The finite numbers among the values, in a row."""
+def finite_numbers(values: ArrayLike) -> Floats:
+    """The finite numbers among the values, shape (n,)."""
     numbers: Floats = np.asarray(values, float)
     return numbers[np.abs(numbers) < HUGE]
 
 
-def _range(arrays: Iterable[ArrayLike]) -> tuple[float, float]:
-    """The lowest and the highest finite number; 0.5 apart from it where there is only one."""
-    numbers = np.concatenate([_finite(array) for array in arrays])
+def finite_range(arrays: Iterable[ArrayLike]) -> tuple[float, float]:
+    """The lowest and the highest finite number; 0.5 below and above it where there is only one."""
+    numbers = np.concatenate([finite_numbers(array) for array in arrays])
     low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (0.0, 0.0)
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
-def _columns(history: Columns | Sequence[Mapping[str, float]]) -> Columns:
+def history_columns(history: Columns | Sequence[Mapping[str, float]]) -> Columns:
     """Turns records into columns, and checks that the columns make curves."""
-    records = [] if isinstance(history, Mapping) else history
-    for record in records:
-        if record.keys() != records[0].keys():
-            raise ValueError(f"a record has the keys {[*record]}, the first one {[*records[0]]}; keep them the same")
-    columns: Columns = {key: [record[key] for record in records] for first in records[:1] for key in first}
-    columns = history if isinstance(history, Mapping) else columns
-    if not any(len(values) for values in columns.values()):
+    if not isinstance(history, Mapping):
+        first = history[0] if history else {}
+        for record in history:
+            if record.keys() != first.keys():
+                raise ValueError(f"a record has the keys {[*record]}, the first {[*first]}; keep them the same")
+        history = {key: [record[key] for record in history] for key in first}
+    lengths = {key: len(values) for key, values in history.items()}
+    if not any(lengths.values()):
         raise ValueError("the history is empty: record at least one epoch before drawing it")
-    missing = [key for key in ("train_loss", "train_accuracy") if key not in columns]
+    missing = [key for key in ("train_loss", "train_accuracy") if key not in history]
     if missing:
-        raise ValueError(f"the history has no {' and no '.join(missing)}, only {', '.join(columns)}")
-    lengths = {key: len(values) for key, values in columns.items()}
+        raise ValueError(f"the history has no {' and no '.join(missing)}, only {', '.join(history)}")
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the columns of the history differ in length: {lengths}; each needs one number per epoch")
-    return columns
+    return history

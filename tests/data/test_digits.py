@@ -29,7 +29,7 @@ def test_synthetic_digits_need_no_words(cache, capsys):
 
 
 def test_errors(cache, tmp_path):
-    with pytest.raises(ValueError, match="source must be 'auto', 'mnist', 'synthetic', not 'cifar'"):
+    with pytest.raises(ValueError, match="source is 'cifar'; it must be 'auto', 'mnist' or 'synthetic'"):
         load_digits("cifar")
     folder = write_mnist(tmp_path / "files", *synthetic_digits(1), *synthetic_digits(1))
     with pytest.raises(ValueError, match="need 2 images to train and 1 to test, got 1 and 1"):

@@ -85,9 +85,9 @@ def test_takes_array_likes():
     [
         ({"labels": LABELS[:9]}, ValueError, "10 images but 9 labels"),
         ({"labels": 3}, ValueError, "first axis"),
-        ({"batch_size": 0}, ValueError, "at least 1, got 0"),
-        ({"batch_size": 2.0}, TypeError, "int, got 2.0"),
-        ({"batch_size": True}, TypeError, "int, got True"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0; it must be an integer of at least 1"),
+        ({"batch_size": 2.0}, TypeError, "batch_size is 2.0; it must be an integer"),
+        ({"batch_size": True}, TypeError, "batch_size is True"),
         ({"seed": 1, "rng": np.random.default_rng(1)}, ValueError, "both seed and rng"),
         ({"rng": 0}, TypeError, "got 0; make one with default_rng"),
         ({"transform": 1}, TypeError, "callable"),

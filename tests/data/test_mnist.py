@@ -97,7 +97,7 @@ def test_a_name_look_up_that_hangs_is_given_up(monkeypatch):
 
 
 def test_being_offline_is_noticed_within_ten_seconds():
-    source = "from tinygrad_edu.data.mnist import *; print(len(MIRRORS) * CONNECT_TIMEOUT)"
+    source = "from tinygrad_edu.data.mnist import CONNECT_TIMEOUT, MIRRORS; print(len(MIRRORS) * CONNECT_TIMEOUT)"
     output = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True).stdout
     assert float(output) <= 9
 
@@ -257,8 +257,8 @@ def test_some_files_of_four_are_an_error(serve, tmp_path, monkeypatch, given, ca
     assert server.requests == []
 
 
-def test_a_root_that_is_no_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"root is .*typo.* not a folder"):
+def test_a_root_that_is_not_a_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"root is .*typo.*, not a folder"):
         load_mnist(tmp_path / "typo")
 
 
@@ -323,7 +323,7 @@ def test_cache_folder(monkeypatch, platform, variables, expected):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
-    assert mnist._cache_folder() == f"{expected}/tinygrad_edu/mnist"
+    assert mnist.cache_folder() == f"{expected}/tinygrad_edu/mnist"
 
 
 @pytest.mark.skipif(not REAL, reason="needs the real files, in the folder TINYGRAD_EDU_DATA")

@@ -212,11 +212,11 @@ def test_nothing_but_transparency_has_no_digit(read):
         read(np.zeros((20, 20, 4)))
 
 
-def test_files_that_are_no_pictures(tmp_path):
+def test_files_that_are_not_pictures(tmp_path):
     path = tmp_path / "seven.png"
     with pytest.raises(FileNotFoundError, match=r"seven\.png"):
         read_digit(path)
-    for content in (b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(50)):
+    for content in (b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(50)):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"seven\.png: Pillow cannot read it"):
             read_digit(path)
@@ -252,10 +252,10 @@ def test_without_pillow(monkeypatch):
 def test_otsu_parts_two_groups():
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.normal(0.2, 0.05, 900), rng.normal(0.8, 0.05, 300)]).astype(np.float32)
-    assert 0.3 < pictures._otsu(values) < 0.7
+    assert 0.3 < pictures.otsu_threshold(values) < 0.7
 
 
 def test_connected_parts():
     mask = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
-    parts = sorted(sorted(zip(*part.tolist(), strict=True)) for part in pictures._connected(mask))
+    parts = sorted(sorted(zip(*part.tolist(), strict=True)) for part in pictures.connected_parts(mask))
     assert parts == [[(0, 0), (1, 1)], [(0, 3)], [(3, 0), (3, 1), (3, 2), (3, 3)]]

@@ -52,14 +52,14 @@ def test_digits_stay_inside_the_picture(digits):
 
 def test_memory_is_bounded_by_chunks(monkeypatch):
     sizes = []
-    draw = synthetic._draw
+    draw = synthetic.draw_digits
     monkeypatch.setattr(synthetic, "CHUNK", 16)
 
     def counted(labels, rng):
         sizes.append(len(labels))
         return draw(labels, rng)
 
-    monkeypatch.setattr(synthetic, "_draw", counted)
+    monkeypatch.setattr(synthetic, "draw_digits", counted)
     synthetic_digits(40)
     assert sizes == [16, 16, 8]
 
@@ -78,5 +78,5 @@ def test_learnable_but_not_trivial(digits):
 
 @pytest.mark.parametrize(("n", "error"), [(-1, ValueError), (2.0, TypeError), ("3", TypeError)])
 def test_bad_n(n, error):
-    with pytest.raises(error, match="n must be"):
+    with pytest.raises(error, match="synthetic_digits: n is"):
         synthetic_digits(n)

@@ -14,8 +14,16 @@ from hypothesis import example, given, strategies as st
 from tinygrad_edu import Tensor, manual_seed, nn, optim
 from tinygrad_edu.data import DataLoader, RandomAffine
 from tinygrad_edu.functional import cross_entropy
+from tinygrad_edu.random import default_generator
 from tinygrad_edu.training import Checkpoint, EarlyStopping, History, fit
-from tinygrad_edu.training.checkpoint import KEY, SUM, checksum, divided, joined, state_of
+from tinygrad_edu.training.checkpoint import (
+    CHECKSUM_KEY,
+    STATES_KEY,
+    checksum,
+    get_state,
+    put_back_arrays,
+    take_out_arrays,
+)
 
 pytest.importorskip("safetensors")
 
@@ -74,8 +82,8 @@ class Run:
         """All states at this moment."""
         parts = self.parts()
         own = [module.rng for module in self.model.modules() if getattr(module, "rng", None)]
-        generators = [*parts.pop("generators").values(), nn.init.generator(), *own]
-        return copy.deepcopy([state_of(part) for part in [*parts.values(), *generators]])
+        generators = [*parts.pop("generators").values(), default_generator(), *own]
+        return copy.deepcopy([get_state(part) for part in [*parts.values(), *generators]])
 
 
 def trained(epochs, seed=0, **kinds):
@@ -148,14 +156,14 @@ def test_fit_goes_on_to_the_bit(tmp_path):
 def test_parts_are_restored_in_place(tmp_path):
     run = trained(2)
     Checkpoint(tmp_path / "run").save(**run.parts(), epoch=2)
-    weight, rng, library = run.model[2].weight, run.loader.rng, nn.init.generator()
+    weight, rng, library = run.model[2].weight, run.loader.rng, default_generator()
     saved = run.state()
     run.epoch()
     assert Checkpoint(tmp_path / "run").load(**run.parts()) == 2
     assert_same(run.state(), saved)
     assert run.model[2].weight is weight
     assert run.loader.rng is rng
-    assert nn.init.generator() is library
+    assert default_generator() is library
     assert type(run.history) is History
 
 
@@ -198,7 +206,7 @@ def test_the_json_in_the_file_is_strict(tmp_path):
     def refuse(name):
         raise AssertionError(name)
 
-    json.loads(nn.load_metadata(tmp_path / "run")[KEY], parse_constant=refuse)
+    json.loads(nn.load_metadata(tmp_path / "run")[STATES_KEY], parse_constant=refuse)
     Checkpoint(tmp_path / "run").load(model=nn.Module(), early_stopping=stopping, history=history)
     assert stopping.best == math.inf
     assert math.isnan(history[0]["loss"])
@@ -318,7 +326,7 @@ def test_what_was_not_saved_cannot_be_loaded(tmp_path):
 def test_a_file_of_weights_is_told_apart(tmp_path):
     run = Run(0)
     nn.save(run.model, tmp_path / "w", {"a": "b"})
-    with pytest.raises(ValueError, match=r"w holds no checkpoint but weights alone.*nn\.load\(path\)"):
+    with pytest.raises(ValueError, match=r"w holds only weights, .* not a checkpoint.*nn\.load\(path\)"):
         Checkpoint(tmp_path / "w").load(model=run.model)
 
 
@@ -349,7 +357,7 @@ def test_a_changed_byte_changes_nothing(tmp_path, position):
 
 def write(path, text):
     """A file with any JSON in the place of a checkpoint's."""
-    nn.save({}, path, {KEY: text, SUM: checksum({}, {KEY: text})})
+    nn.save({}, path, {STATES_KEY: text, CHECKSUM_KEY: checksum({}, {STATES_KEY: text})})
 
 
 DAMAGED = ["", "[]", "{}", '{"epoch": 1}', '{"epoch": 1, "states": {"model": {"array": "x"}}}', "[" * 100_000]
@@ -389,20 +397,20 @@ def test_foreign_missing_and_unwritable_files(tmp_path):
 def test_arguments_are_checked(tmp_path):
     checkpoint, model = Checkpoint(tmp_path / "run"), nn.Linear(1, 1)
     wrong = {
-        "no nn.Module": {"model": model.state_dict()},
+        "not an nn.Module": {"model": model.state_dict()},
         "'train' is a RandomState": {"model": model, "generators": {"train": np.random.RandomState(0)}},
         "history.0.note is a set": {"model": model, "history": [{"note": {1}}]},
         r"history.0: the key \(1,\) is a tuple": {"model": model, "history": [{(1,): 2}]},
         "must be strings": {"model": model, "metadata": {"epochs": 3}},
-        "integer": {"model": model, "epoch": 1.5},
+        "save: epoch is 1.5; it must be an integer": {"model": model, "epoch": 1.5},
         "history is a tuple; it must be a list": {"model": model, "history": ({"epoch": 1},)},
     }
     for message, arguments in wrong.items():
         with pytest.raises(TypeError, match=message):
             checkpoint.save(**arguments)
-    with pytest.raises(ValueError, match=r"epoch is -3; .* at least 0"):
+    with pytest.raises(ValueError, match=r"save: epoch is -3; .* at least 0"):
         checkpoint.save(model=model, epoch=-3)
-    for key in (KEY, SUM):
+    for key in (STATES_KEY, CHECKSUM_KEY):
         with pytest.raises(ValueError, match="belongs to the checkpoint itself"):
             checkpoint.save(model=model, metadata={key: ""})
     assert not checkpoint.exists()
@@ -425,14 +433,14 @@ states = st.recursive(
 
 @given(states)
 @example({"a.b": np.arange(2.0), "a": {"b": np.arange(3.0), "b'": np.arange(4.0)}, 0: np.ones(1), "0": np.ones(2)})
-def test_a_state_is_divided_and_joined_exactly(state):
+def test_a_state_is_taken_apart_and_put_together_exactly(state):
     arrays = {}
-    text = json.dumps(divided(state, "part", arrays), allow_nan=False)
+    text = json.dumps(take_out_arrays(state, "part", arrays), allow_nan=False)
     assert all(isinstance(array, np.ndarray) and name.startswith("part") for name, array in arrays.items())
-    assert_same(joined(json.loads(text), arrays), state)
+    assert_same(put_back_arrays(json.loads(text), arrays), state)
 
 
 def test_numbers_of_numpy_become_those_of_python():
     state = [np.float32(0.1), np.float64(0.1), np.int64(3), np.bool_(True), np.float32("-inf")]
     words = {"float": "-Infinity"}
-    assert_same(divided(state, "", {})["list"], [float(np.float32(0.1)), 0.1, 3, True, words])
+    assert_same(take_out_arrays(state, "", {})["list"], [float(np.float32(0.1)), 0.1, 3, True, words])

@@ -17,10 +17,11 @@ WRITER = """
 import os, signal, sys, time
 import numpy as np
 from tinygrad_edu import nn
+from tinygrad_edu.random import default_generator
 from tinygrad_edu.training import Checkpoint
 
 nn.save({"values": np.zeros(1)}, sys.argv[1] + ".first")     # whatever is imported late is imported now
-nn.init.generator()
+default_generator()
 
 def write(path, epoch):
     model = nn.Module()
@@ -43,7 +44,7 @@ for line in sys.stdin:
 """
 
 
-def whole(path):
+def complete_epoch(path):
     """The epoch of a checkpoint of WRITER, all of which must be of that epoch."""
     values = nn.load(path)["model.values"]
     model, history = nn.Module(), []
@@ -72,7 +73,7 @@ def test_a_killed_process_leaves_the_old_or_the_new_checkpoint(tmp_path):
             while (line := parent.stdout.readline().split())[0] == "saved":
                 done = int(line[1])
             longest *= 1.3 if done == epoch else 0.9
-            epoch = whole(path)
+            epoch = complete_epoch(path)
             assert epoch in (done, done + 1)
             left_over = set(os.listdir(tmp_path)) - {"run", "run.first"}
             assert len(left_over) <= 1

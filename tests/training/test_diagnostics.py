@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, functional, nn, no_grad, optim
+from tinygrad_edu import Tensor, functional, manual_seed, nn, no_grad, optim
+from tinygrad_edu.random import default_generator
 from tinygrad_edu.training import dead_relu_fraction, diagnose
 
 RNG = np.random.default_rng
@@ -66,7 +67,7 @@ def tiny(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_convolutions_and_residual_blocks_are_healthy(seed):
-    nn.init.manual_seed(seed)
+    manual_seed(seed)
     block = nn.Residual(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), block, nn.AvgPool2d(4), nn.Flatten(), nn.Linear(8, 3)
@@ -87,7 +88,7 @@ def test_convolutions_and_residual_blocks_are_healthy(seed):
         (nn.Sigmoid(), lambda p, y: functional.binary_cross_entropy(p, np.eye(10, dtype=np.float32)[y])),
     ],
 )
-def test_a_sure_prediction_is_no_illness(last, loss, seed):
+def test_a_sure_prediction_is_not_an_illness(last, loss, seed):
     model = nn.Sequential(nn.MLP([20, 64, 10], rng=RNG(seed)), last)
     x, _ = batch(seed)
     y = x[:, :10].argmax(axis=1)
@@ -264,7 +265,7 @@ def test_the_table():
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_is_left_as_it_was(training):
-    nn.init.manual_seed(0)
+    manual_seed(0)
     rng = RNG(1)
     model = nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Dropout(0.5, rng=rng))
     model.append = nn.Linear(8, 10)
@@ -279,7 +280,7 @@ def test_the_model_is_left_as_it_was(training):
             {name: array.tobytes() for name, array in model.state_dict().items()},
             [p.grad is not None and p.grad.tobytes() for p in model.parameters()],
             [dict(vars(m)) for m in model.modules() if not isinstance(m, nn.BatchNorm1d)],
-            [rng.bit_generator.state, nn.init.generator().bit_generator.state],
+            [rng.bit_generator.state, default_generator().bit_generator.state],
             x.grad.tobytes(),
         )
 

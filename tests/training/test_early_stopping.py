@@ -128,7 +128,7 @@ def test_states_that_do_not_fit(change, words):
         ({"patience": 1.5}, "patience is 1.5"),
         ({"min_delta": -1.0}, "min_delta is -1.0"),
         ({"min_delta": math.nan}, "min_delta is nan"),
-        ({"mode": "auto"}, "mode must be 'min' or 'max'"),
+        ({"mode": "auto"}, "mode is 'auto'; it must be 'min' or 'max'"),
     ],
 )
 def test_arguments(options, words):

@@ -106,16 +106,16 @@ def test_a_missing_column_is_named(history, words):
     [
         ([1.0], TypeError, "a record is a dict"),
         ({}, ValueError, "at least one number"),
-        ({"a": "1"}, TypeError, "'a': '1' is no name with a number"),
-        ({"a": None}, TypeError, "no name with a number"),
-        ({"a": True}, TypeError, "no name with a number"),
-        ({"a": np.bool_(True)}, TypeError, "no name with a number"),
-        ({"a": 1j}, TypeError, "no name with a number"),
-        ({"a": np.ones(1)}, TypeError, "no name with a number"),
-        ({1: 2.0}, TypeError, "no name with a number"),
+        ({"a": "1"}, TypeError, "'a': '1' is not a name with a number"),
+        ({"a": None}, TypeError, "not a name with a number"),
+        ({"a": True}, TypeError, "not a name with a number"),
+        ({"a": np.bool_(True)}, TypeError, "not a name with a number"),
+        ({"a": 1j}, TypeError, "not a name with a number"),
+        ({"a": np.ones(1)}, TypeError, "not a name with a number"),
+        ({1: 2.0}, TypeError, "not a name with a number"),
     ],
 )
-def test_what_is_no_record_is_refused(record, error, words):
+def test_what_is_not_a_record_is_refused(record, error, words):
     history = History(EPOCHS)
     adders = [history.append, lambda r: history.extend([{"a": 1}, r]), lambda r: History([r])]
     adders += [lambda r: history.__add__([r]), lambda r: history.__iadd__([{"a": 1}, r]), partial(history.insert, 0)]
@@ -161,7 +161,7 @@ def test_what_changes_a_list_gives_a_history():
 def test_foreign_files_are_refused(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="is no history") as caught:
+    with pytest.raises(ValueError, match="is not a history") as caught:
         History.load(path)
     assert str(path) in str(caught.value)
 

@@ -8,52 +8,53 @@ An IDX file is a short header followed by the elements of one array in C order, 
     4 bytes    length of each dimension, unsigned
     the rest   the elements
 
-The hard part is that a header is a claim, not a fact. This program works on every good file,
+The hard idea is that a header is a claim, not a fact. This program reads every good file:
 
     file = gzip.open(path)
     shape = read_header(file)
     array = np.empty(shape, np.uint8)
     array.flat = np.frombuffer(file.read(), np.uint8)
 
-and a file of a few kilobytes takes it down, because a header can declare 10**12 bytes and gzip can
-unpack to a thousand times its own size. So `parse_idx` checks the claim against a limit, collects only
-the bytes that really arrive, and never asks for more than the claim plus one byte: the one that
-shows that the file is too long.
+But a file of a few kilobytes takes it down, because a header can declare 10**12 bytes, and gzip data can unpack to a
+thousand times their size. So `parse_idx` checks the claim against a limit, collects only the bytes that really arrive,
+and never asks for more than the claim plus one byte, which shows that the file is too long.
 """
 
+import gzip
 import io
 import math
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from tinygrad_edu.files import StrPath
+
+__all__ = ["read_idx"]
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_BYTES = 2**30
 MAX_DIMENSIONS = 64  # NumPy's own limit
 CHUNK_BYTES = 2**20
-ADVICE = "delete it and download it again, or check that it is the file you meant"
 
 
-def read_idx(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> NDArray[Any]:
-    """Reads an IDX file, gzip-compressed or plain (told by its content, not by its name).
+def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> np.ndarray:
+    """Reads an IDX file, compressed with gzip or plain; its content tells which, not its name.
 
     Args:
         path: The file.
-        max_bytes: Refuse arrays of more bytes than this; 1 GiB by default, twice the largest file of
-            the MNIST family.
+        max_bytes: Arrays of more bytes are refused. The default is 1 GiB, twice the largest file of the MNIST family.
 
     Returns:
-        A new, writable array with the shape the file declares and one of the dtypes uint8, int8, int16,
-        int32, float32, float64 in native byte order.
+        A new, writable array with the shape that the file declares and one of the dtypes uint8, int8, int16, int32,
+        float32, float64 in native byte order.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a regular file, or not a complete and valid IDX file.
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a regular file, or not a complete and valid IDX file.
     """
     name = os.fspath(path)
     if os.path.exists(name) and not os.path.isfile(name):
@@ -64,18 +65,10 @@ def read_idx(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> NDArra
 
 @contextmanager
 def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
-    """Gives the content of a seekable binary stream as a stream, unpacked if it is gzip.
+    """Gives the content of a seekable binary stream, called `name` in errors, as a stream, unpacked if it is gzip.
 
-    Args:
-        file: The stream, positioned at its start.
-        name: What error messages call it.
-
-    Raises:
-        ValueError: From inside the `with` block, if the gzip data turn out to be damaged or cut short.
+    Damaged gzip data raise a ValueError where they are read, inside the `with` block.
     """
-    import gzip
-    import zlib
-
     magic = file.read(2)
     file.seek(0)
     if magic != b"\x1f\x8b":
@@ -85,46 +78,33 @@ def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
         with gzip.GzipFile(fileobj=file) as stream:
             yield stream
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{name}: the gzip data are damaged or cut short ({error}); {ADVICE}") from error
+        raise damaged(name, f"the gzip data are damaged or cut short ({error})") from error
 
 
-def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> NDArray[Any]:
-    """Reads one array from a stream of uncompressed IDX bytes that must end where the array ends.
-
-    Args:
-        stream: The bytes, from the header on.
-        name: What error messages call the stream.
-        max_bytes: Refuse arrays of more bytes than this.
-
-    Returns:
-        A new, writable array in native byte order.
-
-    Raises:
-        ValueError: If the bytes are not a complete and valid IDX file.
-    """
+def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) -> np.ndarray:
+    """Reads the array in a stream of uncompressed IDX bytes, which must end where the array ends; see read_idx."""
     magic = stream.read(4)
     if len(magic) < 4:
-        raise ValueError(f"{name}: an IDX file starts with 4 bytes, found {len(magic)}; {ADVICE}")
+        raise damaged(name, f"an IDX file starts with 4 bytes, found {len(magic)}")
     zero, code, ndim = struct.unpack(">HBB", magic)
     if zero != 0:
-        raise ValueError(f"{name}: an IDX file starts with two zero bytes, found 0x{zero:04x}; {ADVICE}")
+        raise damaged(name, f"an IDX file starts with two zero bytes, found 0x{zero:04x}")
     if code not in DTYPES:
         known = ", ".join(f"0x{key:02x}" for key in DTYPES)
-        raise ValueError(f"{name}: expected an IDX element type of {known}, found 0x{code:02x}; {ADVICE}")
+        raise damaged(name, f"expected an IDX element type of {known}, found 0x{code:02x}")
     if ndim > MAX_DIMENSIONS:
-        raise ValueError(f"{name}: expected at most {MAX_DIMENSIONS} dimensions, found {ndim}; {ADVICE}")
+        raise damaged(name, f"expected at most {MAX_DIMENSIONS} dimensions, found {ndim}")
 
     lengths = stream.read(4 * ndim)
     if len(lengths) < 4 * ndim:
         found = f"found {len(lengths)} bytes of the {4 * ndim} that hold their lengths"
-        raise ValueError(f"{name}: the header declares {ndim} dimensions, {found}; {ADVICE}")
+        raise damaged(name, f"the header declares {ndim} dimensions, {found}")
     shape: tuple[int, ...] = struct.unpack(f">{ndim}I", lengths)
     dtype = np.dtype(DTYPES[code])
     # NumPy leaves zeros out of this product too: it refuses the shape (0, 2**32 - 1, 2**32 - 1).
     claim = math.prod(length or 1 for length in shape) * dtype.itemsize
     if claim > max_bytes:
-        declared = f"the header declares the shape {shape}, {claim:,} bytes"
-        raise ValueError(f"{name}: {declared}; expected at most {max_bytes:,}; {ADVICE}")
+        raise damaged(name, f"the header declares the shape {shape}, {claim:,} bytes; expected at most {max_bytes:,}")
 
     expected = math.prod(shape) * dtype.itemsize
     data = bytearray()
@@ -135,6 +115,10 @@ def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) 
         data += chunk
     if len(data) != expected:
         found = f"only {len(data):,}" if len(data) < expected else "more"
-        declared = f"the header declares the shape {shape}, {expected:,} bytes"
-        raise ValueError(f"{name}: {declared} of data, found {found}; {ADVICE}")
+        raise damaged(name, f"the header declares the shape {shape}, {expected:,} bytes of data, found {found}")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def damaged(name: str, problem: str) -> ValueError:
+    """The error to raise for a file."""
+    return ValueError(f"{name}: {problem}; delete it and download it again, or check that it is the file you meant")

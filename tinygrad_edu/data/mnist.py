@@ -1,22 +1,39 @@
 """MNIST, 70,000 images of handwritten digits: found on disk, or downloaded once into the user's cache.
 
-`load_mnist` reads the files a user already has, whatever data set of that format they hold. The files it
-downloads itself must be the published ones, bit for bit: each has to match its SHA-256 before it enters
-the cache folder and every time it is read from there, so that no broken download is ever trained on.
+`load_mnist` reads the files that a user already has, whatever data set of that format they hold. The files that it
+downloads itself must be the published ones, bit for bit: each has to match its SHA-256 before it enters the cache
+folder and every time it is read from there, so that no broken download is ever trained on.
+
+The hard idea is a deadline. This program may wait for minutes without a network, and for ever on a server that
+trickles:
+
+    urlopen(url, timeout=4).read()
+
+Its time-out covers each wait for a socket separately, not the look-up of the host's name, and starts afresh for every
+address of the host, every redirection and every few bytes received. So in `fetch` a thread talks to the network, and
+the caller waits for its messages no longer than it wants to.
 """
 
+import hashlib
 import io
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.data.idx import parse_idx, read_idx, unzipped
+from tinygrad_edu.files import StrPath, write_atomically
+
+__all__ = ["MNIST", "MNISTNotFoundError", "load_mnist"]
+
+Message = int | bytes | str  # the answer's length, a chunk of it or b"" at its end, or the reason of a failure
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -24,10 +41,7 @@ MIRRORS = (
 )
 # Size in bytes and SHA-256 of each file once unpacked, in the order of the fields of `MNIST`.
 FILES = {
-    "train-images-idx3-ubyte": (
-        47_040_016,
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
+    "train-images-idx3-ubyte": (47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
     "train-labels-idx1-ubyte": (60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
     "t10k-images-idx3-ubyte": (7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
     "t10k-labels-idx1-ubyte": (10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
@@ -57,18 +71,18 @@ class MNIST(NamedTuple):
     test_labels: NDArray[np.uint8]
 
 
-def load_mnist(root: str | os.PathLike[str] | None = None, download: bool = True) -> MNIST:
+def load_mnist(root: StrPath | None = None, download: bool = True) -> MNIST:
     """Loads MNIST from the first of these places that has it.
 
     1. `root`, if given, or its subfolder `mnist`;
     2. the folder in the environment variable TINYGRAD_EDU_DATA, if set, or its subfolder `mnist`;
-    3. the user's cache folder: `tinygrad_edu/mnist` in `$XDG_CACHE_HOME`, `~/.cache` (Linux),
-       `~/Library/Caches` (macOS) or `%LOCALAPPDATA%` (Windows);
+    3. the user's cache folder: `tinygrad_edu/mnist` in `$XDG_CACHE_HOME`, `~/.cache` (Linux), `~/Library/Caches`
+       (macOS) or `%LOCALAPPDATA%` (Windows);
     4. the internet, if `download` is true. About 11 MB go into the cache folder, never into 1. or 2.
 
-    A folder needs the four files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-    `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each with or without `.gz`. In 1. and 2. any
-    data set of this format will do, such as Fashion-MNIST, and with any number of images.
+    A folder needs the four files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+    `t10k-labels-idx1-ubyte`, each with or without `.gz`. In 1. and 2. any data set of this format will do, such as
+    Fashion-MNIST, and with any number of images.
 
     Args:
         root: A folder to look in first.
@@ -78,26 +92,26 @@ def load_mnist(root: str | os.PathLike[str] | None = None, download: bool = True
         The arrays `(train_images, train_labels, test_images, test_labels)`.
 
     Raises:
-        MNISTNotFoundError: If the files are in none of these places.
-        FileNotFoundError: If `root` or TINYGRAD_EDU_DATA is no folder or has only some of the files: a
-            mistake to correct, which no other place should make up for.
-        ValueError: If a file in `root` or TINYGRAD_EDU_DATA is damaged or not in the format of MNIST.
+        MNISTNotFoundError: The files are in none of these places.
+        FileNotFoundError: `root` or TINYGRAD_EDU_DATA is not a folder or has only some of the files: a mistake to
+            correct, which no other place should make up for.
+        ValueError: A file in `root` or TINYGRAD_EDU_DATA is damaged or not in the format of MNIST.
     """
     for source, base in (("root", root), ("TINYGRAD_EDU_DATA", os.environ.get("TINYGRAD_EDU_DATA"))):
-        if base and (paths := _find(source, os.path.expanduser(base))):
-            mnist = MNIST(*(read_idx(path) for path in paths))
-            _check("training", mnist.train_images, mnist.train_labels, paths[:2])
-            _check("test", mnist.test_images, mnist.test_labels, paths[2:])
+        if base and (paths := find_files(source, os.path.expanduser(base))):
+            mnist = MNIST(*[read_idx(path) for path in paths])
+            check_format("training", mnist.train_images, mnist.train_labels, paths[:2])
+            check_format("test", mnist.test_images, mnist.test_labels, paths[2:])
             return mnist
 
-    folder = _cache_folder()
+    folder = cache_folder()
     mirrors = list(MIRRORS) if download else []
     problems = [] if download else ["downloading is switched off by download=False"]
     arrays = []
     for name in FILES:
-        array = _from_cache(folder, name, problems)
+        array = read_cached(folder, name, problems)
         if array is None:
-            array = _from_mirrors(folder, name, mirrors, problems)
+            array = download_file(folder, name, mirrors, problems)
         if array is None:
             raise MNISTNotFoundError(
                 f"MNIST is not on this computer: {name} is neither in root, nor in TINYGRAD_EDU_DATA, nor in "
@@ -111,15 +125,13 @@ def load_mnist(root: str | os.PathLike[str] | None = None, download: bool = True
     return MNIST(*arrays)
 
 
-def _find(source: str, base: str) -> list[str]:
-    """Returns the four files in `base` or `base/mnist`, or nothing if it has none of them."""
+def find_files(source: str, base: str) -> list[str]:
+    """The paths of the four files in `base` or `base/mnist`, or [] if none of them is there."""
     if not os.path.isdir(base):
-        raise FileNotFoundError(
-            f"{source} is {base!r}, which is not a folder; correct it, or leave it out to use the cache"
-        )
+        raise FileNotFoundError(f"{source} is {base!r}, not a folder; correct it, or leave it out to use the cache")
     some: dict[str, str] = {}
     for folder in (base, os.path.join(base, "mnist")):
-        paths = {name: path for name in FILES for path in _names(folder, name) if os.path.isfile(path)}
+        paths = {name: path for name in FILES for path in zipped_and_plain(folder, name) if os.path.isfile(path)}
         if len(paths) == len(FILES):
             return list(paths.values())
         some = some or paths
@@ -132,7 +144,7 @@ def _find(source: str, base: str) -> list[str]:
     return []
 
 
-def _check(part: str, images: NDArray[Any], labels: NDArray[Any], paths: list[str]) -> None:
+def check_format(part: str, images: np.ndarray, labels: np.ndarray, paths: list[str]) -> None:
     """Raises ValueError unless the arrays, read from `paths`, are images and labels as in MNIST."""
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         problem = f"expected uint8 images of shape (n, 28, 28), found {images.dtype} {images.shape}"
@@ -147,11 +159,13 @@ def _check(part: str, images: NDArray[Any], labels: NDArray[Any], paths: list[st
     raise ValueError(f"{paths[0]} and {paths[1]} are not a {part} set in the format of MNIST: {problem}")
 
 
-def _names(folder: str, name: str) -> tuple[str, str]:
+def zipped_and_plain(folder: str, name: str) -> tuple[str, str]:
+    """The two paths that a file may have."""
     return os.path.join(folder, f"{name}.gz"), os.path.join(folder, name)
 
 
-def _cache_folder() -> str:
+def cache_folder() -> str:
+    """The folder for downloaded files, which need not exist yet."""
     cache = os.environ.get("XDG_CACHE_HOME")
     if not cache and sys.platform == "win32":
         cache = os.environ.get("LOCALAPPDATA")
@@ -160,12 +174,12 @@ def _cache_folder() -> str:
     return os.path.join(cache, "tinygrad_edu", "mnist")
 
 
-def _from_cache(folder: str, name: str, problems: list[str]) -> NDArray[Any] | None:
+def read_cached(folder: str, name: str, problems: list[str]) -> np.ndarray | None:
     """Reads a file from the cache folder; None, with the reason in `problems`, if there is no good one."""
-    for path in _names(folder, name):
+    for path in zipped_and_plain(folder, name):
         try:
             with open(path, "rb") as file:
-                return _read_published(file, name, path)
+                return read_published(file, name, path)
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
@@ -173,7 +187,7 @@ def _from_cache(folder: str, name: str, problems: list[str]) -> NDArray[Any] | N
     return None
 
 
-def _from_mirrors(folder: str, name: str, mirrors: list[str], problems: list[str]) -> NDArray[Any] | None:
+def download_file(folder: str, name: str, mirrors: list[str], problems: list[str]) -> np.ndarray | None:
     """Downloads a file and keeps it in the cache folder; None, with the reasons in `problems`, on failure.
 
     A mirror that fails moves to the end of `mirrors`, so that the other files do not wait for it again.
@@ -181,83 +195,62 @@ def _from_mirrors(folder: str, name: str, mirrors: list[str], problems: list[str
     for mirror in tuple(mirrors):
         url = f"{mirror}{name}.gz"
         try:
-            data = _fetch(url, limit=FILES[name][0] + 1024)
-            array = _read_published(io.BytesIO(data), name, url)
+            data = fetch(url, limit=FILES[name][0] + 1024)
+            array = read_published(io.BytesIO(data), name, url)
         except (OSError, ValueError) as error:
             problems.append(str(error))
             mirrors.remove(mirror)
             mirrors.append(mirror)
         else:
-            _store(data, os.path.join(folder, f"{name}.gz"))
+            write_cached(data, os.path.join(folder, f"{name}.gz"))
             return array
     return None
 
 
-def _read_published(file: io.BufferedIOBase, name: str, source: str) -> NDArray[Any]:
+def read_published(file: io.BufferedIOBase, name: str, source: str) -> np.ndarray:
     """Reads the array in `file`, or raises ValueError if it is not the published file `name`."""
-    import hashlib
-
     size, digest = FILES[name]
     with unzipped(file, source) as stream:
         data = stream.read(size + 1)
-    if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
+    found = hashlib.sha256(data).hexdigest()
+    if len(data) != size or found != digest:
         raise ValueError(
-            f"{source}: not the published MNIST file, or damaged: expected {size:,} bytes unpacked with the "
-            f"SHA-256 {digest[:8]}..., found {len(data):,}{' or more' if len(data) > size else ''} "
-            f"with {hashlib.sha256(data).hexdigest()[:8]}..."
+            f"{source}: not the published MNIST file, or damaged: expected {size:,} bytes unpacked with the SHA-256 "
+            f"{digest[:8]}..., found {len(data):,}{' or more' if len(data) > size else ''} with {found[:8]}..."
         )
     return parse_idx(io.BytesIO(data), source)
 
 
-def _store(data: bytes, path: str) -> None:
-    """Writes a file under another name, then renames it: at no moment does `path` hold half of it."""
-    part = f"{path}.{os.urandom(8).hex()}.part"
+def write_cached(data: bytes, path: str) -> None:
+    """Writes a file into the cache folder, or warns that it cannot."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(part, "xb") as file:
-            file.write(data)
-        os.replace(part, path)
-    except OSError as error:
+        write_atomically(path, data)
+    except (OSError, ValueError) as error:
         message = f"could not keep {path} for next time ({error}); set XDG_CACHE_HOME to a writable folder"
         warnings.warn(message, RuntimeWarning, stacklevel=4)
-    finally:
-        with suppress(OSError):
-            os.unlink(part)
 
 
-def _fetch(url: str, limit: int) -> bytes:
-    """Downloads at most `limit` bytes, or raises OSError or ValueError with the reason.
-
-    The smallest program that goes wrong:
-
-        urlopen(url, timeout=4).read()
-
-    Its time-out is not a deadline. It covers each wait for a socket separately, not the look-up of the
-    host's name, and starts afresh for every address of the host, every redirection and every few bytes
-    received, so it can wait minutes without a network, and for ever on a server that trickles. Here a
-    thread talks to the network, and the caller waits for its reports no longer than it wants to.
-    """
-    import threading
-    from queue import Empty, SimpleQueue
-
-    reports: SimpleQueue[int | bytes | str] = SimpleQueue()
+def fetch(url: str, limit: int) -> bytes:
+    """Downloads at most `limit` bytes, or raises OSError or ValueError with the reason."""
+    messages: SimpleQueue[Message] = SimpleQueue()
     given_up = threading.Event()
-    threading.Thread(target=_report, args=(url, reports, given_up.is_set), daemon=True).start()
+    threading.Thread(target=send_download, args=(url, messages, given_up.is_set), daemon=True).start()
     data = bytearray()
     patience = CONNECT_TIMEOUT
     try:
-        report = reports.get(timeout=patience)
+        message = messages.get(timeout=patience)
         patience = STALL_TIMEOUT
-        with _progress_bar(url, report) as advance:
-            while report != b"":
-                if isinstance(report, str):
-                    raise ConnectionError(f"{url}: {report}")
-                if isinstance(report, bytes):
-                    data += report
-                    advance(len(report))
+        with download_bar(url, message) as advance:
+            while message != b"":
+                if isinstance(message, str):
+                    raise ConnectionError(f"{url}: {message}")
+                if isinstance(message, bytes):
+                    data += message
+                    advance(len(message))
                 if len(data) > limit:
                     raise ValueError(f"{url}: expected at most {limit:,} bytes, received {len(data):,}")
-                report = reports.get(timeout=patience)
+                message = messages.get(timeout=patience)
     except Empty:
         raise TimeoutError(f"{url}: nothing arrived, or too little, for {patience:g} s") from None
     finally:
@@ -265,7 +258,7 @@ def _fetch(url: str, limit: int) -> bytes:
     return bytes(data)
 
 
-def _report(url: str, reports: Any, given_up: Callable[[], bool]) -> None:
+def send_download(url: str, messages: SimpleQueue[Message], given_up: Callable[[], bool]) -> None:
     """Puts on the queue the answer's length (0 if unknown), its chunks, and b"" or the reason of failure."""
     from urllib.error import HTTPError
     from urllib.request import urlopen
@@ -273,18 +266,18 @@ def _report(url: str, reports: Any, given_up: Callable[[], bool]) -> None:
     try:
         with urlopen(url, timeout=STALL_TIMEOUT) as response:
             length = response.headers.get("Content-Length", "")
-            reports.put(int(length) if length.isdigit() else 0)
+            messages.put(int(length) if length.isdigit() else 0)
             while not given_up() and (chunk := response.read(CHUNK_BYTES)):
-                reports.put(chunk)
-        reports.put(b"")
+                messages.put(chunk)
+        messages.put(b"")
     except Exception as error:  # whatever went wrong, the other mirror may do better
-        reports.put(str(error) or type(error).__name__)
+        messages.put(str(error) or type(error).__name__)
         if isinstance(error, HTTPError):
             error.close()
 
 
 @contextmanager
-def _progress_bar(url: str, length: object) -> Iterator[Callable[[int], object]]:
+def download_bar(url: str, length: object) -> Iterator[Callable[[int], object]]:
     """Gives a function that advances a progress bar by a number of bytes; no bar without tqdm."""
     try:
         from tqdm import tqdm

@@ -4,19 +4,18 @@
     model(normalize(image).reshape(1, 784)).data.argmax()
 
 A network knows only what its training images had in common: light ink on black, the digit as large as a box of 20x20
-pixels allows, its centre of mass in the middle of 28x28 (LeCun, Bottou, Bengio & Haffner 1998). The program that
-forgets this,
+pixels allows, its centre of mass in the middle of 28x28 (LeCun, Bottou, Bengio & Haffner 1998). This code forgets that:
 
     Image.open("seven.jpg").convert("L").resize((28, 28))
 
-gives it dark ink on white, a small digit in a corner, and the shadow of the hand, and it answers nonsense without
-hesitation.
+It gives the network dark ink on white, a small digit in a corner, and the shadow of the hand, and the network answers
+nonsense without hesitation.
 
-The hard idea is to tell ink from paper, where neither is black or white and the light falls from one side. First the
-paper is guessed: a smooth surface through most of the picture's edge, then fitted again and again to all pixels that
-agree with it. Ink is what remains, measured along the direction in colour space in which pixels differ most from the
-paper. So it may be darker or lighter, red on green or opaque on transparent; nothing is assumed but that there is less
-ink than paper.
+The hard idea is to tell ink from paper where neither is black or white and the light falls from one side. First the
+paper is guessed: a smooth surface through most of the picture's edge. Then it is fitted again and again to all pixels
+that agree with it. Ink is what remains, measured along the direction in colour space in which pixels differ most from
+the paper. So it may be darker or lighter, red on green or opaque on transparent; all that is assumed is that there is
+less ink than paper.
 """
 
 from __future__ import annotations
@@ -29,16 +28,20 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.files import StrPath
+
+__all__ = ["read_digit"]
+
 SIZE = 28  # of the result
-BOX = 20  # the digit fits in
+BOX = 20  # into which the digit fits
 WORKING_SIZE = 400  # larger pictures are reduced before ink is looked for
-FAINT = 0.1  # less contrast than this is no ink; 1 is black on white
+FAINT = 0.1  # less contrast than this is not ink; 1 is black on white
 ROUNDS = 8  # of fitting the paper
 STROKE = 2.0  # strokes of a thin pen are thickened to this width, in pixels of the result
 
 
-def read_digit(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """Reads a picture of one digit in the form of an MNIST image.
+def read_digit(path: StrPath) -> NDArray[np.uint8]:
+    """Reads a picture of one digit into the form of an MNIST image.
 
     Ink may be dark or light, in any colour, on paper, a screen or nothing (transparency); the paper may be unevenly lit
     and noisy. Lines along the edge and specks are left out. An MNIST image comes out nearly as it was.
@@ -53,27 +56,26 @@ def read_digit(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     Raises:
         FileNotFoundError: There is no such file.
         ImportError: Pillow is not installed.
-        ValueError: It is a folder, no picture, damaged, too large, or there is no digit in it.
+        ValueError: It is a folder, not a picture, damaged, too large, or there is no digit in it.
     """
     name = os.fspath(path)
-    ink, noise = _ink(_open(name))
-    strokes = _strokes(ink, noise)
+    ink, noise = measure_ink(open_picture(name))
+    strokes = cut_out_digit(ink, noise)
     if strokes is None:
         raise ValueError(f"{name}: found no digit in the picture; draw one digit with a pen that stands out clearly")
-    return _place(_fit(strokes))
+    return centre(fit_into_box(strokes))
 
 
-def _open(name: str) -> NDArray[np.float32]:
+def open_picture(name: str) -> NDArray[np.float32]:
     """Reads a picture as (h, w, channels), upright and at most WORKING_SIZE high and wide.
 
-    The channels are red, green, blue, each multiplied by the opacity, and the opacity; or just grey. They are scaled
+    The channels are red, green and blue, each multiplied by the opacity, and the opacity; or only grey. They are scaled
     so that black and white are at a distance of 1.
     """
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
         raise ImportError("reading pictures needs Pillow; pip install tinygrad-edu[demos] brings it") from error
-
     if os.path.exists(name) and not os.path.isfile(name):
         raise ValueError(f"{name}: expected a picture, found a folder or a device; give the path of one file")
     with open(name, "rb") as file:
@@ -100,7 +102,7 @@ def _open(name: str) -> NDArray[np.float32]:
     return colours
 
 
-def _ink(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+def measure_ink(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     """How far each pixel is from the paper, (h, w), about 0 for paper and positive for ink; and the paper's noise."""
     h, w, channels = picture.shape
     pixels = picture.reshape(-1, channels)
@@ -116,54 +118,57 @@ def _ink(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     difference = pixels - paper
     _, directions = np.linalg.eigh(difference.T @ difference)
     ink = difference @ directions[:, -1]
-    if (ink**3).sum() < 0:  # there is less ink than paper, but it is farther off
+    if (ink**3).sum() < 0:  # there is less ink than paper, but its colour is farther off
         ink = -ink
     return ink.reshape(h, w), float(ink[agree].std())
 
 
-def _strokes(ink: NDArray[np.float32], noise: float) -> NDArray[np.float32] | None:
+def cut_out_digit(ink: NDArray[np.float32], noise: float) -> NDArray[np.float32] | None:
     """The digit alone, cropped to its bounding box, from 0 to 1 (fully inked); None if there is none."""
-    inked = ink > max(_otsu(ink), 4 * noise, FAINT)
+    inked = ink > max(otsu_threshold(ink), 4 * noise, FAINT)
     digit = np.zeros_like(inked)
-    for part in _digit_parts(inked):
-        digit[tuple(part)] = True
+    for rows, columns in digit_parts(inked):
+        digit[rows, columns] = True
     if not digit.any():
         return None
-    strokes = np.where(_grown(digit), ink / np.percentile(ink[digit], 80), 0).clip(0, 1)
+    strokes = np.where(dilate(digit), ink / np.percentile(ink[digit], 80), 0).clip(0, 1)
     rows, columns = np.nonzero(strokes > 0.08)
     return strokes[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
-def _otsu(values: NDArray[np.float32]) -> float:
-    """The threshold that parts values into the two most different classes (Otsu 1979).
+def otsu_threshold(values: NDArray[np.float32]) -> float:
+    """The threshold that divides values into the two most different classes (Otsu 1979).
 
     It maximises the variance between the classes, n1 * n2 * (mean1 - mean2)**2.
     """
     counts, edges = np.histogram(values, 256)
     sums = counts * (edges[:-1] + edges[1:]) / 2
-    below, above = counts.cumsum()[:-1], counts[::-1].cumsum()[-2::-1]
-    means_apart = sums[::-1].cumsum()[-2::-1] / np.maximum(above, 1) - sums.cumsum()[:-1] / np.maximum(below, 1)
-    return float(edges[1:-1][np.argmax(below * above * means_apart**2)])
+    below = counts.cumsum()[:-1]  # numbers of values below each inner edge
+    above = values.size - below
+    sums_below = sums.cumsum()[:-1]
+    sums_above = sums[::-1].cumsum()[::-1][1:]
+    difference = sums_above / np.maximum(above, 1) - sums_below / np.maximum(below, 1)  # of the means
+    return float(edges[1:-1][np.argmax(below * above * difference**2)])
 
 
-def _digit_parts(inked: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
-    """The connected parts of a mask that make up the digit, each as rows and columns (2, n); [] if there is none.
+def digit_parts(inked: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """The connected parts of a mask that make up the digit, each as rows and columns (2, n); [] if there are none.
 
     These are the largest part and its neighbours. Parts that touch or follow the picture's edge are taken for the
     paper's edge, a shadow or a frame, unless there is nothing else.
     """
     last = np.array(inked.shape)[:, None] - 1
-    parts = list(_connected(inked))
+    parts = list(connected_parts(inked))
 
     def length(part: NDArray[np.intp]) -> int:
         return int(np.ptp(part, axis=1).max()) + 1
 
-    def apart(part: NDArray[np.intp]) -> bool:
+    def off_edge(part: NDArray[np.intp]) -> bool:
         to_edge = np.minimum(part, last - part)
         return bool(to_edge.min() > 0 and (to_edge < last / 8).any(axis=0).mean() < 0.9)
 
     least = max((part.size for part in parts), default=0) / 40  # smaller ones are specks beside the largest part
-    candidates = [p for p in parts if p.size >= least and length(p) >= max(inked.shape) / 10 and apart(p)]
+    candidates = [p for p in parts if p.size >= least and length(p) >= max(inked.shape) / 10 and off_edge(p)]
     main = max(candidates or parts, key=lambda part: part.shape[1], default=None)
     if main is None or length(main) < max(3, max(inked.shape) / 40):
         return []
@@ -174,25 +179,26 @@ def _digit_parts(inked: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
         for part in parts
         if part.shape[1] >= 0.03 * main.shape[1]
         and ((low <= part) & (part <= high)).all(axis=0).any()
-        and (apart(part) or not candidates)
+        and (off_edge(part) or not candidates)
     ]
 
 
-def _connected(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
+def connected_parts(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:
     """The parts of a mask whose pixels touch, if only by a corner; each as rows and columns, shape (2, n)."""
     width = mask.shape[1] + 2  # a frame, so that no step leads from the end of a row to the start of the next
     steps = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     waiting = set(np.flatnonzero(np.pad(mask, 1)).tolist())
     while waiting:
-        reached = [waiting.pop()]
-        for pixel in reached:  # which grows meanwhile
-            near = waiting.intersection([pixel + step for step in steps])
-            waiting -= near
-            reached += near
-        yield np.array(np.divmod(np.array(reached), width)) - 1
+        newest = {waiting.pop()}
+        part = list(newest)
+        while newest:
+            newest = waiting.intersection([pixel + step for pixel in newest for step in steps])
+            waiting -= newest
+            part += newest
+        yield np.array(np.divmod(np.array(part), width)) - 1
 
 
-def _fit(strokes: NDArray[np.float32]) -> NDArray[np.float32]:
+def fit_into_box(strokes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Resizes a digit, antialiased, so that its longer side is BOX pixels; a thin pen is thickened first."""
     from PIL import Image, ImageFilter
 
@@ -209,19 +215,20 @@ def _fit(strokes: NDArray[np.float32]) -> NDArray[np.float32]:
     return fitted
 
 
-def _place(digit: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Puts a digit into the picture so that its centre of mass is in the middle, to the nearest pixel."""
+def centre(digit: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Puts a digit into a picture (28, 28) so that its centre of mass is in the middle, to the nearest pixel."""
     result = np.zeros((SIZE, SIZE), np.uint8)
     h, w = digit.shape
     mass = digit.sum()
     top = SIZE / 2 - digit.sum(axis=1) @ np.arange(h) / mass
     left = SIZE / 2 - digit.sum(axis=0) @ np.arange(w) / mass
-    row, column = int(np.clip(round(top), 0, SIZE - h)), int(np.clip(round(left), 0, SIZE - w))
+    row = int(np.clip(round(top), 0, SIZE - h))
+    column = int(np.clip(round(left), 0, SIZE - w))
     result[row : row + h, column : column + w] = np.rint(255 * digit)
     return result
 
 
-def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A mask with the pixels around it."""
     padded = np.pad(mask, 1)
     wide = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]

@@ -1,71 +1,84 @@
 """Synthetic digits: 28x28 images in the style of MNIST, drawn on the spot, for when there are no files.
 
-Each digit is a few pen strokes. An image is one of them bent, slanted, scaled, shifted, and drawn with a
-pen of random width, so that no two are alike and a classifier has something to learn.
+Each digit is a few pen strokes. For an image they are bent, slanted, scaled, shifted, and drawn with a pen of random
+width, so that no two images are alike and a classifier has something to learn.
+
+The hard idea is to draw quickly. The plain way asks how far each pixel is from each piece of line:
+
+    for image, pixel, line in product(images, pixels, lines):     # 60000 * 784 * 64 = 3 * 10**9
+        distance = ...
+
+So the pen leaves round dabs exp(-(dx**2 + dy**2)): the product of exp(-dx**2), which depends only on the pixel's
+column, and exp(-dy**2), which depends only on its row. An image, the sum of its dabs, is then a matrix product of
+shapes (28, DABS) @ (DABS, 28), with an exponential per row or column and dab instead of one per pixel and dab.
 """
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
 import math
-import operator
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinygrad_edu.checks import check_int
+
+__all__ = ["synthetic_digits"]
 
 SIZE = 28
 DABS = 64  # dabs of the pen per image
 CHUNK = 2048  # images drawn at once, which bounds the memory in use
 HEIGHT = 8.8  # pixels per unit of the strokes below
 
+Float32 = NDArray[np.float32]
 Point = tuple[float, float]
 Stroke = Sequence[Point]
 
 
-def _arc(x: float, y: float, width: float, height: float, start: float, stop: float) -> list[Point]:
+def arc(x: float, y: float, width: float, height: float, start: float, stop: float) -> list[Point]:
     """Points on an ellipse of half-axes (width, height) around (x, y); degrees, clockwise from the right."""
     angles = np.radians(np.linspace(start, stop, 25))
     return [(x + width * float(np.cos(a)), y + height * float(np.sin(a))) for a in angles]
 
 
-# Ways to write each digit. A way is a list of strokes, a stroke a list of points (x, y) with x to the
-# right and y down, in the box from (-1, -1) to (1, 1).
+# Ways to write each digit. A way is a list of strokes, a stroke a list of points (x, y) with x to the right and y down,
+# in the box from (-1, -1) to (1, 1).
 STROKES: dict[int, list[list[Stroke]]] = {
-    0: [[_arc(0, 0, 0.6, 1, -90, 270)]],
+    0: [[arc(0, 0, 0.6, 1, -90, 270)]],
     1: [
         [[(0, -1), (0, 1)]],
         [[(-0.35, -0.6), (0.05, -1), (0.05, 1)]],
         [[(-0.35, -0.6), (0.05, -1), (0.05, 1)], [(-0.4, 1), (0.5, 1)]],
     ],
     2: [
-        [[*_arc(0, -0.45, 0.55, 0.55, -170, 35), (-0.6, 1), (0.65, 1)]],
-        [[*_arc(0, -0.45, 0.55, 0.55, -170, 50), *_arc(-0.35, 0.8, 0.22, 0.2, 50, 290), (0.65, 0.95)]],
+        [[*arc(0, -0.45, 0.55, 0.55, -170, 35), (-0.6, 1), (0.65, 1)]],
+        [[*arc(0, -0.45, 0.55, 0.55, -170, 50), *arc(-0.35, 0.8, 0.22, 0.2, 50, 290), (0.65, 0.95)]],
     ],
     3: [
-        [[*_arc(0, -0.5, 0.5, 0.5, -160, 80), *_arc(0, 0.48, 0.6, 0.52, -80, 160)]],
-        [[(-0.5, -1), (0.5, -1), (-0.05, -0.15), *_arc(-0.05, 0.42, 0.6, 0.57, -80, 150)]],
+        [[*arc(0, -0.5, 0.5, 0.5, -160, 80), *arc(0, 0.48, 0.6, 0.52, -80, 160)]],
+        [[(-0.5, -1), (0.5, -1), (-0.05, -0.15), *arc(-0.05, 0.42, 0.6, 0.57, -80, 150)]],
     ],
     4: [
         [[(0.3, 1), (0.3, -1), (-0.65, 0.35), (0.65, 0.35)]],
         [[(-0.45, -0.9), (-0.55, 0.1), (0.5, 0.1)], [(0.45, -0.9), (0.4, 1)]],
     ],
     5: [
-        [[(0.55, -1), (-0.4, -1), (-0.45, -0.1), *_arc(-0.05, 0.38, 0.6, 0.62, -120, 145)]],
+        [[(0.55, -1), (-0.4, -1), (-0.45, -0.1), *arc(-0.05, 0.38, 0.6, 0.62, -120, 145)]],
     ],
     6: [
-        [[(0.35, -1), (-0.1, -0.65), (-0.45, -0.1), *_arc(0.02, 0.45, 0.55, 0.55, -170, 190)]],
-        [[*_arc(0.5, 0.2, 1.0, 1.2, -100, -170), *_arc(0.05, 0.5, 0.5, 0.5, 180, -180)]],
+        [[(0.35, -1), (-0.1, -0.65), (-0.45, -0.1), *arc(0.02, 0.45, 0.55, 0.55, -170, 190)]],
+        [[*arc(0.5, 0.2, 1.0, 1.2, -100, -170), *arc(0.05, 0.5, 0.5, 0.5, 180, -180)]],
     ],
     7: [
         [[(-0.55, -1), (0.55, -1), (-0.15, 1)]],
         [[(-0.55, -1), (0.55, -1), (-0.15, 1)], [(-0.3, 0.05), (0.5, 0.05)]],
     ],
     8: [
-        [_arc(0, -0.5, 0.45, 0.5, 90, 450), _arc(0, 0.5, 0.57, 0.5, -90, 270)],
+        [arc(0, -0.5, 0.45, 0.5, 90, 450), arc(0, 0.5, 0.57, 0.5, -90, 270)],
     ],
     9: [
-        [[*_arc(-0.02, -0.45, 0.52, 0.55, 0, -360), (0.35, 1)]],
-        [[*_arc(-0.02, -0.45, 0.52, 0.55, 0, -360), *_arc(-0.1, 0.3, 0.6, 0.7, 0, 130)]],
+        [[*arc(-0.02, -0.45, 0.52, 0.55, 0, -360), (0.35, 1)]],
+        [[*arc(-0.02, -0.45, 0.52, 0.55, 0, -360), *arc(-0.1, 0.3, 0.6, 0.7, 0, 130)]],
     ],
 }
 
@@ -78,65 +91,30 @@ def synthetic_digits(n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[
         seed: The same seed gives the same images and labels.
 
     Returns:
-        The images, uint8 of shape (n, 28, 28), 0 for the black background to 255 for ink, and their
-        labels, uint8 of shape (n,).
+        The images, uint8 of shape (n, 28, 28), 0 for the black background to 255 for ink, and their labels, uint8 of
+        shape (n,).
 
     Raises:
-        TypeError: If `n` is not an integer.
-        ValueError: If `n` is negative.
+        TypeError: `n` is not an integer.
+        ValueError: `n` is negative.
     """
-    try:
-        count = operator.index(n)
-    except TypeError:
-        raise TypeError(f"n must be an integer, the number of images, got {n!r}") from None
-    if count < 0:
-        raise ValueError(f"n must be at least 0, got {count}")
+    n = check_int("synthetic_digits: n", n, 0, other=TypeError)
     rng = np.random.default_rng(seed)
-    labels = rng.permutation(np.arange(count) % 10).astype(np.uint8)
-    images = np.empty((count, SIZE, SIZE), np.uint8)
-    for start in range(0, count, CHUNK):
-        images[start : start + CHUNK] = _draw(labels[start : start + CHUNK], rng)
+    labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)
+    images = np.empty((n, SIZE, SIZE), np.uint8)
+    for start in range(0, n, CHUNK):
+        images[start : start + CHUNK] = draw_digits(labels[start : start + CHUNK], rng)
     return images, labels
 
 
-def _dabs(strokes: list[Stroke]) -> tuple[NDArray[np.float32], float]:
-    """Places DABS points along the strokes, evenly; returns them, shape (DABS, 2), and their distance."""
-    lines = [np.array(stroke) for stroke in strokes]
-    starts = np.concatenate([line[:-1] for line in lines])
-    steps = np.concatenate([np.diff(line, axis=0) for line in lines])
-    ends = np.cumsum(np.hypot(*steps.T))
-    distance = ends[-1] / DABS
-    along = (np.arange(DABS) + 0.5) * distance
-    segment = np.searchsorted(ends, along)
-    lengths = np.hypot(*steps[segment].T)
-    fraction = 1 - (ends[segment] - along) / lengths
-    return (starts[segment] + fraction[:, None] * steps[segment]).astype(np.float32), float(distance)
-
-
-def _draw(labels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Draws one image for each label; float32 of shape (n, 28, 28), from 0 to 255.
-
-    The hard part is to be quick. The plain way asks for each pixel how far it is from each piece of line:
-
-        for image, pixel, line in product(images, pixels, lines):     # 60000 * 784 * 64 = 3 * 10**9
-            distance = ...
-
-    Here the pen leaves round dabs exp(-(dx**2 + dy**2)), the product of exp(-dx**2), which depends on the
-    pixel's column only, and exp(-dy**2), which depends on its row only. So an image, which is the sum of
-    its dabs, is a matrix product of shapes (28, DABS) @ (DABS, 28), with an exponential per row or column
-    and dab instead of one per pixel and dab.
-    """
+def draw_digits(labels: NDArray[np.uint8], rng: np.random.Generator) -> Float32:
+    """Draws one image for each label; float32 of shape (n, 28, 28), from 0 to 255."""
     n = len(labels)
 
-    def uniform(low: float, high: float, *shape: int) -> NDArray[np.float32]:
+    def uniform(low: float, high: float, *shape: int) -> Float32:
         return low + (high - low) * rng.random((n, *shape), np.float32)
 
-    ways = [[_dabs(strokes) for strokes in STROKES[digit]] for digit in range(10)]
-    first = np.cumsum([0] + [len(way) for way in ways[:-1]])
-    count = np.array([len(way) for way in ways])
-    which = first[labels] + (uniform(0, 1) * count[labels]).astype(int)
-    points = np.stack([points for way in ways for points, _ in way])[which]
-    distance = np.array([distance for way in ways for _, distance in way], np.float32)[which]
+    points, distance = choose_dabs(labels, uniform(0, 1))
 
     # A bend shifts each point by a wave across the image: strokes that meet still meet afterwards.
     wave = np.sin(points @ uniform(-2.5, 2.5, 2, 2) + uniform(0, 2 * np.pi, 1, 2))
@@ -154,10 +132,37 @@ def _draw(labels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.flo
 
     thickness = uniform(0.92, 1.48)
     pixels = np.arange(SIZE, dtype=np.float32)
-    falloff = np.exp(-(((points[..., None] - pixels) / thickness[:, None, None, None]) ** 2))
+    falloff = np.exp(-(((points[..., None] - pixels) / thickness[:, None, None, None]) ** 2))  # (n, DABS, 2, 28)
     ink = falloff[:, :, 1].transpose(0, 2, 1) @ falloff[:, :, 0]
     # Scaled to 1 in the middle of a straight stroke, whatever the distance of the dabs.
     ink *= (distance * HEIGHT / (math.sqrt(math.pi) * thickness))[:, None, None]
     ink *= uniform(1.2, 2.0, 1, 1) * (1 + 0.15 * rng.standard_normal(ink.shape, np.float32))
-    image: NDArray[np.float32] = ink.clip(0, 1) * 255
+    image: Float32 = ink.clip(0, 1) * 255
     return image
+
+
+def choose_dabs(labels: NDArray[np.uint8], shares: Float32) -> tuple[Float32, Float32]:
+    """Dabs for each label, (n, DABS, 2), and their distances, (n,); shares from 0 to 1 choose a way to write it."""
+    dabs: list[tuple[Float32, float]] = []  # of all ways, those of a digit one after the other
+    first, count = [], []
+    for digit in range(10):
+        first.append(len(dabs))
+        count.append(len(STROKES[digit]))
+        dabs += [place_dabs(strokes) for strokes in STROKES[digit]]
+    chosen = np.array(first)[labels] + (shares * np.array(count)[labels]).astype(int)
+    points = np.stack([points for points, _ in dabs])[chosen]
+    return points, np.array([distance for _, distance in dabs], np.float32)[chosen]
+
+
+def place_dabs(strokes: list[Stroke]) -> tuple[Float32, float]:
+    """Places DABS points along the strokes, evenly; returns them, shape (DABS, 2), and their distance."""
+    lines = [np.array(stroke) for stroke in strokes]
+    starts = np.concatenate([line[:-1] for line in lines])
+    steps = np.concatenate([np.diff(line, axis=0) for line in lines])
+    ends = np.cumsum(np.hypot(*steps.T))
+    distance = ends[-1] / DABS
+    along = (np.arange(DABS) + 0.5) * distance
+    segment = np.searchsorted(ends, along)
+    lengths = np.hypot(*steps[segment].T)
+    fraction = 1 - (ends[segment] - along) / lengths
+    return (starts[segment] + fraction[:, None] * steps[segment]).astype(np.float32), float(distance)

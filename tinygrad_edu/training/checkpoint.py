@@ -9,41 +9,52 @@ The hard idea is what "all" means. The weights are not enough to go on as if not
 A run is its weights, its optimizer's moments and step counts, the place in the schedule, and the state of each random
 generator. With all of them restored a run that was stopped gives the same weights, to the bit, as one that was not.
 
-The file has the safetensors format. The arrays of all states stand in it under their paths, "model.0.weight",
-"optimizer.state.0.velocity"; the dicts, lists and numbers around them are JSON in its metadata, with a checksum of it
-all. So to read it runs no code, and other programs can read the weights.
+The file has the safetensors format. It holds the arrays of all states under their paths, "model.0.weight",
+"optimizer.state.0.velocity"; the dicts, lists and numbers around them are JSON in its metadata, beside a checksum of
+everything. So reading it runs no code, and other programs can read the weights.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import operator
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy import ndarray
 
+from tinygrad_edu.checks import check_int
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.serialization import contiguous_array, decode_file, encode_arrays, import_safetensors
 from tinygrad_edu.random import default_generator, generators_in
-from tinygrad_edu.training.history import word
+from tinygrad_edu.training.history import Record
 
-KEY = "tinygrad_edu.checkpoint"  # of the JSON, in the file's metadata
-SUM = "tinygrad_edu.checksum"
+__all__ = ["Checkpoint"]
 
-Generators = Mapping[str, "np.random.Generator"]
+STATES_KEY = "tinygrad_edu.checkpoint"  # of the JSON, in the file's metadata
+CHECKSUM_KEY = "tinygrad_edu.checksum"
+
+
+class HasState(Protocol):
+    """A model, an optimizer, a schedule, or whatever else says what it needs to go on."""
+
+    def state_dict(self) -> Mapping[str, object]: ...
+
+    def load_state_dict(self, state: Any, /) -> object: ...
+
+
+Generators: TypeAlias = "Mapping[str, np.random.Generator]"
+Part: TypeAlias = "HasState | list[Record] | np.random.Generator"
 
 
 class Checkpoint:
     """A file that holds the state of a training run.
 
     Saving replaces the file at once or not at all, so a process that is killed at any moment leaves the old or the new
-    checkpoint; `nn.serialization` explains how.
+    checkpoint; `tinygrad_edu.files` explains how.
 
     Args:
         path: The file; it need not exist yet.
@@ -68,17 +79,17 @@ class Checkpoint:
         return f"Checkpoint({str(self.path)!r})"
 
     def exists(self) -> bool:
-        """Whether there is something to load."""
+        """Whether the file is there."""
         return self.path.exists()
 
     def save(
         self,
         *,
         model: Module,
-        optimizer: Any = None,
-        scheduler: Any = None,
-        early_stopping: Any = None,
-        history: list[Any] | None = None,
+        optimizer: HasState | None = None,
+        scheduler: HasState | None = None,
+        early_stopping: HasState | None = None,
+        history: list[Record] | None = None,
         epoch: int = 0,
         generators: Generators | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -90,68 +101,65 @@ class Checkpoint:
 
         Args:
             model: Its parameters and buffers are saved.
-            optimizer: Anything with state_dict() and load_state_dict(), as the next two.
-            scheduler: The learning rate's schedule.
-            early_stopping: What decides when to stop.
+            optimizer, scheduler, early_stopping: Anything with state_dict() and load_state_dict().
             history: A list of records, one dict of numbers for each epoch.
-            epoch: Number of epochs done, which load gives back.
+            epoch: Number of epochs done, which load returns.
             generators: Further random generators by name, such as {"train": loader.rng}.
             metadata: Texts to keep with it, for example the sizes of the layers.
 
         Raises:
-            TypeError: A state holds something else than dicts, lists, tuples, numbers, strings, None and arrays.
+            TypeError: A state holds anything other than dicts, lists, tuples, numbers, strings, None and arrays.
             ValueError: The path is a folder, or `epoch` is below 0.
             OSError: The file cannot be written; the one before it is still there.
         """
         texts = dict(metadata or {})
-        for key in (KEY, SUM):
+        for key in (STATES_KEY, CHECKSUM_KEY):
             if key in texts:
                 raise ValueError(f"metadata: the name {key!r} belongs to the checkpoint itself; take another")
-        if operator.index(epoch) < 0:
-            raise ValueError(f"epoch is {epoch}; it is the number of epochs done, at least 0")
-        parts = parts_of(model, optimizer, scheduler, early_stopping, history)
-        parts |= generators_of(model, generators)
-        arrays: dict[str, ndarray] = {}
-        states = {name: divided(state_of(part), name, arrays) for name, part in parts.items()}
-        texts[KEY] = json.dumps({"epoch": operator.index(epoch), "states": states}, allow_nan=False)
-        write_atomically(self.path, encode_arrays(arrays, {**texts, SUM: checksum(arrays, texts)}))
+        epoch = check_int("Checkpoint.save: epoch", epoch, 0, other=TypeError)
+        given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
+        parts = named_parts(model, given, history)
+        parts |= named_generators(model, generators)
+        arrays: dict[str, np.ndarray] = {}
+        states = {name: take_out_arrays(get_state(part), name, arrays) for name, part in parts.items()}
+        texts[STATES_KEY] = json.dumps({"epoch": epoch, "states": states}, allow_nan=False)
+        write_atomically(self.path, encode_arrays(arrays, {**texts, CHECKSUM_KEY: checksum(arrays, texts)}))
 
     def load(
         self,
         *,
         model: Module,
-        optimizer: Any = None,
-        scheduler: Any = None,
-        early_stopping: Any = None,
-        history: list[Any] | None = None,
+        optimizer: HasState | None = None,
+        scheduler: HasState | None = None,
+        early_stopping: HasState | None = None,
+        history: list[Record] | None = None,
         generators: Generators | None = None,
     ) -> int:
-        """Brings everything that is given back to its saved state, in place: all of it or, on an error, nothing.
+        """Brings back the saved state of everything that is given, in place: all of it or, on an error, nothing.
 
         With the model alone, to predict, only its parameters and buffers are restored: to the best state if early
-        stopping was saved and had kept one, else to the last. With anything beside it, to train on, it is the last, and
-        the library's random generator and those of the model are restored too.
+        stopping was saved and had kept one, else to the last. With anything else, to go on training, the last state is
+        restored, and so are the library's random generator and those of the model.
 
         Args:
             model: As for save, made in the same way as the saved one; so are the others.
-            optimizer: Or None, to leave what was saved of it.
-            scheduler: Likewise.
-            early_stopping: Likewise.
+            optimizer, scheduler, early_stopping: None ignores what was saved of it.
             history: Likewise; the list's records are replaced.
-            generators: Likewise; of the saved ones those named here.
+            generators: Likewise; only those named here are restored.
 
         Returns:
             The number of epochs done.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is damaged or no checkpoint, or something does not fit or is not in it; the message says
+            ValueError: It is damaged or not a checkpoint, or something does not fit or is not in it; the message says
                 what.
         """
         epoch, saved, _ = self._content()
-        parts = parts_of(model, optimizer, scheduler, early_stopping, history)
+        given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
+        parts = named_parts(model, given, history)
         if len(parts) > 1 or generators is not None:
-            parts |= generators_of(model, generators)
+            parts |= named_generators(model, generators)
             lost = [name for name in saved if name.startswith("random.") and name not in parts]
             if lost:
                 raise ValueError(f"{self.path} holds {', '.join(lost)}, which this model lacks; nothing loaded")
@@ -160,15 +168,15 @@ class Checkpoint:
         missing = [name for name in parts if name not in saved]
         if missing:
             raise ValueError(f"{self.path} holds no {', '.join(missing)}, but only {', '.join(saved)}; nothing loaded")
-        before = {name: state_of(part) for name, part in parts.items()}
+        before = {name: get_state(part) for name, part in parts.items()}
         touched: list[str] = []
         try:
             for name, part in parts.items():
                 touched.append(name)
-                restore(part, saved[name])
+                set_state(part, saved[name])
         except BaseException as error:
             for name in touched:
-                restore(parts[name], before[name])
+                set_state(parts[name], before[name])
             if not isinstance(error, Exception):
                 raise
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
@@ -180,55 +188,57 @@ class Checkpoint:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is damaged or no checkpoint.
+            ValueError: It is damaged or not a checkpoint.
         """
         return self._content()[2]
 
-    def _content(self) -> tuple[int, dict[str, Any], dict[str, str]]:
+    def _content(self) -> tuple[int, dict[str, object], dict[str, str]]:
         """The number of epochs, the state of each part, and the metadata."""
         arrays, texts = decode_file(self.path)
-        if KEY not in texts:
+        if STATES_KEY not in texts:
             raise ValueError(
-                f"{self.path} holds no checkpoint but weights alone, as nn.save writes them; load them with "
+                f"{self.path} holds only weights, as nn.save writes them, and not a checkpoint; load them with "
                 "model.load_state_dict(nn.load(path))"
             )
-        if texts.pop(SUM, None) != checksum(arrays, texts):
-            raise ValueError(f"{self.path} is a damaged checkpoint: its checksum is wrong, so it was changed since")
+        if texts.pop(CHECKSUM_KEY, None) != checksum(arrays, texts):
+            raise ValueError(f"{self.path} is a damaged checkpoint: its checksum is wrong, so it has changed since")
         try:
-            content = json.loads(texts.pop(KEY))
-            return int(content["epoch"]), {name: joined(x, arrays) for name, x in content["states"].items()}, texts
+            content = json.loads(texts.pop(STATES_KEY))
+            states = {name: put_back_arrays(state, arrays) for name, state in content["states"].items()}
+            return int(content["epoch"]), states, texts
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{self.path} is a damaged checkpoint ({type(error).__name__}: {error})") from error
 
 
-def parts_of(model: Module, optimizer: Any, scheduler: Any, early_stopping: Any, history: Any) -> dict[str, Any]:
-    """What has a state, by name."""
+def named_parts(model: Module, others: Mapping[str, HasState | None], history: list[Record] | None) -> dict[str, Part]:
+    """What was given, by name."""
     if not isinstance(model, Module):
-        raise TypeError(f"model is a {type(model).__name__}, no nn.Module")
+        raise TypeError(f"model is a {type(model).__name__}, not an nn.Module")
     if history is not None and not isinstance(history, list):
         raise TypeError(f"history is a {type(history).__name__}; it must be a list, whose records load can replace")
-    parts = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping, "history": history}
-    return {"model": model} | {name: part for name, part in parts.items() if part is not None}
+    parts: dict[str, Part | None] = {"model": model, **others, "history": history}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
-def generators_of(model: Module, generators: Generators | None) -> dict[str, Any]:
-    """The library's random generator, those of the model, and the given ones."""
+def named_generators(model: Module, generators: Generators | None) -> dict[str, Part]:
+    """The library's random generator, those of the model, and the given ones, by name."""
+    named: dict[str, Part] = {"random.library": default_generator()}
+    named |= {f"random.model.{path}": rng for path, rng in generators_in(model).items()}
     for name, rng in (generators or {}).items():
         if not isinstance(name, str) or not isinstance(rng, np.random.Generator):
             raise TypeError(f"generators: {name!r} is a {type(rng).__name__}; it takes names and np.random.Generators")
-    own = {f"random.model.{path}": rng for path, rng in generators_in(model).items()}
-    given = {f"generators.{name}": rng for name, rng in (generators or {}).items()}
-    return {"random.library": default_generator()} | own | given
+        named[f"generators.{name}"] = rng
+    return named
 
 
-def state_of(part: Any) -> Any:
+def get_state(part: Part) -> object:
     """The state of an object, in dicts, lists, numbers, strings and arrays."""
     if isinstance(part, np.random.Generator):
         return part.bit_generator.state
-    return [*part] if isinstance(part, list) else part.state_dict()
+    return list(part) if isinstance(part, list) else part.state_dict()
 
 
-def restore(part: Any, state: Any) -> None:
+def set_state(part: Part, state: Any) -> None:
     """Puts an object into a state."""
     if isinstance(part, np.random.Generator):
         kind = type(part.bit_generator).__name__
@@ -241,20 +251,20 @@ def restore(part: Any, state: Any) -> None:
         part.load_state_dict(state)
 
 
-def divided(value: Any, path: str, arrays: dict[str, ndarray]) -> Any:
-    """What JSON can hold of a state; its arrays go into `arrays` under their paths, which stand in their places."""
+def take_out_arrays(value: object, path: str, arrays: dict[str, np.ndarray]) -> object:
+    """A state as JSON can hold it: its arrays go into `arrays`, under their paths, which take their places."""
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, (str, int)):
                 raise TypeError(f"{path}: the key {key!r} is a {type(key).__name__}; keys are strings or integers")
-        return {"dict": [[key, divided(x, f"{path}.{key}", arrays)] for key, x in value.items()]}
+        return {"dict": [[key, take_out_arrays(x, f"{path}.{key}", arrays)] for key, x in value.items()]}
     if isinstance(value, (list, tuple)):
         kind = "tuple" if isinstance(value, tuple) else "list"
-        return {kind: [divided(x, f"{path}.{i}", arrays) for i, x in enumerate(value)]}
+        return {kind: [take_out_arrays(x, f"{path}.{i}", arrays) for i, x in enumerate(value)]}
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
-        return {"float": word(value)}
+        return {"float": json.dumps(value)}  # "NaN", "Infinity" or "-Infinity"
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     while path in arrays:  # {"a.b": x, "a": {"b": y}}
@@ -263,8 +273,8 @@ def divided(value: Any, path: str, arrays: dict[str, ndarray]) -> Any:
     return {"array": path}
 
 
-def joined(value: Any, arrays: Mapping[str, ndarray]) -> Any:
-    """The state that `divided` took apart."""
+def put_back_arrays(value: object, arrays: Mapping[str, np.ndarray]) -> object:
+    """The state that `take_out_arrays` took apart."""
     if not isinstance(value, dict):
         return value
     [(kind, content)] = value.items()
@@ -273,16 +283,16 @@ def joined(value: Any, arrays: Mapping[str, ndarray]) -> Any:
     if kind == "float":
         return float(content)
     if kind == "dict":
-        return {key: joined(x, arrays) for key, x in content}
-    items = [joined(x, arrays) for x in content]
+        return {key: put_back_arrays(x, arrays) for key, x in content}
+    items = [put_back_arrays(x, arrays) for x in content]
     return tuple(items) if kind == "tuple" else items
 
 
-def checksum(arrays: Mapping[str, ndarray], texts: Mapping[str, str]) -> str:
+def checksum(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> str:
     """CRC-32 of everything: the format itself notices a file that is cut off, but not a changed byte in an array."""
-    total = zlib.crc32(json.dumps(texts, sort_keys=True).encode())
+    crc = zlib.crc32(json.dumps(texts, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
-        total = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), total)
-        total = zlib.crc32(array.tobytes(), total)
-    return f"{total:08x}"
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
+        crc = zlib.crc32(array.tobytes(), crc)
+    return f"{crc:08x}"

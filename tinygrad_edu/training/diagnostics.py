@@ -1,7 +1,7 @@
 """What goes on inside a network: `diagnose` runs one batch through it and says which layers are ill.
 
-The idea is that of Glorot and Bengio 2010: a deep network learns only if the signal keeps its size on the way forward
-and the gradient on the way back. Both are products over the layers, so what each layer does to them need not be much:
+The idea comes from Glorot and Bengio 2010: a deep network learns only if the signal keeps its size on the way forward
+and the gradient on the way back. Both are products over the layers, so a little at each layer is enough to spoil them:
 
     0.7 ** 20       # 0.0008: each layer takes a third, and the first one hardly learns
     1.5 ** 20       # 3325: each adds a half, and its steps are wild
@@ -9,6 +9,18 @@ and the gradient on the way back. Both are products over the layers, so what eac
 The hard idea is what to call the signal. A unit's value may be large and carry nothing, if it is the same for every
 example: in twenty layers of sigmoids all values stay near 0.5, and the outputs no longer depend on the input. So the
 signal is measured as `spread`, how much a unit's value differs between the examples.
+
+The verdict on a layer is the first of these that holds:
+    not finite: its output or a gradient has a NaN or an infinity.
+    dead: more than 3/4 of the units after a rectifier are 0 for every example.
+    saturated: more than half of the numbers after tanh or sigmoid are where the slope is below 1/20 of the largest.
+    exploding: its spread is over 1000 times that of the first layer, or its gradient that of the last one.
+    vanishing: likewise below 1/1000; or its spread is 0; or, for the first layer, below 1/1000 of that of the input, or
+        of 1 where that is larger, as inputs in large units are scaled down.
+    healthy: none of them.
+The last layer is the last with parameters. What follows it turns scores into probabilities, where a sure prediction is
+not an illness, and can only be dead or not finite. The signal is compared by its spread and the gradient by its norm:
+the measures that Kaiming's weights keep, whatever the widths.
 """
 
 from __future__ import annotations
@@ -27,6 +39,8 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import Output, format_table, outputs, preserve_state, shorten_start
 from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.tensor import Tensor
+
+__all__ = ["Layer", "Report", "dead_relu_fraction", "diagnose"]
 
 RECTIFIERS = (ReLU, LeakyReLU, PReLU, ELU, GELU, SiLU)
 FACTOR = 1000.0  # by which a signal may grow or shrink along the whole network
@@ -54,7 +68,7 @@ class Layer(NamedTuple):
     kind: str  # the class
     mean: float  # of the output
     std: float  # of all its numbers
-    spread: float  # standard deviation between the examples, root of the mean variance of a unit; 0 if only rounding
+    spread: float  # standard deviation between the examples: root of the mean variance of a unit; 0 if only rounding
     zeros: float  # share of the output's numbers that are 0
     dead: float | None  # share of units that are 0 for every example, after a rectifier
     saturated: float | None  # share of numbers where the slope of tanh or sigmoid is nearly 0
@@ -67,7 +81,7 @@ class Report(NamedTuple):
     """What `diagnose` found; print it for a table.
 
     Attributes:
-        layers: One Layer for each call, in the order in which they returned.
+        layers: One Layer for each call of a module, in the order in which they returned.
         loss: The loss of the batch, or None.
     """
 
@@ -76,7 +90,7 @@ class Report(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """The worst of the layers' verdicts, in the order of ADVICE: what is likely the cause of the others."""
+        """The worst of the layers' verdicts, in the order of ADVICE: the likely cause of the others."""
         if self.loss is not None and not math.isfinite(self.loss):
             return "not finite"
         found = {layer.verdict for layer in self.layers}
@@ -88,10 +102,12 @@ class Report(NamedTuple):
         headers = [name.replace("_", " ") for name in shown]
         rows = [["layer", "class", *headers, "verdict"]]
         for layer in self.layers:
-            cells = [cell(name, getattr(layer, name)) for name in shown]
+            cells = [format_cell(name, getattr(layer, name)) for name in shown]
             rows.append([shorten_start(layer.path or "(all)"), shorten_start(layer.kind), *cells, layer.verdict])
-        paths = [layer.path or "(all)" for layer in self.layers if layer.verdict == self.verdict != "healthy"]
-        verdict = f"{self.verdict}, first in {paths[0]}" if paths else self.verdict
+        verdict = self.verdict
+        paths = [layer.path or "(all)" for layer in self.layers if layer.verdict == verdict]
+        if paths and verdict != "healthy":
+            verdict += f", first in {paths[0]}"
         loss = "" if self.loss is None else f"loss {self.loss:.4g}; "
         return "\n".join([*format_table(rows, right=headers), f"{loss}{verdict}", ADVICE[self.verdict]])
 
@@ -100,20 +116,9 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
     """Runs one batch through the model and looks at each layer's output and, given targets and loss, at its gradient.
 
     The model runs in the mode it is in, and is afterwards as it was: gradients, running statistics and the states of
-    random generators too. Modules are seen, functions called between them are not; a module that only hands on what
-    one inside it returned has no row.
-
-    The verdict on a layer is the first of these that holds:
-        not finite: its output or a gradient has a NaN or an infinity.
-        dead: more than 3/4 of the units after a rectifier are 0 for every example.
-        saturated: more than half of the numbers after tanh or sigmoid are where the slope is below 1/20 of the largest.
-        exploding: its spread is over 1000 times that of the first layer, or its gradient that of the last one.
-        vanishing: likewise below 1/1000; or its spread is 0; or, of the first layer, below 1/1000 of that of `x`, or of
-            1 where that is larger, as inputs in large units are scaled down.
-        healthy: none of them.
-    The last layer is the last with parameters. What follows it makes probabilities of scores, where a sure prediction
-    is no illness, and can only be dead or not finite. Sizes are compared in the measure that Kaiming's weights keep,
-    whatever the widths: the signal by its spread, the gradient by its norm.
+    random generators too. Modules are seen, functions called between them are not; a module that only passes on what a
+    module inside it returned has no row. A layer's verdict is "not finite", "dead", "saturated", "exploding",
+    "vanishing" or "healthy"; the top of this file (`tinygrad_edu.training.diagnostics`) defines them.
 
     Args:
         model: What to look at.
@@ -136,7 +141,7 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
     inputs = np.asarray(plain(x))
     if (inputs == inputs[:1]).all():
         raise ValueError("diagnose: all examples of x are the same, so there is no signal to follow; take a real batch")
-    x, y = [value.detach() if is_tensor(value) else value for value in (x, y)]  # a graph of theirs is not looked at
+    x, y = [value.detach() if is_tensor(value) else value for value in (x, y)]  # without their own graphs
     with preserve_state(model), outputs(model) as seen, np.errstate(all="ignore"):
         model.zero_grad()
         with no_grad() if loss is None else nullcontext():
@@ -147,19 +152,21 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
             value = loss_value(batch_loss, "diagnose")
             if math.isfinite(value):
                 batch_loss.backward()
-        own = own_outputs(seen)
-        layers, signal = [measured(output) for output in own], min(1.0, spread_of(inputs))
+        new = new_outputs(seen)
+        layers = [measure_layer(output) for output in new]
+        signal = min(1.0, spread_of(inputs))
     if not layers:
         raise ValueError(f"diagnose: no module of this {type(model).__name__} returned a floating array or Tensor")
-    learn = [i for i, output in enumerate(own) if any(True for _ in output.module._own(Tensor))]
-    return Report(judged(layers, signal, learn[-1] if learn else len(layers) - 1), value)
+    with_parameters = [i for i, output in enumerate(new) if list(output.module._own(Tensor))]
+    last = with_parameters[-1] if with_parameters else len(layers) - 1
+    return Report(with_verdicts(layers, signal, last), value)
 
 
 def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
-    """For each ReLU, and its relatives, the share of units whose output is 0 for every example of a batch.
+    """For each ReLU or relative of it, the share of units whose output is 0 for every example of a batch.
 
-    Such a unit passes no gradient on, so only its neighbours can bring it back. The model runs in the mode it is in,
-    and is afterwards as it was.
+    Such a unit passes no gradient on, so only changes in the layers before it can bring it back. The model runs in the
+    mode it is in, and is afterwards as it was.
 
     Args:
         model: A model with ReLU modules; functions, such as x.relu(), are not seen.
@@ -182,24 +189,28 @@ def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
     return {path: float(np.concatenate(dead).mean()) for path, dead in units.items()}
 
 
-def own_outputs(seen: list[Output]) -> list[Output]:
-    """Those that are floating arrays or Tensors, without what a module inside had returned before."""
+def new_outputs(seen: list[Output]) -> list[Output]:
+    """Those that are floating arrays or Tensors, without what a module only passes on from one inside it."""
     known: set[int] = set()
-    own = []
+    new = []
     for output in seen:
-        new = id(output.value) not in known or not list(output.module.children())
+        passed_on = id(output.value) in known and bool(list(output.module.children()))
         known.add(id(output.value))
         array = plain(output.value)
-        if new and isinstance(array, np.ndarray) and array.size and array.dtype.kind == "f":
-            own.append(output)
-    return own
+        if not passed_on and isinstance(array, np.ndarray) and array.size and array.dtype.kind == "f":
+            new.append(output)
+    return new
 
 
-def measured(output: Output) -> Layer:
+def measure_layer(output: Output) -> Layer:
     """The numbers of one output; the verdict comes later."""
     path, module, value = output
     array = np.asarray(plain(value), np.float64)
-    squashed = array if isinstance(module, Tanh) else 2 * array - 1 if isinstance(module, Sigmoid) else None
+    squashed = None  # the output in terms of tanh, whose slope is 1 - tanh**2
+    if isinstance(module, Tanh):
+        squashed = array
+    elif isinstance(module, Sigmoid):
+        squashed = 2 * array - 1
     own = [p.grad for _, p in module._own(Tensor) if p.grad is not None]
     gradient = getattr(value, "grad", None)
     return Layer(
@@ -211,12 +222,12 @@ def measured(output: Output) -> Layer:
         zeros=float((array == 0).mean()),
         dead=float(dead_units(array).mean()) if isinstance(module, RECTIFIERS) else None,
         saturated=None if squashed is None else float((1 - squashed**2 < FLAT).mean()),
-        gradient=None if gradient is None else norm([gradient]),
-        weight_gradient=norm(own) if own else None,
+        gradient=None if gradient is None else total_norm([gradient]),
+        weight_gradient=total_norm(own) if own else None,
     )
 
 
-def spread_of(values: Any) -> float:
+def spread_of(values: np.ndarray) -> float:
     """Root of the mean variance of a unit; 0 if values of this size and dtype differ as much by rounding alone."""
     array = np.asarray(values, np.float64)
     spread, size = np.sqrt(array.var(axis=0).mean()), np.sqrt(np.square(array).mean())
@@ -224,44 +235,47 @@ def spread_of(values: Any) -> float:
     return 0.0 if spread <= noise else float(spread)
 
 
-def judged(layers: list[Layer], signal: float, last: int) -> list[Layer]:
-    """The layers with their verdicts; `signal` is what went into the first, `last` the last one with parameters."""
+def with_verdicts(layers: list[Layer], signal: float, last: int) -> list[Layer]:
+    """The layers with their verdicts; `signal` went into the first, and the layer at `last` is the last."""
     spread, gradient = layers[0].spread, layers[last].gradient
-    verdicts = [verdict(layer, spread, gradient, i <= last) for i, layer in enumerate(layers)]
+    verdicts = [verdict_on(layer, spread, gradient, i > last) for i, layer in enumerate(layers)]
     if verdicts[0] == "healthy" and layers[0].spread < signal / FACTOR:
         verdicts[0] = "vanishing"
-    return [layer._replace(verdict=text) for layer, text in zip(layers, verdicts, strict=True)]
+    return [layer._replace(verdict=verdict) for layer, verdict in zip(layers, verdicts, strict=True)]
 
 
-def verdict(layer: Layer, first_spread: float, last_gradient: float | None, inside: bool) -> str:
-    """What is wrong with a layer, if anything; `inside`: it is no activation after the last layer with parameters."""
+def verdict_on(layer: Layer, first_spread: float, last_gradient: float | None, after_last: bool) -> str:
+    """What is wrong with a layer, if anything, as the top of this file says."""
     if not all(math.isfinite(value) for value in layer[2:] if isinstance(value, float)):
         return "not finite"
     if layer.dead is not None and layer.dead > DEAD:
         return "dead"
-    if not inside:
+    if after_last:
         return "healthy"
     if layer.saturated is not None and layer.saturated > SATURATED:
         return "saturated"
-    ratios = [layer.spread / first_spread] if first_spread else []
-    ratios += [layer.gradient / last_gradient] if layer.gradient is not None and last_gradient else []
+    ratios = []
+    if first_spread:
+        ratios.append(layer.spread / first_spread)
+    if layer.gradient is not None and last_gradient:
+        ratios.append(layer.gradient / last_gradient)
     if any(ratio > FACTOR for ratio in ratios):
         return "exploding"
-    return "vanishing" if not layer.spread or any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"
+    return "vanishing" if layer.spread == 0 or any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"
 
 
-def dead_units(array: Any) -> NDArray[np.bool_]:
+def dead_units(array: np.ndarray) -> NDArray[np.bool_]:
     """For each unit, a position of the output without the batch axis, whether it is 0 for every example."""
     dead: NDArray[np.bool_] = np.all(array == 0, axis=0, keepdims=True)
     return dead
 
 
-def norm(arrays: list[Any]) -> float:
-    """Root of the sum of squares over several arrays, in float64."""
+def total_norm(arrays: list[np.ndarray]) -> float:
+    """The norm of several arrays as one vector, computed in float64."""
     return math.sqrt(sum([float(np.sum(np.square(np.asarray(plain(array), np.float64)))) for array in arrays]))
 
 
-def cell(name: str, value: float | None) -> str:
+def format_cell(name: str, value: float | None) -> str:
     """A number of the table."""
     if value is None:
         return ""

@@ -1,7 +1,7 @@
 """EarlyStopping: ends the training when the validation loss no longer improves, and keeps the best weights.
 
-The hard idea is that the best weights are gone when one knows that they were the best. Parameters are updated in
-place, so a reference follows them:
+The hard idea is that the best weights are gone by the time one knows that they were the best. Parameters are updated
+in place, so a reference follows them:
 
     best = dict(model.named_parameters())       # what the model will be, not what it is
     best = model.state_dict()                   # copies, buffers included
@@ -15,23 +15,26 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tinygrad_edu.checks import check_choice, check_number, check_positive_int
 from tinygrad_edu.nn.module import Module
+
+__all__ = ["EarlyStopping"]
 
 
 class EarlyStopping:
     """Counts the epochs without an improvement and says when to stop (Prechelt 1998).
 
-    Patience is that of Goodfellow, Bengio and Courville 2016, algorithm 7.1, and of Keras.
+    `patience` is as in Goodfellow, Bengio and Courville 2016, algorithm 7.1, and in Keras.
 
     Args:
-        patience: Epochs in a row without an improvement after which to stop, at least 1.
-        min_delta: An improvement must be larger than this.
+        patience: Epochs in a row without an improvement after which to stop; 1 stops at the first.
+        min_delta: An improvement must be larger than this, which is at least 0.
         mode: "min" if less is better, as for losses, "max" if more is, as for accuracies.
         restore_best: Whether `step(value, model)` keeps a copy of the model's state at each improvement.
 
     Attributes:
         best: The best value so far; before the first, infinity or, with mode "max", minus infinity.
-        best_epoch: The number of the step that brought it, from 1; 0 before.
+        best_epoch: The number of the step that brought it, from 1; 0 before the first.
         epoch: How many steps there were.
         bad_epochs: How many steps there were since the last improvement.
         best_state: The model's state_dict() after the best step, or None.
@@ -56,14 +59,10 @@ class EarlyStopping:
         mode: Literal["min", "max"] = "min",
         restore_best: bool = True,
     ) -> None:
-        if not isinstance(patience, (int, np.integer)) or patience < 1:
-            raise ValueError(f"EarlyStopping: patience is {patience!r}; 1 stops at the first epoch that is not better")
-        if not 0 <= min_delta < math.inf:
-            raise ValueError(f"EarlyStopping: min_delta is {min_delta!r}; it must be at least 0 and finite")
-        if mode not in ("min", "max"):
-            raise ValueError(f"EarlyStopping: mode must be 'min' or 'max', not {mode!r}")
-        self.patience, self.min_delta = int(patience), float(min_delta)
-        self.mode, self.restore_best = mode, restore_best
+        self.patience = check_positive_int("EarlyStopping: patience", patience)
+        self.min_delta = check_number("EarlyStopping: min_delta", min_delta, at_least=0, other=TypeError)
+        self.mode = check_choice("EarlyStopping: mode", mode, ("min", "max"))
+        self.restore_best = restore_best
         self.reset()
 
     def reset(self) -> None:
@@ -90,7 +89,8 @@ class EarlyStopping:
         value = float(value)
         self.epoch += 1
         self.bad_epochs += 1
-        if (self.best - value if self.mode == "min" else value - self.best) > self.min_delta:
+        improvement = self.best - value if self.mode == "min" else value - self.best
+        if improvement > self.min_delta:
             self.best, self.best_epoch, self.bad_epochs = value, self.epoch, 0
             if model is not None and self.restore_best:
                 self.best_state = model.state_dict()
@@ -110,7 +110,7 @@ class EarlyStopping:
     def state_dict(self) -> dict[str, Any]:
         """Everything but the arguments, as numbers, a string and copies of arrays."""
         state = {name: getattr(self, name) for name in ("mode", "best", "best_epoch", "epoch", "bad_epochs")}
-        return state | {"best_state": copied(self.best_state)}
+        return state | {"best_state": copy_arrays(self.best_state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what state_dict() returned; `patience` and the other arguments stay.
@@ -124,10 +124,12 @@ class EarlyStopping:
         if state["mode"] != self.mode:
             raise ValueError(f"EarlyStopping.load_state_dict: the state has mode {state['mode']!r}, this {self.mode!r}")
         self.best = float(state["best"])
-        self.best_epoch, self.epoch, self.bad_epochs = [int(state[k]) for k in ("best_epoch", "epoch", "bad_epochs")]
-        self.best_state = copied(state["best_state"])
+        self.best_epoch = int(state["best_epoch"])
+        self.epoch = int(state["epoch"])
+        self.bad_epochs = int(state["bad_epochs"])
+        self.best_state = copy_arrays(state["best_state"])
 
 
-def copied(state: Mapping[str, Any] | None) -> dict[str, np.ndarray] | None:
+def copy_arrays(state: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray] | None:
     """A state with copies of its arrays."""
     return None if state is None else {name: np.array(array) for name, array in state.items()}

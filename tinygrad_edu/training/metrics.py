@@ -1,4 +1,4 @@
-"""Metrics: how often a classifier is right, and what it takes for what.
+"""Metrics: how often a classifier is right, and which classes it confuses.
 
 Labels are integers from 0. Predictions are labels, or scores (logits or probabilities) with one more axis, whose
 largest entry decides. All arguments may be arrays, lists or Tensors; the results are plain numbers and arrays.
@@ -6,18 +6,17 @@ largest entry decides. All arguments may be arrays, lists or Tensors; the result
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinygrad_edu.checks import check_int
 from tinygrad_edu.engine import plain
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.ops import Operand
 
-Values = ArrayLike | Tensor
+__all__ = ["accuracy", "confusion_matrix", "most_confused_pair"]
 
 
-def accuracy(predictions: Values, labels: Values) -> float:
+def accuracy(predictions: Operand, labels: Operand) -> float:
     """Share of the predictions that are right, from 0 to 1.
 
     Args:
@@ -25,16 +24,16 @@ def accuracy(predictions: Values, labels: Values) -> float:
         labels: True labels of shape (n,).
 
     Raises:
-        TypeError: Labels that are no whole numbers.
+        TypeError: Labels that are not whole numbers.
         ValueError: Shapes that do not fit, or no examples.
     """
-    predicted, true = decided(predictions, labels)
+    predicted, true = predicted_and_true(predictions, labels)
     if not true.size:
         raise ValueError("accuracy: there are no examples, so there is no share of right ones")
     return float((predicted == true).mean())
 
 
-def confusion_matrix(predictions: Values, labels: Values, classes: int | None = None) -> NDArray[np.intp]:
+def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None = None) -> NDArray[np.intp]:
     """Counts of each pair of true and predicted label.
 
     Args:
@@ -46,12 +45,12 @@ def confusion_matrix(predictions: Values, labels: Values, classes: int | None = 
         Integers of shape (classes, classes): rows are true labels, columns predicted ones; right ones on the diagonal.
 
     Raises:
-        TypeError: Labels or `classes` that are no whole numbers.
+        TypeError: Labels or `classes` that are not whole numbers.
         ValueError: Shapes that do not fit, or labels outside of 0 to classes - 1.
     """
-    if classes is not None and not hasattr(classes, "__index__"):
-        raise TypeError(f"confusion_matrix: classes is {classes!r}; it must be a whole number")
-    predicted, true = decided(predictions, labels)
+    if classes is not None:
+        classes = check_int("confusion_matrix: classes", classes, 0, other=TypeError)
+    predicted, true = predicted_and_true(predictions, labels)
     if classes is None:
         scores = np.shape(plain(predictions))
         classes = scores[-1] if len(scores) > true.ndim else 1 + max(predicted.max(initial=-1), true.max(initial=-1))
@@ -66,7 +65,7 @@ def confusion_matrix(predictions: Values, labels: Values, classes: int | None = 
 
 
 def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
-    """The commonest mistake in a confusion matrix, the first of equals.
+    """The most common mistake in a confusion matrix; of equally common ones, the first.
 
     Args:
         matrix: Counts of shape (classes, classes) from confusion_matrix, with at least two classes.
@@ -75,19 +74,19 @@ def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
         (true label, predicted label, count); the count is 0 if there is no mistake.
 
     Raises:
-        TypeError: Entries that are no counts, as of a matrix that was normalized.
+        TypeError: Entries that are not counts, as in a matrix that was normalized.
         ValueError: The matrix is not square, or has fewer than two classes.
     """
-    mistakes = np.array(matrix)
-    if mistakes.ndim != 2 or len(set(mistakes.shape)) != 1 or len(mistakes) < 2:
-        raise ValueError(f"most_confused_pair: needs a square matrix of two or more classes, got {mistakes.shape}")
-    mistakes = whole(mistakes, "most_confused_pair: entries", "counts")
+    counts = np.asarray(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) < 2:
+        raise ValueError(f"most_confused_pair: needs a square matrix of two or more classes, got {counts.shape}")
+    mistakes = as_integers(counts, "most_confused_pair: entries", "counts")
     np.fill_diagonal(mistakes, -1)
     true, predicted = divmod(int(mistakes.argmax()), len(mistakes))
     return true, predicted, int(mistakes[true, predicted])
 
 
-def decided(predictions: Values, labels: Values) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Predicted and true labels as integers of one shape."""
     predicted, true = np.asarray(plain(predictions)), np.asarray(plain(labels))
     if predicted.ndim == true.ndim + 1 and predicted.shape[:-1] == true.shape:
@@ -102,11 +101,11 @@ def decided(predictions: Values, labels: Values) -> tuple[NDArray[np.intp], NDAr
             f"predictions of shape {predicted.shape} do not fit labels of shape {true.shape}; for labels (n,) "
             "predictions are scores (n, classes) or labels (n,)"
         )
-    return whole(predicted, "predictions"), whole(true, "labels")
+    return as_integers(predicted, "predictions", "labels"), as_integers(true, "labels", "labels")
 
 
-def whole(values: NDArray[Any], name: str, what: str = "labels") -> NDArray[np.intp]:
-    """Labels or counts as integers."""
+def as_integers(values: np.ndarray, name: str, what: str) -> NDArray[np.intp]:
+    """A copy of labels or counts, as integers."""
     if values.dtype.kind not in "biuf" or not np.isfinite(values).all() or (values != np.round(values)).any():
-        raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are no {what}: whole numbers from 0")
+        raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are not {what}: whole numbers from 0")
     return values.astype(np.intp)
