@@ -105,7 +105,19 @@ def test_rooms_of_draw_import_from_below(name):
             assert draw_room(after) <= draw_room(name), f"{name} imports {after}"
 
 
-PUBLIC = ["", ".ops", ".functional", ".nn", ".nn.init", ".optim", ".data", ".training", ".draw", ".plots"]
+PUBLIC = [
+    "",
+    ".ops",
+    ".functional",
+    ".nn",
+    ".nn.init",
+    ".optim",
+    ".data",
+    ".training",
+    ".training.metrics",
+    ".draw",
+    ".plots",
+]
 
 
 @pytest.mark.parametrize("name", [f"tinygrad_edu{name}" for name in PUBLIC])

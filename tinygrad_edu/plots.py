@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "COLORS", "ORANGE"]
-__all__ += ["contours", "curves", "histograms", "images", "regions", "table", "training_curves"]
+__all__ = [
+    "BLUE", "COLORS", "ORANGE", "contours", "curves", "histograms", "images", "regions", "table", "training_curves",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Sequence[float]]
@@ -410,3 +411,7 @@ def history_columns(history: Columns | Sequence[Mapping[str, float]]) -> Columns
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the columns of the history differ in length: {lengths}; each needs one number per epoch")
     return history
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,23 +7,19 @@ Everything here is plain NumPy arrays, independent of the autograd.
         ...
 """
 
-from tinygrad_edu.data.augment import ElasticTransform, RandomAffine
-from tinygrad_edu.data.digits import load_digits
-from tinygrad_edu.data.idx import read_idx
-from tinygrad_edu.data.loader import DataLoader, normalize
-from tinygrad_edu.data.mnist import MNISTNotFoundError, load_mnist
-from tinygrad_edu.data.pictures import read_digit
-from tinygrad_edu.data.synthetic import synthetic_digits
+from tinygrad_edu.data.augment import *
+from tinygrad_edu.data.digits import *
+from tinygrad_edu.data.idx import *
+from tinygrad_edu.data.loader import *
+from tinygrad_edu.data.mnist import *
+from tinygrad_edu.data.pictures import *
+from tinygrad_edu.data.synthetic import *
 
 __all__ = [
-    "DataLoader",
-    "ElasticTransform",
-    "MNISTNotFoundError",
-    "RandomAffine",
-    "load_digits",
-    "load_mnist",
-    "normalize",
-    "read_digit",
-    "read_idx",
-    "synthetic_digits",
-]
+    "DataLoader", "ElasticTransform", "MNISTNotFoundError", "RandomAffine", "load_digits", "load_mnist", "normalize",
+    "read_digit", "read_idx", "synthetic_digits",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

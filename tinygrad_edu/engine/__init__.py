@@ -16,8 +16,10 @@ from tinygrad_edu.engine.node import REGISTRY, Array, Node, Op, as_operand, is_t
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["PACKAGE", "REGISTRY", "Array", "Node", "Op", "as_operand", "backward_pass", "bind_tensor", "current_mode"]
-__all__ += ["is_tensor", "new_number", "no_grad", "op", "plain", "setting", "unbroadcast"]
+__all__ = [
+    "PACKAGE", "REGISTRY", "Array", "Node", "Op", "as_operand", "backward_pass", "bind_tensor", "current_mode",
+    "is_tensor", "new_number", "no_grad", "op", "plain", "setting", "unbroadcast",
+]  # fmt: skip
 
 with_shortcuts = os.environ.get("TINYGRAD_EDU_SHORTCUTS") != "0"
 op = shortcuts.op if with_shortcuts else autograd.op

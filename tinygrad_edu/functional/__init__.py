@@ -16,11 +16,13 @@ from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
 from tinygrad_edu.ops.shapes import *
 
-__all__ = ["avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d"]
-__all__ += ["copy", "cross_entropy", "diagonal", "dot", "einsum", "elu", "flatten", "flip", "gelu", "huber_loss"]
-__all__ += ["l1_loss", "l1_penalty", "l2_penalty", "leaky_relu", "linear", "log_softmax", "logsumexp", "max_pool2d"]
-__all__ += ["moveaxis", "mse_loss", "nll_loss", "outer", "pad", "prelu", "ravel", "repeat", "roll", "silu", "softmax"]
-__all__ += ["sort", "split", "square", "squeeze", "stack", "std", "swapaxes", "tile", "trace", "tril", "triu", "var"]
+__all__ = [
+    "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d", "copy",
+    "cross_entropy", "diagonal", "dot", "einsum", "elu", "flatten", "flip", "gelu", "huber_loss", "l1_loss",
+    "l1_penalty", "l2_penalty", "leaky_relu", "linear", "log_softmax", "logsumexp", "max_pool2d", "moveaxis",
+    "mse_loss", "nll_loss", "outer", "pad", "prelu", "ravel", "repeat", "roll", "silu", "softmax", "sort", "split",
+    "square", "squeeze", "stack", "std", "swapaxes", "tile", "trace", "tril", "triu", "var",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -5,28 +5,15 @@ loss = nn.CrossEntropyLoss()(model(images), labels)     # images (n, 784), label
 """
 
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.activations import (
-    ELU,
-    GELU,
-    Identity,
-    LeakyReLU,
-    LogSoftmax,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
-from tinygrad_edu.nn.containers import MLP, Residual, Sequential
-from tinygrad_edu.nn.convolution import AvgPool2d, Conv2d, MaxPool2d
-from tinygrad_edu.nn.layers import Dropout, Flatten, Linear, Maxout
-from tinygrad_edu.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
-from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
-from tinygrad_edu.nn.serialization import load, load_metadata, save
-from tinygrad_edu.nn.summary import summary
+from tinygrad_edu.nn.activations import *
+from tinygrad_edu.nn.containers import *
+from tinygrad_edu.nn.convolution import *
+from tinygrad_edu.nn.layers import *
+from tinygrad_edu.nn.losses import *
+from tinygrad_edu.nn.module import *
+from tinygrad_edu.nn.normalization import *
+from tinygrad_edu.nn.serialization import *
+from tinygrad_edu.nn.summary import *
 
 __all__ = [
     "ELU", "GELU", "MLP", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Conv2d",

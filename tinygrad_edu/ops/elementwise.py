@@ -23,9 +23,11 @@ from tinygrad_edu.engine import Array, as_operand, is_tensor, op, plain
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["abs", "add", "astype", "clip", "copy", "cos", "divide", "erf", "exp", "expm1", "leaky_relu", "log", "log1p"]
-__all__ += ["maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid", "sin", "softplus", "sqrt"]
-__all__ += ["square", "subtract", "tanh", "where"]
+__all__ = [
+    "abs", "add", "astype", "clip", "copy", "cos", "divide", "erf", "exp", "expm1", "leaky_relu", "log", "log1p",
+    "maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid", "sin", "softplus", "sqrt", "square",
+    "subtract", "tanh", "where",
+]  # fmt: skip
 
 Operand: TypeAlias = "Tensor | ArrayLike"
 math_erf = np.frompyfunc(math.erf, 1, 1)

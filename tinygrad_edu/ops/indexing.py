@@ -17,8 +17,10 @@ from tinygrad_edu.ops.shapes import Axis, expand_dims, moveaxis, reshape
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["concatenate", "diagonal", "flip", "getitem", "pad", "repeat", "roll", "scatter", "sort", "split", "stack"]
-__all__ += ["trace", "tril", "triu"]
+__all__ = [
+    "concatenate", "diagonal", "flip", "getitem", "pad", "repeat", "roll", "scatter", "sort", "split", "stack",
+    "trace", "tril", "triu",
+]  # fmt: skip
 
 
 @op(lambda g, out, x, index: scatter(g, index, x.shape))

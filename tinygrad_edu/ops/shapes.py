@@ -14,8 +14,10 @@ from tinygrad_edu.ops.elementwise import Operand
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["broadcast_to", "expand_dims", "flatten", "moveaxis", "ravel", "reshape", "squeeze", "swapaxes", "tile"]
-__all__ += ["transpose"]
+__all__ = [
+    "broadcast_to", "expand_dims", "flatten", "moveaxis", "ravel", "reshape", "squeeze", "swapaxes", "tile",
+    "transpose",
+]  # fmt: skip
 
 Axis: TypeAlias = "int | tuple[int, ...] | None"
 

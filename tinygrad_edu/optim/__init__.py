@@ -13,18 +13,11 @@ for epoch in range(epochs):
     scheduler.step()
 """
 
-from tinygrad_edu.optim.base import Optimizer
-from tinygrad_edu.optim.clip import clip_grad_norm_, clip_grad_value_
-from tinygrad_edu.optim.finder import LRFinderResult, lr_finder
-from tinygrad_edu.optim.optimizers import SGD, Adam, AdamW, RMSprop
-from tinygrad_edu.optim.schedulers import (
-    CosineAnnealingLR,
-    ExponentialLR,
-    LinearWarmup,
-    ReduceLROnPlateau,
-    Scheduler,
-    StepLR,
-)
+from tinygrad_edu.optim.base import *
+from tinygrad_edu.optim.clip import *
+from tinygrad_edu.optim.finder import *
+from tinygrad_edu.optim.optimizers import *
+from tinygrad_edu.optim.schedulers import *
 
 __all__ = [
     "SGD", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LRFinderResult", "LinearWarmup", "Optimizer",

@@ -109,3 +109,7 @@ def as_integers(values: np.ndarray, name: str, what: str) -> NDArray[np.intp]:
     if values.dtype.kind not in "biuf" or not np.isfinite(values).all() or (values != np.round(values)).any():
         raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are not {what}: whole numbers from 0")
     return values.astype(np.intp)
+
+
+def __dir__() -> list[str]:
+    return __all__
