@@ -5,7 +5,7 @@ They check what they are given and hand it to the ops, where the formulas and th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -51,15 +51,15 @@ def conv2d(
     if weight.ndim != 4 or (bias is not None and bias.shape != weight.shape[:1]):
         what = f"weight of shape {weight.shape}" + ("" if bias is None else f" and bias of shape {bias.shape}")
         raise ValueError(f"conv2d: {what}; they must be (out, channels, height, width) and (out,)")
-    channels, *size = weight.shape[1:]
+    channels, height, width = weight.shape[1:]
     if x.ndim == 4 and x.shape[1] != channels:
         raise ValueError(
             f"conv2d: images of shape {x.shape} have {x.shape[1]} channels, but the weight of shape {weight.shape} "
             f"takes {channels}; the axes of images are (n, channels, height, width)"
         )
-    x, _, steps = prepared("conv2d", x, size, stride, padding)
+    x, _, steps = prepared("conv2d", x, (height, width), stride, padding)
     around = check_pair("conv2d: padding", padding, 0)
-    return convolution._conv2d(x, weight, *([] if bias is None else [bias]), stride=steps, padding=around)
+    return convolution.conv2d(x, weight, *([] if bias is None else [bias]), stride=steps, padding=around)
 
 
 def max_pool2d(
@@ -91,11 +91,12 @@ def avg_pool2d(
 
 
 def prepared(
-    name: str, x: Operand, size: Any, stride: Any, padding: Any, border: float | None = None
-) -> tuple[Any, Pair, Pair]:
+    name: str, x: Operand, size: int | Pair, stride: int | Pair | None, padding: int | Pair, border: float | None = None
+) -> tuple[Tensor, Pair, Pair]:
     """The images, within a border if one is given, size and stride of the windows, all checked."""
     x = as_operand(x)
-    size, around = check_pair(f"{name}: kernel_size", size, 1), check_pair(f"{name}: padding", padding, 0)
+    size = check_pair(f"{name}: kernel_size", size, 1)
+    around = check_pair(f"{name}: padding", padding, 0)
     steps = size if stride is None else check_pair(f"{name}: stride", stride, 1)
     if x.dtype.kind in "biu":
         x = x.astype(np.result_type(x.dtype, np.float32))  # integers would wrap around, and know no -inf

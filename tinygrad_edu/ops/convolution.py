@@ -32,7 +32,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
 
-__all__ = ["conv2d_input", "conv2d_weight", "fold", "max_pool", "mean_pool", "windows"]
+__all__ = ["conv2d", "conv2d_input", "conv2d_weight", "fold", "max_pool", "mean_pool", "windows"]
 
 Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]
@@ -102,7 +102,7 @@ def to_operand(
 
 
 @op(to_operand, variadic=True)
-def _conv2d(x: Array, weight: Array, *bias: Array, stride: Pair, padding: Pair) -> Array:
+def conv2d(x: Array, weight: Array, *bias: Array, stride: Pair, padding: Pair) -> Array:
     """(n, c, h, w), (out, c, *size), perhaps (out,) -> (n, out, rows, columns): the kernels times all windows."""
     seen = windows(bordered(x, padding), weight.shape[2:], stride)
     out = zeros((len(x), len(weight), seen.shape[2], seen.shape[3]), np.result_type(x, weight, *bias))
@@ -116,7 +116,7 @@ def _conv2d(x: Array, weight: Array, *bias: Array, stride: Pair, padding: Pair) 
 
 
 @op(
-    lambda g, out, y, weight, stride, padding, shape: _conv2d(g, weight, stride=stride, padding=padding),
+    lambda g, out, y, weight, stride, padding, shape: conv2d(g, weight, stride=stride, padding=padding),
     lambda g, out, y, weight, stride, padding, shape: conv2d_weight(g, y, stride, padding, weight.shape),
 )
 def conv2d_input(y: Array, weight: Array, stride: Pair, padding: Pair, shape: Shape) -> Array:
@@ -135,7 +135,7 @@ def conv2d_input(y: Array, weight: Array, stride: Pair, padding: Pair, shape: Sh
 
 @op(
     lambda g, out, x, y, stride, padding, shape: conv2d_input(y, g, stride, padding, x.shape),
-    lambda g, out, x, y, stride, padding, shape: _conv2d(x, g, stride=stride, padding=padding),
+    lambda g, out, x, y, stride, padding, shape: conv2d(x, g, stride=stride, padding=padding),
 )
 def conv2d_weight(x: Array, y: Array, stride: Pair, padding: Pair, shape: Shape) -> Array:
     """(n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size): the windows, weighted with y and added up."""
