@@ -51,6 +51,9 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
         @wraps(forward)
         def call(*args: Any, **kwargs: Any) -> Any:
             inputs, params = this.bind(args, kwargs)
+            for x in inputs:
+                if hasattr(x, "__op__"):  # follows ops in its own way, as the terms of draw's formulas do
+                    return x.__op__(this, inputs, params)
             inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else this.constant(x) for x in inputs])
             values: Any = [x._data if isinstance(x, Node) else x for x in inputs]
             try:
@@ -128,8 +131,8 @@ def parts(tensor: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, 
         if is_tensor(x) and x._requires_grad:
             vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
             part = unbroadcast(vjp(g, out, *operands, **tensor._params), x, tensor, i)
-            if x._op is None:
-                part = own(part, g)
+            if x._op is None and type(part) is ndarray and (np.may_share_memory(part, g) or not part.flags.writeable):
+                part = part.copy()  # clipping may write to a leaf's gradient: it must not be anybody else's
             if watch is not None:
                 watch.backward(tensor, i, part)
             yield x, part
@@ -170,9 +173,3 @@ def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
     if g.dtype != dtype:
         g = g.astype(dtype)
     return g[()] if type(g) is ndarray and not shape else g
-
-
-def own(part: Any, g: Any) -> Any:
-    """A leaf's gradient in memory of its own: clipping may write to it, so it must not be anybody else's."""
-    shared = type(part) is ndarray and (np.may_share_memory(part, g) or not part.flags.writeable)
-    return part.copy() if shared else part

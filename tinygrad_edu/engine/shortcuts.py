@@ -103,7 +103,7 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
         elif type(part) is ndarray:
             if part.shape != data.shape or part.dtype is not data.dtype:
                 part = unbroadcast(part, x, tensor, position)
-            if x._op is None and (may_share_memory(part, g) or not part.flags.writeable):  # see `own`
+            if x._op is None and (may_share_memory(part, g) or not part.flags.writeable):
                 part = part.copy()
         key = x._number
         if key in waiting:
