@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as npst
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor
+from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.picture.cards import (
     Look,
     array,
@@ -18,7 +19,6 @@ from tinygrad_edu.draw.picture.cards import (
     formula,
     heat_map,
     node_label,
-    shorten,
     table,
     wire_label,
 )

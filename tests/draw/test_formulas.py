@@ -10,7 +10,7 @@ from test_ops import DOMAINS
 
 from tinygrad_edu import op
 from tinygrad_edu.draw.algebra.formulas import local_formula, role, rule_source, symbol, vjp_formula
-from tinygrad_edu.draw.algebra.notation import Notation, broken
+from tinygrad_edu.draw.algebra.notation import Notation, break_lines
 from tinygrad_edu.draw.algebra.terms import Term
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.engine import REGISTRY, plain
@@ -169,11 +169,11 @@ def test_nothing_is_cancelled_where_that_would_hide_a_nan():
 
 
 def test_long_formulas_are_broken_at_operators():
-    assert broken("∂h ⊙ [a > 0]", 20) == ["∂h ⊙ [a > 0]"]
+    assert break_lines("∂h ⊙ [a > 0]", 20) == ["∂h ⊙ [a > 0]"]
     text = f"sum over axes 0, 2, 3 of multiply2 ⊙ subtract1 {MINUS} ∂a @ bᵀ"
-    assert broken(text, 44) == ["sum over axes 0, 2, 3 of multiply2", f"⊙ subtract1 {MINUS} ∂a @ bᵀ"]
-    assert broken(text, 24) == ["sum over axes 0, 2, 3 of", "multiply2 ⊙ subtract1", f"{MINUS} ∂a @ bᵀ"]
-    assert broken("without_a_place_to_break", 5) == ["without_a_place_to_break"]
+    assert break_lines(text, 44) == ["sum over axes 0, 2, 3 of multiply2", f"⊙ subtract1 {MINUS} ∂a @ bᵀ"]
+    assert break_lines(text, 24) == ["sum over axes 0, 2, 3 of", "multiply2 ⊙ subtract1", f"{MINUS} ∂a @ bᵀ"]
+    assert break_lines("without_a_place_to_break", 5) == ["without_a_place_to_break"]
 
 
 class Reader:

@@ -9,8 +9,8 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor, gradients, nn, no_grad
-from tinygrad_edu.draw.numbers import number
-from tinygrad_edu.draw.picture.cards import printable, shorten
+from tinygrad_edu.draw.names import printable, shorten
+from tinygrad_edu.draw.numbers import format_number
 from tinygrad_edu.draw.picture.graph import Graph, Painter, ranks
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import palette
@@ -97,7 +97,7 @@ def test_the_numbers_are_the_engine_s(output):
     leaves = [card for card in found.cards if card.op is None and card.needs_gradient]
     for card, gradient in zip(leaves, gradients(output, [card.tensor for card in leaves]), strict=True):
         for x in [*np.ravel(gradient), *np.ravel(card.value)]:
-            assert f">{number(x)}<" in labels[card.id]
+            assert f">{format_number(x)}<" in labels[card.id]
 
 
 @needs_dot

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn, no_grad
-from tinygrad_edu.draw.explain.text import LINES, alt_text, array_text, spoken, tree
+from tinygrad_edu.draw.explain.alt_text import alt_text, speak_name
+from tinygrad_edu.draw.explain.tree import LINES, tree
 from tinygrad_edu.draw.names import name_cards
+from tinygrad_edu.draw.numbers import format_array
 from tinygrad_edu.draw.record import record
 
 
@@ -208,7 +210,7 @@ def test_a_gradient_that_is_not_a_number_is_no_hook():
 @pytest.mark.parametrize("brief", [0, 1, 2])
 @pytest.mark.parametrize(("x", "text"), [(0.0, "0 everywhere"), (-2.5, "−2.5 everywhere"), (np.nan, "NaN 9")])
 def test_an_array_of_one_number_says_so(x, text, brief):
-    assert array_text(np.full((3, 3), x), brief=brief) == text
+    assert format_array(np.full((3, 3), x), brief=brief) == text
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def test_alt_text_of_a_reduction_has_its_axes(f, text):
 
 
 def test_names_of_signs_alone_are_told_apart():
-    assert [spoken(name) for name in ("<", ">", "a<b", "\n", "")] == [
+    assert [speak_name(name) for name in ("<", ">", "a<b", "\n", "")] == [
         "less-than sign",
         "greater-than sign",
         "a b",

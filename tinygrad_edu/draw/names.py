@@ -26,7 +26,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from tinygrad_edu.draw.numbers import number
+from tinygrad_edu.draw.numbers import format_number
 from tinygrad_edu.draw.record import Card, Record, Scope
 from tinygrad_edu.engine import PACKAGE
 from tinygrad_edu.tensor import Tensor
@@ -34,6 +34,8 @@ from tinygrad_edu.tensor import Tensor
 Variables = dict[int, str]  # id of the object -> name
 PARTS = 1000  # of a list, dict or object that are looked at
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+LONGEST = 28  # characters of a name in a picture
+UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 def caller_variables() -> Variables:
@@ -190,7 +192,7 @@ def scope_of(
 def label(module: Any) -> str:
     """The class of a module and its numbers: Linear(784, 128)."""
     numbers = re.findall(r"(?:^|=|, )(-?[\d.]+(?:e-?\d+)?)(?=,|$)", module.extra_repr())
-    shown = ", ".join([number(float(x)) for x in numbers])
+    shown = ", ".join([format_number(float(x)) for x in numbers])
     return f"{type(module).__name__}({shown})" if shown else type(module).__name__
 
 
@@ -203,3 +205,17 @@ def owner(card: Card) -> Scope | None:
                 return scope
             scope = scope.parent
     return None
+
+
+def printable(name: str) -> str:
+    """A name on one line: control characters, and what would reverse the text, become spaces."""
+    return UNPRINTABLE.sub(" ", name)
+
+
+def shorten(name: str, longest: int = LONGEST) -> str:
+    """A name, cut if it is very long: a dotted path at its beginning, where paths are alike, else in the middle."""
+    name = printable(name)
+    if len(name) <= longest:
+        return name
+    half = (longest - 1) // 2
+    return f"…{name[1 - longest :]}" if "." in name[1 - longest :] else f"{name[:half]}…{name[-half:]}"

@@ -13,9 +13,11 @@ import numpy as np
 from numpy import ndarray
 
 MINUS = "\u2212"
+SMALL = 8  # elements that are printed one by one
+FEW = 4  # elements that are said one by one, or stand in an equation
 
 
-def number(x: Any, precision: int = 3, latex: bool = False) -> str:
+def format_number(x: Any, precision: int = 3, latex: bool = False) -> str:
     """One number, rounded to `precision` significant digits.
 
     Args:
@@ -30,7 +32,7 @@ def number(x: Any, precision: int = 3, latex: bool = False) -> str:
     if isinstance(x, bool):
         return rf"\mathrm{{{str(x).lower()}}}" if latex else str(x).lower()
     if isinstance(x, complex):
-        return number(x.real, precision, latex)
+        return format_number(x.real, precision, latex)
     if isinstance(x, float) and not math.isfinite(x):
         return not_finite(x, latex)
     text = str(int(x)) if x == int(x) and abs(x) < 1e6 else f"{x:.{precision}g}"
@@ -59,25 +61,25 @@ def signed(text: str, latex: bool) -> str:
     return text if latex else text.replace("-", MINUS)
 
 
-def factor(x: Any, precision: int = 3, latex: bool = False) -> str:
+def format_factor(x: Any, precision: int = 3, latex: bool = False) -> str:
     """A number as a second operand: in brackets if it begins with a minus."""
-    text = number(x, precision, latex)
+    text = format_number(x, precision, latex)
     return f"({text})" if text[0] in "-" + MINUS else text
 
 
-def product(a: Any, b: Any, precision: int = 3) -> str:
+def format_product(a: Any, b: Any, precision: int = 3) -> str:
     """What goes over a wire between single numbers: "−4 · 1 = −4", "1 · (−4) = −4"."""
     with np.errstate(all="ignore"):
         result = np.asarray(a)[()] * np.asarray(b)[()]
-    return f"{number(a, precision)} · {factor(b, precision)} = {number(result, precision)}"
+    return f"{format_number(a, precision)} · {format_factor(b, precision)} = {format_number(result, precision)}"
 
 
-def total(parts: list[Any], precision: int = 3) -> str:
+def format_sum(parts: list[Any], precision: int = 3) -> str:
     """A sum, written out: "3 + 3", "1 + (−2)"."""
-    return " + ".join([number(parts[0], precision), *(factor(x, precision) for x in parts[1:])])
+    return " + ".join([format_number(parts[0], precision), *(format_factor(x, precision) for x in parts[1:])])
 
 
-def mean(array: ndarray, precision: int = 3) -> str:
+def format_mean(array: ndarray, precision: int = 3) -> str:
     """The mean of an array, or "≈0" if what is left of it is rounding: its digits differ from processor to processor.
 
     The gradients that softmax and cross-entropy hand to the logits add up to 0, but in float32 only to some 1e-10.
@@ -86,10 +88,10 @@ def mean(array: ndarray, precision: int = 3) -> str:
     average = array.mean(dtype=wide)
     size = np.sqrt(np.square(array, dtype=wide).mean())
     rounding = np.finfo(array.dtype).eps * size if array.dtype.kind == "f" else 0
-    return "≈0" if 0 < abs(average) < rounding else number(average, precision)
+    return "≈0" if 0 < abs(average) < rounding else format_number(average, precision)
 
 
-def statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
+def format_statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
     """Mean and standard deviation (of all finite elements, divided by their number), and the extremes.
 
     Returns:
@@ -105,10 +107,45 @@ def statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
         return "", " ".join(odd)
     with np.errstate(all="ignore"):
         spread = finite.std(dtype=np.result_type(finite.dtype, np.float64))
-        found = [mean(finite, precision), *(number(x, precision) for x in (spread, finite.min(), finite.max()))]
+        found = [
+            format_mean(finite, precision),
+            *(format_number(x, precision) for x in (spread, finite.min(), finite.max())),
+        ]
     return f"mean {found[0]} std {found[1]}", " ".join([f"min {found[2]} max {found[3]}", *odd])
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
+def format_shape(shape: tuple[int, ...]) -> str:
     """ "[4×2]"; nothing for a single number, whose shape is ()."""
     return f"[{'×'.join(map(str, shape))}]" if shape else ""
+
+
+def format_array(array: ndarray, precision: int = 3, brief: int = 0) -> str:
+    """A small array in full, "[[1, 2], [0, 4]]"; of a larger one "0 everywhere", or mean, deviation and extremes.
+
+    In brief (1) all arrays are large, and there are no extremes; more briefly (2), no deviation.
+    """
+    if array.size > (1 if brief else SMALL):
+        if (array == array.flat[0]).all():
+            return f"{format_number(array.flat[0], precision)} everywhere"
+        spread, extremes = format_statistics(array, precision)
+        texts = f"{spread}, {extremes}", spread, spread.partition(" std ")[0]
+        return texts[brief] if spread else extremes
+    return format_nested(array.tolist(), precision)
+
+
+def format_nested(values: Any, precision: int, latex: bool = False) -> str:
+    """Nested lists of numbers in brackets."""
+    if isinstance(values, list):
+        return f"[{', '.join([format_nested(value, precision, latex) for value in values])}]"
+    return format_number(values, precision, latex)
+
+
+def format_count(count: int, word: str) -> str:
+    """A count with its word: "1 op", "4,096 weights"."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def gradient_norm(gradient: ndarray) -> float:
+    """The Euclidean norm of all elements."""
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.draw.algebra.terms import Shape, Term, as_term, builds, elementwise, named_call, number, reshaped
+from tinygrad_edu.draw.algebra.terms import Shape, Term, as_term, builds, elementwise, literal, named_call, reshaped
 from tinygrad_edu.engine import REGISTRY
 
 
@@ -76,14 +76,14 @@ def product(coefficient: Any, tops: Sequence[Term], bottoms: Sequence[Term], sha
     never = any(x.kind == "compare" and x.parts[0] == "=" and not x.value.any() for x in tops)
     finite = all(np.isfinite(x.value).all() for x in tops) and all(x.value.all() for x in bottoms)
     if (coefficient == 0 or never) and finite:  # 0 * inf is NaN
-        return number(0, shape)
+        return literal(0, shape)
     divisors = [x.parts[0] for x in bottoms if x.kind == "number"]
     tops, others = collected(tops, [x for x in bottoms if x.kind != "number"])
     divisor = np.prod(divisors, dtype=object) if divisors else 1
     coefficient, divisor = reduced(coefficient, divisor) if divisor != 1 or others else (whole(coefficient), 1)
-    bottoms = [*([] if divisor == 1 else [number(divisor)]), *others]
+    bottoms = [*([] if divisor == 1 else [literal(divisor)]), *others]
     if not bottoms and not tops:
-        return number(coefficient, shape)
+        return literal(coefficient, shape)
     if coefficient == 1 and len(tops) == 1 and not bottoms:
         return reshaped(tops[0], shape)
 
@@ -116,7 +116,7 @@ def divide(x: Any, y: Any) -> Term:
     x, y = as_term(x), as_term(y)
     (m, tops, bottoms), (n, below, more) = factors(x), factors(y)
     m, n = (-m, -n) if n < 0 else (m, n)
-    return product(m, [*tops, *more], [*bottoms, number(n), *below], np.broadcast_shapes(x.shape, y.shape))
+    return product(m, [*tops, *more], [*bottoms, literal(n), *below], np.broadcast_shapes(x.shape, y.shape))
 
 
 @builds("add")
@@ -153,7 +153,7 @@ def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
     if is_number(x, 0):
         return reshaped(y if sign == "+" else multiply(-1, y), shape)
     if x.kind == y.kind == "number":
-        return number(x.parts[0] + y.parts[0] if sign == "+" else x.parts[0] - y.parts[0], shape)
+        return literal(x.parts[0] + y.parts[0] if sign == "+" else x.parts[0] - y.parts[0], shape)
     terms = [*summands(x), *summands(y, 1 if sign == "+" else -1)]
     alike: dict[Any, list[Any]] = {}
     for coefficient, tops, bottoms, inner in terms:
@@ -173,16 +173,16 @@ def power(x: Any, y: Any) -> Term:
     x, y = as_term(x), as_term(y)
     shape = np.broadcast_shapes(x.shape, y.shape)
     if x.kind == y.kind == "number":
-        return number(float(x.parts[0]) ** y.parts[0], shape)
+        return literal(float(x.parts[0]) ** y.parts[0], shape)
     if y.kind == "number":
         n = y.parts[0]
         if n in (0, 1):
-            return reshaped(x, shape) if n else number(1, shape)
+            return reshaped(x, shape) if n else literal(1, shape)
         if n < 0:
-            return divide(1, power(x, reshaped(number(-n), y.shape)))
+            return divide(1, power(x, reshaped(literal(-n), y.shape)))
         if n == 0.5:
             return reshaped(function("sqrt", x), shape)
-        y = number(whole(n), y.shape)
+        y = literal(whole(n), y.shape)
     parts, value = elementwise(lambda a, b: np.power(a * 1.0, b), [x, y])
     return Term("power", tuple(parts), value)
 
@@ -198,7 +198,7 @@ def compare(sign: str, x: Any, y: Any) -> Term:
         x = x.parts[1]
     parts, value = elementwise(COMPARE[sign], [x, y])
     if x.key == y.key and value.all() == value.any():
-        return number(int(value.all()), value.shape)
+        return literal(int(value.all()), value.shape)
     return Term("compare", (sign, *parts), value)
 
 

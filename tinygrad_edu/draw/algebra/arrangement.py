@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.arithmetic import factors, function, multiply, product
-from tinygrad_edu.draw.algebra.terms import Shape, Term, as_term, builds, number, raw, reshaped, swapped
+from tinygrad_edu.draw.algebra.terms import Shape, Term, as_term, builds, literal, raw, reshaped, swapped
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.convolution import Pair, winners
 
@@ -110,17 +110,17 @@ def reshape(x: Any, shape: Any) -> Term:
 
 
 @builds("sum")
-def total(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Term:
+def sum_over(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Term:
     """The sum over axes. Where it counts the winners of a comparison and there is one in each place, it is 1."""
     x = as_term(x)
     axes = tuple(range(x.ndim)) if axis is None else tuple([k % x.ndim for k in np.atleast_1d(axis).tolist()])
     value = x.value.sum(axes, keepdims=keepdims)
     if x.kind == "compare" and x.parts[0] == "=" and (value == 1).all():
-        return number(1, value.shape)
+        return literal(1, value.shape)
     if x.size == 1 or not axes:
         return reshaped(x, value.shape)
     if x.kind == "number" and value.size:
-        return number(value.flat[0].item(), value.shape)
+        return literal(value.flat[0].item(), value.shape)
     if x.kind == "reshape" and x.parts[0].shape == value.shape and x.size == value.size:
         return reshaped(x.parts[0], value.shape)
     if x.kind == "sum" and x.parts[1].startswith("sum") and len(axes) == x.ndim:

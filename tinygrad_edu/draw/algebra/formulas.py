@@ -24,10 +24,10 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.arithmetic import function
-from tinygrad_edu.draw.algebra.arrangement import index_text, total
+from tinygrad_edu.draw.algebra.arrangement import index_text, sum_over
 from tinygrad_edu.draw.algebra.notation import RAISED, Notation
-from tinygrad_edu.draw.algebra.terms import BUILDERS, Term, as_term, named_call, number, raw, reshaped
-from tinygrad_edu.draw.numbers import MINUS, number as number_text
+from tinygrad_edu.draw.algebra.terms import BUILDERS, Term, as_term, literal, named_call, raw, reshaped
+from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import REGISTRY, Op, plain
 
 Names = Mapping[str, str]
@@ -57,11 +57,11 @@ def vjp_formula(
         cannot be followed: "vjp of hypot to x (∂h, x, y)".
     """
     value = np.asarray(plain(out))
-    g, result, operands = named(op, position, names, arriving(value), value, values)
+    g, result, operands = named_terms(op, position, names, random_gradient(value), value, values)
     return Notation(latex).write(vjp_term(op, position, g, result, operands, params))
 
 
-def arriving(out: ndarray) -> ndarray:
+def random_gradient(out: ndarray) -> ndarray:
     """Random numbers for the gradient that arrives."""
     return np.asarray(np.random.default_rng(0).standard_normal(out.shape), out.dtype)
 
@@ -77,36 +77,36 @@ def local_formula(
     value = np.asarray(plain(out))
     if not value.size == np.size(plain(values[position])) == 1:
         return ""
-    _, result, operands = named(op, position, names, value, value, values)
+    _, result, operands = named_terms(op, position, names, value, value, values)
     try:
-        return Notation(latex).write(followed(op, position, number(1, value.shape), result, operands, params, True))
+        return Notation(latex).write(trace_rule(op, position, literal(1, value.shape), result, operands, params, True))
     except Exception:  # whatever a user's rule may raise
         return ""
 
 
-def named(op: Op, position: int, names: Names, g: Any, out: Any, values: Sequence[Any]) -> tuple[Any, ...]:
+def named_terms(op: Op, position: int, names: Names, g: Any, out: Any, values: Sequence[Any]) -> tuple[Any, ...]:
     """The gradient that arrives, the output and the operands as Terms; a constant named by its digits is a number."""
     operands: list[Any] = []
     for i, x in enumerate(map(plain, values)):
         name, array = names.get(op.argument(i), op.argument(i)), np.asarray(x)
         digit = array.flat[0].item() if array.size else 0
-        if i == position or name not in (str(digit), number_text(digit)) or (array != digit).any():
+        if i == position or name not in (str(digit), format_number(digit)) or (array != digit).any():
             operands.append(Term("name", (name, i), x))
         else:
-            operands.append(x if type(x) in (int, float) else number(digit, array.shape))
+            operands.append(x if type(x) in (int, float) else literal(digit, array.shape))
     return Term("name", (names.get("g", "g"), -2), g), Term("name", (names.get("out", "out"), -1), out), operands
 
 
 def vjp_term(op: Op, position: int, g: Term, out: Term, operands: Sequence[Any], params: Params) -> Term:
     """The gradient that an operand receives; if the rule cannot be followed, a Term that names the rule."""
     try:
-        return followed(op, position, g, out, operands, params)
+        return trace_rule(op, position, g, out, operands, params)
     except Exception:  # whatever a user's rule may raise: a picture is drawn nevertheless
         given = [as_term(x) for x in (g, *operands)]
         return Term("vjp", (f"vjp of {op.name} to {op.argument(position)} ", *given), as_term(operands[position]).value)
 
 
-def followed(
+def trace_rule(
     op: Op, position: int, g: Term, out: Term, operands: Sequence[Any], params: Params, local: bool = False
 ) -> Term:
     """What the op's rule makes of Terms, or an exception."""
@@ -121,7 +121,7 @@ def followed(
             out = BUILDERS[op.name](*operands, **params)
         term = as_term(follow(g, out, *operands, **params))
         expected = rule(raw(g) * 1, *raw((out, *operands)), **params)
-        check(term.value, expected, raw([out, *operands]))  # before they are summed, where a sum could cancel
+        check_formula(term.value, expected, raw([out, *operands]))  # before they are summed, where a sum could cancel
         return undo_broadcast(term, x.shape)
 
 
@@ -130,7 +130,7 @@ def forward_term(op: Op, operands: Sequence[Any], params: Params, value: Any) ->
     try:
         with np.errstate(all="ignore"):
             term = as_term(builder(op)(*operands, **params))
-            check(term.value, value, raw([value, *operands]))
+            check_formula(term.value, value, raw([value, *operands]))
     except Exception:  # whatever a user's op may raise
         term = Term("function", (op.name, *map(as_term, operands)), value)
     if term.kind != "function" or op.name in BUILDERS:
@@ -145,10 +145,10 @@ def undo_broadcast(term: Term, shape: tuple[int, ...]) -> Term:
         return term
     new = term.ndim - len(shape)
     axes = [k for k, n in enumerate(term.shape) if k < new or n != shape[k - new]]
-    return reshaped(total(term, None if np.prod(shape) == 1 else axes), shape)
+    return reshaped(sum_over(term, None if np.prod(shape) == 1 else axes), shape)
 
 
-def check(found: Any, expected: Any, values: Sequence[Any]) -> None:
+def check_formula(found: Any, expected: Any, values: Sequence[Any]) -> None:
     """Refuses a formula whose value is not the rule's."""
     floats = [np.asarray(x).dtype for x in values if np.asarray(x).dtype.kind == "f"]
     tolerance = 64 * max([float(np.finfo(dtype).eps) for dtype in floats], default=1e-16)
@@ -296,7 +296,7 @@ def symbol(op: Op, params: Params, values: Sequence[Any] = ()) -> str:
         text = index_text(params.get("index"))
         return text if len(text) <= 12 else "[…]"
     if op.name == "power":
-        exponent = number_text(plain(values[1])) if len(values) == 2 and np.size(plain(values[1])) == 1 else ""
+        exponent = format_number(plain(values[1])) if len(values) == 2 and np.size(plain(values[1])) == 1 else ""
         return f"x{exponent.translate(RAISED)}" if exponent.isdigit() else "√" if exponent == "0.5" else "xʸ"
     if op.name == "transpose":
         return "ᵀ" if params.get("axes") is None else "transpose"

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.terms import Term, number
-from tinygrad_edu.draw.numbers import MINUS, number as number_text
+from tinygrad_edu.draw.algebra.terms import Term, literal
+from tinygrad_edu.draw.numbers import MINUS, format_number
 
 PHRASE, SUM, PRODUCT, POWER, ATOM = range(5)
 Text = tuple[str, int]
@@ -31,8 +31,8 @@ UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\
 BREAKS = re.compile(r" (?=[-+@·⊙⊗/" + MINUS + r"] )|(?<= of) ")
 
 
-def broken(text: str, width: int) -> list[str]:
-    """A formula in lines of at most about `width` characters, broken before an operator or after "of"."""
+def break_lines(text: str, width: int) -> list[str]:
+    """A formula in lines of at most about `width` characters, break_lines before an operator or after "of"."""
     lines = [""]
     for part in BREAKS.split(text):
         if lines[-1] and len(lines[-1]) + 1 + len(part) > width:
@@ -116,14 +116,14 @@ class Notation:
 
     def number(self, x: float) -> Text:
         """A number."""
-        text = number_text(x, self.precision, self.latex)
+        text = format_number(x, self.precision, self.latex)
         if text.lstrip("-" + MINUS) == "1" and abs(x) != 1:
-            text = number_text(x, 6, self.latex)  # 1.0004 is no 1 in a product
+            text = format_number(x, 6, self.latex)  # 1.0004 is no 1 in a product
         return text, SUM if text[0] in "-" + MINUS else PRODUCT if "cdot" in text else ATOM
 
     def product(self, coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term]) -> Text:
         """A number, factors, and divisors below a line or behind a slash."""
-        above = [*([number(abs(coefficient))] if abs(coefficient) != 1 or not tops else []), *tops]
+        above = [*([literal(abs(coefficient))] if abs(coefficient) != 1 or not tops else []), *tops]
         text = self.factors(above, PRODUCT)
         if bottoms and self.latex:
             over, under = (self.text(x[0])[0] if len(x) == 1 else self.factors(x, PRODUCT) for x in (above, bottoms))

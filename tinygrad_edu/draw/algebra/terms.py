@@ -135,7 +135,7 @@ def as_term(x: Any) -> Term:
     array = np.asarray(x)
     if array.dtype.kind not in "biuf" or (array.size != 1 and not (array == 1).all()):
         raise Opaque("an array without a name")
-    return number(array.flat[0].item() if array.size else 1, array.shape)
+    return literal(array.flat[0].item() if array.size else 1, array.shape)
 
 
 def raw(x: Any) -> Any:
@@ -151,7 +151,7 @@ def apply(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     return build(*args, **kwargs) if build else func(*map(raw, args), **kwargs)
 
 
-def number(x: Any, shape: Shape = ()) -> Term:
+def literal(x: Any, shape: Shape = ()) -> Term:
     """A number, perhaps repeated to a shape."""
     return Term("number", (x,), np.full(shape, x))
 
@@ -162,7 +162,7 @@ def reshaped(x: Term, shape: Shape) -> Term:
         return x
     if x.size == np.prod(shape, dtype=int):
         return Term(x.kind, x.parts, x.value.reshape(shape))
-    return number(x.parts[0], shape) if x.kind == "number" else BUILDERS["broadcast_to"](x, shape)
+    return literal(x.parts[0], shape) if x.kind == "number" else BUILDERS["broadcast_to"](x, shape)
 
 
 def elementwise(compute: Callable[..., Any], parts: Sequence[Term]) -> tuple[list[Term], ndarray]:
@@ -183,7 +183,7 @@ def named_call(name: str, args: Sequence[Term], value: Any, params: Sequence[str
     """A value that is printed as name(args, params)."""
     array = np.asarray(value)
     if array.size and all(x.kind == "number" for x in args) and (array == array.flat[0]).all():
-        return number(array.flat[0].item(), array.shape)
+        return literal(array.flat[0].item(), array.shape)
     return Term("function", (name, *args, *params), value)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.arithmetic import add
-from tinygrad_edu.draw.algebra.terms import Term, number
+from tinygrad_edu.draw.algebra.terms import Term, literal
 from tinygrad_edu.draw.explain.expressions import Expressions
 from tinygrad_edu.draw.record import Card, Wire, slope
 
@@ -63,7 +63,7 @@ def steps_between(ends: Ends, scalars: bool) -> Steps:
 
 def formula_of(step: Step, notes: Expressions, ends: Ends) -> Term:
     """The derivative of a step as a formula; the symbol ∂a/∂b if that does not give the number."""
-    term = composed(step.target, ends, number(1), notes.pulled, add)[step.source]
+    term = composed(step.target, ends, literal(1), notes.pulled, add)[step.source]
     right = np.allclose(term.value, step.number.reshape(term.shape), 1e-3, 1e-9, equal_nan=True)
     return term if right else notes.partial(step.target, step.source)
 

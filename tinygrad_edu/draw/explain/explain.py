@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_edu.draw.algebra.arithmetic import add
-from tinygrad_edu.draw.algebra.formulas import arriving, forward_term, vjp_term
+from tinygrad_edu.draw.algebra.formulas import forward_term, random_gradient, vjp_term
 from tinygrad_edu.draw.algebra.notation import PHRASE, SUM
 from tinygrad_edu.draw.algebra.terms import Term, as_term
 from tinygrad_edu.draw.explain.chain import (
@@ -40,11 +40,10 @@ from tinygrad_edu.draw.explain.chain import (
     formula_of,
     steps_between,
 )
-from tinygrad_edu.draw.explain.expressions import Expressions, called, names_in, rewritten
+from tinygrad_edu.draw.explain.expressions import Expressions, card_term, names_in, rewritten
 from tinygrad_edu.draw.explain.solution import Block, Both, Equation, Explanation, Solution
-from tinygrad_edu.draw.explain.text import SMALL, array_text, nested
 from tinygrad_edu.draw.names import caller_variables, name_cards
-from tinygrad_edu.draw.numbers import MINUS, number, shape_text
+from tinygrad_edu.draw.numbers import MINUS, SMALL, format_array, format_nested, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.tensor import Tensor
 
@@ -154,7 +153,7 @@ class Writer:
     def numeric(self, array: Any) -> Both:
         """A number or a small array."""
         values = np.asarray(array).tolist()
-        return Both(*[nested(values, self.precision, latex) for latex in (False, True)])
+        return Both(*[format_nested(values, self.precision, latex) for latex in (False, True)])
 
     def result(self, before: list[Both]) -> Equation:
         """What the gradient is, at last in numbers."""
@@ -212,7 +211,7 @@ class Writer:
         """The gradients of all cards on the way, those next to the output first, each from the ones before."""
         out, seed = self.output.name, self.notes.found.seed
         assert seed is not None
-        start = "1" if (seed == 1).all() else array_text(seed, self.precision)
+        start = "1" if (seed == 1).all() else format_array(seed, self.precision)
         everywhere = " everywhere" if start == "1" and seed.size > 1 else ""
         derived, begun = self.notes.derived, self.output in self.notes.derived
         cards = [card for card in [*reversed(self.ends)][1:] if card is self.card or card not in derived]
@@ -238,13 +237,13 @@ class Writer:
             wanted = card.id in met or (self.scalars and card.id in self.met and len(equations) < LINES)
             if wanted and card not in defined:
                 defined.add(card)
-                equations.append(Equation(self.both(as_term(called(card))), [self.both(self.definition(card))]))
+                equations.append(Equation(self.both(as_term(card_term(card))), [self.both(self.definition(card))]))
         return [Block("where", equations)] if equations else []
 
     def definition(self, card: Card) -> Term:
         """What an unnamed card was made of."""
         assert card.op is not None
-        operands = [self.notes.terms[x] if self.scalars else called(x) for x in [wire.source for wire in card.wires]]
+        operands = [self.notes.terms[x] if self.scalars else card_term(x) for x in [wire.source for wire in card.wires]]
         term = forward_term(card.op, operands, card.params, card.value)
         if term.kind == "expand":
             return Term("index", term.parts, card.value)  # said even where NumPy does it by itself
@@ -256,20 +255,20 @@ class Writer:
         """The gradient of one card as the sum of what its consumers hand back, with its numbers or its shape."""
         wires: list[Wire | None] = [*card.contributions()]  # all of them lead to the output
         right = self.both(reduce(add, map(self.contribution, shortened(wires, None))))
-        left = self.both(Term("partial", (called(self.output), called(card)), 0))
+        left = self.both(Term("partial", (card_term(self.output), card_term(card)), 0))
         if card.value.size <= SMALL:
             return Equation(left, [right, self.numeric(card.gradient)])
         size = r" \times ".join(map(str, card.shape))
-        return Equation(left, [Both(f"{right.text}   {shape_text(card.shape)}", rf"{right.latex} \quad [{size}]")])
+        return Equation(left, [Both(f"{right.text}   {format_shape(card.shape)}", rf"{right.latex} \quad [{size}]")])
 
     def contribution(self, wire: Wire | None) -> Term:
         """What the rule of an op hands back to one operand, as a formula; dots for wires left out."""
         if wire is None:
             return Term("name", ("⋯", "dots"), 0.0)
-        target, operands = wire.target, [called(other.source) for other in wire.target.wires]
+        target, operands = wire.target, [card_term(other.source) for other in wire.target.wires]
         assert target.op is not None
-        g = Term("name", (f"∂{target.name}", "g"), arriving(target.value))
-        return vjp_term(target.op, wire.position, g, called(target), operands, target.params)
+        g = Term("name", (f"∂{target.name}", "g"), random_gradient(target.value))
+        return vjp_term(target.op, wire.position, g, card_term(target), operands, target.params)
 
 
 def along(path: list[Step]) -> Any:
@@ -279,10 +278,10 @@ def along(path: list[Step]) -> Any:
 
 def near_one(value: np.ndarray, precision: int) -> Both | None:
     """A factor that is not 1 but rounds to it, with the digits that tell, "1.0006", or as "1.00"; else None."""
-    if value.size != 1 or abs(value) == 1 or number(abs(value), precision) != "1":
+    if value.size != 1 or abs(value) == 1 or format_number(abs(value), precision) != "1":
         return None
     digits = 1 + math.ceil(-math.log10(abs(abs(value.item()) - 1)))
-    text = number(value, digits) if digits <= precision + 3 else f"{value.item():.{max(precision - 1, 1)}f}"
+    text = format_number(value, digits) if digits <= precision + 3 else f"{value.item():.{max(precision - 1, 1)}f}"
     return Both(text.replace("-", MINUS), text.replace(MINUS, "-"))
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.draw.algebra.arithmetic import multiply
-from tinygrad_edu.draw.algebra.formulas import followed, forward_term
+from tinygrad_edu.draw.algebra.formulas import forward_term, trace_rule
 from tinygrad_edu.draw.algebra.notation import Notation
-from tinygrad_edu.draw.algebra.terms import Term, as_term, number, reshaped
+from tinygrad_edu.draw.algebra.terms import Term, as_term, literal, reshaped
 from tinygrad_edu.draw.record import Card, Record, Wire, slope
 
 LONGEST = 40  # characters of an expression, and ops in it
@@ -48,7 +48,7 @@ class Expressions:
         """What stands for each card in a formula: a name, an expression or a number."""
         inner, ops, terms = within_functions(self.found), dict[Card, int](), dict[Card, Any]()
         for card in self.found.cards:
-            terms[card] = called(card)
+            terms[card] = card_term(card)
             sources = [wire.source for wire in card.wires]
             ops[card] = 1 + sum([ops[x] for x in sources if rewritten(x, terms[x])])
             if card.op is None or card.named or len({wire.target for wire in card.uses}) != 1 or ops[card] > LONGEST:
@@ -69,20 +69,20 @@ class Expressions:
         operands = [self.terms[other.source] for other in target.wires]
         try:
             g, out = reshaped(upstream, target.shape), self.terms[target]
-            term = followed(target.op, wire.position, g, out, operands, target.params, local=True)
+            term = trace_rule(target.op, wire.position, g, out, operands, target.params, local=True)
         except Exception:  # whatever a user's rule may raise
             symbol = self.partial(target, source)
             term = multiply(reshaped(upstream, ()), Term("partial", symbol.parts, slope(wire)))
         return reshaped(term, ()) if term.size == 1 else term
 
 
-def called(card: Card) -> Any:
+def card_term(card: Card) -> Any:
     """A card by its name; a constant that has none, and is a single number or ones beside others, as that number."""
     if card.op is None and not card.needs_gradient and not card.named and card.value.size:
         ops = {wire.target.op.name for wire in card.uses if wire.target.op}
         if (card.tensor is None and card.value.size == 1) or (ops <= ELEMENTWISE and (card.value == 1).all()):
             python = type(card.constant) in (int, float)
-            return card.constant if python else number(card.value.flat[0].item(), card.shape)
+            return card.constant if python else literal(card.value.flat[0].item(), card.shape)
     return Term("name", (card.name, card.id), card.value)
 
 

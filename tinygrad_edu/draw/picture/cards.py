@@ -13,7 +13,6 @@ from __future__ import annotations
 import html
 import itertools
 import math
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,17 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.formulas import local_formula, role, symbol, vjp_formula
-from tinygrad_edu.draw.algebra.notation import broken
-from tinygrad_edu.draw.numbers import number, product, shape_text, statistics, total
+from tinygrad_edu.draw.algebra.notation import break_lines
+from tinygrad_edu.draw.names import shorten
+from tinygrad_edu.draw.numbers import (
+    format_count,
+    format_number,
+    format_product,
+    format_shape,
+    format_statistics,
+    format_sum,
+    gradient_norm,
+)
 from tinygrad_edu.draw.picture.fold import Item, Link
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
@@ -32,10 +40,8 @@ from tinygrad_edu.draw.theme import Theme, heat, palette
 Mode = Literal["forward", "backward", "both"]
 
 CELLS = 8  # of a heat map, along each axis
-LONGEST = 28  # characters of a name
 LINE = 24  # of a formula on a wire
 TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{}">{}</TABLE>'
-UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -62,21 +68,7 @@ class Look:
 
     def number(self, x: Any) -> str:
         """A number with the picture's precision."""
-        return number(x, self.precision)
-
-
-def printable(name: str) -> str:
-    """A name on one line: control characters, and what would reverse the text, become spaces."""
-    return UNPRINTABLE.sub(" ", name)
-
-
-def shorten(name: str, longest: int = LONGEST) -> str:
-    """A name, cut if it is very long: a dotted path at its beginning, where paths are alike, else in the middle."""
-    name = printable(name)
-    if len(name) <= longest:
-        return name
-    half = (longest - 1) // 2
-    return f"…{name[1 - longest :]}" if "." in name[1 - longest :] else f"{name[:half]}…{name[-half:]}"
+        return format_number(x, self.precision)
 
 
 def font(text: str, colour: str, size: float = 11, style: str = "") -> str:
@@ -187,7 +179,7 @@ def symbol_of(card: Card) -> str:
 def header(card: Card, is_output: bool, look: Look) -> list[str]:
     """Name, kind and shape."""
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
-    words = [kind, "output" if is_output else "", shape_text(card.shape)]
+    words = [kind, "output" if is_output else "", format_shape(card.shape)]
     right = "  ".join(word for word in words if word)
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
     return [cell(table([[name, cell(font(right, look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]
@@ -217,7 +209,7 @@ def array(value: ndarray, look: Look, part: str) -> str:
         return table([[cell(font(look.number(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
     if (value == value.flat[0]).all():
         return font(f"{look.number(value.flat[0])} everywhere", ink, 11)
-    words = " ".join(statistics(value, look.precision)).split()
+    words = " ".join(format_statistics(value, look.precision)).split()
     lines = [
         [cell(font(f"{name}\u2002", ink, 9), 'ALIGN="LEFT"'), cell(font(x, ink, 9, "B"), 'ALIGN="RIGHT"')]
         for name, x in zip(words[::2], words[1::2], strict=True)
@@ -262,7 +254,7 @@ def sum_rows(card: Card, look: Look) -> list[list[str]]:
     if card.value.size == 1:
         if len(parts) <= 4:
             text = "Σ " if len(parts) > 1 else "" if parts else "seed "
-            text += total([*parts] or [card.before_hooks], look.precision)
+            text += format_sum([*parts] or [card.before_hooks], look.precision)
         if hooked:
             text += f" = {look.number(card.before_hooks)}" if len(parts) > 1 else ""
             text += f", hook → {look.number(card.gradient)}"
@@ -280,7 +272,7 @@ def constant_label(card: Card, look: Look) -> str:
 def chip_label(card: Card, look: Look) -> str:
     """A leaf once more."""
     ink = look["parameter"] if card.kind == "parameter" else look["text"]
-    name = number(card.value, look.precision) if card.is_number else shorten(card.name)
+    name = format_number(card.value, look.precision) if card.is_number else shorten(card.name)
     return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
 
 
@@ -297,10 +289,10 @@ def folded_label(item: Item, look: Look) -> str:
     """Title, number of ops and weights, parameters with the norms of their gradients, value and gradient."""
     weights, own = [leaf for leaf in item.leaves if leaf.kind == "parameter"], set(item.cards)
     shared = [leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)]
-    counts = [plural(item.ops, "op")] if item.ops else []
+    counts = [format_count(item.ops, "op")] if item.ops else []
     if weights:
         size, word = sum(leaf.value.size for leaf in weights), "shared weight" if shared else "weight"
-        counts.append(plural(size, word))
+        counts.append(format_count(size, word))
     rows = [[cell(font(f"{shorten(item.title, 40)}\u2002", look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
     if counts:
         rows.append([cell(font(", ".join(counts), look["muted"], 10), 'ALIGN="LEFT" CELLPADDING="4"')])
@@ -315,15 +307,10 @@ def folded_label(item: Item, look: Look) -> str:
         rows.append([cell(table(lines, 4), f'BGCOLOR="{look["cluster2"]}"')])
     name, value, gradient = shown_output(item)
     if value is not None:
-        rows.append(value_row(f"{name} {shape_text(value.shape)}".rstrip(), value, look))
+        rows.append(value_row(f"{name} {format_shape(value.shape)}".rstrip(), value, look))
     if gradient is not None:
         rows.append(value_row(f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
     return frame([cell(table(rows))], look, "muted", 2)
-
-
-def plural(count: int, word: str) -> str:
-    """A count with its word."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def common_path(names: list[str]) -> str:
@@ -335,10 +322,10 @@ def common_path(names: list[str]) -> str:
 
 def weight_row(leaf: Card, name: str, look: Look, shared: bool) -> list[str]:
     """A parameter of a folded module: name, shape, where it is used elsewhere too, norm of its gradient."""
-    norm = "" if leaf.gradient is None else look.number(length(leaf.gradient))
-    words = font(f"{shorten(name)} {shape_text(leaf.shape)}", look["parameter"], 10)
+    norm = "" if leaf.gradient is None else look.number(gradient_norm(leaf.gradient))
+    words = font(f"{shorten(name)} {format_shape(leaf.shape)}", look["parameter"], 10)
     if shared:
-        words += font(f"  {plural(len(leaf.uses), 'use')}", look["muted"], 9)
+        words += font(f"  {format_count(len(leaf.uses), 'use')}", look["muted"], 9)
     return [cell(words, 'ALIGN="LEFT"'), cell(font(norm, look["gradient_text"], 10, "B"), 'ALIGN="RIGHT"')]
 
 
@@ -355,27 +342,21 @@ def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
     return f"{len(alike)} {'results' if item.ops else 'values'}", np.stack([card.value for card in alike]), gradient
 
 
-def length(gradient: ndarray) -> float:
-    """The Euclidean norm of all elements."""
-    with np.errstate(all="ignore"):
-        return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
-
-
 def wire_label(link: Link, look: Look) -> str:
     """Local derivative and contribution of a wire between numbers; the rule as a formula between tensors; else ""."""
     wire = link.wires[0]
     if wire.contribution is None or not link.plain:
         return ""
     if wire.local is None:
-        lines = broken(shorten(formula(wire), 2 * LINE), LINE)
+        lines = break_lines(shorten(formula(wire), 2 * LINE), LINE)
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
     value = look.number(wire.local)
-    text = local_text(wire)
+    text = local_derivative(wire)
     line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
     muted = "transparent" if look.mode == "forward" else look["muted"]
-    result = product(wire.local, upstream, look.precision)
+    result = format_product(wire.local, upstream, look.precision)
     return f"{font(line, muted, 10)}<BR/>{font(result, look['gradient_text'], 12, 'B')}"
 
 
@@ -385,7 +366,7 @@ def formula(wire: Wire) -> str:
     return str(vjp_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
 
 
-def local_text(wire: Wire) -> str:
+def local_derivative(wire: Wire) -> str:
     """The local derivative as a formula."""
     op, names, values = operands(wire)
     return str(local_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
@@ -399,6 +380,6 @@ def operands(wire: Wire) -> tuple[Any, dict[str, str], list[ndarray]]:
     names = {"g": f"∂{short}", "out": short}
     for other in target.wires:
         source = other.source
-        text = number(source.value) if source.is_number else shorten(source.name, 16)
+        text = format_number(source.value) if source.is_number else shorten(source.name, 16)
         names[target.op.argument(other.position)] = text
     return target.op, names, [other.source.value for other in target.wires]

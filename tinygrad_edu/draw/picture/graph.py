@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeVar, get_args
 import graphviz
 import numpy as np
 
-from tinygrad_edu.draw.names import caller_variables, name_cards
+from tinygrad_edu.draw.names import caller_variables, name_cards, printable, shorten
+from tinygrad_edu.draw.numbers import gradient_norm
 from tinygrad_edu.draw.picture import cards
 from tinygrad_edu.draw.picture.engines import DigraphBase
 from tinygrad_edu.draw.picture.fold import Item, Link, Plan, gate_ids, plan
@@ -152,13 +153,13 @@ class Graph(DigraphBase):
     @property
     def alt_text(self) -> str:
         """The picture in words, for screen readers."""
-        from tinygrad_edu.draw.explain.text import alt_text
+        from tinygrad_edu.draw.explain.alt_text import alt_text
 
         return alt_text(self.record, self.title)
 
     def text(self) -> str:
         """The graph as an indented tree, for a terminal."""
-        from tinygrad_edu.draw.explain.text import tree
+        from tinygrad_edu.draw.explain.tree import tree
 
         return tree(self.record, precision=self.precision)
 
@@ -216,7 +217,7 @@ class Painter:
             number = self.clusters
             self.clusters += 1
             cluster = graphviz.Digraph(name=f"cluster_{number}")
-            title = " · ".join(cards.shorten(text) for text in (part.name, part.label) if text)
+            title = " · ".join(shorten(text) for text in (part.name, part.label) if text)
             cluster.attr(
                 id=f"cluster-{number}", label=f"<{cards.font(title, look['muted'], 12, 'B')}>", labeljust="l",
                 style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"], margin="12",
@@ -232,7 +233,7 @@ class Painter:
         op = card.op if self.gates and not item.folded else None
         text = cards.node_label(item, look, op is None)
         label, self.sizes[item] = f"<{text}>", cards.extent(text)
-        full = cards.printable(item.title if item.folded else card.name)
+        full = printable(item.title if item.folded else card.name)
         if item.kind == "chip":
             line = look["parameter" if card.kind == "parameter" else "muted"]
             into.node(
@@ -251,7 +252,7 @@ class Painter:
             )  # fmt: skip
             flow = self.line(False, False, 1.0)
             if card.gradient is not None:
-                flow = self.line(True, not card.gradient.any(), self.width(cards.length(card.gradient)))
+                flow = self.line(True, not card.gradient.any(), self.width(gradient_norm(card.gradient)))
             self.graph.edge(f"{name}g", name, id=out, **flow)
 
     def link(self, link: Link) -> None:
@@ -266,7 +267,7 @@ class Painter:
             self.label_sizes[link] = cards.extent(label)
             attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
-        tooltip = quote(" → ".join(map(cards.printable, ends)))
+        tooltip = quote(" → ".join(map(printable, ends)))
         self.graph.edge(
             self.names[link.source], self.names[link.target] + ("g" if gate else ""),
             id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
@@ -312,7 +313,7 @@ class Painter:
             legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
         rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
         if self.graph.title:
-            text = cards.font(cards.shorten(self.graph.title, 100), look["text"], 18, "B")
+            text = cards.font(shorten(self.graph.title, 100), look["text"], 18, "B")
             rows.insert(0, [cards.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
         return f"<{cards.table(rows, 2)}>"
 
@@ -366,7 +367,7 @@ def whole(name: str, value: int | None, least: int, most: int | None = None) -> 
 
 def quote(text: str) -> str:
     """A text for a tooltip: its backslashes and ampersands are no escapes of DOT, and <...> is no HTML."""
-    text = cards.shorten(text, 600).replace("&", "&amp;").replace("\\", "\\\\")  # which tooltips read twice
+    text = shorten(text, 600).replace("&", "&amp;").replace("\\", "\\\\")  # which tooltips read twice
     escaped: str = graphviz.escape(text)  # of a class that says that it is no HTML, which str() would undo
     return escaped
 
@@ -381,7 +382,7 @@ def strength(link: Link) -> float:
     """The length of the gradient that comes over a line."""
     with np.errstate(all="ignore"):
         parts = [wire.contribution for wire in link.wires if wire.contribution is not None]
-        total = sum(cards.length(part) for part in parts)
+        total = sum(gradient_norm(part) for part in parts)
     return total if np.isfinite(total) else 0.0
 
 

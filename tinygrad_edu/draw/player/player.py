@@ -26,9 +26,8 @@ from typing import TYPE_CHECKING
 
 from numpy import ndarray
 
-from tinygrad_edu.draw.explain.text import SMALL
-from tinygrad_edu.draw.numbers import number
-from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.names import printable, shorten
+from tinygrad_edu.draw.numbers import SMALL, format_number
 from tinygrad_edu.draw.picture.engines import render
 from tinygrad_edu.draw.picture.svg import finish, parse
 from tinygrad_edu.draw.player.steps import Script, Step, script
@@ -87,7 +86,7 @@ def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: s
     """
     found = script(graph)
     name = graph.record.output.name
-    title = cards.printable(title or graph.title or f"{name}: forward and backward")
+    title = printable(title or graph.title or f"{name}: forward and backward")
     text = fill(
         files("tinygrad_edu.draw.player").joinpath("player.html").read_text(encoding="utf-8"),
         title=html.escape(title),
@@ -121,7 +120,7 @@ def frames(graph: Graph, pattern: str | os.PathLike[str]) -> list[Path]:
         NoEngineError: There is no Graphviz to lay out the picture.
     """
     paths = frame_paths(os.fspath(pattern), (found := script(graph)).steps)
-    title = graph.title or cards.shorten(graph.record.output.name)
+    title = graph.title or shorten(graph.record.output.name)
     root = marked(graph, found, graph.title, title)
     width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
     root.set("viewBox", f"0 0 {width:g} {height + CAPTION:g}")
@@ -280,7 +279,7 @@ def add_sums(group: ET.Element, numbers: list[ET.Element], events: list[tuple[in
         if start == stop:
             continue
         if total.size == len(numbers) <= SMALL:
-            texts = [number(x, precision) for x in total.ravel()]
+            texts = [format_number(x, precision) for x in total.ravel()]
         else:
             texts = [f"{k + 1} of {len(events)} contributions"]
         for element, text in zip(numbers, texts, strict=False):

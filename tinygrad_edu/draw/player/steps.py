@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.formulas import followed, forward_term, named, role, rule_source
+from tinygrad_edu.draw.algebra.formulas import forward_term, named_terms, role, rule_source, trace_rule
 from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, Text
-from tinygrad_edu.draw.algebra.terms import Term, number as number_term
-from tinygrad_edu.draw.explain.expressions import called
-from tinygrad_edu.draw.explain.text import FEW, array_text
-from tinygrad_edu.draw.numbers import MINUS, number, product, shape_text
+from tinygrad_edu.draw.algebra.terms import Term, literal
+from tinygrad_edu.draw.explain.expressions import card_term
+from tinygrad_edu.draw.names import shorten
+from tinygrad_edu.draw.numbers import (
+    FEW,
+    MINUS,
+    format_array,
+    format_count,
+    format_number,
+    format_product,
+    format_shape,
+)
 from tinygrad_edu.draw.picture import cards
 from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
 from tinygrad_edu.draw.record import Card, Wire
@@ -80,7 +88,7 @@ class Script:
 
 def script(graph: Graph) -> Script:
     """The steps of a picture: of every node forward, of every wire backward; what is folded away has none."""
-    name = cards.shorten(graph.record.output.name)
+    name = shorten(graph.record.output.name)
     found = Script([Step("start", f"How {name} is computed", "Nothing has been computed yet.")])
     play_forward(graph, found)
     if graph.record.seed is not None:
@@ -108,25 +116,25 @@ def forward_words(item: Item, precision: int) -> tuple[str, str]:
     """Equation and note of a node's forward step."""
     if item.folded:
         name, value, _ = cards.shown_output(item)
-        result = "" if value is None else f"{name} {shape_text(value.shape)}".rstrip()
-        note = f"It stands for {cards.plural(item.ops, 'op')}." if item.ops else ""
-        return f"{result} = {cards.shorten(item.title, 40)}" if result else item.title, note
+        result = "" if value is None else f"{name} {format_shape(value.shape)}".rstrip()
+        note = f"It stands for {format_count(item.ops, 'op')}." if item.ops else ""
+        return f"{result} = {shorten(item.title, 40)}" if result else item.title, note
     card = item.cards[-1]
-    name = cards.shorten(card.name)
+    name = shorten(card.name)
     if card.op is None:
         kinds = {"parameter": "A parameter.", "input": "An input.", "data": "Data: it needs no gradient."}
         return f"{name} = {written(card.value, precision)}", kinds[card.kind]
     sources = [wire.source for wire in card.wires]
-    symbols = [number(x.value, precision) if x.is_number else cards.shorten(x.name, SHORT) for x in sources]
+    symbols = [format_number(x.value, precision) if x.is_number else shorten(x.name, SHORT) for x in sources]
     texts, single = [expression(card, symbols, precision)], all(x.value.size == 1 for x in sources)
     if single and all(x.shape in ((), card.shape) for x in sources) and card.op.name != "getitem":
-        texts.append(expression(card, [number(x.value, precision) for x in sources], precision))
+        texts.append(expression(card, [format_number(x.value, precision) for x in sources], precision))
     if card.value.size <= FEW:
         texts.append(written(card.value, precision))
     equation = " = ".join([name, *dict.fromkeys(texts)])
     if single and card.value.size == 1:
         return equation, f"The op {card.op.name}."
-    shapes = [shape_text(x.shape) or "a number" for x in (*sources, card)]
+    shapes = [format_shape(x.shape) or "a number" for x in (*sources, card)]
     return equation, f"The op {card.op.name}: {', '.join(shapes[:-1])} → {shapes[-1]}."
 
 
@@ -148,19 +156,19 @@ def expression(card: Card, texts: list[str], precision: int) -> str:
     places = enumerate(texts, card.op.name == "negative")  # whose own minus stands first
     operands: list[Any] = [Term("name", (text, i), x.value) for (i, text), x in zip(places, sources, strict=True)]
     if card.op.name == "power" and sources[1].is_number:
-        operands[1] = called(sources[1])
+        operands[1] = card_term(sources[1])
     text = Operands(False, precision).write(forward_term(card.op, operands, card.params, card.value))
     if text in texts:
         text = texts[0] + cards.symbol_of(card) if card.op.name == "getitem" else f"{card.op.name}({', '.join(texts)})"
-    return cards.shorten(text, LONG)
+    return shorten(text, LONG)
 
 
 def written(value: ndarray, precision: int) -> str:
     """A number, a few in brackets, or shape and mean of a larger array."""
     if value.size == 1:
-        return number(value, precision)
-    text = array_text(value, precision, value.size > FEW)
-    return f"{shape_text(value.shape)}, {text}" if value.size > FEW else text
+        return format_number(value, precision)
+    text = format_array(value, precision, value.size > FEW)
+    return f"{format_shape(value.shape)}, {text}" if value.size > FEW else text
 
 
 def play_backward(graph: Graph, found: Script) -> None:
@@ -173,10 +181,10 @@ def play_backward(graph: Graph, found: Script) -> None:
     for item in graph.plan.items:
         for leaf in item.leaves:
             listed.setdefault(leaf, []).append(item.id)
-    root = cards.shorten(output.name, SHORT)
+    root = shorten(output.name, SHORT)
     assert graph.record.seed is not None
     equation = f"∂{root}/∂{root} = {written(graph.record.seed, precision)}"
-    note = joined("The backward pass begins at the output.", hooked(output, graph, [graph.record.seed]))
+    note = join_sentences("The backward pass begins at the output.", hooked(output, graph, [graph.record.seed]))
     step = found.add(Step("backward", equation, note, active=(place[output.id].id,)))
     found.gradients[place[output.id].id] = [(step, graph.record.seed)]
     arrived: dict[str, list[ndarray]] = {}
@@ -203,21 +211,21 @@ def backward_step(graph: Graph, link: Link, wire: Wire, parts: list[ndarray], pl
     """A contribution over a line."""
     around = () if link.target.folded else gate_ids(wire.target)
     active = (place[wire.source.id].id, link.id, *around, link.target.id)
-    root, precision = cards.shorten(graph.record.output.name, SHORT), graph.precision
-    left = f"∂{root}/∂{cards.shorten(wire.source.name, SHORT)}"
+    root, precision = shorten(graph.record.output.name, SHORT), graph.precision
+    left = f"∂{root}/∂{shorten(wire.source.name, SHORT)}"
     sums = running_sum(left, parts, len(wire.source.contributions()), precision), hooked(wire.source, graph, parts)
     if not link.plain:
-        note = joined(f"Through {cards.shorten(link.target.title or link.source.title, 40)}.", *sums)
+        note = join_sentences(f"Through {shorten(link.target.title or link.source.title, 40)}.", *sums)
         return Step("backward", f"{left} += {written(parts[-1], precision)}", note, "", active)
     op = wire.target.op
     assert op is not None
     blocked = "Blocked: nothing flows back over this wire." if wire.blocked else ""
     gate = f"The gate {cards.symbol_of(wire.target)} {words}." if (words := role(op)) else ""
     equation = f"{left} += {contribution(wire, root, precision)}"
-    return Step("backward", equation, joined(*sums, blocked, gate), rule_source(op, wire.position), active)
+    return Step("backward", equation, join_sentences(*sums, blocked, gate), rule_source(op, wire.position), active)
 
 
-def joined(*sentences: str) -> str:
+def join_sentences(*sentences: str) -> str:
     """The sentences that there are."""
     return " ".join(filter(None, sentences))
 
@@ -228,19 +236,19 @@ def contribution(wire: Wire, root: str, precision: int) -> str:
     if wire.local is None:
         few = wire.contribution.size <= FEW
         return cards.formula(wire) + (f" = {written(wire.contribution, precision)}" if few else "")
-    formula = f"{local_text(wire, precision)} · ∂{root}/∂{cards.shorten(wire.target.name, SHORT)}"
-    return f"{formula} = {product(wire.local, wire.target.gradient, precision)}"
+    formula = f"{local_factor(wire, precision)} · ∂{root}/∂{shorten(wire.target.name, SHORT)}"
+    return f"{formula} = {format_product(wire.local, wire.target.gradient, precision)}"
 
 
-def local_text(wire: Wire, precision: int) -> str:
+def local_factor(wire: Wire, precision: int) -> str:
     """The local derivative as the first factor of a product; a number if its rule cannot be followed."""
     op, names, values = cards.operands(wire)
     value, params = wire.target.value, wire.target.params
-    _, out, operands = named(op, wire.position, names, value, value, values)
+    _, out, operands = named_terms(op, wire.position, names, value, value, values)
     try:
-        term = followed(op, wire.position, number_term(1, value.shape), out, operands, params, local=True)
+        term = trace_rule(op, wire.position, literal(1, value.shape), out, operands, params, local=True)
     except Exception:  # whatever a user's rule may raise
-        return number(wire.local, precision)
+        return format_number(wire.local, precision)
     text, precedence = Notation(False, precision).text(term)
     divided = term.kind == "product" and term.parts[2]
     return f"({text})" if divided or (precedence < PRODUCT and term.kind not in ("product", "number")) else text
