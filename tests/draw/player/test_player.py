@@ -353,7 +353,7 @@ def test_a_growing_gradient_of_a_tensor(size, sums, tmp_path):
 
 def gallery():
     """The pictures of demos/draw.py."""
-    path = Path(__file__).parents[2] / "demos" / "draw.py"
+    path = Path(__file__).parents[3] / "demos" / "draw.py"
     spec = importlib.util.spec_from_file_location("gallery", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
