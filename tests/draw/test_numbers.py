@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tinygrad_edu.draw.numbers import (
+    format_array,
     format_factor,
     format_mean,
     format_number,
@@ -97,3 +98,9 @@ def test_a_mean_that_is_rounding_is_about_0(dtype):
     assert format_mean(np.array([1, -1], dtype)) == "0"
     assert format_mean(np.array([1, -0.999], dtype)) == "0.0005"
     assert format_mean(np.full(3, np.finfo(dtype).tiny, dtype)) == format_number(np.finfo(dtype).tiny)
+
+
+@pytest.mark.parametrize("brief", [0, 1, 2])
+@pytest.mark.parametrize(("x", "text"), [(0.0, "0 everywhere"), (-2.5, "−2.5 everywhere"), (np.nan, "NaN 9")])
+def test_an_array_of_one_number_says_so(x, text, brief):
+    assert format_array(np.full((3, 3), x), brief=brief) == text

@@ -100,16 +100,3 @@ def roles(theme: Theme = "light") -> dict[str, str]:
     """All the colours that a picture may have, by what they are for: the palette's names and "heat-8" to "heat8"."""
     heats = {f"heat{level}": heat(level / HEAT_LEVELS, theme) for level in range(-HEAT_LEVELS, HEAT_LEVELS + 1)}
     return {**palette(theme), **heats}
-
-
-def contrast(a: str, b: str) -> float:
-    """The contrast ratio of two colours, from 1 to 21 (WCAG 2.2, 2023); text needs 4.5, wires and symbols 3."""
-    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def luminance(colour: str) -> float:
-    """How bright "#rrggbb" is, from 0 to 1, with the weights that the eye gives red, green and blue."""
-    channels = [x / 255 for x in bytes.fromhex(colour[1:])]
-    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in channels]
-    return sum(weight * x for weight, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
