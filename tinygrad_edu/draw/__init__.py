@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from tinygrad_edu.draw.explain.explain import explain
 from tinygrad_edu.draw.explain.solution import Explanation
+from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import NoEngineError, engine
-from tinygrad_edu.draw.picture.graph import Graph
 from tinygrad_edu.draw.record import Record, record
 
 __all__ = ["Explanation", "Graph", "NoEngineError", "Record", "engine", "explain", "record"]

@@ -14,7 +14,6 @@ from tinygrad_edu.draw.picture.cards import (
     array,
     blocks,
     common_path,
-    extent,
     font,
     formula,
     heat_map,
@@ -23,6 +22,7 @@ from tinygrad_edu.draw.picture.cards import (
     wire_label,
 )
 from tinygrad_edu.draw.picture.fold import plan
+from tinygrad_edu.draw.picture.sizes import extent
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import heat, palette, roles
 

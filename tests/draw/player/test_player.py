@@ -11,8 +11,8 @@ from chromium import needs_chromium, run
 from drawn import f_of_xyz, named, network, three_uses
 
 from tinygrad_edu import Tensor
+from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import engine
-from tinygrad_edu.draw.picture.graph import Graph
 from tinygrad_edu.draw.player.player import frames, lighten, player
 from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.record import record

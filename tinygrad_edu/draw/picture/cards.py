@@ -10,10 +10,8 @@ transparent ink.
 
 from __future__ import annotations
 
-import html
 import itertools
 import math
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,6 +31,7 @@ from tinygrad_edu.draw.numbers import (
     format_sum,
     gradient_norm,
 )
+from tinygrad_edu.draw.picture.escaping import label_text
 from tinygrad_edu.draw.picture.fold import Item, Link
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
@@ -72,8 +71,8 @@ class Look:
 
 
 def font(text: str, colour: str, size: float = 11, style: str = "") -> str:
-    """Text, escaped, also for Graphviz, which reads \\N as the name of the node; `style` is "B", "I" or nothing."""
-    text = html.escape(text, quote=True).replace("\\", "\\\\") or " "
+    """Text in a colour, its size in points; `style` is "B", "I" or nothing."""
+    text = label_text(text) or " "
     text = f"<{style}>{text}</{style}>" if style else text
     return f'<FONT COLOR="{colour}" POINT-SIZE="{size:g}">{text}</FONT>'
 
@@ -86,33 +85,6 @@ def cell(content: str, attributes: str = "") -> str:
 def table(rows: Sequence[Sequence[str]], padding: int = 0) -> str:
     """A table without borders; rows are made of cells."""
     return TABLE.format(padding, "".join(f"<TR>{''.join(row)}</TR>" for row in rows))
-
-
-def extent(label: str) -> tuple[float, float]:
-    """About how wide and high a label will be, in points."""
-    return measure(ET.fromstring(f"<TD>{label}</TD>"), 11)
-
-
-def measure(part: ET.Element, size: float) -> tuple[float, float]:
-    """Width and height of a table, or of lines of text and tables; `size` is that of the letters."""
-    if part.tag == "TABLE":
-        padding = 2 * float(part.get("CELLPADDING", 0))
-        rows = [[measure(cell, size) for cell in row] for row in part]
-        columns = itertools.zip_longest(*rows, fillvalue=(0.0, 0.0))
-        width = sum(max(wide for wide, _ in column) + padding for column in columns)
-        return width, sum(max(high for _, high in row) + padding for row in rows)
-    size = float(part.get("POINT-SIZE", size))
-    width, height = 0.55 * size * len(part.text or ""), 1.2 * size if part.text else 0.0
-    lines, above = [width], 0.0
-    for child in part:
-        if child.tag == "BR":
-            lines, above, height = [*lines, 0.0], above + height, 0.0
-        wide, high = measure(child, size)
-        lines[-1] += wide
-        height = max(height, high)
-    padding = 2 * float(part.get("CELLPADDING", 0))
-    width, height = max(lines) + padding, above + height + padding
-    return max(width, float(part.get("WIDTH", 0))), max(height, float(part.get("HEIGHT", 0)))
 
 
 def node_label(item: Item, look: Look, fused: bool = True) -> str:

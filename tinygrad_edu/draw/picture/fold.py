@@ -61,6 +61,11 @@ class Item:
         return self.kind in ("module", "run", "part")
 
     @property
+    def path(self) -> list[Scope]:
+        """The scopes around it, outermost first."""
+        return self.scope.path() if self.scope else []
+
+    @property
     def ops(self) -> int:
         """Number of ops."""
         return sum(card.op is not None for card in self.cards)

@@ -10,13 +10,10 @@ every id gets a prefix, made from the content, and every rule begins with the pi
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 import xml.etree.ElementTree as ET
-from typing import Any
 
-import graphviz
-
+from tinygrad_edu.draw.picture.escaping import xml_text
 from tinygrad_edu.draw.theme import FONT, Theme, roles
 
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -81,7 +78,7 @@ def parse(svg: str) -> Element:
     Graphviz copies names as they are, with characters and entities that XML does not have: those become "\ufffd" and
     plain text.
     """
-    svg = legal(svg)
+    svg = xml_text(svg)
     svg = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)", "&amp;", svg)
     svg = re.sub(r"&#(x?)([\da-fA-F]+);", lambda m: reference(m[0], int(m[2], 16 if m[1] else 10)), svg)
     root = ET.fromstring(svg)
@@ -90,14 +87,9 @@ def parse(svg: str) -> Element:
     return root
 
 
-def legal(text: str) -> str:
-    """The text without the characters that XML 1.0 has no way to write."""
-    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
-
-
 def reference(text: str, code: int) -> str:
     """A character reference, or "\ufffd" if it means a character that is not legal."""
-    return text if code <= 0x10FFFF and legal(chr(code)) == chr(code) else "\ufffd"
+    return text if code <= 0x10FFFF and xml_text(chr(code)) == chr(code) else "\ufffd"
 
 
 def drop_hidden(element: Element) -> None:
@@ -126,15 +118,6 @@ def unwrap_links(element: Element) -> None:
             child.attrib.pop("id", None)
             parts.append(child)
     element[:] = [*title, *parts]
-
-
-def tooltip(text: str) -> Any:
-    """A text as an attribute of DOT (tooltip, edgetooltip, labeltooltip), for the package graphviz.
-
-    Graphviz reads entities there, then takes backslashes for escapes, twice; the package takes <...> for HTML.
-    """
-    escaped = html.escape(legal(text)).replace("\\", "\\" * 4)
-    return graphviz.nohtml(escaped)
 
 
 def titled(tip: str) -> list[Element]:
@@ -213,5 +196,5 @@ def words_of(tag: str, text: str, prefix: str) -> Element | None:
     if not text:
         return None
     element = ET.Element(tag, id=f"{prefix}-{tag}")
-    element.text = legal(text)
+    element.text = xml_text(text)
     return element

@@ -12,7 +12,6 @@ Whoever jumps from step 9 to step 2 sees what those see who came from step 1. Sl
 from __future__ import annotations
 
 import html
-import json
 import math
 import os
 import re
@@ -29,12 +28,13 @@ from numpy import ndarray
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import SMALL, format_number
 from tinygrad_edu.draw.picture.engines import render
+from tinygrad_edu.draw.picture.escaping import script_json
 from tinygrad_edu.draw.picture.svg import finish, parse
 from tinygrad_edu.draw.player.steps import Script, Step, script
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, palette
 
 if TYPE_CHECKING:
-    from tinygrad_edu.draw.picture.graph import Graph
+    from tinygrad_edu.draw.graph import Graph
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 PALE = {"g": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
@@ -95,7 +95,7 @@ def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: s
         light=variables(LIGHT),
         dark=variables(DARK),
         svg=picture(graph, found, title),
-        steps=json_text([{**vars(step), "count": position(found, i)} for i, step in enumerate(found.steps)]),
+        steps=script_json([{**vars(step), "count": position(found, i)} for i, step in enumerate(found.steps)]),
     )
     written = None
     if path is not None:
@@ -153,14 +153,6 @@ def frame_paths(pattern: str, steps: list[Step]) -> list[Path]:
 def fill(text: str, **parts: str) -> str:
     """Puts the parts in the places of the template, all at once, so that no part is searched for places."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text)
-
-
-def json_text(value: object) -> str:
-    """JSON that may stand in a script element: no `</script>` or `<!--` can end or open anything in it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for letter in "<>&\u2028\u2029":
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return text
 
 
 def variables(colours: dict[str, str]) -> str:

@@ -33,7 +33,7 @@ from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
 from tinygrad_edu.draw.record import Card, Wire
 
 if TYPE_CHECKING:
-    from tinygrad_edu.draw.picture.graph import Graph
+    from tinygrad_edu.draw.graph import Graph
 
 Phase = Literal["start", "forward", "backward"]
 LONG, SHORT = 120, 20  # characters of an expression, and of a name in it
