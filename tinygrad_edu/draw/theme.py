@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+__all__ = ["DARK", "FONT", "HEAT_LEVELS", "LIGHT", "Theme", "heat", "mix", "palette", "roles"]
+
 Theme = Literal["light", "dark", "auto"]
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -66,7 +68,7 @@ DARK: dict[str, str] = {
 }
 
 HEAT_LEVELS = 8
-_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
+HEAT_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
 
 
 def palette(theme: Theme = "light") -> dict[str, str]:
@@ -78,15 +80,15 @@ def heat(share: float, theme: Theme = "light") -> str:
     """The colour of a heat map's cell.
 
     Args:
-        share: The cell's number divided by the largest magnitude: -1 is full blue, 0 neutral, 1 full orange. What lies
-            outside is cut off; NaN is neutral.
+        share: The cell's number divided by the largest magnitude: -1 is full blue, 0 neutral, 1 full orange. Numbers
+            outside are cut off; NaN is neutral.
         theme: The theme of the picture.
 
     Returns:
         One of 17 colours, as "#rrggbb".
     """
     level = 0 if share != share else round(max(-1.0, min(1.0, share)) * HEAT_LEVELS)
-    cold, neutral, warm = _ENDS["dark" if theme == "dark" else "light"]
+    cold, neutral, warm = HEAT_ENDS["dark" if theme == "dark" else "light"]
     return mix(neutral, warm if level > 0 else cold, abs(level) / HEAT_LEVELS)
 
 

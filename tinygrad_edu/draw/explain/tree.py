@@ -13,7 +13,7 @@ lines have a limit, beyond which tensors are only counted.
 from __future__ import annotations
 
 from tinygrad_edu.draw.algebra.formulas import symbol
-from tinygrad_edu.draw.names import printable
+from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import format_array, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Scope
 
@@ -40,7 +40,7 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
     while waiting and len(lines) < LINES:
         card, margin, branch, outer = waiting.pop()
         if card in seen:
-            name = clipped(printable(card.name), width - len(f"{margin}{branch}↑ , above"))
+            name = shorten(card.name, width - len(f"{margin}{branch}↑ , above"), keep_start=True)
             lines.append(f"{margin}{branch}↑ {name}, above")
             continue
         below = margin + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
@@ -86,7 +86,7 @@ def tree_line(card: Card, outer: Scope | None, precision: int, room: int) -> str
     while len(parts) > 1 and len("  ".join([*parts, "…"][:whole])) > room:
         parts.pop()
     text = "  ".join([*parts, "…"][:whole])
-    return text if len(text) <= room else clipped(f"{printable(card.name)}…", room)
+    return text if len(text) <= room else shorten(f"{card.name}…", room, keep_start=True)
 
 
 def line_entries(card: Card, outer: Scope | None, precision: int, brief: int) -> list[str]:
@@ -103,11 +103,6 @@ def line_entries(card: Card, outer: Scope | None, precision: int, brief: int) ->
     if card.scope is not None and card.scope is not outer:
         parts.append(f"in {scope_path(card.scope)}")
     return parts
-
-
-def clipped(name: str, room: int) -> str:
-    """A name, cut if it is too long; unlike a number it is still true then."""
-    return name if len(name) <= room else name[: max(room - 1, 0)] + "…"
 
 
 def scope_path(scope: Scope) -> str:
