@@ -9,7 +9,8 @@ from hypothesis import given, settings, strategies as st
 from test_ops import DOMAINS
 
 from tinygrad_edu import op
-from tinygrad_edu.draw.algebra.formulas import local_formula, role, rule_source, symbol, vjp_formula
+from tinygrad_edu.draw.algebra.captions import role, rule_source, symbol
+from tinygrad_edu.draw.algebra.formulas import local_formula, vjp_formula
 from tinygrad_edu.draw.algebra.notation import Notation, break_lines
 from tinygrad_edu.draw.algebra.terms import Term
 from tinygrad_edu.draw.record import Record, record

@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad_edu.draw.algebra.arithmetic import multiply
 from tinygrad_edu.draw.algebra.formulas import forward_term, trace_rule
 from tinygrad_edu.draw.algebra.notation import Notation
-from tinygrad_edu.draw.algebra.terms import Term, as_term, literal, reshaped
+from tinygrad_edu.draw.algebra.terms import Term, as_shape, as_term, literal
 from tinygrad_edu.draw.record import Card, Record, Wire, slope
 
 LONGEST = 40  # characters of an expression, and ops in it
@@ -68,12 +68,12 @@ class Expressions:
         assert target.op is not None
         operands = [self.terms[other.source] for other in target.wires]
         try:
-            g, out = reshaped(upstream, target.shape), self.terms[target]
+            g, out = as_shape(upstream, target.shape), self.terms[target]
             term = trace_rule(target.op, wire.position, g, out, operands, target.params, local=True)
         except Exception:  # whatever a user's rule may raise
             symbol = self.partial(target, source)
-            term = multiply(reshaped(upstream, ()), Term("partial", symbol.parts, slope(wire)))
-        return reshaped(term, ()) if term.size == 1 else term
+            term = multiply(as_shape(upstream, ()), Term("partial", symbol.parts, slope(wire)))
+        return as_shape(term, ()) if term.size == 1 else term
 
 
 def card_term(card: Card) -> Any:

@@ -12,7 +12,7 @@ lines have a limit, beyond which tensors are only counted.
 
 from __future__ import annotations
 
-from tinygrad_edu.draw.algebra.formulas import symbol
+from tinygrad_edu.draw.algebra.captions import symbol
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import format_array, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Scope

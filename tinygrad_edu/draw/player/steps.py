@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.formulas import forward_term, named_terms, role, rule_source, trace_rule
+from tinygrad_edu.draw.algebra.captions import role, rule_source
+from tinygrad_edu.draw.algebra.formulas import forward_term, named_terms, trace_rule
 from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, Text
 from tinygrad_edu.draw.algebra.terms import Term, literal
 from tinygrad_edu.draw.explain.expressions import card_term
