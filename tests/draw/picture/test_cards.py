@@ -15,11 +15,11 @@ from tinygrad_edu.draw.picture.cards import (
     blocks,
     common_path,
     font,
-    formula,
     heat_map,
     node_label,
     table,
     wire_label,
+    wire_rule,
 )
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.picture.sizes import extent
@@ -233,7 +233,7 @@ def all_labels(output, mode):
 def test_names_are_escaped_and_cut_in_formulas():
     a, b = Tensor([1.0, 2.0], name="<" * 100), Tensor([1.0, 2.0], name="b")
     link = links(named(a * b, "&").sum())[1]
-    assert formula(link.wires[0]) == f"∂& ⊙ {'<' * 7}…{'<' * 7}"
+    assert wire_rule(link.wires[0]) == f"∂& ⊙ {'<' * 7}…{'<' * 7}"
     assert "<<" not in wire_label(link, look())
 
 

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given, strategies as st
 
-from tinygrad_edu.draw.picture.svg import finish
+from tinygrad_edu.draw.picture.svg import finish, link_cells
 from tinygrad_edu.draw.theme import DARK, LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -76,6 +76,13 @@ def test_tooltips_become_titles_and_the_names_of_dot_go():
     assert part(root, "p-node-t0")[0].text == "a tip"
     assert [x.tag.removeprefix(SVG) for x in part(root, "p-wire-t1-0")] == ["title", "defs", "path", "text"]
     assert not any(x.tag == SVG + "a" for x in root.iter())
+
+
+def test_cells_keep_their_ids():
+    cell = part(picture(), "p-node-t0_0")
+    assert cell.tag == SVG + "g" and [child.tag for child in cell] == [SVG + "polygon"]
+    source = 'x [label=<<TABLE><TR><TD ID="a">1</TD></TR></TABLE>> tooltip="<TD ID=\\"b\\">"]'
+    assert link_cells(source) == source.replace('<TD ID="a"', '<TD HREF="#" ID="a"')
 
 
 def test_text_that_only_holds_a_place_is_left_out():

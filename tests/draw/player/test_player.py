@@ -13,6 +13,7 @@ from drawn import f_of_xyz, named, network, three_uses
 from tinygrad_edu import Tensor
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import engine
+from tinygrad_edu.draw.picture.escaping import xml_text
 from tinygrad_edu.draw.player.player import frames, lighten, player
 from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.record import record
@@ -112,6 +113,33 @@ def test_hostile_names_stay_text(name):
     assert [tag for tag, _ in Page(page).elements] == [tag for tag, _ in usual]
     assert len(Page(page).steps()) == 5
     assert not any(key.startswith("on") for _, found in Page(page).elements for key in found)
+
+
+def test_hostile_names_in_slides(tmp_path):
+    for i, name in enumerate(HOSTILE):
+        graph = Graph(record(named(Tensor(2.0, name=name) * 3.0, name)), title=name)
+        for path in graph.frames(tmp_path / str(i) / "{}.svg"):
+            assert ET.parse(path).getroot()[0].text.startswith(xml_text(name))
+
+
+@pytest.mark.parametrize("program", ["dot", "pygraphviz"])
+def test_a_step_finds_its_parts_by_the_ids_of_the_graph(program, monkeypatch):
+    if program == "pygraphviz":
+        pytest.importorskip("pygraphviz")
+        monkeypatch.setenv("PATH", "")
+    graph = Graph(record(network()), depth=1)
+    page = Page(player(graph))
+    found = {found["id"].removeprefix("picture-"): found for _, found in page.elements if "id" in found}
+    times = script(graph)
+    for item in graph.plan.items:
+        assert {int(found[name]["data-from"]) for name in (item.id, f"{item.id}-value")} == {times.values[item.id]}
+        for leaf in item.leaves:
+            if leaf.kind == "parameter":
+                assert int(found[f"{item.id}-norm-{leaf.id}"]["data-from"]) == times.norms[item.id]
+    for name, events in times.gradients.items():
+        assert int(found[f"{name}-gradient"]["data-from"]) == events[-1][0]
+    active = {part for step in page.steps() for part in step["active"]} - found.keys()
+    assert all(part.startswith("gate-") or part.endswith("-out") for part in active), "where gates are drawn"
 
 
 @needs_chromium
@@ -312,7 +340,14 @@ def test_what_is_there_in_a_step_is_visible_and_nothing_else(tmp_path):
 
 
 def visible(path):
-    return [x.text for x in ET.parse(path).iter("{http://www.w3.org/2000/svg}text") if not x.get("visibility")]
+    """The texts that are neither hidden themselves nor in a group that is."""
+    texts, waiting = [], [ET.parse(path).getroot()]
+    while waiting:
+        element = waiting.pop()
+        if not element.get("visibility"):
+            waiting += reversed(element)
+            texts += [element.text] if element.tag == "{http://www.w3.org/2000/svg}text" else []
+    return texts
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -6,6 +6,9 @@ transparent ink.
 
     mode="forward"      ∂f/∂x  −4       written, and laid out, but transparent on a blank row
     mode="backward"     ∂f/∂x  −4       orange on a tinted row, at the same place
+
+Cells that change while the graph is played have ids: that of the node, followed by "-value", "-gradient" or "-sum"; for
+the norms of gradients in a folded module, by "-norm" and "-norm-t3".
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from tinygrad_edu.draw.picture.escaping import label_text
 from tinygrad_edu.draw.picture.fold import Item, Link
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
+from tinygrad_edu.engine import Op
 
 Mode = Literal["forward", "backward", "both"]
 
@@ -66,7 +70,7 @@ class Look:
         """A colour; transparent where the mode does not show the backward pass."""
         return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
 
-    def number(self, x: Any) -> str:
+    def format(self, x: Any) -> str:
         """A number with the picture's precision."""
         return format_number(x, self.precision)
 
@@ -94,19 +98,19 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         return chip_label(item.cards[0], look)
     if item.folded:
         return folded_label(item, look)
-    card = item.cards[0]
-    return constant_label(card, look) if card.is_number else card_label(card, look, fused)
+    return constant_label(item.cards[0], look) if item.cards[0].is_number else card_label(item, look, fused)
 
 
-def card_label(card: Card, look: Look, fused: bool) -> str:
+def card_label(item: Item, look: Look, fused: bool) -> str:
     """Strip or symbol, header, value, gradient, sum."""
+    card = item.cards[0]
     is_output = is_the_output(card)
-    rows = [header(card, is_output, look), value_row("value", card.value, look)]
+    rows = [header(card, is_output, look), value_row(item, "value", card.value, look)]
     if card.gradient is not None:
         root = shorten(look.output, 12)
         label = f"∂{root}/∂{shorten(card.name, 16)}" + (" (seed)" if is_output and card.before_hooks is None else "")
-        rows.append(value_row(label, card.gradient, look, "gradient"))
-        rows += sum_rows(card, look)
+        rows.append(value_row(item, label, card.gradient, look, "gradient"))
+        rows += sum_rows(item, look)
     else:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
         rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
@@ -158,15 +162,17 @@ def header(card: Card, is_output: bool, look: Look) -> list[str]:
     return [cell(table([[name, cell(font(right, look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]
 
 
-def value_row(label: str, value: ndarray, look: Look, part: Literal["value", "gradient"] = "value") -> list[str]:
+def value_row(
+    item: Item, label: str, value: ndarray, look: Look, part: Literal["value", "gradient"] = "value"
+) -> list[str]:
     """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
     ink = look[f"{part}_text"]
     words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
     numbers = array(value, look, part)
     if numbers.count("<TR>") < 2:
-        content = table([[words, cell(numbers, 'ALIGN="RIGHT"')]], 4)
+        content = table([[words, cell(numbers, f'ID="{item.id}-{part}" ALIGN="RIGHT"')]], 4)
     else:
-        content = table([[words], [cell(numbers, 'ALIGN="LEFT"')]], 4)
+        content = table([[words], [cell(numbers, f'ID="{item.id}-{part}" ALIGN="LEFT"')]], 4)
     return [cell(content, f'BGCOLOR="{look[f"{part}_fill"]}"')]
 
 
@@ -174,14 +180,14 @@ def array(value: ndarray, look: Look, part: str) -> str:
     """One number, a grid of up to 8 numbers (at most 3 x 4), or a heat map with statistics."""
     ink = look[f"{part}_text"]
     if value.size == 1:
-        return font(look.number(value), ink, 16, "B")
+        return font(look.format(value), ink, 16, "B")
     if not value.size:
         return font("empty", ink, 10, "I")
     grid = value.reshape(-1, value.shape[-1])
     if value.ndim <= 2 and value.size <= 8 and grid.shape[0] <= 3 and grid.shape[1] <= 4:
-        return table([[cell(font(look.number(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
+        return table([[cell(font(look.format(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
     if (value == value.flat[0]).all():
-        return font(f"{look.number(value.flat[0])} everywhere", ink, 11)
+        return font(f"{look.format(value.flat[0])} everywhere", ink, 11)
     words = " ".join(format_statistics(value, look.precision)).split()
     lines = [
         [cell(font(f"{name}\u2002", ink, 9), 'ALIGN="LEFT"'), cell(font(x, ink, 9, "B"), 'ALIGN="RIGHT"')]
@@ -217,29 +223,41 @@ def blocks(grid: ndarray) -> ndarray:
     return grid
 
 
-def sum_rows(card: Card, look: Look) -> list[list[str]]:
+def sum_rows(item: Item, look: Look) -> list[list[str]]:
     """How the gradient of a tensor that is used more than once adds up, and what a hook made of it."""
+    card = item.cards[0]
     parts = [wire.contribution for wire in card.contributions() if wire.contribution is not None]
-    hooked = card.before_hooks is not None
-    if len(parts) < 2 and not hooked:
+    if len(parts) < 2 and card.before_hooks is None:
         return []
-    text = f"Σ of {len(parts):,} paths" if len(parts) > 1 else "1 path" if parts else "seed"
-    if card.value.size == 1:
-        if len(parts) <= 4:
-            text = "Σ " if len(parts) > 1 else "" if parts else "seed "
-            text += format_sum([*parts] or [card.before_hooks], look.precision)
-        if hooked:
-            text += f" = {look.number(card.before_hooks)}" if len(parts) > 1 else ""
-            text += f", hook → {look.number(card.gradient)}"
-    elif hooked:
-        text += ", then a hook"
-    style = f'ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
+    text = sum_of_numbers(card, parts, look) if card.value.size == 1 else sum_of_tensors(card, parts)
+    style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
     return [[cell(font(text, look["gradient_text"], 10), style)]]
+
+
+def sum_of_numbers(card: Card, parts: list[ndarray], look: Look) -> str:
+    """ "Σ 3 + 3", "Σ of 5 paths = 15, hook → 150", "3, hook → 30", "seed 1, hook → 3"."""
+    if len(parts) > 4:
+        text = f"Σ of {len(parts):,} paths"
+    elif len(parts) > 1:
+        text = f"Σ {format_sum(parts, look.precision)}"
+    else:
+        text = look.format(parts[0]) if parts else f"seed {look.format(card.before_hooks)}"
+    if card.before_hooks is not None and len(parts) > 1:
+        text += f" = {look.format(card.before_hooks)}"
+    return text if card.before_hooks is None else f"{text}, hook → {look.format(card.gradient)}"
+
+
+def sum_of_tensors(card: Card, parts: list[ndarray]) -> str:
+    """ "Σ of 2 paths", "1 path, then a hook", "seed, then a hook"."""
+    text = f"Σ of {len(parts):,} paths"
+    if len(parts) < 2:
+        text = "1 path" if parts else "seed"
+    return text if card.before_hooks is None else f"{text}, then a hook"
 
 
 def constant_label(card: Card, look: Look) -> str:
     """A small plain card with a number."""
-    return frame([cell(font(look.number(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
+    return frame([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
 
 
 def chip_label(card: Card, look: Look) -> str:
@@ -261,29 +279,37 @@ def gate_label(card: Card, look: Look) -> str:
 def folded_label(item: Item, look: Look) -> str:
     """Title, number of ops and weights, parameters with the norms of their gradients, value and gradient."""
     weights, own = [leaf for leaf in item.leaves if leaf.kind == "parameter"], set(item.cards)
-    shared = [leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)]
+    shared = {leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)}
+    rows = [[cell(font(f"{shorten(item.title, 40)}\u2002", look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
     counts = [format_count(item.ops, "op")] if item.ops else []
     if weights:
-        size, word = sum(leaf.value.size for leaf in weights), "shared weight" if shared else "weight"
-        counts.append(format_count(size, word))
-    rows = [[cell(font(f"{shorten(item.title, 40)}\u2002", look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
+        size = sum(leaf.value.size for leaf in weights)
+        counts.append(format_count(size, "shared weight" if shared else "weight"))
     if counts:
         rows.append([cell(font(", ".join(counts), look["muted"], 10), 'ALIGN="LEFT" CELLPADDING="4"')])
-    shown = weights if len(weights) <= 6 else [*weights[:5], weights[-1]]
-    prefix = common_path([leaf.name for leaf in weights])
-    lines = [weight_row(leaf, leaf.name[len(prefix) :], look, leaf in shared) for leaf in shown]
-    if len(shown) < len(weights):
-        lines.insert(5, [cell(font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10), 'ALIGN="LEFT"'), cell("")])
-    if lines and item.kind == "module":
-        norm = f"‖∂{shorten(look.output, 12)}/∂·‖" if any(leaf.gradient is not None for leaf in weights) else ""
-        lines.insert(0, [cell(""), cell(font(norm, look["gradient_text"], 9), 'ALIGN="RIGHT"')])
+    if weights and item.kind == "module":
+        lines = weight_rows(item, weights, shared, look)
         rows.append([cell(table(lines, 4), f'BGCOLOR="{look["cluster2"]}"')])
     name, value, gradient = shown_output(item)
     if value is not None:
-        rows.append(value_row(f"{name} {format_shape(value.shape)}".rstrip(), value, look))
+        rows.append(value_row(item, f"{name} {format_shape(value.shape)}".rstrip(), value, look))
     if gradient is not None:
-        rows.append(value_row(f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
+        rows.append(value_row(item, f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
     return frame([cell(table(rows))], look, "muted", 2)
+
+
+def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) -> list[list[str]]:
+    """The parameters of a folded module, or the first five and the last, with the norms of their gradients."""
+    has_gradients = any(leaf.gradient is not None for leaf in weights)
+    norm = font(f"‖∂{shorten(look.output, 12)}/∂·‖" if has_gradients else "", look["gradient_text"], 9)
+    lines = [[cell(""), cell(norm, f'ID="{item.id}-norm" ALIGN="RIGHT"')]]
+    prefix = common_path([leaf.name for leaf in weights])
+    for leaf in weights if len(weights) <= 6 else [*weights[:5], weights[-1]]:
+        lines.append(weight_row(item, leaf, leaf.name[len(prefix) :], leaf in shared, look))
+    if len(weights) > 6:
+        more = font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10)
+        lines.insert(-1, [cell(more, 'ALIGN="LEFT"'), cell("")])
+    return lines
 
 
 def common_path(names: list[str]) -> str:
@@ -293,13 +319,14 @@ def common_path(names: list[str]) -> str:
     return "".join(f"{parts[0]}." for parts in same)
 
 
-def weight_row(leaf: Card, name: str, look: Look, shared: bool) -> list[str]:
+def weight_row(item: Item, leaf: Card, name: str, shared: bool, look: Look) -> list[str]:
     """A parameter of a folded module: name, shape, where it is used elsewhere too, norm of its gradient."""
-    norm = "" if leaf.gradient is None else look.number(gradient_norm(leaf.gradient))
+    norm = "" if leaf.gradient is None else look.format(gradient_norm(leaf.gradient))
     words = font(f"{shorten(name)} {format_shape(leaf.shape)}", look["parameter"], 10)
     if shared:
         words += font(f"  {format_count(len(leaf.uses), 'use')}", look["muted"], 9)
-    return [cell(words, 'ALIGN="LEFT"'), cell(font(norm, look["gradient_text"], 10, "B"), 'ALIGN="RIGHT"')]
+    number = font(norm, look["gradient_text"], 10, "B")
+    return [cell(words, 'ALIGN="LEFT"'), cell(number, f'ID="{item.id}-norm-{leaf.id}" ALIGN="RIGHT"')]
 
 
 def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
@@ -321,32 +348,32 @@ def wire_label(link: Link, look: Look) -> str:
     if wire.contribution is None or not link.plain:
         return ""
     if wire.local is None:
-        lines = break_lines(shorten(formula(wire), 2 * LINE), LINE)
+        lines = break_lines(shorten(wire_rule(wire), 2 * LINE), LINE)
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
-    value = look.number(wire.local)
-    text = local_derivative(wire)
+    value = look.format(wire.local)
+    text = wire_derivative(wire)
     line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
     muted = "transparent" if look.mode == "forward" else look["muted"]
     result = format_product(wire.local, upstream, look.precision)
     return f"{font(line, muted, 10)}<BR/>{font(result, look['gradient_text'], 12, 'B')}"
 
 
-def formula(wire: Wire) -> str:
-    """What the rule hands back, as a formula."""
-    op, names, values = operands(wire)
+def wire_rule(wire: Wire) -> str:
+    """What the rule hands back over a wire, as a formula."""
+    op, names, values = wire_operands(wire)
     return str(vjp_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
 
 
-def local_derivative(wire: Wire) -> str:
+def wire_derivative(wire: Wire) -> str:
     """The local derivative as a formula."""
-    op, names, values = operands(wire)
+    op, names, values = wire_operands(wire)
     return str(local_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
 
 
-def operands(wire: Wire) -> tuple[Any, dict[str, str], list[ndarray]]:
-    """Op, names and values of all operands, as formulas.py wants them."""
+def wire_operands(wire: Wire) -> tuple[Op, dict[str, str], list[ndarray]]:
+    """The op at the end of a wire, and the names and values of all its operands, as formulas.py wants them."""
     target = wire.target
     assert target.op is not None
     short = shorten(target.name, 16)

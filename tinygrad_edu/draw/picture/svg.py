@@ -22,7 +22,23 @@ XLINK = "{http://www.w3.org/1999/xlink}"
 Element = ET.Element
 
 
+def link_cells(source: str) -> str:
+    """Makes each cell that has an id, in a graph's DOT, a link: Graphviz leaves out the ids of all others.
+
+    `finish` takes the links away again. They are only there for the SVG: in a PDF they could be followed.
+    """
+    return source.replace('<TD ID="', '<TD HREF="#" ID="')  # a label has no other "<", and DOT's strings no other quote
+
+
 def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light", prefix: str | None = None) -> str:
+    """Makes Graphviz's SVG ready for a page, as a text; see `finish_tree`."""
+    root = finish_tree(svg, title=title, description=description, theme=theme, prefix=prefix)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def finish_tree(
+    svg: str, *, title: str, description: str = "", theme: Theme = "light", prefix: str | None = None
+) -> Element:
     """Makes Graphviz's SVG ready for a page.
 
     The result is well-formed XML without doctype and without references to other files. Its root has role="img", a
@@ -69,7 +85,7 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
     root.set("font-family", FONT)
     root.set("style", "max-width:100%;height:auto")
     root.set("xmlns", NAMESPACE)
-    return ET.tostring(root, encoding="unicode") + "\n"
+    return root
 
 
 def parse(svg: str) -> Element:
@@ -108,14 +124,12 @@ def unwrap_links(element: Element) -> None:
         link = child.find("a") if child.tag == "g" else None
         if link is None:
             parts.append(child)
-            continue
-        tip = titled(link.get(XLINK + "title", ""))
-        if child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
-            title = title or tip
+        elif child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
+            title = title or titled(link.get(XLINK + "title", ""))
             parts.extend(link)
-        else:  # of a cell in a table
-            child[:] = [*tip, *link]
-            child.attrib.pop("id", None)
+        else:  # a cell of a table: its tooltip is that of the node
+            child.set("id", child.get("id", "").removeprefix("a_"))
+            child[:] = link
             parts.append(child)
     element[:] = [*title, *parts]
 
