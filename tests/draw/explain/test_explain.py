@@ -373,7 +373,7 @@ def test_what_one_solution_says_the_next_do_not_repeat():
 @pytest.mark.parametrize("precision", [0, 18, -1, 2.5, 3.0, "a", True, None])
 def test_a_precision_that_is_none_is_refused(precision):
     x = Tensor(2.0)
-    with pytest.raises(ValueError, match=r"explain: precision is .*; it has to be an integer from 1 to 17"):
+    with pytest.raises(ValueError, match=r"explain: precision is .*; it must be an integer from 1 to 17"):
         (x * 2).explain(x, precision=precision)
 
 

@@ -13,6 +13,8 @@ from numpy import ndarray
 from tinygrad_edu.draw.numbers import FEW, MINUS, SMALL, format_mean, format_number, gradient_norm
 from tinygrad_edu.draw.record import Card, Record
 
+__all__ = ["alt_text"]
+
 STEPS = 12  # ops that alt_text goes through one by one
 
 PHRASES = {
@@ -37,7 +39,7 @@ PHRASES = {
 
 
 def alt_text(found: Record, title: str | None = None) -> str:
-    """The picture in words, for those who hear it: one paragraph of whole sentences.
+    """The picture in words: one paragraph of whole sentences.
 
     Args:
         found: The record, its cards named.
@@ -45,23 +47,21 @@ def alt_text(found: Record, title: str | None = None) -> str:
 
     Returns:
         What is computed, with values, then the backward pass in the order in which it ran, with what each op hands to
-        its operands and the gradients of the leaves. Beyond STEPS ops a summary. Minus signs, powers of ten and the
-        like are written out.
+        its operands and the gradients of the leaves; of more than STEPS ops a summary. Minus signs, powers of ten and
+        the like are written out.
     """
     ops = [card for card in found.cards if card.op is not None]
     leaves = [card for card in found.cards if card.op is None and not card.is_number]
-    sentences = [f"{speak_name(title)}" if title else "", opening_sentence(found.output, ops, leaves)]
+    sentences = [speak_name(title) if title else "", opening_sentence(found.output, ops, leaves)]
     if len(ops) > STEPS:
         sentences += summary_sentences(found, ops, leaves)
     else:
-        sentences += [
-            f"{speak_name(card.name)} is {describe_op(card)}, which is {speak_array(card.value)}" for card in ops
-        ]
+        for card in ops:
+            sentences.append(f"{speak_name(card.name)} is {describe_op(card)}, which is {speak_array(card.value)}")
         sentences += backward_sentences(found)
         unneeding = [speak_name(card.name) for card in leaves if not card.needs_gradient]
-        sentences += (
-            [f"{speak_list(unneeding)} need{'' if len(unneeding) > 1 else 's'} no gradient"] if unneeding else []
-        )
+        if unneeding:
+            sentences.append(f"{speak_list(unneeding)} need{'' if len(unneeding) > 1 else 's'} no gradient")
     return " ".join([sentence + "." for sentence in sentences if sentence])
 
 
@@ -73,8 +73,8 @@ def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
     if len(sources) > SMALL:
         sources = [f"{len(sources)} tensors"]
     from_what = f" from {speak_list(sources, '; ')}" if sources else ""
-    steps = "1 operation" if len(ops) == 1 else f"{len(ops)} operations"
-    return f"The graph computes {speak_name(output.name)} in {steps}{from_what}"
+    operations = "1 operation" if len(ops) == 1 else f"{len(ops)} operations"
+    return f"The graph computes {speak_name(output.name)} in {operations}{from_what}"
 
 
 def describe_leaf(card: Card) -> str:
@@ -132,25 +132,18 @@ def summary_sentences(found: Record, ops: list[Card], leaves: list[Card]) -> lis
     kinds = [f"{count} times {name}" if count > 1 else f"once {name}" for name, count in counts.most_common(SMALL)]
     if len(counts) > SMALL:
         kinds.append(f"{len(counts) - SMALL} other kinds of operations")
-    sentences = [
-        f"It uses {speak_list(kinds)}",
-        f"{speak_name(found.output.name)} is {speak_array(found.output.value)}",
-    ]
-    needing = [card for card in leaves if card.gradient is not None]
-    if found.backward:
+    output, steps = found.output, len(found.backward)
+    sentences = [f"It uses {speak_list(kinds)}", f"{speak_name(output.name)} is {speak_array(output.value)}"]
+    gradients = [(card, card.gradient) for card in leaves if card.gradient is not None]
+    if steps:
+        sentences.append(f"The backward pass takes {steps} steps, from the output to {len(gradients)} leaves")
+    for card, gradient in gradients[:SMALL]:
+        norm = f"of norm {speak_number(gradient_norm(gradient))}"
         sentences.append(
-            f"The backward pass takes {len(found.backward)} steps, from the output to {len(needing)} leaves"
+            f"The gradient of {speak_name(card.name)} is {speak_array(gradient) if gradient.size == 1 else norm}"
         )
-    for card in needing[:SMALL]:
-        assert card.gradient is not None
-        text = (
-            speak_array(card.gradient)
-            if card.gradient.size == 1
-            else f"of norm {speak_number(gradient_norm(card.gradient))}"
-        )
-        sentences.append(f"The gradient of {speak_name(card.name)} is {text}")
-    if len(needing) > SMALL:
-        sentences.append(f"{len(needing) - SMALL} more leaves have gradients")
+    if len(gradients) > SMALL:
+        sentences.append(f"{len(gradients) - SMALL} more leaves have gradients")
     hooked = sum(card.before_hooks is not None for card in found.cards)
     if hooked:
         which = f"Hooks change {hooked} of the gradients" if hooked > 1 else "A hook changes a gradient"

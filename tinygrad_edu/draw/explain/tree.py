@@ -1,13 +1,13 @@
 """A graph as an indented tree, for a terminal.
 
-The hard idea is that a graph is not a tree. A tensor that is used twice would be written twice, with everything below
-it, and that doubles at every level:
+A graph is not a tree: a tensor that is used twice would be written twice, with everything below it, and that doubles at
+every level:
 
     for _ in range(40):
         x = x + x               # 41 tensors, 2 ** 40 ways down from the last to the first
 
-So a tensor is expanded where it is first met, and is a reference from then on; and both the depth and the number of
-lines have a limit, beyond which tensors are only counted.
+So a tensor is expanded where it is first met, and is a reference from then on. Depth and number of lines are limited;
+tensors beyond are only counted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from tinygrad_edu.draw.algebra.captions import symbol
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import format_array, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Scope
+
+__all__ = ["tree"]
 
 LINES = 200  # of a tree
 
@@ -82,10 +84,10 @@ def tree_line(card: Card, outer: Scope | None, precision: int, room: int) -> str
         parts = line_entries(card, outer, precision, brief)
         if len("  ".join(parts)) <= room:
             break
-    whole = len(parts)
-    while len(parts) > 1 and len("  ".join([*parts, "…"][:whole])) > room:
+    text = "  ".join(parts)
+    while len(parts) > 1 and len(text) > room:
         parts.pop()
-    text = "  ".join([*parts, "…"][:whole])
+        text = "  ".join([*parts, "…"])
     return text if len(text) <= room else shorten(f"{card.name}…", room, keep_start=True)
 
 
