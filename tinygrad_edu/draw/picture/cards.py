@@ -36,7 +36,7 @@ from tinygrad_edu.draw.numbers import (
     gradient_norm,
 )
 from tinygrad_edu.draw.picture.escaping import label_text
-from tinygrad_edu.draw.picture.fold import Item, Link
+from tinygrad_edu.draw.picture.items import Item, Link
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
 from tinygrad_edu.engine import Op

@@ -17,7 +17,7 @@ from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import gradient_norm
 from tinygrad_edu.draw.picture import cards
 from tinygrad_edu.draw.picture.escaping import tooltip_text
-from tinygrad_edu.draw.picture.fold import Item, Link, Plan, gate_ids
+from tinygrad_edu.draw.picture.items import Item, Link, Plan, gate_ids
 from tinygrad_edu.draw.picture.sizes import Sizes, extent
 from tinygrad_edu.draw.record import Card, Scope
 from tinygrad_edu.draw.theme import FONT, palette

@@ -10,7 +10,7 @@ import itertools
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
-from tinygrad_edu.draw.picture.fold import Item, Link, Plan
+from tinygrad_edu.draw.picture.items import Item, Link, Plan
 
 __all__ = ["Sizes", "extent", "ranks"]
 

@@ -30,7 +30,7 @@ from tinygrad_edu.draw.numbers import (
     format_shape,
 )
 from tinygrad_edu.draw.picture import cards
-from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
+from tinygrad_edu.draw.picture.items import Item, Link, gate_ids
 from tinygrad_edu.draw.record import Card, Wire
 
 if TYPE_CHECKING:
