@@ -173,7 +173,7 @@ def number_namesakes(found: Record) -> None:
 
 
 def made_up_name(card: Card, counts: Counter[str]) -> str:
-    """A name for a card that has none: its number, or what it is and how many of these there were."""
+    """A name for a card that has none: its digits, or what it is and a count."""
     if card.is_number:
         return f"{card.value.item():.6g}"
     stem = card.op.name if card.op is not None else card.kind

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.draw.algebra.arrangement import index_text
 from tinygrad_edu.draw.algebra.notation import RAISED
 from tinygrad_edu.draw.numbers import MINUS, format_number
-from tinygrad_edu.engine import Op, plain
+from tinygrad_edu.engine import Op
 
 __all__ = ["role", "rule_source", "symbol"]
 
@@ -46,18 +46,11 @@ def symbol(op: Op, params: Mapping[str, Any], values: Sequence[ArrayLike] = ()) 
         text = index_text(params.get("index"))
         return text if len(text) <= 12 else "[…]"
     if op.name == "power":
-        return power_symbol(plain(values[1]) if len(values) == 2 else None)
+        exponent = format_number(values[1]) if len(values) == 2 and np.size(values[1]) == 1 else ""
+        return f"x{exponent.translate(RAISED)}" if exponent.isdigit() else "√" if exponent == "0.5" else "xʸ"
     if op.name == "transpose":
         return "ᵀ" if params.get("axes") is None else "transpose"
     return SYMBOLS.get(op.name, op.name)
-
-
-def power_symbol(exponent: Any) -> str:
-    """x with its exponent, if that is a digit or two."""
-    text = format_number(exponent) if exponent is not None and np.size(exponent) == 1 else ""
-    if text.isdigit():
-        return f"x{text.translate(RAISED)}"
-    return "√" if text == "0.5" else "xʸ"
 
 
 def rule_source(op: Op, position: int) -> str:

@@ -24,7 +24,7 @@ from tinygrad_edu.draw.algebra.notation import Notation
 from tinygrad_edu.draw.algebra.terms import BUILDERS, Term, TermLike, as_shape, as_term, literal, values_of
 from tinygrad_edu.draw.algebra.tracing import on_terms, op_on_terms
 from tinygrad_edu.draw.numbers import format_number
-from tinygrad_edu.engine import REGISTRY, Op, plain
+from tinygrad_edu.engine import REGISTRY, Op
 
 __all__ = ["forward_term", "local_formula", "named_terms", "random_gradient", "trace_rule", "vjp_formula", "vjp_term"]
 
@@ -61,7 +61,7 @@ def vjp_formula(
         For example "∂h ⊙ [a > 0]". Branches, ties and sums over broadcast axes are those of these values. If the rule
         cannot be followed: "vjp of hypot to x (∂h, x, y)".
     """
-    value = np.asarray(plain(out))
+    value = np.asarray(out)
     g, result, operands = named_terms(op, position, names, random_gradient(value), value, values)
     return Notation(latex).write(vjp_term(op, position, g, result, operands, params))
 
@@ -85,8 +85,8 @@ def local_formula(
     The arguments are those of vjp_formula. Returns "z", "1", "2·a"; "" if the rule cannot be followed, or if one of the
     two has several elements.
     """
-    value = np.asarray(plain(out))
-    if not value.size == np.size(plain(values[position])) == 1:
+    value = np.asarray(out)
+    if not value.size == np.size(values[position]) == 1:
         return ""
     _, result, operands = named_terms(op, position, names, value, value, values)
     try:
@@ -100,7 +100,7 @@ def named_terms(
 ) -> tuple[Term, Term, list[TermLike]]:
     """The gradient that arrives, the output and the operands as Terms; a constant named by its digits is a number."""
     operands: list[TermLike] = []
-    for i, x in enumerate(map(plain, values)):
+    for i, x in enumerate(values):
         name, array = names.get(op.argument(i), op.argument(i)), np.asarray(x)
         digit = array.flat[0].item() if array.size else 0
         if i == position or name not in (str(digit), format_number(digit)) or (array != digit).any():

@@ -125,7 +125,7 @@ class Notation:
         return text, SUM if text[0] in "-" + MINUS else PRODUCT if "cdot" in text else ATOM
 
     def product(self, coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term]) -> Text:
-        """A number, factors, and divisors below a line or behind a slash."""
+        """A number, factors, and divisors below a line or after a slash."""
         above = [*tops]
         if abs(coefficient) != 1 or not tops:
             above.insert(0, literal(abs(coefficient)))

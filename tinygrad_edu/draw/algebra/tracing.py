@@ -1,8 +1,8 @@
 """Running functions on Terms: the rules of ops, ops themselves, and the functions that rules call.
 
 A rule computes with operators, methods, NumPy's functions and ops. A Term answers the first three by itself, but an op
-takes Tensors and arrays only, and a rule finds the op by a global name, which cannot be told to mean something else for
-a while. So a rule runs as a copy: the same code, with other functions behind its names (`on_terms`).
+takes only Tensors and arrays. So a rule runs as a copy, with the same code, in which the global names of ops and
+functions mean their versions for Terms: `on_terms` is the one place where code objects are touched.
 """
 
 from __future__ import annotations
