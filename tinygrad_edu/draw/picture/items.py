@@ -208,8 +208,7 @@ def links_between(items: list[Item], holders: dict[Card, Item]) -> list[Link]:
     for target in items:
         for wire in [wire for card in target.cards for wire in card.wires]:
             source = holders[wire.source]
-            listed = wire.source.op is None and source.ops > 0
-            if source is not target and not listed:
+            if source is not target and (wire.source.op is not None or not source.ops):
                 key = (source, target) if source.folded or target.folded else wire
                 links.setdefault(key, Link(source, target, [])).wires.append(wire)
     return list(links.values())
