@@ -21,6 +21,7 @@ from functools import partial, reduce
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.terms import (
     Shape,
@@ -104,7 +105,7 @@ def product(coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term], s
     if coefficient == 1 and len(tops) == 1 and not bottoms:
         return as_shape(tops[0], shape)
 
-    def compute(*values: Any) -> Any:
+    def compute(*values: ndarray) -> ndarray:
         above = reduce(np.multiply, values[: len(tops)], coefficient * np.ones(()))
         return reduce(np.divide, values[len(tops) :], above)
 
@@ -182,12 +183,14 @@ def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
     if x.kind == y.kind == "number":
         return literal(x.parts[0] + y.parts[0] if sign == "+" else x.parts[0] - y.parts[0], shape)
     terms = [*summands(x), *summands(y, 1 if sign == "+" else -1)]
-    alike: dict[object, list[Any]] = {}
+    alike: dict[object, tuple[list[Term], list[Term], Shape]] = {}
+    coefficients: dict[object, float] = {}
     for coefficient, tops, bottoms, inner in terms:
         key = frozenset([t.key for t in tops]), frozenset([t.key for t in bottoms])
-        alike.setdefault(key, [0, tops, bottoms, inner])[0] += coefficient
+        alike.setdefault(key, (tops, bottoms, inner))
+        coefficients[key] = coefficients.get(key, 0) + coefficient
     if len(alike) < len(terms):
-        return as_shape(reduce(add, [product(*parts) for parts in alike.values()]), shape)
+        return as_shape(reduce(add, [product(coefficients[key], *parts) for key, parts in alike.items()]), shape)
     if split_product(y)[0] < 0:
         return plus_or_minus("-" if sign == "+" else "+", x, multiply(-1, y))
     parts, value = elementwise(np.add if sign == "+" else lambda a, b: a * 1.0 - b, [x, y])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
 from tinygrad_edu.draw.numbers import FEW, MINUS, SMALL, format_mean, format_number, gradient_norm
 from tinygrad_edu.draw.record import Card, Record
@@ -165,7 +165,7 @@ def speak_array(array: ndarray) -> str:
     return "; ".join([speak_list([speak_number(x) for x in row]) for row in rows])
 
 
-def speak_number(x: Any) -> str:
+def speak_number(x: ArrayLike) -> str:
     """A number as it is said: "minus 12", "1.2 times 10 to the minus 5"."""
     return speak_text(format_number(x))
 

@@ -76,14 +76,9 @@ def step_formula(step: ChainStep, notes: Expressions, ends: Ends) -> Term:
 def apply_chain_rule(
     target: Card, ends: Ends, one: T, through: Callable[[T, Wire], T], plus: Callable[[T, T], T]
 ) -> dict[Card, T]:
-    """The derivatives of a card with respect to the next ones where a step ends.
+    """The derivatives of a card with respect to the next ones where a step ends, as arrays or as Terms.
 
-    Args:
-        target: The card.
-        ends: The cards between, and whether a step ends there.
-        one: The derivative of the card with respect to itself, an array or a Term.
-        through: What becomes of a derivative on its way along a wire.
-        plus: Adds what comes together at a card.
+    `one` is the derivative with respect to itself, `through` takes a derivative along a wire, `plus` adds two.
     """
     totals, found = {target: one}, {}
     heap = [(-forward_order(target), target)]  # newest first, so that each is complete when it is passed
