@@ -7,14 +7,13 @@ notebook.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tinygrad_edu.checks import check_choice, check_int
 from tinygrad_edu.draw.explain.alt_text import alt_text
 from tinygrad_edu.draw.explain.tree import tree
-from tinygrad_edu.draw.names import caller_variables, name_cards
+from tinygrad_edu.draw.names import Names, caller_variables, name_cards
 from tinygrad_edu.draw.picture.cards import Mode
 from tinygrad_edu.draw.picture.engines import DigraphBase
 from tinygrad_edu.draw.picture.fold import plan
@@ -73,7 +72,7 @@ class Graph(DigraphBase):
         rankdir: Rankdir = "auto",
         precision: int = 3,
         theme: Theme = "light",
-        names: Mapping[Any, Any] | None = None,
+        names: Names | None = None,
         title: str | None = None,
     ) -> None:
         if not isinstance(output, (Tensor, Record)):
@@ -121,22 +120,30 @@ class Graph(DigraphBase):
         return Graph(self.record, mode=mode, **{"theme": self.theme, "title": self.title, **self.options, **changes})
 
     def frames(self, pattern: str | os.PathLike[str]) -> list[Path]:
-        """Writes one SVG for each step, for slides.
+        """Writes one SVG for each step, for slides. All have the same size, with the equation under the picture.
 
         Args:
             pattern: A path with a place for the number of the step: "step_{:02d}.svg".
 
         Returns:
-            The paths.
+            The paths, in order. Directories are made where there are none.
+
+        Raises:
+            ValueError: The pattern has no place for a number, so that all steps would be written to one file.
+            NoEngineError: There is no Graphviz to lay out the picture.
         """
         return frames(self, pattern)
 
     def player(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Player:
-        """Writes a page that plays the forward and backward pass step by step; it needs no network.
+        """Makes a page that plays the forward and backward pass step by step; it needs no network.
 
         Args:
-            path: Where the page is written; None shows it in a notebook only.
+            path: Where the page is written, with its folders; None shows it in a notebook only.
             title: The heading; the graph's own if None.
+
+        Raises:
+            NoEngineError: There is no Graphviz to lay out the picture.
+            OSError: The file cannot be written.
         """
         return player(self, path, title=title)
 

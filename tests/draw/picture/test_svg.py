@@ -166,7 +166,7 @@ def test_every_picture_can_switch_its_theme():
             for role in ("gradient_text", "gradient_wire", "paper", "rule", "text", "value_fill")
         }  # fmt: skip
     assert "#p .stroke-gradient_wire{stroke:var(--gradient_wire)}" in style
-    with pytest.raises(ValueError, match="no theme 'blue'"):
+    with pytest.raises(ValueError, match="theme is 'blue'"):
         picture(theme="blue")
 
 

@@ -41,6 +41,21 @@ from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
 from tinygrad_edu.engine import Op
 
+__all__ = [
+    "Look",
+    "Mode",
+    "cell",
+    "font",
+    "gate_label",
+    "node_label",
+    "shown_output",
+    "symbol_of",
+    "table",
+    "wire_label",
+    "wire_operands",
+    "wire_rule",
+]
+
 Mode = Literal["forward", "backward", "both"]
 
 CELLS = 8  # of a heat map, along each axis
@@ -104,11 +119,12 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
 def card_label(item: Item, look: Look, fused: bool) -> str:
     """Strip or symbol, header, value, gradient, sum."""
     card = item.cards[0]
-    is_output = is_the_output(card)
-    rows = [header(card, is_output, look), value_row(item, "value", card.value, look)]
+    is_output = not card.uses
+    rows = [header(card, look), value_row(item, "value", card.value, look)]
     if card.gradient is not None:
-        root = shorten(look.output, 12)
-        label = f"∂{root}/∂{shorten(card.name, 16)}" + (" (seed)" if is_output and card.before_hooks is None else "")
+        label = f"∂{shorten(look.output, 12)}/∂{shorten(card.name, 16)}"
+        if is_output and card.before_hooks is None:
+            label += " (seed)"
         rows.append(value_row(item, label, card.gradient, look, "gradient"))
         rows += sum_rows(item, look)
     else:
@@ -118,12 +134,10 @@ def card_label(item: Item, look: Look, fused: bool) -> str:
         left = symbol_cell(card, look)
     else:
         left = strip(look[card.kind] if card.op is None else look["rule"])
-    return frame([left, cell(table(rows)), *([strip(look["output"])] if is_output else [])], look)
-
-
-def is_the_output(card: Card) -> bool:
-    """Whether nothing was made of it."""
-    return not card.uses
+    cells = [left, cell(table(rows))]
+    if is_output:
+        cells.append(strip(look["output"]))
+    return frame(cells, look)
 
 
 def frame(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
@@ -153,11 +167,11 @@ def symbol_of(card: Card) -> str:
     return shorten(symbol(card.op, card.params, [wire.source.value for wire in card.wires]), 16)
 
 
-def header(card: Card, is_output: bool, look: Look) -> list[str]:
+def header(card: Card, look: Look) -> list[str]:
     """Name, kind and shape."""
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
-    words = [kind, "output" if is_output else "", format_shape(card.shape)]
-    right = "  ".join(word for word in words if word)
+    words = [kind, "" if card.uses else "output", format_shape(card.shape)]
+    right = "  ".join(filter(None, words))
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
     return [cell(table([[name, cell(font(right, look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]
 
@@ -168,11 +182,10 @@ def value_row(
     """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
     ink = look[f"{part}_text"]
     words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
-    numbers = array(value, look, part)
-    if numbers.count("<TR>") < 2:
-        content = table([[words, cell(numbers, f'ID="{item.id}-{part}" ALIGN="RIGHT"')]], 4)
-    else:
-        content = table([[words], [cell(numbers, f'ID="{item.id}-{part}" ALIGN="LEFT"')]], 4)
+    text = array(value, look, part)
+    beside = text.count("<TR>") < 2
+    numbers = cell(text, f'ID="{item.id}-{part}" ALIGN="{"RIGHT" if beside else "LEFT"}"')
+    content = table([[words, numbers]] if beside else [[words], [numbers]], 4)
     return [cell(content, f'BGCOLOR="{look[f"{part}_fill"]}"')]
 
 
@@ -226,7 +239,7 @@ def blocks(grid: ndarray) -> ndarray:
 def sum_rows(item: Item, look: Look) -> list[list[str]]:
     """How the gradient of a tensor that is used more than once adds up, and what a hook made of it."""
     card = item.cards[0]
-    parts = [wire.contribution for wire in card.contributions() if wire.contribution is not None]
+    parts = [wire.contribution for wire in card.uses if wire.contribution is not None]
     if len(parts) < 2 and card.before_hooks is None:
         return []
     text = sum_of_numbers(card, parts, look) if card.value.size == 1 else sum_of_tensors(card, parts)
@@ -263,7 +276,7 @@ def constant_label(card: Card, look: Look) -> str:
 def chip_label(card: Card, look: Look) -> str:
     """A leaf once more."""
     ink = look["parameter"] if card.kind == "parameter" else look["text"]
-    name = format_number(card.value, look.precision) if card.is_number else shorten(card.name)
+    name = look.format(card.value) if card.is_number else shorten(card.name)
     return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
 
 
@@ -271,9 +284,10 @@ def gate_label(card: Card, look: Look) -> str:
     """The gate of a small graph: its symbol and what it does with gradients."""
     assert card.op is not None
     ink = look["op_text"]
-    words = role(card.op)
-    shown = "transparent" if look.mode == "forward" else ink
-    return font(symbol_of(card), ink, 20, "B") + (f"<BR/>{font(words, shown, 10)}" if words else "")
+    text, words = font(symbol_of(card), ink, 20, "B"), role(card.op)
+    if words:
+        text += f"<BR/>{font(words, 'transparent' if look.mode == 'forward' else ink, 10)}"
+    return text
 
 
 def folded_label(item: Item, look: Look) -> str:

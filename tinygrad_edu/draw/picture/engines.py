@@ -23,6 +23,8 @@ import graphviz
 from tinygrad_edu.draw.picture.svg import finish
 from tinygrad_edu.draw.theme import Theme
 
+__all__ = ["DigraphBase", "NoEngineError", "engine", "render"]
+
 INSTALL = (
     "no engine that lays out graphs is installed: `apt install graphviz` (macOS: `brew install graphviz`, Windows: "
     "`choco install graphviz`) or, without leaving Python, `pip install tinygrad-edu[render]`"
@@ -69,8 +71,8 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
         TimeoutError: The layout was not done in time.
         ValueError: There is no such format or layout, or the engine refused the graph.
     """
-    known("format", format.partition(":")[0], graphviz.FORMATS, "svg, png and pdf")
-    known("layout", layout, graphviz.ENGINES | {"nop", "nop2"}, "dot and neato")
+    check_known("format", format.partition(":")[0], graphviz.FORMATS, "svg, png and pdf")
+    check_known("layout", layout, graphviz.ENGINES | {"nop", "nop2"}, "dot and neato")
     found = engine()
     if found is None:
         raise NoEngineError
@@ -98,7 +100,7 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
             "`pip install tinygrad-edu[render]`"
         ) from problem
     said = done.stderr.decode(errors="replace").strip().splitlines()
-    # Both draw what they can after an error: dot ends with code 1 then, pygraphviz with 0. Warnings are no errors.
+    # Both draw what they can after an error: dot ends with code 1 then, pygraphviz with 0. Warnings are not errors.
     errors = [line for line in said if line.startswith("Error")]
     if done.returncode or errors or not done.stdout:
         reason = "\n".join(errors or said[-1:]) or f"it ended with code {done.returncode} and no message"
@@ -106,7 +108,7 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
     return done.stdout
 
 
-def known(what: str, name: str, names: Iterable[str], common: str) -> None:
+def check_known(what: str, name: str, names: Iterable[str], common: str) -> None:
     """Refuses a name that Graphviz does not have."""
     if name not in names:
         raise ValueError(

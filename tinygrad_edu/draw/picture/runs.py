@@ -29,28 +29,17 @@ REPEATS = 4  # blocks that make a run
 
 @dataclass(eq=False)
 class Stretch:
-    """Items in the order of creation: a single one, a run of alike blocks, or a block.
-
-    Attributes:
-        start, stop: Its places in the list of items.
-        signature: Equal for the same ops, shapes and kinds of operands.
-        loose: Equal also where one takes a leaf and the other a result, as the first step of a loop.
-        parts: Of a run or block; none of what cannot be opened.
-        run: Whether the parts are alike.
-        title: While it is closed.
-        scope: The cluster of an opened block around it.
-        cluster: What it becomes if it is opened.
-    """
+    """Items in the order of creation: a single one, a run of alike blocks, or a block."""
 
     start: int
     stop: int
-    signature: Hashable = None
-    loose: Hashable = None
-    parts: list[Stretch] = field(default_factory=list)
-    run: bool = False
-    title: str = ""
-    scope: Scope | None = None
-    cluster: Scope | None = None
+    signature: Hashable = None  # equal for the same ops, shapes and kinds of operands
+    loose: Hashable = None  # equal also where one takes a leaf and the other a result, as the first step of a loop
+    parts: list[Stretch] = field(default_factory=list)  # of a run or block; none of what cannot be opened
+    run: bool = False  # whether the parts are alike
+    title: str = ""  # while it is closed
+    scope: Scope | None = None  # the cluster of an opened block around it
+    cluster: Scope | None = None  # what it becomes if it is opened
 
 
 class Nest:

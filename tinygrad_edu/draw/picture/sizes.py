@@ -25,20 +25,12 @@ SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass 
 
 @dataclass
 class Sizes:
-    """The sizes of all labels of a picture.
-
-    Attributes:
-        plan: What is drawn.
-        heading: Of title and legend.
-        nodes: Of each item.
-        gates: Of the gates that stand before items, where gates are drawn.
-        wires: Of the labels of lines.
-    """
+    """The sizes of all labels of a picture."""
 
     plan: Plan
-    heading: Size = (0.0, 0.0)
+    heading: Size = (0.0, 0.0)  # title and legend
     nodes: dict[Item, Size] = field(default_factory=dict)
-    gates: dict[Item, Size] = field(default_factory=dict)
+    gates: dict[Item, Size] = field(default_factory=dict)  # before the items that they make
     wires: dict[Link, Size] = field(default_factory=dict)
 
     def direction(self) -> str:

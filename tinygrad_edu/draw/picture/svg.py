@@ -12,9 +12,13 @@ from __future__ import annotations
 import hashlib
 import re
 import xml.etree.ElementTree as ET
+from typing import get_args
 
+from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.picture.escaping import xml_text
 from tinygrad_edu.draw.theme import FONT, Theme, roles
+
+__all__ = ["NAMESPACE", "finish", "link_cells", "parse"]
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 XLINK = "{http://www.w3.org/1999/xlink}"
@@ -31,14 +35,6 @@ def link_cells(source: str) -> str:
 
 
 def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light", prefix: str | None = None) -> str:
-    """Makes Graphviz's SVG ready for a page, as a text; see `finish_tree`."""
-    root = finish_tree(svg, title=title, description=description, theme=theme, prefix=prefix)
-    return ET.tostring(root, encoding="unicode") + "\n"
-
-
-def finish_tree(
-    svg: str, *, title: str, description: str = "", theme: Theme = "light", prefix: str | None = None
-) -> Element:
     """Makes Graphviz's SVG ready for a page.
 
     The result is well-formed XML without doctype and without references to other files. Its root has role="img", a
@@ -55,10 +51,9 @@ def finish_tree(
             made from the content, so that the same picture has the same ids.
 
     Raises:
-        ValueError: There is no such theme, or the prefix is no id.
+        ValueError: There is no such theme, or the prefix is not an id.
     """
-    if theme not in ("light", "dark", "auto"):
-        raise ValueError(f"there is no theme {theme!r}: choose 'light', 'dark' or 'auto'")
+    check_choice("theme", theme, get_args(Theme))
     if prefix is not None and not re.fullmatch(r"[A-Za-z][\w-]*", prefix, re.ASCII):
         raise ValueError(f"a prefix of ids is a letter, then letters, digits, _ and -, not {prefix!r}")
     root = parse(svg)
@@ -71,7 +66,8 @@ def finish_tree(
     raise_headings(root)
     used = colour(root, theme)
     words = [
-        part for part in (words_of("title", title, prefix), words_of("desc", description, prefix)) if part is not None
+        *described("title", title, id=f"{prefix}-title"),
+        *described("desc", description, id=f"{prefix}-desc"),
     ]
     style = ET.Element("style")
     style.text = rules(prefix, used)
@@ -85,7 +81,7 @@ def finish_tree(
     root.set("font-family", FONT)
     root.set("style", "max-width:100%;height:auto")
     root.set("xmlns", NAMESPACE)
-    return root
+    return ET.tostring(root, encoding="unicode") + "\n"
 
 
 def parse(svg: str) -> Element:
@@ -125,7 +121,8 @@ def unwrap_links(element: Element) -> None:
         if link is None:
             parts.append(child)
         elif child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
-            title = title or titled(link.get(XLINK + "title", ""))
+            tip = link.get(XLINK + "title", "")
+            title = title or described("title", "" if tip == "<TABLE>" else tip)  # which Graphviz makes up for labels
             parts.extend(link)
         else:  # a cell of a table: its tooltip is that of the node
             child.set("id", child.get("id", "").removeprefix("a_"))
@@ -134,13 +131,13 @@ def unwrap_links(element: Element) -> None:
     element[:] = [*title, *parts]
 
 
-def titled(tip: str) -> list[Element]:
-    """The title that shows a tooltip; none for "<TABLE>", which Graphviz makes up for HTML-like labels."""
-    if tip in ("", "<TABLE>"):
+def described(tag: str, text: str, **attributes: str) -> list[Element]:
+    """A <title> or <desc>; none of an empty text."""
+    if not text:
         return []
-    title = ET.Element("title")
-    title.text = tip
-    return [title]
+    element = ET.Element(tag, attributes)
+    element.text = xml_text(text)
+    return [element]
 
 
 def raise_headings(root: Element) -> None:
@@ -203,12 +200,3 @@ def rules(prefix: str, used: set[str]) -> str:
         where, _, role = name.partition("-")
         lines.append(f"#{prefix} .{name}{{{where}:var(--{role})}}")
     return "\n".join(["", *lines, ""])
-
-
-def words_of(tag: str, text: str, prefix: str) -> Element | None:
-    """A <title> or <desc> of the picture."""
-    if not text:
-        return None
-    element = ET.Element(tag, id=f"{prefix}-{tag}")
-    element.text = xml_text(text)
-    return element
