@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 from tinygrad_edu.checks import check_choice, check_int
 from tinygrad_edu.draw.explain.alt_text import alt_text
@@ -23,10 +23,24 @@ from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
 from tinygrad_edu.tensor import Tensor
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
 __all__ = ["Graph"]
 
 Style = Literal["auto", "gates", "fused"]
 Rankdir = Literal["auto", "LR", "TB"]
+
+
+class Options(TypedDict, total=False):
+    """What the other modes of a picture keep; see Graph."""
+
+    style: Style
+    depth: int | None
+    rankdir: Rankdir
+    precision: int
+    theme: Theme
+    title: str | None
 
 
 class Graph(DigraphBase):
@@ -88,7 +102,7 @@ class Graph(DigraphBase):
         self.record = record(output) if isinstance(output, Tensor) else output
         self.mode, self.theme = mode, theme
         self.title = None if title is None else str(title)
-        self.options: dict[str, Any] = {"style": style, "rankdir": rankdir, "depth": depth, "precision": precision}
+        self.options: Options = {"style": style, "rankdir": rankdir, "depth": depth, "precision": precision}
         if names is not None or not all(card.name for card in self.record.cards):
             name_cards(self.record, names, caller_variables())
         self.plan = plan(self.record, depth)
@@ -97,17 +111,17 @@ class Graph(DigraphBase):
     @property
     def precision(self) -> int:
         """Significant digits."""
-        return int(self.options["precision"])
+        return self.options["precision"]
 
-    def forward(self, **changes: Any) -> Graph:
+    def forward(self, **changes: Unpack[Options]) -> Graph:
         """The forward pass at the same coordinates, unless other options than theme and title are changed."""
         return self.at("forward", **changes)
 
-    def backward(self, **changes: Any) -> Graph:
+    def backward(self, **changes: Unpack[Options]) -> Graph:
         """The backward pass at the same coordinates; see forward()."""
         return self.at("backward", **changes)
 
-    def both(self, **changes: Any) -> Graph:
+    def both(self, **changes: Unpack[Options]) -> Graph:
         """Both passes at the same coordinates; see forward()."""
         return self.at("both", **changes)
 
@@ -115,9 +129,10 @@ class Graph(DigraphBase):
         """The same picture once more."""
         return self.at(self.mode)
 
-    def at(self, mode: Mode, **changes: Any) -> Graph:
+    def at(self, mode: Mode, **changes: Unpack[Options]) -> Graph:
         """The same graph in another mode."""
-        return Graph(self.record, mode=mode, **{"theme": self.theme, "title": self.title, **self.options, **changes})
+        options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
+        return Graph(self.record, mode=mode, **options)
 
     def frames(self, pattern: str | os.PathLike[str]) -> list[Path]:
         """Writes one SVG for each step, for slides. All have the same size, with the equation under the picture.

@@ -17,7 +17,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy import ndarray
@@ -41,20 +41,7 @@ from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
 from tinygrad_edu.engine import Op
 
-__all__ = [
-    "Look",
-    "Mode",
-    "cell",
-    "font",
-    "gate_label",
-    "node_label",
-    "shown_output",
-    "symbol_of",
-    "table",
-    "wire_label",
-    "wire_operands",
-    "wire_rule",
-]
+__all__ = ["Mode", "shown_output", "symbol_of", "wire_operands", "wire_rule"]
 
 Mode = Literal["forward", "backward", "both"]
 
@@ -85,7 +72,7 @@ class Look:
         """A colour; transparent where the mode does not show the backward pass."""
         return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
 
-    def format(self, x: Any) -> str:
+    def format(self, x: object) -> str:
         """A number with the picture's precision."""
         return format_number(x, self.precision)
 
@@ -242,30 +229,26 @@ def sum_rows(item: Item, look: Look) -> list[list[str]]:
     parts = [wire.contribution for wire in card.uses if wire.contribution is not None]
     if len(parts) < 2 and card.before_hooks is None:
         return []
-    text = sum_of_numbers(card, parts, look) if card.value.size == 1 else sum_of_tensors(card, parts)
     style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
-    return [[cell(font(text, look["gradient_text"], 10), style)]]
+    return [[cell(font(sum_text(card, parts, look), look["gradient_text"], 10), style)]]
 
 
-def sum_of_numbers(card: Card, parts: list[ndarray], look: Look) -> str:
-    """ "Σ 3 + 3", "Σ of 5 paths = 15, hook → 150", "3, hook → 30", "seed 1, hook → 3"."""
-    if len(parts) > 4:
-        text = f"Σ of {len(parts):,} paths"
-    elif len(parts) > 1:
-        text = f"Σ {format_sum(parts, look.precision)}"
-    else:
+def sum_text(card: Card, parts: list[ndarray], look: Look) -> str:
+    """ "Σ 3 + 3", "Σ of 5 paths = 15, hook → 150", "seed 1, hook → 3"; of tensors "1 path, then a hook"."""
+    single = card.value.size == 1
+    if len(parts) > 1:
+        text = f"Σ {format_sum(parts, look.precision)}" if single and len(parts) <= 4 else f"Σ of {len(parts):,} paths"
+    elif single:
         text = look.format(parts[0]) if parts else f"seed {look.format(card.before_hooks)}"
-    if card.before_hooks is not None and len(parts) > 1:
-        text += f" = {look.format(card.before_hooks)}"
-    return text if card.before_hooks is None else f"{text}, hook → {look.format(card.gradient)}"
-
-
-def sum_of_tensors(card: Card, parts: list[ndarray]) -> str:
-    """ "Σ of 2 paths", "1 path, then a hook", "seed, then a hook"."""
-    text = f"Σ of {len(parts):,} paths"
-    if len(parts) < 2:
+    else:
         text = "1 path" if parts else "seed"
-    return text if card.before_hooks is None else f"{text}, then a hook"
+    if card.before_hooks is None:
+        return text
+    if not single:
+        return f"{text}, then a hook"
+    if len(parts) > 1:
+        text += f" = {look.format(card.before_hooks)}"
+    return f"{text}, hook → {look.format(card.gradient)}"
 
 
 def constant_label(card: Card, look: Look) -> str:

@@ -1,8 +1,8 @@
 """How a text is written in each language that a picture passes through: one function for each of them.
 
-The hard idea is that a name is whatever a student typed, and that every language on the way reads something of its own
-into it. A tensor with the name `\\N` would be called by the number of its node, one with the name `</script>` would end
-the script of the player's page, and a control character would make the SVG a file that nothing can read.
+A name is whatever a student typed, and every language on the way reads something of its own into it. A tensor with the
+name `\\N` would be called by the number of its node, one with the name `</script>` would end the script of the player's
+page, and a control character would make the SVG a file that nothing can read.
 
     tooltip in DOT            tooltip_text
     HTML-like label in DOT    label_text

@@ -1,10 +1,10 @@
 """Finishes Graphviz's SVG for a page: words for screen readers, tooltips, both themes, a size that fits, own ids.
 
-The hard idea is that an SVG which stands in an HTML page shares the page's ids and styles with all the others there.
-Graphviz calls the first node of every picture "node1", and a rule `.node {...}` of one picture restyles the next. So
-every id gets a prefix, made from the content, and every rule begins with the picture's own id:
+An SVG in an HTML page shares the page's ids and styles with all the others there. Graphviz calls the first node of
+every picture "node1", and a rule `.node {...}` of one picture restyles the next. So every id gets a prefix, made from
+the content, and every rule begins with the picture's own id:
 
-    page = first + second       # both have a "clip1": the second is cut to the shape of the first
+    page = first + second       # both have a "clip1": without prefixes, the second is cut to the shape of the first
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ it grows, and only after its last contribution does it flow on.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -124,7 +125,8 @@ def forward_words(item: Item, precision: int) -> tuple[str, str]:
         note = f"It stands for {format_count(item.ops, 'op')}." if item.ops else ""
         if value is None:
             return printable(item.title), note
-        return f"{f'{name} {format_shape(value.shape)}'.rstrip()} = {shorten(item.title, 40)}", note
+        result = f"{name} {format_shape(value.shape)}".rstrip()
+        return f"{result} = {shorten(item.title, 40)}", note
     if card.op is None:
         kinds = {"parameter": "A parameter.", "input": "An input.", "data": "Data: it needs no gradient."}
         return f"{shorten(card.name)} = {format_value(card.value, precision)}", kinds[card.kind]
@@ -136,13 +138,13 @@ def op_equation(card: Card, precision: int) -> str:
     assert card.op is not None
     sources = [wire.source for wire in card.wires]
     symbols = [format_number(x.value, precision) if x.is_number else shorten(x.name, SHORT) for x in sources]
-    texts = [shorten(card.name), expression(card, symbols, precision)]
+    texts = [expression(card, symbols, precision)]
     numbers = all(x.value.size == 1 and x.shape in ((), card.shape) for x in sources)
     if numbers and card.op.name != "getitem":
         texts.append(expression(card, [format_number(x.value, precision) for x in sources], precision))
     if card.value.size <= FEW:
         texts.append(format_value(card.value, precision))
-    return " = ".join([texts[0], *dict.fromkeys(texts[1:])])  # each text once
+    return " = ".join([shorten(card.name), *dict.fromkeys(texts)])  # each text once
 
 
 def op_note(card: Card) -> str:
@@ -172,10 +174,9 @@ def expression(card: Card, texts: list[str], precision: int) -> str:
     """
     assert card.op is not None
     sources = [wire.source for wire in card.wires]
-    first = 1 if card.op.name == "negative" else 0  # a minus stands before its operand
-    operands: list[TermLike] = [
-        Term("name", (text, place), x.value) for place, (text, x) in enumerate(zip(texts, sources, strict=True), first)
-    ]
+    places = itertools.count(1 if card.op.name == "negative" else 0)  # a minus stands before its operand
+    named = zip(texts, places, sources, strict=False)
+    operands: list[TermLike] = [Term("name", (text, place), x.value) for text, place, x in named]
     if card.op.name == "power" and sources[1].is_number:
         operands[1] = card_term(sources[1])
     text = Operands(False, precision).write(forward_term(card.op, operands, card.params, card.value))
@@ -254,10 +255,9 @@ def backward_step(graph: Graph, source: Item, link: Link, wire: Wire, parts: lis
     assert op is not None
     blocked = "Blocked: nothing flows back over this wire." if wire.blocked else ""
     words = f"The gate {cards.symbol_of(wire.target)} {role(op)}." if role(op) else ""
+    note = join_sentences(sums, hook, blocked, words)
     equation = f"{left} += {right_side(wire, derivative(graph, wire.target), precision)}"
-    return Step(
-        "backward", equation, join_sentences(sums, hook, blocked, words), rule_source(op, wire.position), active
-    )
+    return Step("backward", equation, note, rule_source(op, wire.position), active)
 
 
 def join_sentences(*sentences: str) -> str:
@@ -287,8 +287,9 @@ def local_factor(wire: Wire, precision: int) -> str:
     except Exception:  # whatever a user's rule may raise
         return format_number(wire.local, precision)
     text, precedence = Notation(False, precision).text(term)
-    divided = term.kind == "product" and term.parts[2]
-    return f"({text})" if divided or (precedence < PRODUCT and term.kind not in ("product", "number")) else text
+    has_denominator = term.kind == "product" and term.parts[2]
+    is_loose = precedence < PRODUCT and term.kind not in ("product", "number")
+    return f"({text})" if has_denominator or is_loose else text
 
 
 def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) -> str:
