@@ -26,7 +26,7 @@ from tinygrad_edu.draw.algebra.tracing import on_terms, op_on_terms
 from tinygrad_edu.draw.numbers import format_number
 from tinygrad_edu.engine import REGISTRY, Op
 
-__all__ = ["forward_term", "local_formula", "named_terms", "random_gradient", "trace_rule", "vjp_formula", "vjp_term"]
+__all__ = ["forward_term", "local_formula", "local_term", "random_gradient", "trace_rule", "vjp_formula", "vjp_term"]
 
 Arrays = Sequence[ArrayLike]
 OperandNames = Mapping[str, str]  # by op.argument(i), "g" and "out"
@@ -70,17 +70,24 @@ def local_formula(
 ) -> str:
     """The derivative of the output with respect to an operand, both single numbers, as a formula.
 
-    The arguments are those of vjp_formula. Returns "z", "1", "2·a"; "" if the rule cannot be followed, or if one of the
-    two has several elements.
+    The arguments are those of vjp_formula. Returns "z", "1", "2·a"; "" if there is no local_term.
     """
+    term = local_term(op, position, names, values, out, params)
+    return "" if term is None else Notation(latex).write(term)
+
+
+def local_term(
+    op: Op, position: int, names: OperandNames, values: Arrays, out: ArrayLike, params: Params
+) -> Term | None:
+    """The same as a Term; None if the rule cannot be followed, or if one of the two has several elements."""
     value = np.asarray(out)
     if not value.size == np.size(values[position]) == 1:
-        return ""
+        return None
     _, result, operands = named_terms(op, position, names, value, value, values)
     try:
-        return Notation(latex).write(trace_rule(op, position, literal(1, value.shape), result, operands, params, True))
+        return trace_rule(op, position, literal(1, value.shape), result, operands, params, local=True)
     except Exception:  # whatever a user's rule may raise
-        return ""
+        return None
 
 
 def named_terms(

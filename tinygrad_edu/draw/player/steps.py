@@ -16,9 +16,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.captions import role, rule_source
-from tinygrad_edu.draw.algebra.formulas import forward_term, named_terms, trace_rule
+from tinygrad_edu.draw.algebra.formulas import forward_term, local_term
 from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, Text
-from tinygrad_edu.draw.algebra.terms import Term, TermLike, literal
+from tinygrad_edu.draw.algebra.terms import Term, TermLike
 from tinygrad_edu.draw.explain.expressions import card_term
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import (
@@ -268,7 +268,7 @@ def join_sentences(*sentences: str) -> str:
 def right_side(wire: Wire, upstream: str, precision: int) -> str:
     """ "z · ∂f/∂f = −4 · 1 = −4" between single numbers, else the rule as a formula."""
     assert wire.contribution is not None
-    if wire.local is not None:
+    if wire.local is not None and wire.target.gradient is not None:
         numbers = format_product(wire.local, wire.target.gradient, precision)
         return f"{local_factor(wire, precision)} · {upstream} = {numbers}"
     formula = cards.wire_rule(wire)
@@ -280,11 +280,9 @@ def right_side(wire: Wire, upstream: str, precision: int) -> str:
 def local_factor(wire: Wire, precision: int) -> str:
     """The local derivative as the first factor of a product; a number if its rule cannot be followed."""
     op, names, values = cards.wire_operands(wire)
-    value, params = wire.target.value, wire.target.params
-    _, out, operands = named_terms(op, wire.position, names, value, value, values)
-    try:
-        term = trace_rule(op, wire.position, literal(1, value.shape), out, operands, params, local=True)
-    except Exception:  # whatever a user's rule may raise
+    term = local_term(op, wire.position, names, values, wire.target.value, wire.target.params)
+    if term is None:
+        assert wire.local is not None
         return format_number(wire.local, precision)
     text, precedence = Notation(False, precision).text(term)
     has_denominator = term.kind == "product" and term.parts[2]
