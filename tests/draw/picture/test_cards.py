@@ -14,15 +14,12 @@ from tinygrad_edu.draw.picture.cards import (
     array,
     blocks,
     common_path,
-    font,
     heat_map,
     node_label,
-    table,
     wire_label,
     wire_rule,
 )
 from tinygrad_edu.draw.picture.fold import plan
-from tinygrad_edu.draw.picture.sizes import extent
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import heat, palette, roles
 
@@ -204,14 +201,6 @@ def test_a_wire_between_tensors_has_the_rule_as_a_formula():
 
 def test_wires_to_data_have_no_label():
     assert wire_label(links(Tensor([1.0]) * np.ones(1))[1], look()) == ""
-
-
-def test_the_extent_of_a_label_is_about_what_graphviz_makes_of_it():
-    assert extent(table([["<TD>ab</TD>", '<TD WIDTH="30" HEIGHT="20"></TD>'], ["<TD>a</TD>"]], 2)) == pytest.approx(
-        (2 * 0.55 * 11 + 30 + 8, 20 + 1.2 * 11 + 8)
-    )
-    one, two = extent(font("abc", "red", 10)), extent(f"{font('abc', 'red', 10)}<BR/>{font('&<ab', 'red', 20)}")
-    assert one == pytest.approx((16.5, 12)) and two == pytest.approx((44, 36))
 
 
 def test_labels_have_the_same_size_in_all_modes():

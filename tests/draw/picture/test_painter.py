@@ -4,14 +4,13 @@ import subprocess
 
 import numpy as np
 import pytest
+from drawn import branch, f_of_xyz
 from hypothesis import given, settings, strategies as st
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor, gradients, nn, no_grad
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.numbers import format_number
-from tinygrad_edu.draw.picture.painter import Painter
-from tinygrad_edu.draw.picture.sizes import ranks
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import palette
 
@@ -41,21 +40,6 @@ def same(places, others):
 
 def ids(graph, kind):
     return re.findall(rf'\bid="?({kind}-[\w-]+)', graph.source)
-
-
-def first_lesson():
-    x, y, z = Tensor(-2.0, name="x"), Tensor(5.0, name="y"), Tensor(-4.0, name="z")
-    q = x + y
-    q.name = "q"
-    f = q * z
-    f.name = "f"
-    return f
-
-
-def branch():
-    a, b, c = Tensor(2.0, name="a"), Tensor(-3.0, name="b"), Tensor(1.0, name="c")
-    g = a + te.maximum(a * b, c)
-    return g * g
 
 
 @st.composite
@@ -111,12 +95,12 @@ def test_modes_of_a_folded_network_stand_at_the_same_coordinates():
 
 
 def test_an_op_of_few_numbers_is_a_gate_with_its_role():
-    graph = Graph(record(first_lesson()))
+    graph = Graph(record(f_of_xyz()))
     assert len(ids(graph, "gate")) == 2
     assert "distributes" in graph.source and "swaps and scales" in graph.source
     assert "local: z = \u22124" in graph.source and "\u22124 · 1 = \u22124" in graph.source
     assert "∂f/∂f (seed)" in graph.source
-    assert not ids(Graph(record(first_lesson()), style="fused"), "gate")
+    assert not ids(Graph(record(f_of_xyz()), style="fused"), "gate")
     assert (
         Graph(record(branch()), mode="backward", style="gates").source.count("style=dotted") == 4
     )  # a gate's output too
@@ -148,18 +132,6 @@ def test_an_arrow_of_the_backward_pass_is_as_thick_as_what_it_carries():
     source = Graph(record((x * 10.0 + y) * 0.5), mode="backward", style="fused").source
     widths = dict(re.findall(r'id="wire-(t\d+-\d)".* penwidth=([\d.]+)', source))
     assert sorted(map(float, widths.values())) == [1.0, 1.0, 2.1, 2.1, 2.1, 3.6]  # to constants; 0.5; 5 to x
-
-
-@pytest.mark.parametrize("ready", [False, True])
-def test_drawing_changes_no_grad(ready):
-    output = branch()
-    if ready:
-        output.backward()
-    cards = record(output).cards
-    before = [card.tensor.grad for card in cards]
-    graph = Graph(record(output))
-    assert graph.source and graph.forward().source and graph.backward().source
-    assert all(card.tensor.grad is grad for card, grad in zip(cards, before, strict=True))
 
 
 def no_gradient():
@@ -197,40 +169,6 @@ def test_module_calls_are_nested_clusters():
     assert "Linear(3, 4)" in graph.source
 
 
-@pytest.mark.parametrize(("steps", "direction"), [(3, "LR"), (9, "TB")])
-def test_long_pictures_go_from_top_to_bottom(steps, direction):
-    x = Tensor(0.5, name="x")
-    for _ in range(steps):
-        x = te.tanh(x)
-    assert f"rankdir={direction}" in Graph(record(x)).source
-    assert "rankdir=TB" in Graph(record(x), rankdir="TB").source
-
-
-def test_wide_pictures_go_from_top_to_bottom_in_all_modes():
-    y = Tensor(0.5)
-    for _ in range(30):
-        y = te.tanh(y)
-    graph = Graph(y)
-    assert all("rankdir=TB" in picture.source for picture in (graph, graph.forward(), graph.backward(theme="dark")))
-    assert "rankdir=LR" in Graph(record(first_lesson())).source
-
-
-@needs_dot
-@pytest.mark.parametrize("sideways", [True, False])
-@pytest.mark.parametrize("make", [first_lesson, branch])
-def test_the_estimated_size_is_near_the_true_one(make, sideways):
-    graph = Graph(record(make()), rankdir="LR" if sideways else "TB")
-    painter = Painter(graph.copy())
-    painter.draw()
-    true = [72 * float(inches) for inches in layout(graph).splitlines()[0].split()[2:]]
-    assert painter.sizes.picture(ranks(painter.plan), sideways) == pytest.approx(true, rel=0.25)
-
-
-def test_ranks_put_leaves_just_before_their_first_use():
-    placed = {item.cards[0].name: rank for item, rank in ranks(Graph(record(first_lesson())).plan).items()}
-    assert placed == {"x": 0, "y": 0, "q": 1, "z": 1, "f": 2}
-
-
 def test_what_carries_nothing_back_is_grey_with_a_tee_and_its_forward_line_stays():
     graph, grey = Graph(record(branch()), style="fused"), palette()["blocked"]
     both = re.findall(rf'color="{palette()["value_wire"]}:{grey}"', graph.source)
@@ -251,64 +189,7 @@ def test_a_gradient_that_was_0_before_is_not_called_blocked():
     assert "0 flows back" in source and "blocked, 0" not in source
 
 
-def test_names_given_for_the_picture_come_first():
-    x = Tensor(2.0, name="x")
-    assert ">speed</B>" in Graph(record(x * 2.0), names={x: "speed"}).source
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"mode": "sideways"},
-        {"style": "plain"},
-        {"theme": "blue"},
-        {"rankdir": "up"},
-        {"depth": -1},
-        {"depth": 1.5},
-        {"depth": True},
-        {"precision": 0},
-        {"precision": 18},
-    ],
-    ids=str,
-)
-def test_an_option_that_does_not_exist_is_named_with_those_that_do(options):
-    ((name, _),) = options.items()
-    with pytest.raises(ValueError, match=rf"graph: {name} is .*it must be .*( or |an integer)"):
-        Graph(record(Tensor(1.0)), **options)
-
-
-def test_only_tensors_and_records_are_drawn():
-    with pytest.raises(TypeError, match="of a Tensor or a Record, not of ndarray"):
-        Graph(np.ones(3))
-
-
-def test_the_other_modes_keep_the_options():
-    graph = Graph(
-        record(first_lesson()), mode="forward", title="T", theme="dark", precision=5, rankdir="TB", style="fused"
-    )
-    assert graph.both().forward().source == graph.source == graph.copy().source
-    assert graph.both().options == graph.options and graph.both().precision == 5
-
-
-def test_printing_shows_the_tree_and_not_the_source():
-    graph = Graph(record(first_lesson()))
-    assert "digraph" not in str(graph) and "q" in str(graph)
-    assert graph.alt_text
-
-
 def test_heat_maps_have_at_most_eight_by_eight_cells():
     source = Graph(record(Tensor(np.arange(1000.0).reshape(50, 20), name="x"))).source
     assert source.count('WIDTH="7" HEIGHT="7" FIXEDSIZE="TRUE"') == 64  # the gradient is 1 everywhere
     assert "1 everywhere" in source and ">500<" in source and "[50\u00d720]" in source
-
-
-def test_graphs_of_modules_and_tensors_know_the_callers_names():
-    net, x = nn.MLP([2, 3, 1], rng=np.random.default_rng(0)), np.ones((4, 2), np.float32)
-    graph = net.graph(x, depth=0, title="a net")
-    assert graph.title == "a net" and "net · MLP" in graph.source and len(graph.plan.items) == 2
-    hidden = net[0](x)
-    total = hidden.sum()
-    graph = total.graph(names={"answer": total})
-    assert [card.name for card in graph.record.cards][-2:] == ["hidden", "answer"]
-    with pytest.raises(TypeError, match=r"Identity\.graph: the module returned ndarray"):
-        nn.Identity().graph(x)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from drawn import branch, f_of_xyz
+
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.draw.graph import Graph
+from tinygrad_edu.draw.record import record
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_drawing_changes_no_grad(ready):
+    output = branch()
+    if ready:
+        output.backward()
+    cards = record(output).cards
+    before = [card.tensor.grad for card in cards]
+    graph = Graph(record(output))
+    assert graph.source and graph.forward().source and graph.backward().source
+    assert all(card.tensor.grad is grad for card, grad in zip(cards, before, strict=True))
+
+
+def test_names_given_for_the_picture_come_first():
+    x = Tensor(2.0, name="x")
+    assert ">speed</B>" in Graph(record(x * 2.0), names={x: "speed"}).source
+
+
+def test_graphs_of_modules_and_tensors_know_the_callers_names():
+    net, x = nn.MLP([2, 3, 1], rng=np.random.default_rng(0)), np.ones((4, 2), np.float32)
+    graph = net.graph(x, depth=0, title="a net")
+    assert graph.title == "a net" and "net · MLP" in graph.source and len(graph.plan.items) == 2
+    hidden = net[0](x)
+    total = hidden.sum()
+    graph = total.graph(names={"answer": total})
+    assert [card.name for card in graph.record.cards][-2:] == ["hidden", "answer"]
+    with pytest.raises(TypeError, match=r"Identity\.graph: the module returned ndarray"):
+        nn.Identity().graph(x)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "sideways"},
+        {"style": "plain"},
+        {"theme": "blue"},
+        {"rankdir": "up"},
+        {"depth": -1},
+        {"depth": 1.5},
+        {"depth": True},
+        {"precision": 0},
+        {"precision": 18},
+    ],
+    ids=str,
+)
+def test_an_option_that_does_not_exist_is_named_with_those_that_do(options):
+    ((name, _),) = options.items()
+    with pytest.raises(ValueError, match=rf"graph: {name} is .*it must be .*( or |an integer)"):
+        Graph(record(Tensor(1.0)), **options)
+
+
+def test_only_tensors_and_records_are_drawn():
+    with pytest.raises(TypeError, match="of a Tensor or a Record, not of ndarray"):
+        Graph(np.ones(3))
+
+
+def test_the_other_modes_keep_the_options():
+    graph = Graph(record(f_of_xyz()), mode="forward", title="T", theme="dark", precision=5, rankdir="TB", style="fused")
+    assert graph.both().forward().source == graph.source == graph.copy().source
+    assert graph.both().options == graph.options and graph.both().precision == 5
+
+
+def test_printing_shows_the_tree_and_not_the_source():
+    graph = Graph(record(f_of_xyz()))
+    assert "digraph" not in str(graph) and "q" in str(graph)
+    assert graph.alt_text
