@@ -122,12 +122,6 @@ def test_two_pictures_in_one_page_share_no_id_and_no_rule():
         assert len(selectors) > 5 and all(x.startswith("#" + prefix) for x in selectors)
 
 
-@pytest.mark.parametrize("prefix", ["", "1a", "a b", "a{}", "é"])
-def test_a_prefix_is_an_id(prefix):
-    with pytest.raises(ValueError, match="a prefix of ids"):
-        picture(prefix=prefix)
-
-
 def test_colours_follow_the_theme():
     light, dark = picture(), picture(theme="dark")
     for root, colours in ((light, LIGHT), (dark, DARK)):

@@ -386,6 +386,13 @@ def test_a_growing_gradient_of_a_tensor(size, sums, tmp_path):
     assert size > 2 or {"4", "−6"} <= set(after)
 
 
+def test_what_a_hook_makes_of_a_gradient_is_hidden_until_it_is_there(tmp_path):
+    x = Tensor(2.0, name="x")
+    x.register_hook(lambda gradient: gradient * 10)
+    paths = Graph(record(named(x * 3.0, "f"))).frames(tmp_path / "{}.svg")
+    assert ["3, hook → 30" in visible(path) for path in paths] == [False] * (len(paths) - 1) + [True]
+
+
 def gallery():
     """The pictures of demos/draw.py."""
     path = Path(__file__).parents[3] / "demos" / "draw.py"

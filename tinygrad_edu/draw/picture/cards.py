@@ -52,21 +52,13 @@ TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{}">{}</T
 
 @dataclass(frozen=True)
 class Look:
-    """How a picture is drawn.
-
-    Attributes:
-        mode: What it shows.
-        theme: Its colours.
-        precision: Significant digits.
-        output: The name of the output.
-        heat_maps: Whether large tensors have one.
-    """
+    """How a picture is drawn."""
 
     mode: Mode
     theme: Theme
-    precision: int
-    output: str
-    heat_maps: bool = True
+    precision: int  # significant digits
+    output: str  # its name
+    heat_maps: bool = True  # whether large tensors have one
 
     def __getitem__(self, part: str) -> str:
         """A colour; transparent where the mode does not show the backward pass."""

@@ -51,11 +51,9 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
             made from the content, so that the same picture has the same ids.
 
     Raises:
-        ValueError: There is no such theme, or the prefix is not an id.
+        ValueError: There is no such theme.
     """
     check_choice("theme", theme, get_args(Theme))
-    if prefix is not None and not re.fullmatch(r"[A-Za-z][\w-]*", prefix, re.ASCII):
-        raise ValueError(f"a prefix of ids is a letter, then letters, digits, _ and -, not {prefix!r}")
     root = parse(svg)
     prefix = prefix or "g" + hashlib.sha256(f"{title}\n{theme}\n{svg}".encode(errors="replace")).hexdigest()[:8]
     for element in list(root.iter())[::-1]:  # parts before what holds them
@@ -65,10 +63,7 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
         own_ids(element, prefix)
     raise_headings(root)
     used = colour(root, theme)
-    words = [
-        *described("title", title, id=f"{prefix}-title"),
-        *described("desc", description, id=f"{prefix}-desc"),
-    ]
+    words = described("title", title, id=f"{prefix}-title") + described("desc", description, id=f"{prefix}-desc")
     style = ET.Element("style")
     style.text = rules(prefix, used)
     for place, part in enumerate([*words, style]):

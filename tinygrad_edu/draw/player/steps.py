@@ -45,40 +45,24 @@ LONG, SHORT = 120, 20  # characters of an expression, and of a name in it
 
 @dataclass(frozen=True)
 class Step:
-    """One step.
+    """One step."""
 
-    Attributes:
-        phase: Of which pass it is.
-        equation: What is computed, with numbers.
-        note: What kind of tensor it is, the running sum, the gate's role.
-        rule: The op's own rule, as it stands in its source; "" if there is none.
-        active: The ids of the nodes and wires that it is about.
-    """
-
-    phase: Phase
-    equation: str
-    note: str = ""
-    rule: str = ""
-    active: tuple[str, ...] = ()
+    phase: Phase  # of which pass it is
+    equation: str  # what is computed, with numbers
+    note: str = ""  # what kind of tensor it is, the running sum, the gate's role
+    rule: str = ""  # the op's own rule, as it stands in its source; "" if there is none
+    active: tuple[str, ...] = ()  # the ids of the nodes and wires that it is about
 
 
 @dataclass
 class Script:
-    """The steps, and when each part of the picture appears: numbers of steps, by the ids of nodes and wires.
+    """The steps, and when each part of the picture appears: numbers of steps, by the ids of nodes and wires."""
 
-    Attributes:
-        steps: The first one is the picture before anything is computed.
-        values: When a node has its value, a wire carries one.
-        gradients: When contributions arrive at a node, with the sum so far; the last one is the gradient.
-        norms: When the parameters of a folded module have their gradients.
-        flows: When a gradient flows over a wire.
-    """
-
-    steps: list[Step]
-    values: dict[str, int] = field(default_factory=dict)
-    gradients: dict[str, list[tuple[int, ndarray]]] = field(default_factory=dict)
-    norms: dict[str, int] = field(default_factory=dict)
-    flows: dict[str, int] = field(default_factory=dict)
+    steps: list[Step]  # the first one is the picture before anything is computed
+    values: dict[str, int] = field(default_factory=dict)  # when a node has its value, a wire carries one
+    gradients: dict[str, list[tuple[int, ndarray]]] = field(default_factory=dict)  # when one grows, with the sum so far
+    norms: dict[str, int] = field(default_factory=dict)  # when the parameters of a folded module have their gradients
+    flows: dict[str, int] = field(default_factory=dict)  # when a gradient flows over a wire
 
     def add(self, step: Step) -> int:
         """Appends a step; returns its number."""
