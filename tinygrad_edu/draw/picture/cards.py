@@ -334,7 +334,7 @@ def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
 def wire_label(link: Link, look: Look) -> str:
     """Local derivative and contribution of a wire between numbers; the rule as a formula between tensors; else ""."""
     wire = link.wires[0]
-    if wire.contribution is None or not link.plain:
+    if wire.contribution is None or not link.single:
         return ""
     if wire.local is None:
         lines = break_lines(shorten(wire_rule(wire), 2 * LINE), LINE)

@@ -115,7 +115,7 @@ def unfold(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
     best = connect(found, items_of(items, nodes, opened), True)
     while waiting:
         late, *_, stretch = heapq.heappop(waiting)
-        opened[stretch] = parts_of(items, stretch)
+        opened[stretch] = inside_of(items, stretch)
         larger = connect(found, items_of(items, nodes, opened), True)
         if larger.size > (ENOUGH if best.size > FEW else MANY):
             del opened[stretch]
@@ -127,7 +127,7 @@ def unfold(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
     return best
 
 
-def parts_of(items: list[Item], stretch: Stretch) -> list[Stretch]:
+def inside_of(items: list[Item], stretch: Stretch) -> list[Stretch]:
     """First block, what is between, and last block of a run; or the nodes of a block, in a cluster."""
     if not stretch.run:
         return [replace(part, scope=stretch.cluster or stretch.scope) for part in stretch.parts]

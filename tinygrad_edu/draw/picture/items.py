@@ -78,7 +78,7 @@ class Link:
         return f"wire-{self.wires[0].target.id}-{self.wires[0].position}"
 
     @property
-    def plain(self) -> bool:
+    def single(self) -> bool:
         """Whether it shows a single wire between tensors."""
         return not (self.source.folded or self.target.folded)
 

@@ -60,14 +60,14 @@ class Painter:
         )  # fmt: skip
         self.graph.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
         self.graph.attr("edge", fontname=FONT, arrowsize=".7")
-        self.fill(self.graph, None, 0)
+        self.draw_inside(self.graph, None, 0)
         for link in self.plan.links:
             self.link(link)
         self.sizes.heading = extent(heading)
         rankdir = self.graph.options["rankdir"]
         self.graph.attr(rankdir=self.sizes.direction() if rankdir == "auto" else rankdir)
 
-    def fill(self, into: graphviz.Digraph, scope: Scope | None, level: int) -> None:
+    def draw_inside(self, into: graphviz.Digraph, scope: Scope | None, level: int) -> None:
         """Nodes and clusters of one cluster."""
         for part in self.contents.get(scope, []):
             if isinstance(part, Item):
@@ -86,7 +86,7 @@ class Painter:
             style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"], margin="12",
             tooltip=tooltip_text(title),
         )  # fmt: skip
-        self.fill(cluster, scope, level + 1)
+        self.draw_inside(cluster, scope, level + 1)
         into.subgraph(cluster)
 
     def node(self, into: graphviz.Digraph, item: Item) -> None:

@@ -61,13 +61,13 @@ class Nest:
             kinds = [source.op is None for source in sources]
             signature, loose = self.code(item.signature, *kinds), self.code(item.signature)
             self.nodes.append(Stretch(place, place + 1, signature, loose))
-        self.fold()
+        self.fold_all()
 
     def code(self, *signature: Hashable) -> int:
         """A small integer for each signature."""
         return self.codes.setdefault(signature, len(self.codes))
 
-    def fold(self) -> None:
+    def fold_all(self) -> None:
         """Folds runs from the shortest period to the longest, again from the shortest after each fold."""
         longest = max(200, 3_000_000 // len(self.items))
         period, signatures = 1, self.signatures()

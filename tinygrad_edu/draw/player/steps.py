@@ -231,7 +231,7 @@ def backward_step(graph: Graph, source: Item, link: Link, wire: Wire, parts: lis
     left, precision = derivative(graph, wire.source), graph.precision
     sums = running_sum(left, parts, len(wire.source.contributions()), precision)
     hook = hook_sentence(wire.source, graph, parts)
-    if not link.plain:
+    if not link.single:
         through = f"Through {shorten(link.target.title or link.source.title, 40)}."
         equation = f"{left} += {format_value(parts[-1], precision)}"
         return Step("backward", equation, join_sentences(through, sums, hook), active=active)
