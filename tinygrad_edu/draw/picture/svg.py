@@ -63,7 +63,7 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
         own_ids(element, prefix)
     raise_headings(root)
     used = colour(root, theme)
-    words = text_elements("title", title, id=f"{prefix}-title") + text_elements("desc", description, id=f"{prefix}-desc")
+    words = text_parts("title", title, id=f"{prefix}-title") + text_parts("desc", description, id=f"{prefix}-desc")
     style = ET.Element("style")
     style.text = rules(prefix, used)
     for place, part in enumerate([*words, style]):
@@ -117,7 +117,7 @@ def unwrap_links(element: Element) -> None:
             parts.append(child)
         elif child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
             tip = link.get(XLINK + "title", "")
-            title = title or text_elements("title", "" if tip == "<TABLE>" else tip)  # which Graphviz makes up for labels
+            title = title or text_parts("title", "" if tip == "<TABLE>" else tip)  # made up for labels
             parts.extend(link)
         else:  # a cell of a table: its tooltip is that of the node
             child.set("id", child.get("id", "").removeprefix("a_"))
@@ -126,7 +126,7 @@ def unwrap_links(element: Element) -> None:
     element[:] = [*title, *parts]
 
 
-def text_elements(tag: str, text: str, **attributes: str) -> list[Element]:
+def text_parts(tag: str, text: str, **attributes: str) -> list[Element]:
     """A <title> or <desc>; none of an empty text."""
     if not text:
         return []
