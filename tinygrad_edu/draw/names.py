@@ -169,7 +169,8 @@ def number_namesakes(found: Record) -> None:
     for card in found.cards:
         if card.named:
             counts[card.name] += 1
-            card.name += str(counts[card.name]).translate(SUBSCRIPTS) if counts[card.name] > 1 else ""
+            if counts[card.name] > 1:
+                card.name += str(counts[card.name]).translate(SUBSCRIPTS)
 
 
 def made_up_name(card: Card, counts: Counter[str]) -> str:

@@ -127,7 +127,8 @@ def first_paths(steps: Steps, output: Card, card: Card, few: int) -> list[list[C
         step = next(choices[-1], None)
         if step is None:
             choices.pop()
-            del path[-1:]
+            if path:
+                path.pop()
         elif step.source is card:
             paths.append([*path, step])
         else:
