@@ -25,10 +25,9 @@ from tinygrad_edu.draw.theme import Theme
 
 __all__ = ["DigraphBase", "NoEngineError", "engine", "render"]
 
-INSTALL = (
-    "no engine that lays out graphs is installed: `apt install graphviz` (macOS: `brew install graphviz`, Windows: "
-    "`choco install graphviz`) or, without leaving Python, `pip install tinygrad-edu[render]`"
-)
+GRAPHVIZ = "`apt install graphviz` (macOS: `brew install graphviz`, Windows: `choco install graphviz`)"
+RENDER = "`pip install tinygrad-edu[render]`"
+INSTALL = f"no engine that lays out graphs is installed: {GRAPHVIZ} or, without leaving Python, {RENDER}"
 
 # The current folder is taken off the path: a student's random.py there is not the one that pygraphviz means.
 CHILD = """
@@ -94,11 +93,8 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
             f"graph.time_limit = {10 * timeout:g}"
         ) from None
     except OSError as problem:
-        raise NoEngineError(
-            f"{command[0]} cannot be run ({problem}): install Graphviz anew (`apt install graphviz`, macOS: `brew "
-            "install graphviz`, Windows: `choco install graphviz`), or take it off the PATH and "
-            "`pip install tinygrad-edu[render]`"
-        ) from problem
+        how = f"install Graphviz anew, {GRAPHVIZ}, or take it off the PATH and {RENDER}"
+        raise NoEngineError(f"{command[0]} cannot be run ({problem}): {how}") from problem
     said = done.stderr.decode(errors="replace").strip().splitlines()
     # Both draw what they can after an error: dot ends with code 1 then, pygraphviz with 0. Warnings are not errors.
     errors = [line for line in said if line.startswith("Error")]

@@ -8,7 +8,6 @@ it grows, and only after its last contribution does it flow on.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -158,9 +157,9 @@ def expression(card: Card, texts: list[str], precision: int) -> str:
     """
     assert card.op is not None
     sources = [wire.source for wire in card.wires]
-    places = itertools.count(1 if card.op.name == "negative" else 0)  # a minus stands before its operand
-    named = zip(texts, places, sources, strict=False)
-    operands: list[TermLike] = [Term("name", (text, place), x.value) for text, place, x in named]
+    first = 1 if card.op.name == "negative" else 0  # a minus stands before its operand
+    pairs = enumerate(zip(texts, sources, strict=True), first)
+    operands: list[TermLike] = [Term("name", (text, place), x.value) for place, (text, x) in pairs]
     if card.op.name == "power" and sources[1].is_number:
         operands[1] = card_term(sources[1])
     text = Operands(False, precision).write(forward_term(card.op, operands, card.params, card.value))
