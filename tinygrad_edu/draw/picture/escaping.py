@@ -35,6 +35,8 @@ def tooltip_text(text: str) -> str:
 
 def label_text(text: str) -> str:
     """A text within an HTML-like label of DOT, where Graphviz reads \\N as the name of the node."""
+    if text in ("]", "]]"):  # which Graphviz 2.43 refuses, if it is all that stands between two tags
+        return text.replace("]", "&#93;")
     return html.escape(text).replace("\\", "\\\\")
 
 

@@ -33,11 +33,7 @@ THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
 
 
 class Painter:
-    """Writes the DOT statements of a Graph into it.
-
-    Attributes:
-        sizes: About how large the labels are that it has written.
-    """
+    """Writes the DOT statements of a Graph into it, and keeps the sizes of the labels."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph, self.plan, self.sizes = graph, graph.plan, Sizes(graph.plan)

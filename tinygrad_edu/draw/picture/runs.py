@@ -43,11 +43,7 @@ class Stretch:
 
 
 class Nest:
-    """Folds items into runs.
-
-    Attributes:
-        nodes: What is left: runs, and items that are in none.
-    """
+    """Folds items into runs; its `nodes` are the runs, and the items that are in none."""
 
     def __init__(self, items: list[Item]) -> None:
         self.items = items
