@@ -116,8 +116,7 @@ def unwrap_links(element: Element) -> None:
         if link is None:
             parts.append(child)
         elif child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
-            tip = link.get(XLINK + "title", "")
-            title = title or text_parts("title", "" if tip == "<TABLE>" else tip)  # made up for labels
+            title = title or text_parts("title", link.get(XLINK + "title", ""))
             parts.extend(link)
         else:  # a cell of a table: its tooltip is that of the node
             child.set("id", child.get("id", "").removeprefix("a_"))
