@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import tinygrad_edu as te
 from tinygrad_edu import Tensor, nn
 
 
@@ -18,6 +19,12 @@ def f_of_xyz():
 def three_uses():
     g = Tensor(3.0, name="g")
     return named(named(g * g, "a") + g, "h")
+
+
+def branch():
+    a, b, c = Tensor(2.0, name="a"), Tensor(-3.0, name="b"), Tensor(1.0, name="c")
+    g = a + te.maximum(a * b, c)
+    return g * g
 
 
 def network():

@@ -4,15 +4,17 @@
     print(loss.explain(w))                  # the chain rule with its numbers
     loss.graph().player("loss.html")        # forward and backward, step by step
 
-Read `record.py` first: what it finds is all that the others show.
+Read `record.py` first: what it finds is all that the others show. `names.py`, `numbers.py` and `theme.py` say how
+names, numbers and colours are written. The rooms stand on these and on each other, in this order: `algebra/` (formulas
+from the ops' rules), `explain/` (words), `picture/` (DOT and SVG), `player/` (pages). `graph.py` opens them to users.
 """
 
 from __future__ import annotations
 
 from tinygrad_edu.draw.explain.explain import explain
 from tinygrad_edu.draw.explain.solution import Explanation
+from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import NoEngineError, engine
-from tinygrad_edu.draw.picture.graph import Graph
 from tinygrad_edu.draw.record import Record, record
 
 __all__ = ["Explanation", "Graph", "NoEngineError", "Record", "engine", "explain", "record"]

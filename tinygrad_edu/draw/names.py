@@ -1,17 +1,15 @@
-"""Names and places: what the cards of a picture are called, and which module calls they stand in.
+"""Names and scopes: what the cards of a picture are called, and which module calls they belong to.
 
 A tensor is named, in this order, by the picture's own `names=`, by the path of the parameter in its model, by its
 `name`, by the variable that holds it where the picture is asked for, by the array that it is a part of, or by its op
 and a number.
 
-The hard idea is which module made a tensor: a result knows its op and operands, not who called. Marking each result
-would cost every op something; but numbers are given in the order of creation, so a call that began when the counter
-stood at 10 and returned tensor 17 made the tensors 11 to 17. Each module call therefore leaves one mark, on its output:
+A result knows its op and its operands, but not the module that made it. Marking each result would slow down every op.
+But numbers are given in the order of creation, so a call that began when the counter stood at 10 and returned tensor 17
+made the tensors 11 to 17. One mark for each module call is therefore enough, on its output:
 
     y = linear(x)               # y._scopes is ((linear, 10),), and y._number is 17
     z = y * 2                   # 18: outside
-
-A graph has the outputs of all module calls in it, so their marks are enough to find the scope of every tensor.
 """
 
 from __future__ import annotations
@@ -22,18 +20,46 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from inspect import CO_OPTIMIZED
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
-from tinygrad_edu.draw.numbers import number
+from tinygrad_edu.draw.numbers import format_number
 from tinygrad_edu.draw.record import Card, Record, Scope
 from tinygrad_edu.engine import PACKAGE
 from tinygrad_edu.tensor import Tensor
 
+if TYPE_CHECKING:
+    from tinygrad_edu.nn import Module
+
+__all__ = ["Names", "Variables", "caller_variables", "name_cards", "printable", "shorten"]
+
+Names = Mapping[Tensor, str] | Mapping[str, Tensor | ndarray]
 Variables = dict[int, str]  # id of the object -> name
 PARTS = 1000  # of a list, dict or object that are looked at
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+LONGEST = 28  # characters of a name in a picture
+UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
+def printable(name: str) -> str:
+    """A name on one line: control characters, and what would reverse the text, become spaces."""
+    return UNPRINTABLE.sub(" ", name)
+
+
+def shorten(name: str, longest: int = LONGEST, *, keep_start: bool = False) -> str:
+    """A printable name, cut if it is too long.
+
+    A dotted path loses its beginning, where paths are alike, other names their middle; with `keep_start` all lose
+    their end.
+    """
+    name = printable(name)
+    if len(name) <= longest:
+        return name
+    if keep_start:
+        return name[: max(longest - 1, 0)] + "…"
+    end, half = name[1 - longest :], (longest - 1) // 2
+    return f"…{end}" if "." in end else f"{name[:half]}…{name[-half:]}"
 
 
 def caller_variables() -> Variables:
@@ -51,7 +77,7 @@ def caller_variables() -> Variables:
     for name, value in list(frame.f_globals.items()):
         variables.setdefault(name, value)
     shown = [(name, value) for name, value in variables.items() if name.isidentifier() and not name.startswith("_")]
-    inside = [(name + suffix, part) for name, value in shown for suffix, part in parts(value)]
+    inside = [(name + suffix, part) for name, value in shown for suffix, part in parts_of(value)]
     found: Variables = {}
     for name, value in shown + inside:
         if issubclass(type(value), (Tensor, ndarray)) or is_module(value):
@@ -59,12 +85,12 @@ def caller_variables() -> Variables:
     return found
 
 
-def parts(value: Any) -> Iterable[tuple[str, Any]]:
+def parts_of(value: Any) -> Iterable[tuple[str, Any]]:
     """What a list, tuple, dict or object holds, at most PARTS of it, without running code of its class."""
     kind = type(value)
-    if issubclass(kind, (list, tuple)):
+    if issubclass(kind, (list, tuple)):  # isinstance would ask value.__class__
         return [(f"[{i}]", part) for i, part in enumerate(value[:PARTS])]
-    if issubclass(kind, dict):  # a key that is no string or integer may take long to write
+    if issubclass(kind, dict):  # only strings and integers: another key may take long to write
         items = list(islice(dict.items(value), PARTS))
         return [(f"[{key!r}]", part) for key, part in items if isinstance(key, (int, str))]
     attributes = object.__getattribute__(value, "__dict__") if kind.__dictoffset__ else None
@@ -73,12 +99,12 @@ def parts(value: Any) -> Iterable[tuple[str, Any]]:
     return [(f".{name}", part) for name, part in list(islice(attributes.items(), PARTS))]
 
 
-def is_module(value: Any) -> bool:
+def is_module(value: object) -> bool:
     """Whether a value is a Module; that class is not imported for it."""
     return hasattr(type(value), "named_parameters") and hasattr(type(value), "forward")
 
 
-def name_cards(found: Record, names: Mapping[Any, Any] | None = None, variables: Variables | None = None) -> None:
+def name_cards(found: Record, names: Names | None = None, variables: Variables | None = None) -> None:
     """Gives every card its name, its kind and its scope, in place.
 
     Args:
@@ -86,18 +112,9 @@ def name_cards(found: Record, names: Mapping[Any, Any] | None = None, variables:
         names: Tensor -> name or name -> Tensor, stronger than all other names.
         variables: As from caller_variables().
     """
-    variables = variables or {}
-    given = {}
-    if names is not None and not isinstance(names, Mapping):
-        raise TypeError(f"names is a {type(names).__name__}; it must be a dict, {{tensor: name}} or {{name: tensor}}")
-    for key, value in (names or {}).items():
-        tensor, name = (key, value) if isinstance(key, Tensor) else (value, key)
-        if not isinstance(tensor, (Tensor, ndarray)):
-            raise TypeError(f"names: {key!r:.60}: {value!r:.60} names no Tensor and no array")
-        given[id(tensor)] = str(name)
-    models = place(found, variables)
-    paths: dict[int, str] = {}
-    for model, name in models.items():
+    variables, given = variables or {}, names_by_id({} if names is None else names)
+    paths: Variables = {}
+    for model, name in find_scopes(found, variables).items():
         for path, parameter in model.named_parameters():
             paths.setdefault(id(parameter), f"{name}.{path}" if name else path)
     counts: Counter[str] = Counter()
@@ -105,44 +122,59 @@ def name_cards(found: Record, names: Mapping[Any, Any] | None = None, variables:
         thing = card.constant if card.tensor is None else card.tensor
         if card.tensor is not None and id(card.tensor) in paths and card.op is None:
             card.kind = "parameter"
-            card.scope = owner(card)
+            card.scope = parameter_scope(card)
         own = card.name if card.named else None
-        choices = given.get(id(thing)), paths.get(id(thing)), own, variables.get(id(thing)), part_of(thing, variables)
-        name = next((choice for choice in choices if choice), None)
-        card.named = name is not None
-        if name is None and card.kind == "data" and card.tensor is not None and card.value.ndim == 0 and card.uses:
+        choices = given.get(id(thing)), paths.get(id(thing)), own, variables.get(id(thing)), part_name(thing, variables)
+        chosen = next(filter(None, choices), None)
+        card.named = chosen is not None
+        if chosen is None and card.kind == "data" and card.tensor is not None and card.value.ndim == 0 and card.uses:
             card.constant, card.tensor = card.value, None  # a number in an expression like any other
-        card.name = name or made_up(card, counts)
-    distinguish(found)
+        card.name = chosen or made_up_name(card, counts)
+    number_namesakes(found)
 
 
-def part_of(array: Any, variables: Variables) -> str | None:
+def names_by_id(names: Names) -> Variables:
+    """The names that a picture was given, by the id of the tensor or array."""
+    if not isinstance(names, Mapping):
+        raise TypeError(f"names is a {type(names).__name__}; it must be a dict, {{tensor: name}} or {{name: tensor}}")
+    given: Variables = {}
+    for key, value in names.items():
+        tensor, name = (key, value) if isinstance(key, Tensor) else (value, key)
+        if not isinstance(tensor, (Tensor, ndarray)):
+            raise TypeError(f"names: {key!r:.60}: {value!r:.60} names neither a Tensor nor an array")
+        given[id(tensor)] = str(name)
+    return given
+
+
+def part_name(array: object, variables: Variables) -> str | None:
     """The name of a row or of rows of an array that has a name: "xs[3]", "images[64:128]"."""
-    whole = array.base if isinstance(array, ndarray) else None
-    name = variables.get(id(whole))
-    if name is None or not isinstance(whole, ndarray) or not (array.size and whole.ndim and whole.strides[0]):
+    if not isinstance(array, ndarray) or not isinstance(base := array.base, ndarray):
         return None
-    start, rest = divmod(array.__array_interface__["data"][0] - whole.__array_interface__["data"][0], whole.strides[0])
-    if rest or array.dtype != whole.dtype:
+    name = variables.get(id(base))
+    if name is None or not (array.size and base.ndim and base.strides[0]):
         return None
-    if (array.shape, array.strides) == (whole.shape[1:], whole.strides[1:]):
+    start, rest = divmod(array.__array_interface__["data"][0] - base.__array_interface__["data"][0], base.strides[0])
+    if rest or array.dtype != base.dtype:
+        return None
+    if (array.shape, array.strides) == (base.shape[1:], base.strides[1:]):
         return f"{name}[{start}]"
-    if (array.shape[1:], array.strides) == (whole.shape[1:], whole.strides):
+    if (array.shape[1:], array.strides) == (base.shape[1:], base.strides):
         return f"{name}[{start}:{start + len(array)}]"
     return None
 
 
-def distinguish(found: Record) -> None:
+def number_namesakes(found: Record) -> None:
     """Numbers the later ones of tensors that share a name: h, h₂, h₃."""
     counts: Counter[str] = Counter()
     for card in found.cards:
         if card.named:
             counts[card.name] += 1
-            card.name += str(counts[card.name]).translate(SUBSCRIPTS) if counts[card.name] > 1 else ""
+            if counts[card.name] > 1:
+                card.name += str(counts[card.name]).translate(SUBSCRIPTS)
 
 
-def made_up(card: Card, counts: Counter[str]) -> str:
-    """A name for a card that has none: its number, or what it is and how many of these there were."""
+def made_up_name(card: Card, counts: Counter[str]) -> str:
+    """A name for a card that has none: its digits, or what it is and a count."""
     if card.is_number:
         return f"{card.value.item():.6g}"
     stem = card.op.name if card.op is not None else card.kind
@@ -154,52 +186,52 @@ def made_up(card: Card, counts: Counter[str]) -> str:
     return stem if stem in ("zeros", "ones") and counts[stem] == 1 else f"{stem}{counts[stem]}"
 
 
-def place(found: Record, variables: Variables) -> dict[Any, str]:
+def find_scopes(found: Record, variables: Variables) -> dict[Module, str]:
     """Finds the scope of every result; returns the models, the modules of the outermost calls, with their names."""
     results = [(card, card.tensor) for card in found.cards if card.tensor is not None and card.op is not None]
     calls = [(start, tensor._number, module) for _, tensor in results for module, start in tensor._scopes or ()]
     calls.sort(key=lambda call: -call[0])  # the first to begin is popped first: outer calls before those inside
-    models: dict[Any, str] = {}
-    paths: dict[int, dict[int, str]] = {}  # of a model's modules
-    open_: list[tuple[Scope, int]] = []
+    models: dict[Module, str] = {}
+    paths: dict[int, Variables] = {}  # of the modules within a module
+    running: list[tuple[Scope, int]] = []  # the calls around the current tensor, each with the number of its last one
     for card, tensor in results:  # in the order of creation
-        number = tensor._number
-        while calls and calls[-1][0] < number:
+        while calls and calls[-1][0] < tensor._number:
             start, end, module = calls.pop()
-            while open_ and open_[-1][1] <= start:
-                open_.pop()
-            open_.append((scope_of(module, open_[-1][0] if open_ else None, variables, models, paths), end))
-        while open_ and open_[-1][1] < number:
-            open_.pop()
-        card.scope = open_[-1][0] if open_ else None
+            while running and running[-1][1] <= start:
+                running.pop()
+            running.append((scope_of(module, running[-1][0] if running else None, variables, models, paths), end))
+        while running and running[-1][1] < tensor._number:
+            running.pop()
+        card.scope = running[-1][0] if running else None
     return models
 
 
 def scope_of(
-    module: Any, parent: Scope | None, variables: Variables, models: dict[Any, str], paths: dict[int, dict[int, str]]
+    module: Module, parent: Scope | None, variables: Variables, models: dict[Module, str], paths: dict[int, Variables]
 ) -> Scope:
     """The scope of a module call: named by its variable or, inside another, by its path there."""
     if parent is None:
         name = models.setdefault(module, variables.get(id(module), ""))
-        return Scope(name, label(module), module)
-    if id(parent.module) not in paths:
-        paths[id(parent.module)] = {id(child): path for path, child in parent.module.named_modules()}
-    return Scope(paths[id(parent.module)].get(id(module), ""), label(module), module, parent)
+        return Scope(name, module_label(module), module)
+    outer = parent.module
+    if outer is not None and id(outer) not in paths:
+        paths[id(outer)] = {id(child): path for path, child in outer.named_modules()}
+    return Scope(paths[id(outer)].get(id(module), ""), module_label(module), module, parent)
 
 
-def label(module: Any) -> str:
+def module_label(module: Module) -> str:
     """The class of a module and its numbers: Linear(784, 128)."""
     numbers = re.findall(r"(?:^|=|, )(-?[\d.]+(?:e-?\d+)?)(?=,|$)", module.extra_repr())
-    shown = ", ".join([number(float(x)) for x in numbers])
+    shown = ", ".join([format_number(float(x)) for x in numbers])
     return f"{type(module).__name__}({shown})" if shown else type(module).__name__
 
 
-def owner(card: Card) -> Scope | None:
+def parameter_scope(card: Card) -> Scope | None:
     """The scope of a parameter: of the call that first used it, the innermost one whose module holds it."""
     for wire in card.uses:
         scope = wire.target.scope
         while scope is not None:
-            if any(p is card.tensor for _, p in scope.module._own(Tensor)):
+            if scope.module is not None and any(p is card.tensor for _, p in scope.module._own(Tensor)):
                 return scope
             scope = scope.parent
     return None

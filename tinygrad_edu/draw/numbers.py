@@ -1,21 +1,29 @@
-"""How numbers, products, shapes and arrays are written in a picture.
+"""How numbers, products, shapes and arrays are written: in pictures, trees, worked solutions and steps alike.
 
 Three significant digits are enough to follow a computation and few enough to read at a glance. An exact zero is `0`, so
-that it cannot be taken for a small number: a blocked gradient and a vanishing one are different lessons.
+that nobody takes it for a small number: a blocked gradient and a vanishing one are different lessons.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+__all__ = ["FEW", "MINUS", "SMALL", "format_array", "format_count", "format_factor", "format_mean", "format_nested"]
+__all__ += ["format_number", "format_product", "format_shape", "format_statistics", "format_sum", "gradient_norm"]
+
 MINUS = "\u2212"
+SMALL = 8  # elements that are printed one by one
+FEW = 4  # elements that are said one by one, or stand in an equation
+
+Number = Any  # bool, int, float, complex, NumPy's scalars, or an array of one element
 
 
-def number(x: Any, precision: int = 3, latex: bool = False) -> str:
+def format_number(x: Number, precision: int = 3, latex: bool = False) -> str:
     """One number, rounded to `precision` significant digits.
 
     Args:
@@ -30,9 +38,9 @@ def number(x: Any, precision: int = 3, latex: bool = False) -> str:
     if isinstance(x, bool):
         return rf"\mathrm{{{str(x).lower()}}}" if latex else str(x).lower()
     if isinstance(x, complex):
-        return number(x.real, precision, latex)
+        return format_number(x.real, precision, latex)
     if isinstance(x, float) and not math.isfinite(x):
-        return not_finite(x, latex)
+        return format_not_finite(x, latex)
     text = str(int(x)) if x == int(x) and abs(x) < 1e6 else f"{x:.{precision}g}"
     if "e+" in text and abs(float(text)) < 1e6:
         text = str(int(float(text)))
@@ -40,45 +48,46 @@ def number(x: Any, precision: int = 3, latex: bool = False) -> str:
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
     if not exponent:
-        return signed(mantissa, latex)
+        return typeset_minus(mantissa, latex)
     power = str(int(exponent))
     if latex:
         return rf"{mantissa} \cdot 10^{{{power}}}"
-    return signed(f"{mantissa}e{power}", latex)
+    return typeset_minus(f"{mantissa}e{power}", latex)
 
 
-def not_finite(x: float, latex: bool) -> str:
+def format_not_finite(x: float, latex: bool) -> str:
     """Infinity or NaN."""
     if math.isnan(x):
         return r"\mathrm{NaN}" if latex else "NaN"
-    return ("" if x > 0 else signed("-", latex)) + (r"\infty" if latex else "∞")
+    infinity = r"\infty" if latex else "∞"
+    return infinity if x > 0 else typeset_minus("-", latex) + infinity
 
 
-def signed(text: str, latex: bool) -> str:
-    """The text with the minus of the notation, which Unicode has beside the hyphen."""
+def typeset_minus(text: str, latex: bool) -> str:
+    """The text with the minus sign of the notation; Unicode has one that is not a hyphen."""
     return text if latex else text.replace("-", MINUS)
 
 
-def factor(x: Any, precision: int = 3, latex: bool = False) -> str:
+def format_factor(x: Number, precision: int = 3, latex: bool = False) -> str:
     """A number as a second operand: in brackets if it begins with a minus."""
-    text = number(x, precision, latex)
+    text = format_number(x, precision, latex)
     return f"({text})" if text[0] in "-" + MINUS else text
 
 
-def product(a: Any, b: Any, precision: int = 3) -> str:
+def format_product(a: Number, b: Number, precision: int = 3) -> str:
     """What goes over a wire between single numbers: "−4 · 1 = −4", "1 · (−4) = −4"."""
     with np.errstate(all="ignore"):
         result = np.asarray(a)[()] * np.asarray(b)[()]
-    return f"{number(a, precision)} · {factor(b, precision)} = {number(result, precision)}"
+    return f"{format_number(a, precision)} · {format_factor(b, precision)} = {format_number(result, precision)}"
 
 
-def total(parts: list[Any], precision: int = 3) -> str:
+def format_sum(parts: Sequence[Number], precision: int = 3) -> str:
     """A sum, written out: "3 + 3", "1 + (−2)"."""
-    return " + ".join([number(parts[0], precision), *(factor(x, precision) for x in parts[1:])])
+    return " + ".join([format_number(parts[0], precision), *(format_factor(x, precision) for x in parts[1:])])
 
 
-def mean(array: ndarray, precision: int = 3) -> str:
-    """The mean of an array, or "≈0" if what is left of it is rounding: its digits differ from processor to processor.
+def format_mean(array: ndarray, precision: int = 3) -> str:
+    """The mean of an array, or "≈0" if it is only rounding: its digits differ from processor to processor.
 
     The gradients that softmax and cross-entropy hand to the logits add up to 0, but in float32 only to some 1e-10.
     """
@@ -86,15 +95,15 @@ def mean(array: ndarray, precision: int = 3) -> str:
     average = array.mean(dtype=wide)
     size = np.sqrt(np.square(array, dtype=wide).mean())
     rounding = np.finfo(array.dtype).eps * size if array.dtype.kind == "f" else 0
-    return "≈0" if 0 < abs(average) < rounding else number(average, precision)
+    return "≈0" if 0 < abs(average) < rounding else format_number(average, precision)
 
 
-def statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
+def format_statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
     """Mean and standard deviation (of all finite elements, divided by their number), and the extremes.
 
     Returns:
-        ("mean 0.35 std 0.539", "min −0.5 max 1.3"); two empty texts where there is no finite element. What is not
-        finite is counted in the second: "min 0 max 1 NaN 2 ∞ 1".
+        ("mean 0.35 std 0.539", "min −0.5 max 1.3"). The second also counts the elements that are not finite:
+        "min 0 max 1 NaN 2 ∞ 1". Without a finite element the first is empty, and the second has the counts alone.
     """
     if array.dtype == bool:
         array = array.astype(np.int64)
@@ -105,10 +114,43 @@ def statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
         return "", " ".join(odd)
     with np.errstate(all="ignore"):
         spread = finite.std(dtype=np.result_type(finite.dtype, np.float64))
-        found = [mean(finite, precision), *(number(x, precision) for x in (spread, finite.min(), finite.max()))]
-    return f"mean {found[0]} std {found[1]}", " ".join([f"min {found[2]} max {found[3]}", *odd])
+        mean = format_mean(finite, precision)
+        std, low, high = [format_number(x, precision) for x in (spread, finite.min(), finite.max())]
+    return f"mean {mean} std {std}", " ".join([f"min {low} max {high}", *odd])
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
-    """ "[4×2]"; nothing for a single number, whose shape is ()."""
+def format_shape(shape: tuple[int, ...]) -> str:
+    """A shape, "[4×2]"; empty for a single number, whose shape is ()."""
     return f"[{'×'.join(map(str, shape))}]" if shape else ""
+
+
+def format_array(array: ndarray, precision: int = 3, brief: int = 0) -> str:
+    """A small array in full, "[[1, 2], [0, 4]]"; a larger one as "0 everywhere", or mean, deviation and extremes.
+
+    With `brief=1` every array counts as large, and the extremes are left out; with 2 the deviation too.
+    """
+    if array.size > (1 if brief else SMALL):
+        if (array == array.flat[0]).all():
+            return f"{format_number(array.flat[0], precision)} everywhere"
+        spread, extremes = format_statistics(array, precision)
+        texts = f"{spread}, {extremes}", spread, spread.partition(" std ")[0]
+        return texts[brief] if spread else extremes
+    return format_nested(array.tolist(), precision)
+
+
+def format_nested(values: Number | list[Any], precision: int, latex: bool = False) -> str:
+    """Nested lists of numbers in brackets."""
+    if isinstance(values, list):
+        return f"[{', '.join([format_nested(value, precision, latex) for value in values])}]"
+    return format_number(values, precision, latex)
+
+
+def format_count(count: int, word: str) -> str:
+    """A count with its word: "1 op", "4,096 weights"."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def gradient_norm(gradient: ndarray) -> float:
+    """The Euclidean norm of all elements."""
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))

@@ -1,11 +1,11 @@
 """What a picture shows: the recorded graph as cards and wires, with values, gradients and contributions.
 
 A `Card` is a tensor or a constant, a `Wire` leads from an operand to the result of an op. Pictures, text trees, worked
-solutions and the step player are all made of these, and of nothing else, so their numbers agree.
+solutions and the step player are made of these alone, so their numbers agree.
 
 The hard idea is where the numbers of the backward pass come from. `.grad` of a tensor is not the gradient of this
-output: leaves add up over several calls of backward(), and before the first there is none. So a record runs a
-backward pass of its own, which fills no `.grad`, and listens to what each rule hands to each operand:
+output: leaves add up over several calls of backward(), and before the first call they have none. So a record runs a
+backward pass of its own, which leaves every `.grad` alone, and listens to what each rule hands to each operand:
 
     a = Tensor(3.0)
     h = a * a
@@ -19,14 +19,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import ref
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Op, backward_pass, plain, setting, unbroadcast
+from tinygrad_edu.engine import Array, Op, backward_pass, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn import Module
+
+__all__ = ["Card", "Kind", "Record", "Scope", "Wire", "record", "slope"]
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")
@@ -38,11 +44,11 @@ class Scope:
 
     name: str  # "0", "fc1", or the variable that holds the outermost module
     label: str  # "Linear(2, 3)"
-    module: Any
+    module: Module | None  # None for a group of calls that a picture has made up
     parent: Scope | None = None
 
     def path(self) -> list[Scope]:
-        """The scopes around this one and itself, outermost first."""
+        """The scopes around this one, outermost first, and this one."""
         return [*(self.parent.path() if self.parent else ()), self]
 
 
@@ -58,7 +64,7 @@ class Card:
         tensor: The Tensor, or None.
         constant: The array or number that it is instead.
         gradient: The gradient of the output with respect to it, of the same shape; None where none is needed.
-        before_hooks: The gradient that arrived, if a hook made another one of it; else None.
+        before_hooks: The gradient that arrived, if a hook changed it; else None.
         op: The op that made it, or None.
         params: The op's parameters, such as axis.
         wires: From its operands, in their order.
@@ -71,7 +77,7 @@ class Card:
     kind: Kind
     value: ndarray
     tensor: Tensor | None = None
-    constant: Any = None
+    constant: ArrayLike | None = None
     gradient: ndarray | None = None
     before_hooks: ndarray | None = None
     op: Op | None = None
@@ -83,8 +89,8 @@ class Card:
 
     @property
     def uses(self) -> list[Wire]:
-        """The wires to its consumers within this graph, in forward order; there only while the record is."""
-        return [held(wire) for wire in self._uses]
+        """The wires to its consumers within this graph, in forward order; they last as long as the record."""
+        return [dereference(wire) for wire in self._uses]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -125,8 +131,8 @@ class Wire:
 
     @property
     def target(self) -> Card:
-        """The result; there only while the record is."""
-        return held(self._target)
+        """The result; it lasts as long as the record."""
+        return dereference(self._target)
 
     @property
     def zero(self) -> bool:
@@ -139,7 +145,7 @@ class Wire:
         return self.zero and self.target.gradient is not None and bool(self.target.gradient.any())
 
 
-def held(reference: ref[T]) -> T:
+def dereference(reference: ref[T]) -> T:
     """What a weak reference leads to."""
     found = reference()
     if found is None:
@@ -173,17 +179,17 @@ class Listener:
     """Hears what the engine hands to each operand."""
 
     def __init__(self) -> None:
-        self.parts: list[tuple[Tensor, int, Any]] = []
+        self.parts: list[tuple[Tensor, int, Array]] = []
 
-    def forward(self, op: Op, inputs: Any, tensor: Tensor) -> None:
-        """A rule may compute with ops; these are not of the graph."""
+    def forward(self, op: Op, inputs: object, tensor: Tensor) -> None:
+        """Ignored: a rule may compute with ops, which do not belong to the graph."""
 
-    def backward(self, tensor: Tensor, position: int, gradient: Any) -> None:
+    def backward(self, tensor: Tensor, position: int, gradient: Array) -> None:
         """A contribution to operand `position` of `tensor`."""
         self.parts.append((tensor, position, gradient))
 
 
-def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Record:
+def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLike | None = None) -> Record:
     """Walks the graph of an output, without recursion, and runs a backward pass that leaves no trace in it.
 
     Args:
@@ -195,8 +201,8 @@ def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Re
     Returns:
         The record.
 
-    Hooks of the tensors are called, as in any backward pass. Values of leaves are those of now: an array that was
-    written to after its use does not agree with what was computed from it.
+    Hooks of the tensors are called, as in any backward pass. Leaves show the values that they have now: an array
+    that was written to after its use does not agree with what was computed from it.
 
     Raises:
         RuntimeError: A leaf was updated after it was used: values that were computed with are gone. Draw before
@@ -204,7 +210,7 @@ def record(output: Tensor, *, backward: bool = True, gradient: Any = None) -> Re
     """
     made = [tensor for tensor in reachable(output) if tensor._op is not None]
     made.sort(key=lambda tensor: tensor._number)  # a result is newer than its operands
-    cards: dict[Any, Card] = {}
+    cards: dict[int | tuple[int, int], Card] = {}
     for tensor in made or [output]:
         wires = []
         for position, x in enumerate(tensor._inputs):
@@ -256,19 +262,19 @@ def card_of(tensor: Tensor, number: int) -> Card:
     return card
 
 
-def leaf_card(x: Any, number: int) -> Card:
+def leaf_card(x: Tensor | ArrayLike, number: int) -> Card:
     """The card of an operand that has not been met yet: a leaf, an array or a number."""
     return card_of(x, number) if isinstance(x, Tensor) else Card(f"c{number}", "", "data", np.array(x), constant=x)
 
 
-def run_backward(found: Record, cards: dict[Any, Card], start: Any) -> None:
+def run_backward(found: Record, cards: dict[int | tuple[int, int], Card], start: Array) -> None:
     """Fills in gradients, contributions, local derivatives and the order of the backward pass."""
     output = found.output.tensor
     assert output is not None
     listener = Listener()
     hooked = [card for card in found.cards if card.tensor is not None and card.tensor._hooks]
 
-    def keep(tensor: Tensor, gradient: Any) -> None:
+    def keep(tensor: Tensor, gradient: Array) -> None:
         cards[id(tensor)].gradient = np.array(gradient)
 
     with setting(watch=listener), np.errstate(all="ignore"):

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+__all__ = ["DARK", "FONT", "HEAT_LEVELS", "LIGHT", "Theme", "heat", "mix", "palette", "roles"]
+
 Theme = Literal["light", "dark", "auto"]
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -66,7 +68,7 @@ DARK: dict[str, str] = {
 }
 
 HEAT_LEVELS = 8
-_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
+HEAT_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
 
 
 def palette(theme: Theme = "light") -> dict[str, str]:
@@ -78,15 +80,15 @@ def heat(share: float, theme: Theme = "light") -> str:
     """The colour of a heat map's cell.
 
     Args:
-        share: The cell's number divided by the largest magnitude: -1 is full blue, 0 neutral, 1 full orange. What lies
-            outside is cut off; NaN is neutral.
+        share: The cell's number divided by the largest magnitude: -1 is full blue, 0 neutral, 1 full orange. Numbers
+            outside are cut off; NaN is neutral.
         theme: The theme of the picture.
 
     Returns:
         One of 17 colours, as "#rrggbb".
     """
     level = 0 if share != share else round(max(-1.0, min(1.0, share)) * HEAT_LEVELS)
-    cold, neutral, warm = _ENDS["dark" if theme == "dark" else "light"]
+    cold, neutral, warm = HEAT_ENDS["dark" if theme == "dark" else "light"]
     return mix(neutral, warm if level > 0 else cold, abs(level) / HEAT_LEVELS)
 
 
@@ -100,16 +102,3 @@ def roles(theme: Theme = "light") -> dict[str, str]:
     """All the colours that a picture may have, by what they are for: the palette's names and "heat-8" to "heat8"."""
     heats = {f"heat{level}": heat(level / HEAT_LEVELS, theme) for level in range(-HEAT_LEVELS, HEAT_LEVELS + 1)}
     return {**palette(theme), **heats}
-
-
-def contrast(a: str, b: str) -> float:
-    """The contrast ratio of two colours, from 1 to 21 (WCAG 2.2, 2023); text needs 4.5, wires and symbols 3."""
-    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def luminance(colour: str) -> float:
-    """How bright "#rrggbb" is, from 0 to 1, with the weights that the eye gives red, green and blue."""
-    channels = [x / 255 for x in bytes.fromhex(colour[1:])]
-    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in channels]
-    return sum(weight * x for weight, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

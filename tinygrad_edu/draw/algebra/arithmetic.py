@@ -1,18 +1,19 @@
 """The arithmetic of Terms: sums, products, powers, comparisons and functions, element by element.
 
-A product is kept as a number, factors and divisors, so that x * x becomes x squared and -x / y / y becomes -x / y**2;
-a sum collects like terms.
+A product is kept as a number, factors and divisors, so that x * x becomes x squared and -x / y / y becomes -x / y**2.
+A sum collects like terms.
 
 The hard idea is that algebra holds only where the numbers behave:
 
     x = Tensor(0.0)
-    y = x * x / x       # NaN, and so are its derivatives; cancelled, it would be x with the derivative 1
+    y = x * x / x       # NaN, and so are its derivatives; cancelled, it would be x, with the derivative 1
 
 A factor is therefore cancelled against a divisor only if, here and now, it is neither 0 nor infinite.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -20,169 +21,198 @@ from functools import partial, reduce
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.terms import Shape, Term, as_term, builds, elementwise, named_call, number, reshaped
+from tinygrad_edu.draw.algebra.terms import (
+    Shape,
+    Term,
+    TermLike,
+    as_shape,
+    as_term,
+    builds,
+    elementwise,
+    literal,
+    named_call,
+)
 from tinygrad_edu.engine import REGISTRY
 
+__all__ = ["add", "function_term", "multiply", "product", "split_product"]
 
-def factors(x: Term) -> tuple[Any, list[Term], list[Term]]:
-    """A Term as a number times Terms, divided by Terms."""
+
+def split_product(x: Term) -> tuple[float, list[Term], list[Term]]:
+    """A Term as a coefficient times factors, divided by divisors."""
     if x.kind == "product":
-        return x.parts
+        coefficient, tops, bottoms = x.parts
+        return coefficient, tops, bottoms
     return (x.parts[0], [], []) if x.kind == "number" else (1, [x], [])
 
 
-def is_number(x: Term, value: Any) -> bool:
+def is_literal(x: Term, value: float) -> bool:
     """Whether x is this number, written out."""
     return bool(x.kind == "number" and x.parts[0] == value)
 
 
-def whole(x: Any) -> Any:
+def as_int(x: float) -> float:
     """2.0 as 2; other numbers as they are."""
     return int(x) if np.isfinite(x) and x == int(x) else x
 
 
-def reduced(x: Any, y: Any) -> tuple[Any, Any]:
-    """A coefficient and a divisor of the same quotient: 2 / 4 is 1 / 2, and 0.5 / 3 is 1 / 6."""
-    x, y = whole(x), whole(y)
+def reduce_fraction(x: float, y: float) -> tuple[float, float]:
+    """A coefficient and a divisor with the same quotient: 2 / 4 is 1 / 2, and 0.5 / 3 is 1 / 6."""
+    x, y = as_int(x), as_int(y)
     if y == 1:
-        return (whole(2 * x), 2) if abs(x) == 0.5 else (x, 1)
+        return (as_int(2 * x), 2) if abs(x) == 0.5 else (x, 1)
     if abs(x) == 1 or not y or not np.isfinite([float(x), float(y)]).all():
         return x, y
     quotient = Fraction(x) / Fraction(y)
     if isinstance(x + y, int) or quotient.denominator <= 1000:
         return quotient.numerator, quotient.denominator
-    return whole(x / y), 1
+    return as_int(x / y), 1
 
 
-def collected(tops: Sequence[Term], bottoms: Sequence[Term]) -> tuple[list[Term], list[Term]]:
-    """Factors and divisors, each once: x * y * x / y as x squared. What is 0 or infinite here is not cancelled."""
-    bases: dict[Any, Term] = {}
-    exponents: Counter[Any] = Counter()
-    for sign, terms in ((1, tops), (-1, bottoms)):
-        for x in terms:
-            raised = x.kind == "power" and x.parts[1].kind == "number" and isinstance(x.parts[1].parts[0], int)
-            base, n = (x.parts[0], x.parts[1].parts[0]) if raised else (x, 1)
-            key = base.key if base.all() and np.isfinite(base.value).all() else (sign, base.key)
-            bases.setdefault(key, base)
-            exponents[key] = 1 if base.kind in ("compare", "truth") else exponents[key] + sign * n
-    powers = [(bases[key], n) for key, n in exponents.items()]
-    over, under = ([power(x, sign * n) for x, n in powers if sign * n > 0] for sign in (1, -1))
+def collect_powers(tops: Sequence[Term], bottoms: Sequence[Term]) -> tuple[list[Term], list[Term]]:
+    """Factors and divisors, each once: x * y * x / y is x squared. What is 0 or infinite here is not cancelled."""
+    bases: dict[object, Term] = {}
+    exponents: Counter[object] = Counter()
+    for sign, x in [*((1, x) for x in tops), *((-1, x) for x in bottoms)]:
+        base, n = x, 1
+        if x.kind == "power" and x.parts[1].kind == "number" and isinstance(x.parts[1].parts[0], int):
+            base, n = x.parts[0], x.parts[1].parts[0]
+        key = base.key if base.all() and np.isfinite(base.value).all() else (sign, base.key)
+        bases.setdefault(key, base)
+        exponents[key] = 1 if base.kind in ("compare", "truth") else exponents[key] + sign * n
+    over = [power(bases[key], n) for key, n in exponents.items() if n > 0]
+    under = [power(bases[key], -n) for key, n in exponents.items() if n < 0]
     return over, under
 
 
-def product(coefficient: Any, tops: Sequence[Term], bottoms: Sequence[Term], shape: Shape) -> Term:
+def product(coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term], shape: Shape) -> Term:
     """coefficient * tops / bottoms, elementwise, simplified."""
     never = any(x.kind == "compare" and x.parts[0] == "=" and not x.value.any() for x in tops)
     finite = all(np.isfinite(x.value).all() for x in tops) and all(x.value.all() for x in bottoms)
     if (coefficient == 0 or never) and finite:  # 0 * inf is NaN
-        return number(0, shape)
-    divisors = [x.parts[0] for x in bottoms if x.kind == "number"]
-    tops, others = collected(tops, [x for x in bottoms if x.kind != "number"])
-    divisor = np.prod(divisors, dtype=object) if divisors else 1
-    coefficient, divisor = reduced(coefficient, divisor) if divisor != 1 or others else (whole(coefficient), 1)
-    bottoms = [*([] if divisor == 1 else [number(divisor)]), *others]
+        return literal(0, shape)
+    divisor = math.prod([x.parts[0] for x in bottoms if x.kind == "number"])
+    tops, bottoms = collect_powers(tops, [x for x in bottoms if x.kind != "number"])
+    if divisor == 1 and not bottoms:
+        coefficient = as_int(coefficient)
+    else:
+        coefficient, divisor = reduce_fraction(coefficient, divisor)
+    if divisor != 1:
+        bottoms = [literal(divisor), *bottoms]
     if not bottoms and not tops:
-        return number(coefficient, shape)
+        return literal(coefficient, shape)
     if coefficient == 1 and len(tops) == 1 and not bottoms:
-        return reshaped(tops[0], shape)
+        return as_shape(tops[0], shape)
 
-    def compute(*values: Any) -> Any:
+    def compute(*values: ndarray) -> ndarray:
         above = reduce(np.multiply, values[: len(tops)], coefficient * np.ones(()))
         return reduce(np.divide, values[len(tops) :], above)
 
     parts, value = elementwise(compute, [*tops, *bottoms])
-    return reshaped(Term("product", (coefficient, parts[: len(tops)], parts[len(tops) :]), value), shape)
+    return as_shape(Term("product", (coefficient, parts[: len(tops)], parts[len(tops) :]), value), shape)
+
+
+def outer_product(a: Term, b: Term) -> Term | None:
+    """a * b where a is a column and b a row: each number of one times each of the other."""
+    row = b if b.ndim == 1 else None
+    if b.kind == "expand" and b.ndim > 1 and b.shape[-2] == 1:
+        row = b.parts[0]
+    if a.kind != "expand" or a.shape[-1:] != (1,) or row is None or row.size == 1 or row.shape[-1:] == (1,):
+        return None
+    column = a.parts[0]
+    if column.ndim != a.ndim - 1 or row.shape[:-1] not in ((), column.shape[:-1]):
+        return None
+    return Term("outer", (column, row), column.value[..., :, None] * row.value[..., None, :])
 
 
 @builds("multiply")
-def multiply(x: Any, y: Any) -> Term:
+def multiply(x: TermLike, y: TermLike) -> Term:
     """x * y, elementwise; of a column and a row the outer product."""
     x, y = as_term(x), as_term(y)
     for a, b in ((x, y), (y, x)):
-        row = b.parts[0] if b.kind == "expand" and b.value.ndim > 1 and b.shape[-2] == 1 else b if b.ndim == 1 else None
-        if a.kind == "expand" and a.shape[-1:] == (1,) and row is not None and row.size != 1 and row.shape[-1:] != (1,):
-            column = a.parts[0]
-            if column.ndim == a.ndim - 1 and row.shape[:-1] in ((), column.shape[:-1]):
-                value = column.value[..., :, None] * row.value[..., None, :]
-                return Term("outer", (column, row), value)
-    (m, tops, bottoms), (n, more, below) = factors(x), factors(y)
+        outer = outer_product(a, b)
+        if outer is not None:
+            return outer
+    (m, tops, bottoms), (n, more, below) = split_product(x), split_product(y)
     return product(m * n, [*tops, *more], [*bottoms, *below], np.broadcast_shapes(x.shape, y.shape))
 
 
 @builds("divide")
-def divide(x: Any, y: Any) -> Term:
+def divide(x: TermLike, y: TermLike) -> Term:
     """x / y, elementwise."""
     x, y = as_term(x), as_term(y)
-    (m, tops, bottoms), (n, below, more) = factors(x), factors(y)
+    (m, tops, bottoms), (n, below, more) = split_product(x), split_product(y)
     m, n = (-m, -n) if n < 0 else (m, n)
-    return product(m, [*tops, *more], [*bottoms, number(n), *below], np.broadcast_shapes(x.shape, y.shape))
+    return product(m, [*tops, *more], [*bottoms, literal(n), *below], np.broadcast_shapes(x.shape, y.shape))
 
 
 @builds("add")
-def add(x: Any, y: Any) -> Term:
+def add(x: TermLike, y: TermLike) -> Term:
     """x + y."""
     return plus_or_minus("+", as_term(x), as_term(y))
 
 
 @builds("subtract")
-def subtract(x: Any, y: Any) -> Term:
+def subtract(x: TermLike, y: TermLike) -> Term:
     """x - y; of [x > 0] and [x < 0] it is the sign of x."""
     x, y = as_term(x), as_term(y)
-    coefficient, tops, bottoms = factors(x)
-    if tops and tops[-1].key[:2] == ("compare", ">") and is_number(tops[-1].parts[2], 0):
-        *others, (_, z, zero) = *tops[:-1], tops[-1].parts
-        if product(coefficient, [*others, compare("<", z, zero)], bottoms, x.shape).key == y.key:
-            return product(coefficient, [*others, function("sign", z)], bottoms, x.shape)
+    coefficient, tops, bottoms = split_product(x)
+    if tops and tops[-1].key[:2] == ("compare", ">") and is_literal(tops[-1].parts[2], 0):
+        _, z, zero = tops[-1].parts
+        if product(coefficient, [*tops[:-1], compare("<", z, zero)], bottoms, x.shape).key == y.key:
+            return product(coefficient, [*tops[:-1], function_term("sign", z)], bottoms, x.shape)
     return plus_or_minus("-", x, y)
 
 
-def summands(x: Term, sign: int = 1) -> list[tuple[Any, list[Term], list[Term], Shape]]:
+def summands(x: Term, sign: int = 1) -> list[tuple[float, list[Term], list[Term], Shape]]:
     """The terms of a sum, each as coefficient, factors, divisors and shape."""
     if x.kind in ("+", "-"):
         return [*summands(x.parts[0], sign), *summands(x.parts[1], sign if x.kind == "+" else -sign)]
-    coefficient, tops, bottoms = factors(x)
+    coefficient, tops, bottoms = split_product(x)
     return [(sign * coefficient, tops, bottoms, x.shape)]
 
 
 def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
     """x + y or x - y, without zeros and double signs, like terms collected."""
     shape = np.broadcast_shapes(x.shape, y.shape)
-    if is_number(y, 0):
-        return reshaped(x, shape)
-    if is_number(x, 0):
-        return reshaped(y if sign == "+" else multiply(-1, y), shape)
+    if is_literal(y, 0):
+        return as_shape(x, shape)
+    if is_literal(x, 0):
+        return as_shape(y if sign == "+" else multiply(-1, y), shape)
     if x.kind == y.kind == "number":
-        return number(x.parts[0] + y.parts[0] if sign == "+" else x.parts[0] - y.parts[0], shape)
+        return literal(x.parts[0] + y.parts[0] if sign == "+" else x.parts[0] - y.parts[0], shape)
     terms = [*summands(x), *summands(y, 1 if sign == "+" else -1)]
-    alike: dict[Any, list[Any]] = {}
+    alike: dict[object, tuple[list[Term], list[Term], Shape]] = {}
+    coefficients: dict[object, float] = {}
     for coefficient, tops, bottoms, inner in terms:
         key = frozenset([t.key for t in tops]), frozenset([t.key for t in bottoms])
-        alike.setdefault(key, [0, tops, bottoms, inner])[0] += coefficient
+        alike.setdefault(key, (tops, bottoms, inner))
+        coefficients[key] = coefficients.get(key, 0) + coefficient
     if len(alike) < len(terms):
-        return reshaped(reduce(add, [product(*parts) for parts in alike.values()]), shape)
-    if factors(y)[0] < 0:
+        return as_shape(reduce(add, [product(coefficients[key], *parts) for key, parts in alike.items()]), shape)
+    if split_product(y)[0] < 0:
         return plus_or_minus("-" if sign == "+" else "+", x, multiply(-1, y))
     parts, value = elementwise(np.add if sign == "+" else lambda a, b: a * 1.0 - b, [x, y])
-    return reshaped(Term(sign, tuple(parts), value), shape)
+    return as_shape(Term(sign, tuple(parts), value), shape)
 
 
 @builds("power")
-def power(x: Any, y: Any) -> Term:
+def power(x: TermLike, y: TermLike) -> Term:
     """x ** y."""
     x, y = as_term(x), as_term(y)
     shape = np.broadcast_shapes(x.shape, y.shape)
     if x.kind == y.kind == "number":
-        return number(float(x.parts[0]) ** y.parts[0], shape)
+        return literal(float(x.parts[0]) ** y.parts[0], shape)
     if y.kind == "number":
         n = y.parts[0]
         if n in (0, 1):
-            return reshaped(x, shape) if n else number(1, shape)
+            return as_shape(x, shape) if n else literal(1, shape)
         if n < 0:
-            return divide(1, power(x, reshaped(number(-n), y.shape)))
+            return divide(1, power(x, as_shape(literal(-n), y.shape)))
         if n == 0.5:
-            return reshaped(function("sqrt", x), shape)
-        y = number(whole(n), y.shape)
+            return as_shape(function_term("sqrt", x), shape)
+        y = literal(as_int(n), y.shape)
     parts, value = elementwise(lambda a, b: np.power(a * 1.0, b), [x, y])
     return Term("power", tuple(parts), value)
 
@@ -191,32 +221,32 @@ COMPARE: dict[str, np.ufunc] = {"or": np.bitwise_or, "and": np.bitwise_and, "=":
 COMPARE |= {">": np.greater, "<": np.less, "≥": np.greater_equal, "≤": np.less_equal}
 
 
-def compare(sign: str, x: Any, y: Any) -> Term:
-    """x > y and its like, a boolean Term; the output of relu is positive where its operand is."""
-    x, y = as_term(x), as_term(y)
-    if sign == ">" and is_number(y, 0) and x.kind == "function" and x.parts[0] == "relu":
-        x = x.parts[1]
-    parts, value = elementwise(COMPARE[sign], [x, y])
-    if x.key == y.key and value.all() == value.any():
-        return number(int(value.all()), value.shape)
+def compare(sign: str, x: TermLike, y: TermLike) -> Term:
+    """x > y and the like, a boolean Term; the output of relu is positive where its operand is."""
+    left, right = as_term(x), as_term(y)
+    if sign == ">" and is_literal(right, 0) and left.kind == "function" and left.parts[0] == "relu":
+        left = left.parts[1]
+    parts, value = elementwise(COMPARE[sign], [left, right])
+    if left.key == right.key and value.all() == value.any():
+        return literal(int(value.all()), value.shape)
     return Term("compare", (sign, *parts), value)
 
 
 @builds("where")
-def where(condition: Any, x: Any, y: Any) -> Term:
-    """x where the condition holds, else y; only one of them if it is all one way and no gradient is concerned."""
+def where(condition: TermLike, x: TermLike, y: TermLike) -> Term:
+    """x where the condition holds, else y; only one of them if the condition is the same everywhere."""
     condition, x, y = as_term(condition), as_term(x), as_term(y)
     value = np.where(condition.value, x.value, y.value)
     if condition.kind in ("compare", "number") and (condition.all() or not condition.any()):
-        return reshaped(x if condition.any() else y, value.shape)
-    zero = next((z for z in (y, x) if is_number(z, 0)), None)
+        return as_shape(x if condition.any() else y, value.shape)
+    zero = next((z for z in (y, x) if is_literal(z, 0)), None)
     if zero is None:
         return Term("function", ("where", condition, x, y), value)
     passes = condition
     if zero is x or condition.kind != "compare":
         passes = Term("truth", (condition, zero is y), condition.value == (zero is y))
     passed = x if zero is y else y
-    coefficient, tops, bottoms = factors(passed)
+    coefficient, tops, bottoms = split_product(passed)
     return Term("product", (coefficient, [*tops, passes], bottoms), value)
 
 
@@ -228,7 +258,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def function(name: str, *args: Any, **params: Any) -> Term:
+def function_term(name: str, *args: TermLike, **params: Any) -> Term:
     """name(args), with the function in FUNCTIONS or the op of that name."""
     terms = [as_term(x) for x in args]
     compute = FUNCTIONS.get(name) or REGISTRY[name].forward
@@ -239,24 +269,24 @@ def function(name: str, *args: Any, **params: Any) -> Term:
 
 
 @builds("exp")
-def exp(x: Any) -> Term:
+def exp(x: TermLike) -> Term:
     """e to the power x; of log_softmax it is softmax."""
     x = as_term(x)
     if x.kind == "function" and x.parts[0] == "log_softmax":
         return Term("function", ("softmax", *x.parts[1:]), np.exp(x.value))
-    return function("exp", x)
+    return function_term("exp", x)
 
 
 @builds("log_softmax")
-def log_softmax(x: Any, axis: int = -1) -> Term:
-    """log_softmax(x); the last axis need not be named."""
+def log_softmax(x: TermLike, axis: int = -1) -> Term:
+    """log_softmax(x); the last axis is not printed."""
     x = as_term(x)
-    return function("log_softmax", x, axis=-1 if axis == x.ndim - 1 else axis)
+    return function_term("log_softmax", x, axis=-1 if axis == x.ndim - 1 else axis)
 
 
 @builds("cross_entropy_slope")
-def cross_entropy_slope(logits: Any, target: Any) -> Term:
-    """softmax(logits) - target, a label standing for the distribution with all its weight there."""
+def cross_entropy_slope(logits: TermLike, target: TermLike) -> Term:
+    """softmax(logits) - target; a label stands for the distribution with all its weight there."""
     logits, target = as_term(logits), as_term(target)
     share = exp(log_softmax(logits))
     if target.ndim < logits.ndim:
@@ -270,6 +300,6 @@ builds("negative")(partial(multiply, -1))
 builds("square")(lambda x: multiply(x, x))
 builds("astype")(lambda x, dtype=None: as_term(x))  # dtypes are not shown
 for name in ("abs", "sign", "log", "sin", "cos", "tanh", "sigmoid", "relu", "sqrt", "maximum", "minimum"):
-    builds(name)(partial(function, name))
+    builds(name)(partial(function_term, name))
 for sign, ufunc in COMPARE.items():
     builds(ufunc.__name__)(partial(compare, sign))

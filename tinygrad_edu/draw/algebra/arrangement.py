@@ -1,9 +1,9 @@
 """Terms of arrays: matrix products, sums over axes, and elements in another arrangement.
 
-The hard idea is which axes have to be written. NumPy adds some by itself, and only from the left:
+New axes are written only where NumPy does not add them by itself, which it does from the left alone:
 
     a.sum(axis=0)       # (3, 4) -> (4,): the gradient of a is ∂sum, for every row
-    a.sum(axis=1)       # (3, 4) -> (3,): here it is ∂sum[:, None]; ∂sum alone would not even broadcast
+    a.sum(axis=1)       # (3, 4) -> (3,): here it is ∂sum[:, None]; ∂sum alone would not broadcast
 """
 
 from __future__ import annotations
@@ -15,19 +15,34 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.arithmetic import factors, function, multiply, product
-from tinygrad_edu.draw.algebra.terms import Shape, Term, as_term, builds, number, raw, reshaped, swapped
+from tinygrad_edu.draw.algebra.arithmetic import function_term, multiply, product, split_product
+from tinygrad_edu.draw.algebra.terms import (
+    Shape,
+    Term,
+    TermLike,
+    as_shape,
+    as_term,
+    builds,
+    exchange_axes,
+    literal,
+    values_of,
+)
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.convolution import Pair, winners
 
+__all__ = ["index_text", "sum_over"]
+
+Axis = int | Sequence[int] | None
+Index = Any  # what stands between brackets: x[index]
+
 
 @builds("matmul")
-def matmul(x: Any, y: Any) -> Term:
+def matmul(x: TermLike, y: TermLike) -> Term:
     """x @ y."""
     x, y = as_term(x), as_term(y)
     value = np.matmul(x.value, y.value)
     if x.size == y.size == 1:
-        return reshaped(multiply(reshaped(x, ()), reshaped(y, ())), value.shape)
+        return as_shape(multiply(as_shape(x, ()), as_shape(y, ())), value.shape)
     column = x.parts[0].parts[0] if x.kind == "T" and x.parts[0].kind == "reshape" else x
     if column.ndim == 1 == y.ndim - 1 and y.kind == "reshape" and y.parts[0].ndim == 1 and y.shape[0] == 1:
         return Term("outer", (column, y.parts[0]), column.value[:, None] * y.parts[0].value)
@@ -35,7 +50,7 @@ def matmul(x: Any, y: Any) -> Term:
 
 
 @builds("einsum")
-def einsum(*operands: Any, subscripts: str, optimize: Any = False) -> Term:
+def einsum(*operands: TermLike, subscripts: str, optimize: object = False) -> Term:
     """einsum(subscripts, operands)."""
     terms = [as_term(x) for x in operands]
     if len(terms) == 1 and len(set(subscripts.split("->"))) == 1:
@@ -45,7 +60,7 @@ def einsum(*operands: Any, subscripts: str, optimize: Any = False) -> Term:
 
 
 @builds("transpose")
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Term:
+def transpose(x: TermLike, axes: Sequence[int] | None = None) -> Term:
     """Axes in another order; two exchanged at the end are a matrix's transpose, and (x @ y)T is yT @ xT."""
     x = as_term(x)
     order = [k % x.ndim for k in (range(x.ndim)[::-1] if axes is None else axes)]
@@ -53,8 +68,8 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Term:
     if order == sorted(order):
         return as_term(x)
     if x.size == 1 or x.kind == "number":
-        return reshaped(x, value.shape)
-    if order != swapped(x.ndim, -1, -2):
+        return as_shape(x, value.shape)
+    if order != exchange_axes(x.ndim, -1, -2):
         return Term("permuted", (x, tuple(order)), value)
     if x.kind == "T":
         base: Term = x.parts[0]
@@ -67,12 +82,12 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Term:
 
 
 @builds("expand_dims")
-def expand_dims(x: Any, axis: Any) -> Term:
+def expand_dims(x: TermLike, axis: int | Sequence[int]) -> Term:
     """New axes of length 1; those of x / 2 are given to x."""
     x = as_term(x)
     value = np.expand_dims(x.value, axis)
     if x.size == 1 or x.kind == "number":
-        return reshaped(x, value.shape)
+        return as_shape(x, value.shape)
     new = {k % value.ndim for k in np.atleast_1d(axis).tolist()}
     marks = ["None" if k in new else ":" for k in range(value.ndim)]
     kept = "".join(":" if m == ":" else "N" for m in marks).rstrip("N")
@@ -89,51 +104,51 @@ def expand_dims(x: Any, axis: Any) -> Term:
 
 
 @builds("broadcast_to")
-def broadcast_to(x: Any, shape: Any) -> Term:
+def broadcast_to(x: TermLike, shape: int | Sequence[int]) -> Term:
     """x repeated to a shape."""
     x = as_term(x)
     value = np.broadcast_to(x.value, shape)
     if value.size == x.size or x.kind == "number":
-        return reshaped(x, value.shape)
+        return as_shape(x, value.shape)
     return Term("broadcast", (x,), value)
 
 
 @builds("reshape")
-def reshape(x: Any, shape: Any) -> Term:
+def reshape(x: TermLike, shape: int | Sequence[int]) -> Term:
     """The elements in another shape."""
     x = as_term(x)
     value = np.reshape(x.value, shape)
     base = x.parts[0] if x.kind == "reshape" else x
     if value.shape == base.shape or x.size == 1 or x.kind == "number":
-        return reshaped(base, value.shape)
+        return as_shape(base, value.shape)
     return Term("reshape", (base, value.shape), value)
 
 
 @builds("sum")
-def total(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Term:
+def sum_over(x: TermLike, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Term:
     """The sum over axes. Where it counts the winners of a comparison and there is one in each place, it is 1."""
     x = as_term(x)
     axes = tuple(range(x.ndim)) if axis is None else tuple([k % x.ndim for k in np.atleast_1d(axis).tolist()])
     value = x.value.sum(axes, keepdims=keepdims)
     if x.kind == "compare" and x.parts[0] == "=" and (value == 1).all():
-        return number(1, value.shape)
+        return literal(1, value.shape)
     if x.size == 1 or not axes:
-        return reshaped(x, value.shape)
+        return as_shape(x, value.shape)
     if x.kind == "number" and value.size:
-        return number(value.flat[0].item(), value.shape)
+        return literal(value.flat[0].item(), value.shape)
     if x.kind == "reshape" and x.parts[0].shape == value.shape and x.size == value.size:
-        return reshaped(x.parts[0], value.shape)
+        return as_shape(x.parts[0], value.shape)
     if x.kind == "sum" and x.parts[1].startswith("sum") and len(axes) == x.ndim:
         return Term("sum", (x.parts[0], "sum of"), value)
     return Term("sum", (x, sum_words(axes, x.ndim)), value)
 
 
-def reduction(name: str, x: Any, axis: Any = None, keepdims: bool = False) -> Term:
+def reduction(name: str, x: TermLike, axis: Axis = None, keepdims: bool = False) -> Term:
     """The mean, product, largest or smallest element over axes."""
     x = as_term(x)
     value = np.asarray(REGISTRY[name].forward(x.value, axis, keepdims))
     if x.size == 1:
-        return reshaped(x, value.shape)
+        return as_shape(x, value.shape)
     axes = range(x.ndim) if axis is None else [k % x.ndim for k in np.atleast_1d(axis).tolist()]
     return Term("sum", (x, sum_words(axes, x.ndim, "product" if name == "prod" else name)), value)
 
@@ -152,22 +167,22 @@ def sum_words(axes: Sequence[int], ndim: int, name: str = "sum") -> str:
 
 
 @builds("getitem")
-def getitem(x: Any, index: Any) -> Term:
+def getitem(x: TermLike, index: Index) -> Term:
     """x[index]; matrix times column, its last axis dropped, is matrix times vector."""
-    x, index = as_term(x), raw(index)
+    x, index = as_term(x), values_of(index)
     value = x.value[index]
     if x.kind == "@" and isinstance(index, tuple) and str(index) == "(Ellipsis, 0)" and x.shape[-1] == 1:
         left, right = x.parts
         vector = right.parts[0] if right.kind == "expand" else right if right.size == 1 else None
         if vector is not None and right.ndim == 2:
-            return Term("@", (left, reshaped(vector, right.shape[:1])), value)
+            return Term("@", (left, as_shape(vector, right.shape[:1])), value)
     if x.size == np.size(value) == 1 or x.kind == "number" or (x.shape == value.shape and in_order(index)):
-        return reshaped(x, np.shape(value))
+        return as_shape(x, np.shape(value))
     return Term("index", (x, index_text(index)), value)
 
 
 @builds("scatter")
-def scatter(x: Any, index: Any, shape: Shape) -> Term:
+def scatter(x: TermLike, index: Index, shape: Shape) -> Term:
     """Zeros with x added at [index]."""
     x = as_term(x)
     value = REGISTRY["scatter"].forward(x.value, index, shape)
@@ -179,41 +194,45 @@ def scatter(x: Any, index: Any, shape: Shape) -> Term:
 
 
 @builds("fold")
-def fold(x: Any, size: Pair, stride: Pair, shape: Shape) -> Term:
+def fold(x: TermLike, size: Pair, stride: Pair, shape: Shape) -> Term:
     """Windows added up at their places; of a pooling in words: each has one gradient, for its largest or for all."""
     x = as_term(x)
     value = REGISTRY["fold"].forward(x.value, size, stride, shape)
-    coefficient, tops, bottoms = factors(x.parts[0] if x.kind == "broadcast" else x)
+    coefficient, tops, bottoms = split_product(x.parts[0] if x.kind == "broadcast" else x)
     won = next((y for y in tops if y.key[:2] == ("function", "winners") and len(y.parts) == 3), None)
     each = [y.parts[0] if y.kind == "expand" else y for y in tops if y is not won]
     places = x.shape[:4]
     if [y.size for y in each] in ([], [np.prod(places)]):
-        g = product(coefficient, [reshaped(y, places) for y in each], bottoms, places)
+        g = product(coefficient, [as_shape(y, places) for y in each], bottoms, places)
         chosen = np.ones(x.shape) if won is None else winners(won.parts[1].value, won.parts[2].value, size, stride)
         if np.allclose(x.value, g.value[..., None, None] * chosen, equal_nan=True):
             to = "all" if won is None else "the largest"  # the first of equals
-            return reshaped(g, shape) if value.size == 1 else Term("phrase", (g, f"to {to} of each window"), value)
-    return function("fold", x, size=size, stride=stride, shape=shape)
+            return as_shape(g, shape) if value.size == 1 else Term("phrase", (g, f"to {to} of each window"), value)
+    return function_term("fold", x, size=size, stride=stride, shape=shape)
 
 
-def in_order(index: Any) -> bool:
+def in_order(index: Index) -> bool:
     """Whether an index that takes as many elements as there are takes them in their order: [:, :], [...], [:, None]."""
     parts = index if isinstance(index, tuple) else (index,)
     return all((i.step or 1) > 0 if isinstance(i, slice) else i is None or i is ... or type(i) is int for i in parts)
 
 
-def index_text(index: Any) -> str:
+def index_text(index: Index) -> str:
     """An index as one writes it between brackets: [1], [:, 0:3], [..., None]; long lists are cut."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return f"[{', '.join([index_part(part) for part in parts])}]"
 
-    def one(i: Any) -> str:
-        if isinstance(i, slice):
-            step = "" if i.step is None else f":{i.step}"
-            return f"{'' if i.start is None else i.start}:{'' if i.stop is None else i.stop}{step}"
-        if i is ...:
-            return "..."
-        if isinstance(i, (list, ndarray)) and np.ndim(i):
-            array = np.asarray(i)
-            return "mask" if array.dtype == bool else str(array.tolist()) if array.size <= 6 else "indices"
-        return str(i)
 
-    return f"[{', '.join([one(i) for i in index]) if isinstance(index, tuple) else one(index)}]"
+def index_part(part: Index) -> str:
+    """One axis of an index."""
+    if isinstance(part, slice):
+        step = "" if part.step is None else f":{part.step}"
+        return f"{'' if part.start is None else part.start}:{'' if part.stop is None else part.stop}{step}"
+    if part is ...:
+        return "..."
+    if isinstance(part, (list, ndarray)) and np.ndim(part):
+        array = np.asarray(part)
+        if array.dtype == bool:
+            return "mask"
+        return str(array.tolist()) if array.size <= 6 else "indices"
+    return str(part)

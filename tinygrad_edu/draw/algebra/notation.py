@@ -2,9 +2,9 @@
 
 Every text has a precedence, so that brackets stand where they are needed and nowhere else.
 
-The hard idea is that a name says nothing about precedence, for it may contain anything:
+A name is always one factor, whatever it contains:
 
-    x = Tensor(2.0, name="σ(1 − b)")    # one factor, though it looks like a function: x * x is σ(1 − b)²
+    x = Tensor(2.0, name="σ(1 − b)")    # looks like a function, but x * x is σ(1 − b)²
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.terms import Term, number
-from tinygrad_edu.draw.numbers import MINUS, number as number_text
+from tinygrad_edu.draw.algebra.terms import Term, literal
+from tinygrad_edu.draw.numbers import MINUS, format_number
 
-PHRASE, SUM, PRODUCT, POWER, ATOM = range(5)
-Text = tuple[str, int]
+__all__ = ["ATOM", "PHRASE", "POWER", "PRODUCT", "RAISED", "SUM", "Notation", "Text", "break_lines"]
+
+PHRASE, SUM, PRODUCT, POWER, ATOM = range(5)  # precedences: from what binds least to what never needs brackets
+Text = tuple[str, int]  # with its precedence
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNICODE = {"log": "log", "sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
 LATEX = {name: rf"\{name}" for name in ("log", "sin", "cos", "tanh")}
@@ -31,8 +33,8 @@ UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\
 BREAKS = re.compile(r" (?=[-+@·⊙⊗/" + MINUS + r"] )|(?<= of) ")
 
 
-def broken(text: str, width: int) -> list[str]:
-    """A formula in lines of at most about `width` characters, broken before an operator or after "of"."""
+def break_lines(text: str, width: int) -> list[str]:
+    """A formula in lines of at most about `width` characters, break_lines before an operator or after "of"."""
     lines = [""]
     for part in BREAKS.split(text):
         if lines[-1] and len(lines[-1]) + 1 + len(part) > width:
@@ -44,7 +46,8 @@ def broken(text: str, width: int) -> list[str]:
 
 def upright(text: str) -> str:
     """Words in LaTeX, whatever they contain."""
-    return rf"\mathrm{{{''.join([UPRIGHT.get(c, c) if c.isprintable() else UPRIGHT[' '] for c in text])}}}"
+    letters = [UPRIGHT.get(c, c) if c.isprintable() else UPRIGHT[" "] for c in text]
+    return rf"\mathrm{{{''.join(letters)}}}"
 
 
 def name_in_latex(name: str) -> str:
@@ -59,10 +62,10 @@ def name_in_latex(name: str) -> str:
     return upright(name)
 
 
-def broadcasts(x: ndarray, whole: ndarray) -> bool:
-    """Whether NumPy makes the whole of x by itself: of a row, but not of a column that has lost its second axis."""
+def broadcasts(x: ndarray, full: ndarray) -> bool:
+    """Whether NumPy repeats x to `full` by itself: a row, but not a column that has lost its second axis."""
     try:
-        return np.array_equal(np.broadcast_to(x, whole.shape), whole, equal_nan=whole.dtype.kind == "f")
+        return np.array_equal(np.broadcast_to(x, full.shape), full, equal_nan=full.dtype.kind == "f")
     except ValueError:
         return False
 
@@ -80,9 +83,9 @@ class Notation:
         self.latex, self.precision, self.tight = latex, precision, tight
 
     def write(self, term: Term) -> str:
-        """The text of a whole formula; that it is copied along axes goes without saying where NumPy would do that."""
-        whole = term.value
-        while term.kind == "broadcast" or (term.kind == "expand" and broadcasts(term.parts[0].value, whole)):
+        """The text of a whole formula. Copies along axes are not written where NumPy makes them by itself."""
+        full = term.value
+        while term.kind == "broadcast" or (term.kind == "expand" and broadcasts(term.parts[0].value, full)):
             term = term.parts[0]
         return self.text(term)[0]
 
@@ -116,14 +119,16 @@ class Notation:
 
     def number(self, x: float) -> Text:
         """A number."""
-        text = number_text(x, self.precision, self.latex)
+        text = format_number(x, self.precision, self.latex)
         if text.lstrip("-" + MINUS) == "1" and abs(x) != 1:
-            text = number_text(x, 6, self.latex)  # 1.0004 is no 1 in a product
+            text = format_number(x, 6, self.latex)  # 1.0004 is not 1 in a product
         return text, SUM if text[0] in "-" + MINUS else PRODUCT if "cdot" in text else ATOM
 
     def product(self, coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term]) -> Text:
-        """A number, factors, and divisors below a line or behind a slash."""
-        above = [*([number(abs(coefficient))] if abs(coefficient) != 1 or not tops else []), *tops]
+        """A number, factors, and divisors below a line or after a slash."""
+        above = [*tops]
+        if abs(coefficient) != 1 or not tops:
+            above.insert(0, literal(abs(coefficient)))
         text = self.factors(above, PRODUCT)
         if bottoms and self.latex:
             over, under = (self.text(x[0])[0] if len(x) == 1 else self.factors(x, PRODUCT) for x in (above, bottoms))
@@ -136,22 +141,29 @@ class Notation:
 
     def factors(self, terms: Sequence[Term], least: int) -> str:
         """Factors with the signs between them: 2·a, a · b, a ⊙ b, 2(y - a), and (a + b)(c + d)."""
-        text, arrays, digits, closed = "", False, False, False
+        text = ""
+        arrays = False  # whether one of the factors so far is not a single number
+        digits = False  # whether the last factor is a number, and nothing else stands before it
+        closed = False  # whether the last factor ends with a bracket of its own
         for term in terms:
             factor, precedence = self.text(term)
             brackets = precedence < (ATOM if term.kind == "@" and len(terms) > 1 else least)
             factor = f"({factor})" if brackets else factor
             several = term.value.size != 1
             if arrays and several:
-                text += (r" \odot " if self.latex else " ⊙ ") + factor
+                sign = r" \odot " if self.latex else " ⊙ "
             elif not text or (brackets and (digits or (closed and term.kind != "sum"))):
-                text += factor
+                sign = ""
             elif self.latex:
-                text += (r" \, " if self.tight and digits else r" \cdot ") + factor
+                sign = r" \, " if self.tight and digits else r" \cdot "
+            elif digits:
+                sign = "" if factor[0] == "√" else "·"
             else:
-                text += ("" if digits and factor[0] == "√" else "·" if digits or self.tight else " · ") + factor
+                sign = "·" if self.tight else " · "
+            text += sign + factor
             closed = factor[-1] == ")" and (brackets or (term.kind == "function" and precedence == ATOM))
-            arrays, digits = arrays or several, term.kind == "number" and text.replace(".", "").isdigit()
+            arrays = arrays or several
+            digits = term.kind == "number" and text.replace(".", "").isdigit()
         return text
 
     def outer(self, x: Term, y: Term) -> Text:

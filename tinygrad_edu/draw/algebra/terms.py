@@ -1,12 +1,12 @@
 """Terms: values that remember how they were computed, so that a rule run on them comes out as a formula.
 
 A rule such as `g * (1 - out * out)` does not care what its arguments are, as long as they multiply and subtract. Run
-on Terms it returns a Term that knows "g times (1 minus out squared)", and the branches it takes are those of the real
-call, since every Term has its value with it.
+on Terms it returns a Term that knows "g times (1 minus out squared)". It takes the branches of the real call, since
+every Term has its value with it.
 
-Each simplification makes a Term whose value is computed anew from what will be printed. So the value of the last Term,
-beside what the rule returns on arrays, tells whether the formula is right: that is how a slip in the algebra is found
-out before anybody reads it. This file has the class, arithmetic.py and arrangement.py the operations.
+Each simplification makes a Term whose value is computed anew from what will be printed. Comparing the value of the last
+Term with what the rule returns on arrays therefore tells whether the formula is right: a slip in the algebra is found
+before anybody reads it. This file has the class; arithmetic.py and arrangement.py have the operations.
 """
 
 from __future__ import annotations
@@ -17,6 +17,22 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
+
+__all__ = [
+    "BUILDERS",
+    "Shape",
+    "Term",
+    "TermLike",
+    "as_shape",
+    "as_term",
+    "builds",
+    "elementwise",
+    "exchange_axes",
+    "literal",
+    "named_call",
+    "values_of",
+]
 
 Shape = tuple[int, ...]
 
@@ -40,48 +56,56 @@ class Opaque(TypeError):
 class Count(int):
     """A number of elements; the quotient of two is printed as a division: 2 / 16 is 1 / 8, not 0.125."""
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: object) -> Any:
         if not isinstance(other, int) or not other or not self:
-            return int(self) / other
+            return int(self) / other  # type: ignore[operator]
         common = gcd(self, other)
         return BUILDERS["divide"](self // common, other // common)
 
 
+def operator(name: str) -> Callable[..., Term]:
+    """A method of Term for `x + other`, which calls the builder of this name."""
+    return lambda self, *others: BUILDERS[name](self, *others)
+
+
+def reflected(name: str) -> Callable[..., Term]:
+    """A method of Term for `other + x`."""
+    return lambda self, other: BUILDERS[name](other, self)
+
+
 class Term:
-    """A value and how it came about: a kind and its parts, which are Terms or, for some kinds, texts and numbers."""
+    """A value and how it came about.
 
-    __slots__ = ("key", "kind", "parts", "value")
+    Attributes:
+        kind: What it is: "name", "number", "product", "+", "function" ...; Notation has a method for each.
+        parts: What it is made of: Terms or, for some kinds, texts and numbers.
+        value: Its values, an array, with the same shape, ndim, dtype and size.
+        key: Terms with equal keys are printed alike and mean the same.
+    """
 
-    def __init__(self, kind: str, parts: tuple[Any, ...], value: Any) -> None:
+    __slots__ = ("dtype", "key", "kind", "ndim", "parts", "shape", "size", "value")
+
+    def __init__(self, kind: str, parts: tuple[Any, ...], value: ArrayLike) -> None:
         self.kind, self.parts, self.value = kind, parts, np.asarray(value)
-        inner = [p.key if isinstance(p, Term) else tuple(q.key for q in p) if isinstance(p, list) else p for p in parts]
-        self.key: tuple[Any, ...] = (kind, *inner)  # equal keys are printed alike and mean the same
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("shape", "ndim", "dtype"):
-            return getattr(self.value, name)
-        raise AttributeError(f"a Term has no {name}")
-
-    @property
-    def size(self) -> Count:
-        """Number of elements."""
-        return Count(self.value.size)
+        self.shape, self.ndim, self.dtype = self.value.shape, self.value.ndim, self.value.dtype
+        self.size = Count(self.value.size)
+        self.key: tuple[Any, ...] = (kind, *map(part_key, parts))
 
     @property
     def T(self) -> Term:
         """All axes in reverse order."""
         return BUILDERS["transpose"](self)
 
-    def __array__(self, *args: Any, **kwargs: Any) -> ndarray:
-        raise Opaque("a Term is no array")
+    def __array__(self, *args: object, **kwargs: object) -> ndarray:
+        raise Opaque("a Term is not an array")
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
             raise Opaque(f"np.{ufunc.__name__}.{method}")
-        return apply(ufunc, inputs, {})
+        return call_numpy(ufunc, inputs, {})
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return apply(func, args, kwargs)
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        return call_numpy(func, args, kwargs)
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -104,65 +128,73 @@ class Term:
 
     def swapaxes(self, first: int, second: int) -> Term:
         """As the array's method."""
-        return BUILDERS["transpose"](self, swapped(self.ndim, first, second))
+        return BUILDERS["transpose"](self, exchange_axes(self.ndim, first, second))
 
     def transpose(self, *axes: Any) -> Term:
         """As the array's method."""
         return BUILDERS["transpose"](self, (axes[0] if len(axes) == 1 else axes) or None)
 
-
-ARITHMETIC = {"sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power"}
-ARITHMETIC |= {"add": "add", "matmul": "matmul"}
-OTHERS = {"gt": "greater", "lt": "less", "ge": "greater_equal", "le": "less_equal", "eq": "equal", "ne": "not_equal"}
-OTHERS |= {"or": "bitwise_or", "and": "bitwise_and", "neg": "negative", "abs": "abs", "getitem": "getitem"}
-
-
-def operator(name: str, swap: bool) -> Callable[..., Any]:
-    """A method of Term that calls the builder of this name; swap is for `2 * x`, where x is the second operand."""
-    return lambda *args: BUILDERS[name](*(args[::-1] if swap else args))
-
-
-for sign, name in (ARITHMETIC | OTHERS).items():
-    setattr(Term, f"__{sign}__", operator(name, False))
-for sign, name in ARITHMETIC.items():
-    setattr(Term, f"__r{sign}__", operator(name, True))
+    __add__, __radd__ = operator("add"), reflected("add")
+    __sub__, __rsub__ = operator("subtract"), reflected("subtract")
+    __mul__, __rmul__ = operator("multiply"), reflected("multiply")
+    __truediv__, __rtruediv__ = operator("divide"), reflected("divide")
+    __pow__, __rpow__ = operator("power"), reflected("power")
+    __matmul__, __rmatmul__ = operator("matmul"), reflected("matmul")
+    __gt__, __lt__ = operator("greater"), operator("less")
+    __ge__, __le__ = operator("greater_equal"), operator("less_equal")
+    __eq__, __ne__ = operator("equal"), operator("not_equal")  # type: ignore[assignment]
+    __hash__ = object.__hash__  # which a class with __eq__ would lose
+    __or__, __and__ = operator("bitwise_or"), operator("bitwise_and")
+    __neg__, __abs__ = operator("negative"), operator("abs")
+    __getitem__ = operator("getitem")
 
 
-def as_term(x: Any) -> Term:
+TermLike = Term | ArrayLike  # an array without a name is refused, unless it is a number or all ones
+
+
+def part_key(part: object) -> Any:
+    """What tells one part of a Term from another; lists hold Terms."""
+    if isinstance(part, list):
+        return tuple([x.key for x in part])
+    return part.key if isinstance(part, Term) else part
+
+
+def as_term(x: TermLike) -> Term:
     """A number as a Term; a Term as it is."""
     if isinstance(x, Term):
         return x
     array = np.asarray(x)
     if array.dtype.kind not in "biuf" or (array.size != 1 and not (array == 1).all()):
         raise Opaque("an array without a name")
-    return number(array.flat[0].item() if array.size else 1, array.shape)
+    return literal(array.flat[0].item() if array.size else 1, array.shape)
 
 
-def raw(x: Any) -> Any:
-    """The values of Terms, also within tuples and lists."""
+def values_of(x: Any) -> Any:
+    """The values of Terms, also within tuples and lists; anything else as it is."""
     if isinstance(x, (tuple, list)):
-        return type(x)([raw(y) for y in x])
+        return type(x)([values_of(y) for y in x])
     return x.value[()] if isinstance(x, Term) else x
 
 
-def apply(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+def call_numpy(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """A NumPy function on Terms: another Term, or its plain result where there is no notation for it."""
-    build = BUILDERS.get({"absolute": "abs"}.get(func.__name__, func.__name__))
-    return build(*args, **kwargs) if build else func(*map(raw, args), **kwargs)
+    name = "abs" if func is np.absolute else func.__name__
+    build = BUILDERS.get(name)
+    return build(*args, **kwargs) if build else func(*map(values_of, args), **kwargs)
 
 
-def number(x: Any, shape: Shape = ()) -> Term:
-    """A number, perhaps repeated to a shape."""
+def literal(x: float, shape: Shape = ()) -> Term:
+    """A number that is written out, perhaps repeated to a shape."""
     return Term("number", (x,), np.full(shape, x))
 
 
-def reshaped(x: Term, shape: Shape) -> Term:
+def as_shape(x: Term, shape: Shape) -> Term:
     """The same Term for a value of another shape, where the notation makes no difference."""
     if x.shape == shape:
         return x
     if x.size == np.prod(shape, dtype=int):
         return Term(x.kind, x.parts, x.value.reshape(shape))
-    return number(x.parts[0], shape) if x.kind == "number" else BUILDERS["broadcast_to"](x, shape)
+    return literal(x.parts[0], shape) if x.kind == "number" else BUILDERS["broadcast_to"](x, shape)
 
 
 def elementwise(compute: Callable[..., Any], parts: Sequence[Term]) -> tuple[list[Term], ndarray]:
@@ -179,15 +211,15 @@ def elementwise(compute: Callable[..., Any], parts: Sequence[Term]) -> tuple[lis
     return list(parts), value
 
 
-def named_call(name: str, args: Sequence[Term], value: Any, params: Sequence[str] = ()) -> Term:
+def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequence[str] = ()) -> Term:
     """A value that is printed as name(args, params)."""
     array = np.asarray(value)
     if array.size and all(x.kind == "number" for x in args) and (array == array.flat[0]).all():
-        return number(array.flat[0].item(), array.shape)
+        return literal(array.flat[0].item(), array.shape)
     return Term("function", (name, *args, *params), value)
 
 
-def swapped(ndim: int, first: int, second: int) -> list[int]:
+def exchange_axes(ndim: int, first: int, second: int) -> list[int]:
     """The order of axes with two of them exchanged."""
     order = list(range(ndim))
     order[first], order[second] = order[second], order[first]

@@ -1,31 +1,32 @@
 """How the tensors of a graph stand in worked solutions: by name, or as the expression that made them.
 
-The hard idea is where to stop putting expressions into each other:
+Expressions within expressions become unreadable soon:
 
     for _ in range(3):
         h = (h * w).tanh()      # tanh(tanh(tanh(h·w)·w)·w), and the derivative is longer still
 
-A function within a function, a tensor that several ops use, and what would be long keep their names; the chain rule
-makes a step there.
+So a function within a function, a tensor that several ops use, and whatever would be long keep their names; the chain
+rule makes a step there.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.draw.algebra.arithmetic import multiply
-from tinygrad_edu.draw.algebra.formulas import followed, forward_term
+from tinygrad_edu.draw.algebra.formulas import forward_term, trace_rule
 from tinygrad_edu.draw.algebra.notation import Notation
-from tinygrad_edu.draw.algebra.terms import Term, as_term, number, reshaped
+from tinygrad_edu.draw.algebra.terms import Term, TermLike, as_shape, as_term, literal
 from tinygrad_edu.draw.record import Card, Record, Wire, slope
+
+__all__ = ["Expressions", "card_term", "ids_in", "is_rewritten"]
 
 LONGEST = 40  # characters of an expression, and ops in it
 MEASURE = Notation(latex=False, tight=True)
 ELEMENTWISE = {"add", "subtract", "multiply", "divide"}
-SIGNS = ELEMENTWISE | {"matmul", "negative", "power", "getitem"}  # what is no function like tanh(x)
+SIGNS = ELEMENTWISE | {"matmul", "negative", "power", "getitem"}  # written with signs, not as a function: tanh(x)
 
 
 class Expressions:
@@ -44,13 +45,13 @@ class Expressions:
         self.notations = [Notation(latex, precision, tight=True) for latex in (False, True)]
 
     @cached_property
-    def terms(self) -> dict[Card, Any]:
+    def terms(self) -> dict[Card, TermLike]:
         """What stands for each card in a formula: a name, an expression or a number."""
-        inner, ops, terms = within_functions(self.found), dict[Card, int](), dict[Card, Any]()
+        inner, ops, terms = within_functions(self.found), dict[Card, int](), dict[Card, TermLike]()
         for card in self.found.cards:
-            terms[card] = called(card)
+            terms[card] = card_term(card)
             sources = [wire.source for wire in card.wires]
-            ops[card] = 1 + sum([ops[x] for x in sources if rewritten(x, terms[x])])
+            ops[card] = 1 + sum([ops[x] for x in sources if is_rewritten(x, terms[x])])
             if card.op is None or card.named or len({wire.target for wire in card.uses}) != 1 or ops[card] > LONGEST:
                 continue
             term = forward_term(card.op, [terms[x] for x in sources], card.params, card.value)
@@ -68,26 +69,26 @@ class Expressions:
         assert target.op is not None
         operands = [self.terms[other.source] for other in target.wires]
         try:
-            g, out = reshaped(upstream, target.shape), self.terms[target]
-            term = followed(target.op, wire.position, g, out, operands, target.params, local=True)
+            g, out = as_shape(upstream, target.shape), as_term(self.terms[target])
+            term = trace_rule(target.op, wire.position, g, out, operands, target.params, local=True)
         except Exception:  # whatever a user's rule may raise
             symbol = self.partial(target, source)
-            term = multiply(reshaped(upstream, ()), Term("partial", symbol.parts, slope(wire)))
-        return reshaped(term, ()) if term.size == 1 else term
+            term = multiply(as_shape(upstream, ()), Term("partial", symbol.parts, slope(wire)))
+        return as_shape(term, ()) if term.size == 1 else term
 
 
-def called(card: Card) -> Any:
-    """A card by its name; a constant that has none, and is a single number or ones beside others, as that number."""
+def card_term(card: Card) -> TermLike:
+    """A card by its name. A constant without a name that is a single number, or all ones, is that number."""
     if card.op is None and not card.needs_gradient and not card.named and card.value.size:
         ops = {wire.target.op.name for wire in card.uses if wire.target.op}
         if (card.tensor is None and card.value.size == 1) or (ops <= ELEMENTWISE and (card.value == 1).all()):
             python = type(card.constant) in (int, float)
-            return card.constant if python else number(card.value.flat[0].item(), card.shape)
+            return card.value.item() if python else literal(card.value.flat[0].item(), card.shape)
     return Term("name", (card.name, card.id), card.value)
 
 
-def rewritten(card: Card, term: Any) -> bool:
-    """Whether the term is no constant, nor the card's own name: an expression, or what x * 1 is, the name of x."""
+def is_rewritten(card: Card, term: TermLike) -> bool:
+    """Whether the term is an expression or another card's name, as x * 1 is x: not its own name, not a constant."""
     return isinstance(term, Term) and (term.kind != "name" or term.parts[1] != card.id)
 
 
@@ -101,9 +102,12 @@ def within_functions(found: Record) -> set[Card]:
     return inner
 
 
-def names_in(term: Term) -> set[Any]:
+def ids_in(term: Term) -> set[str]:
     """The ids of the tensors that a formula speaks of."""
     if term.kind == "name":
         return {term.parts[1]}
-    inner = [y for x in term.parts for y in (x if isinstance(x, list) else [x]) if isinstance(y, Term)]
-    return set[Any]().union(*map(names_in, inner))
+    found = set[str]()
+    for part in term.parts:
+        for inner in part if isinstance(part, list) else [part]:
+            found |= ids_in(inner) if isinstance(inner, Term) else set()
+    return found

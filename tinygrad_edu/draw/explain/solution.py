@@ -10,6 +10,8 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.numbers import MINUS
 
+__all__ = ["Block", "Both", "Equation", "Explanation", "Solution"]
+
 
 class Both(NamedTuple):
     """A formula in Unicode and in LaTeX."""
@@ -55,7 +57,7 @@ class Solution:
         for sentence, equations in self.blocks:
             width = max([len(left.text) for left, _ in equations], default=0)
             lines = [f"{head.text:<{width}} = {right.text}".rstrip() for head, right in rows(equations)]
-            parts.append("\n".join([sentence] * bool(sentence) + lines))
+            parts.append("\n".join([sentence, *lines] if sentence else lines))
         return "\n\n".join(parts)
 
     def latex_blocks(self) -> list[tuple[str, str]]:
@@ -76,7 +78,7 @@ class Explanation:
     """The worked solutions for one or several tensors; `str()`, `.markdown()` and `.latex()` write them.
 
     Attributes:
-        solutions: One for each tensor; what one derives or defines, those after it do not repeat.
+        solutions: One for each tensor; later ones do not repeat what earlier ones derived or defined.
     """
 
     def __init__(self, solutions: list[Solution]) -> None:
@@ -100,25 +102,28 @@ class Explanation:
 
     def markdown(self) -> str:
         """Sentences as text and equations between $$, as notebooks and GitHub show them."""
-        return self.parts(plain_markdown, "$$\n{}\n$$")
+        return self._join(escape_markdown, "$$\n{}\n$$")
 
     def latex(self) -> str:
         """Sentences as LaTeX text and equations as displays: for a document with amsmath."""
-        return self.parts(plain_latex, "\\[\n{}\n\\]")
+        return self._join(escape_latex, "\\[\n{}\n\\]")
 
-    def parts(self, plain: Callable[[str], str], display: str) -> str:
+    def _join(self, escape: Callable[[str], str], display: str) -> str:
         """Sentences and equations, one after another."""
-        blocks = [block for solution in self.solutions for block in solution.latex_blocks()]
-        parts = [part for sentence, body in blocks for part in (plain(sentence), body and display.format(body))]
-        return "\n\n".join([part for part in parts if part]) or str(self)
+        parts = []
+        for sentence, body in self._latex_blocks():
+            parts += [escape(sentence), display.format(body) if body else ""]
+        return "\n\n".join(filter(None, parts)) or str(self)
+
+    def _latex_blocks(self) -> list[tuple[str, str]]:
+        return [block for solution in self.solutions for block in solution.latex_blocks()]
 
     def _repr_latex_(self) -> str:
-        """One display: MathJax knows no text between displays."""
+        """One display: MathJax has no text between displays."""
         rows = []
-        for solution in self.solutions:
-            for sentence, body in solution.latex_blocks():
-                rows += [f"\\text{{{plain_latex(sentence)}}}"] * bool(sentence) + [body] * bool(body)
-        body = " \\\\\n".join([f"&{row}" for row in rows])
+        for sentence, body in self._latex_blocks():
+            rows += [f"\\text{{{escape_latex(sentence)}}}" if sentence else "", body]
+        body = " \\\\\n".join([f"&{row}" for row in rows if row])
         return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
 
     _repr_markdown_ = markdown
@@ -130,11 +135,11 @@ ESCAPES = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasc
 MATH = {"←": "\\leftarrow", "∂": "\\partial", "⋯": "\\cdots", MINUS: "-", "∞": "\\infty", "≈": "\\approx"}
 
 
-def plain_latex(sentence: str) -> str:
+def escape_latex(sentence: str) -> str:
     """A sentence in LaTeX."""
     return "".join([f"${MATH[c]}$" if c in MATH else ESCAPES.get(c, c) for c in sentence])
 
 
-def plain_markdown(sentence: str) -> str:
+def escape_markdown(sentence: str) -> str:
     """A sentence in Markdown, where names may hold signs that mean something there."""
     return "".join([f"\\{c}" if c in "\\`*_{}[]<>#|$" else c for c in sentence])

@@ -6,82 +6,72 @@ transparent ink.
 
     mode="forward"      ∂f/∂x  −4       written, and laid out, but transparent on a blank row
     mode="backward"     ∂f/∂x  −4       orange on a tinted row, at the same place
+
+Cells that change while the graph is played have ids: that of the node, followed by "-value", "-gradient" or "-sum"; for
+the norms of gradients in a folded module, by "-norm" and "-norm-t3".
 """
 
 from __future__ import annotations
 
-import html
 import itertools
 import math
-import re
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.formulas import local_formula, role, symbol, vjp_formula
-from tinygrad_edu.draw.algebra.notation import broken
-from tinygrad_edu.draw.numbers import number, product, shape_text, statistics, total
-from tinygrad_edu.draw.picture.fold import Item, Link
+from tinygrad_edu.draw.algebra.captions import role, symbol
+from tinygrad_edu.draw.algebra.formulas import local_formula, vjp_formula
+from tinygrad_edu.draw.algebra.notation import break_lines
+from tinygrad_edu.draw.names import shorten
+from tinygrad_edu.draw.numbers import (
+    format_count,
+    format_number,
+    format_product,
+    format_shape,
+    format_statistics,
+    format_sum,
+    gradient_norm,
+)
+from tinygrad_edu.draw.picture.escaping import label_text
+from tinygrad_edu.draw.picture.items import Item, Link
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
+from tinygrad_edu.engine import Op
+
+__all__ = ["Mode", "shown_output", "symbol_of", "wire_operands", "wire_rule"]
 
 Mode = Literal["forward", "backward", "both"]
 
 CELLS = 8  # of a heat map, along each axis
-LONGEST = 28  # characters of a name
 LINE = 24  # of a formula on a wire
 TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{}">{}</TABLE>'
-UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a picture is drawn.
-
-    Attributes:
-        mode: What it shows.
-        theme: Its colours.
-        precision: Significant digits.
-        output: The name of the output.
-        heat_maps: Whether large tensors have one.
-    """
+    """How a picture is drawn."""
 
     mode: Mode
     theme: Theme
-    precision: int
-    output: str
-    heat_maps: bool = True
+    precision: int  # significant digits
+    output: str  # its name
+    heat_maps: bool = True  # whether large tensors have one
 
     def __getitem__(self, part: str) -> str:
         """A colour; transparent where the mode does not show the backward pass."""
         return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
 
-    def number(self, x: Any) -> str:
+    def format(self, x: object) -> str:
         """A number with the picture's precision."""
-        return number(x, self.precision)
-
-
-def printable(name: str) -> str:
-    """A name on one line: control characters, and what would reverse the text, become spaces."""
-    return UNPRINTABLE.sub(" ", name)
-
-
-def shorten(name: str, longest: int = LONGEST) -> str:
-    """A name, cut if it is very long: a dotted path at its beginning, where paths are alike, else in the middle."""
-    name = printable(name)
-    if len(name) <= longest:
-        return name
-    half = (longest - 1) // 2
-    return f"…{name[1 - longest :]}" if "." in name[1 - longest :] else f"{name[:half]}…{name[-half:]}"
+        return format_number(x, self.precision)
 
 
 def font(text: str, colour: str, size: float = 11, style: str = "") -> str:
-    """Text, escaped, also for Graphviz, which reads \\N as the name of the node; `style` is "B", "I" or nothing."""
-    text = html.escape(text, quote=True).replace("\\", "\\\\") or " "
+    """Text in a colour, its size in points; `style` is "B", "I" or nothing."""
+    text = label_text(text) or " "
     text = f"<{style}>{text}</{style}>" if style else text
     return f'<FONT COLOR="{colour}" POINT-SIZE="{size:g}">{text}</FONT>'
 
@@ -96,52 +86,26 @@ def table(rows: Sequence[Sequence[str]], padding: int = 0) -> str:
     return TABLE.format(padding, "".join(f"<TR>{''.join(row)}</TR>" for row in rows))
 
 
-def extent(label: str) -> tuple[float, float]:
-    """About how wide and high a label will be, in points."""
-    return measure(ET.fromstring(f"<TD>{label}</TD>"), 11)
-
-
-def measure(part: ET.Element, size: float) -> tuple[float, float]:
-    """Width and height of a table, or of lines of text and tables; `size` is that of the letters."""
-    if part.tag == "TABLE":
-        padding = 2 * float(part.get("CELLPADDING", 0))
-        rows = [[measure(cell, size) for cell in row] for row in part]
-        columns = itertools.zip_longest(*rows, fillvalue=(0.0, 0.0))
-        width = sum(max(wide for wide, _ in column) + padding for column in columns)
-        return width, sum(max(high for _, high in row) + padding for row in rows)
-    size = float(part.get("POINT-SIZE", size))
-    width, height = 0.55 * size * len(part.text or ""), 1.2 * size if part.text else 0.0
-    lines, above = [width], 0.0
-    for child in part:
-        if child.tag == "BR":
-            lines, above, height = [*lines, 0.0], above + height, 0.0
-        wide, high = measure(child, size)
-        lines[-1] += wide
-        height = max(height, high)
-    padding = 2 * float(part.get("CELLPADDING", 0))
-    width, height = max(lines) + padding, above + height + padding
-    return max(width, float(part.get("WIDTH", 0))), max(height, float(part.get("HEIGHT", 0)))
-
-
 def node_label(item: Item, look: Look, fused: bool = True) -> str:
     """The label of any item. `fused` joins an op's symbol to its result."""
     if item.kind == "chip":
         return chip_label(item.cards[0], look)
     if item.folded:
         return folded_label(item, look)
-    card = item.cards[0]
-    return constant_label(card, look) if card.is_number else card_label(card, look, fused)
+    return constant_label(item.cards[0], look) if item.cards[0].is_number else card_label(item, look, fused)
 
 
-def card_label(card: Card, look: Look, fused: bool) -> str:
+def card_label(item: Item, look: Look, fused: bool) -> str:
     """Strip or symbol, header, value, gradient, sum."""
-    is_output = is_the_output(card)
-    rows = [header(card, is_output, look), value_row("value", card.value, look)]
+    card = item.cards[0]
+    is_output = not card.uses
+    rows = [header(card, look), value_row(item, "value", card.value, look)]
     if card.gradient is not None:
-        root = shorten(look.output, 12)
-        label = f"∂{root}/∂{shorten(card.name, 16)}" + (" (seed)" if is_output and card.before_hooks is None else "")
-        rows.append(value_row(label, card.gradient, look, "gradient"))
-        rows += sum_rows(card, look)
+        label = f"∂{shorten(look.output, 12)}/∂{shorten(card.name, 16)}"
+        if is_output and card.before_hooks is None:
+            label += " (seed)"
+        rows.append(value_row(item, label, card.gradient, look, "gradient"))
+        rows += sum_rows(item, look)
     else:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
         rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
@@ -149,12 +113,10 @@ def card_label(card: Card, look: Look, fused: bool) -> str:
         left = symbol_cell(card, look)
     else:
         left = strip(look[card.kind] if card.op is None else look["rule"])
-    return frame([left, cell(table(rows)), *([strip(look["output"])] if is_output else [])], look)
-
-
-def is_the_output(card: Card) -> bool:
-    """Whether nothing was made of it."""
-    return not card.uses
+    cells = [left, cell(table(rows))]
+    if is_output:
+        cells.append(strip(look["output"]))
+    return frame(cells, look)
 
 
 def frame(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
@@ -184,24 +146,25 @@ def symbol_of(card: Card) -> str:
     return shorten(symbol(card.op, card.params, [wire.source.value for wire in card.wires]), 16)
 
 
-def header(card: Card, is_output: bool, look: Look) -> list[str]:
+def header(card: Card, look: Look) -> list[str]:
     """Name, kind and shape."""
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
-    words = [kind, "output" if is_output else "", shape_text(card.shape)]
-    right = "  ".join(word for word in words if word)
+    words = [kind, "" if card.uses else "output", format_shape(card.shape)]
+    right = "  ".join(filter(None, words))
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
     return [cell(table([[name, cell(font(right, look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]
 
 
-def value_row(label: str, value: ndarray, look: Look, part: Literal["value", "gradient"] = "value") -> list[str]:
+def value_row(
+    item: Item, label: str, value: ndarray, look: Look, part: Literal["value", "gradient"] = "value"
+) -> list[str]:
     """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
     ink = look[f"{part}_text"]
     words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
-    numbers = array(value, look, part)
-    if numbers.count("<TR>") < 2:
-        content = table([[words, cell(numbers, 'ALIGN="RIGHT"')]], 4)
-    else:
-        content = table([[words], [cell(numbers, 'ALIGN="LEFT"')]], 4)
+    text = array(value, look, part)
+    beside = text.count("<TR>") < 2
+    numbers = cell(text, f'ID="{item.id}-{part}" ALIGN="{"RIGHT" if beside else "LEFT"}"')
+    content = table([[words, numbers]] if beside else [[words], [numbers]], 4)
     return [cell(content, f'BGCOLOR="{look[f"{part}_fill"]}"')]
 
 
@@ -209,15 +172,15 @@ def array(value: ndarray, look: Look, part: str) -> str:
     """One number, a grid of up to 8 numbers (at most 3 x 4), or a heat map with statistics."""
     ink = look[f"{part}_text"]
     if value.size == 1:
-        return font(look.number(value), ink, 16, "B")
+        return font(look.format(value), ink, 16, "B")
     if not value.size:
         return font("empty", ink, 10, "I")
     grid = value.reshape(-1, value.shape[-1])
     if value.ndim <= 2 and value.size <= 8 and grid.shape[0] <= 3 and grid.shape[1] <= 4:
-        return table([[cell(font(look.number(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
+        return table([[cell(font(look.format(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
     if (value == value.flat[0]).all():
-        return font(f"{look.number(value.flat[0])} everywhere", ink, 11)
-    words = " ".join(statistics(value, look.precision)).split()
+        return font(f"{look.format(value.flat[0])} everywhere", ink, 11)
+    words = " ".join(format_statistics(value, look.precision)).split()
     lines = [
         [cell(font(f"{name}\u2002", ink, 9), 'ALIGN="LEFT"'), cell(font(x, ink, 9, "B"), 'ALIGN="RIGHT"')]
         for name, x in zip(words[::2], words[1::2], strict=True)
@@ -252,35 +215,43 @@ def blocks(grid: ndarray) -> ndarray:
     return grid
 
 
-def sum_rows(card: Card, look: Look) -> list[list[str]]:
+def sum_rows(item: Item, look: Look) -> list[list[str]]:
     """How the gradient of a tensor that is used more than once adds up, and what a hook made of it."""
-    parts = [wire.contribution for wire in card.contributions() if wire.contribution is not None]
-    hooked = card.before_hooks is not None
-    if len(parts) < 2 and not hooked:
+    card = item.cards[0]
+    parts = [wire.contribution for wire in card.uses if wire.contribution is not None]
+    if len(parts) < 2 and card.before_hooks is None:
         return []
-    text = f"Σ of {len(parts):,} paths" if len(parts) > 1 else "1 path" if parts else "seed"
-    if card.value.size == 1:
-        if len(parts) <= 4:
-            text = "Σ " if len(parts) > 1 else "" if parts else "seed "
-            text += total([*parts] or [card.before_hooks], look.precision)
-        if hooked:
-            text += f" = {look.number(card.before_hooks)}" if len(parts) > 1 else ""
-            text += f", hook → {look.number(card.gradient)}"
-    elif hooked:
-        text += ", then a hook"
-    style = f'ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
-    return [[cell(font(text, look["gradient_text"], 10), style)]]
+    style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
+    return [[cell(font(sum_text(card, parts, look), look["gradient_text"], 10), style)]]
+
+
+def sum_text(card: Card, parts: list[ndarray], look: Look) -> str:
+    """ "Σ 3 + 3", "Σ of 5 paths = 15, hook → 150", "seed 1, hook → 3"; of tensors "1 path, then a hook"."""
+    single = card.value.size == 1
+    if len(parts) > 1:
+        text = f"Σ {format_sum(parts, look.precision)}" if single and len(parts) <= 4 else f"Σ of {len(parts):,} paths"
+    elif single:
+        text = look.format(parts[0]) if parts else f"seed {look.format(card.before_hooks)}"
+    else:
+        text = "1 path" if parts else "seed"
+    if card.before_hooks is None:
+        return text
+    if not single:
+        return f"{text}, then a hook"
+    if len(parts) > 1:
+        text += f" = {look.format(card.before_hooks)}"
+    return f"{text}, hook → {look.format(card.gradient)}"
 
 
 def constant_label(card: Card, look: Look) -> str:
     """A small plain card with a number."""
-    return frame([cell(font(look.number(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
+    return frame([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
 
 
 def chip_label(card: Card, look: Look) -> str:
     """A leaf once more."""
     ink = look["parameter"] if card.kind == "parameter" else look["text"]
-    name = number(card.value, look.precision) if card.is_number else shorten(card.name)
+    name = look.format(card.value) if card.is_number else shorten(card.name)
     return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
 
 
@@ -288,42 +259,46 @@ def gate_label(card: Card, look: Look) -> str:
     """The gate of a small graph: its symbol and what it does with gradients."""
     assert card.op is not None
     ink = look["op_text"]
-    words = role(card.op)
-    shown = "transparent" if look.mode == "forward" else ink
-    return font(symbol_of(card), ink, 20, "B") + (f"<BR/>{font(words, shown, 10)}" if words else "")
+    text, words = font(symbol_of(card), ink, 20, "B"), role(card.op)
+    if words:
+        text += f"<BR/>{font(words, 'transparent' if look.mode == 'forward' else ink, 10)}"
+    return text
 
 
 def folded_label(item: Item, look: Look) -> str:
     """Title, number of ops and weights, parameters with the norms of their gradients, value and gradient."""
     weights, own = [leaf for leaf in item.leaves if leaf.kind == "parameter"], set(item.cards)
-    shared = [leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)]
-    counts = [plural(item.ops, "op")] if item.ops else []
-    if weights:
-        size, word = sum(leaf.value.size for leaf in weights), "shared weight" if shared else "weight"
-        counts.append(plural(size, word))
+    shared = {leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)}
     rows = [[cell(font(f"{shorten(item.title, 40)}\u2002", look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
+    counts = [format_count(item.ops, "op")] if item.ops else []
+    if weights:
+        size = sum(leaf.value.size for leaf in weights)
+        counts.append(format_count(size, "shared weight" if shared else "weight"))
     if counts:
         rows.append([cell(font(", ".join(counts), look["muted"], 10), 'ALIGN="LEFT" CELLPADDING="4"')])
-    shown = weights if len(weights) <= 6 else [*weights[:5], weights[-1]]
-    prefix = common_path([leaf.name for leaf in weights])
-    lines = [weight_row(leaf, leaf.name[len(prefix) :], look, leaf in shared) for leaf in shown]
-    if len(shown) < len(weights):
-        lines.insert(5, [cell(font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10), 'ALIGN="LEFT"'), cell("")])
-    if lines and item.kind == "module":
-        norm = f"‖∂{shorten(look.output, 12)}/∂·‖" if any(leaf.gradient is not None for leaf in weights) else ""
-        lines.insert(0, [cell(""), cell(font(norm, look["gradient_text"], 9), 'ALIGN="RIGHT"')])
+    if weights and item.kind == "module":
+        lines = weight_rows(item, weights, shared, look)
         rows.append([cell(table(lines, 4), f'BGCOLOR="{look["cluster2"]}"')])
     name, value, gradient = shown_output(item)
     if value is not None:
-        rows.append(value_row(f"{name} {shape_text(value.shape)}".rstrip(), value, look))
+        rows.append(value_row(item, f"{name} {format_shape(value.shape)}".rstrip(), value, look))
     if gradient is not None:
-        rows.append(value_row(f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
+        rows.append(value_row(item, f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
     return frame([cell(table(rows))], look, "muted", 2)
 
 
-def plural(count: int, word: str) -> str:
-    """A count with its word."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) -> list[list[str]]:
+    """The parameters of a folded module, or the first five and the last, with the norms of their gradients."""
+    has_gradients = any(leaf.gradient is not None for leaf in weights)
+    norm = font(f"‖∂{shorten(look.output, 12)}/∂·‖" if has_gradients else "", look["gradient_text"], 9)
+    lines = [[cell(""), cell(norm, f'ID="{item.id}-norm" ALIGN="RIGHT"')]]
+    prefix = common_path([leaf.name for leaf in weights])
+    for leaf in weights if len(weights) <= 6 else [*weights[:5], weights[-1]]:
+        lines.append(weight_row(item, leaf, leaf.name[len(prefix) :], leaf in shared, look))
+    if len(weights) > 6:
+        more = font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10)
+        lines.insert(-1, [cell(more, 'ALIGN="LEFT"'), cell("")])
+    return lines
 
 
 def common_path(names: list[str]) -> str:
@@ -333,13 +308,14 @@ def common_path(names: list[str]) -> str:
     return "".join(f"{parts[0]}." for parts in same)
 
 
-def weight_row(leaf: Card, name: str, look: Look, shared: bool) -> list[str]:
+def weight_row(item: Item, leaf: Card, name: str, shared: bool, look: Look) -> list[str]:
     """A parameter of a folded module: name, shape, where it is used elsewhere too, norm of its gradient."""
-    norm = "" if leaf.gradient is None else look.number(length(leaf.gradient))
-    words = font(f"{shorten(name)} {shape_text(leaf.shape)}", look["parameter"], 10)
+    norm = "" if leaf.gradient is None else look.format(gradient_norm(leaf.gradient))
+    words = font(f"{shorten(name)} {format_shape(leaf.shape)}", look["parameter"], 10)
     if shared:
-        words += font(f"  {plural(len(leaf.uses), 'use')}", look["muted"], 9)
-    return [cell(words, 'ALIGN="LEFT"'), cell(font(norm, look["gradient_text"], 10, "B"), 'ALIGN="RIGHT"')]
+        words += font(f"  {format_count(len(leaf.uses), 'use')}", look["muted"], 9)
+    number = font(norm, look["gradient_text"], 10, "B")
+    return [cell(words, 'ALIGN="LEFT"'), cell(number, f'ID="{item.id}-norm-{leaf.id}" ALIGN="RIGHT"')]
 
 
 def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
@@ -355,50 +331,44 @@ def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
     return f"{len(alike)} {'results' if item.ops else 'values'}", np.stack([card.value for card in alike]), gradient
 
 
-def length(gradient: ndarray) -> float:
-    """The Euclidean norm of all elements."""
-    with np.errstate(all="ignore"):
-        return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
-
-
 def wire_label(link: Link, look: Look) -> str:
     """Local derivative and contribution of a wire between numbers; the rule as a formula between tensors; else ""."""
     wire = link.wires[0]
-    if wire.contribution is None or not link.plain:
+    if wire.contribution is None or not link.single:
         return ""
     if wire.local is None:
-        lines = broken(shorten(formula(wire), 2 * LINE), LINE)
+        lines = break_lines(shorten(wire_rule(wire), 2 * LINE), LINE)
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
-    value = look.number(wire.local)
-    text = local_text(wire)
+    value = look.format(wire.local)
+    text = wire_derivative(wire)
     line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
     muted = "transparent" if look.mode == "forward" else look["muted"]
-    result = product(wire.local, upstream, look.precision)
+    result = format_product(wire.local, upstream, look.precision)
     return f"{font(line, muted, 10)}<BR/>{font(result, look['gradient_text'], 12, 'B')}"
 
 
-def formula(wire: Wire) -> str:
-    """What the rule hands back, as a formula."""
-    op, names, values = operands(wire)
+def wire_rule(wire: Wire) -> str:
+    """What the rule hands back over a wire, as a formula."""
+    op, names, values = wire_operands(wire)
     return str(vjp_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
 
 
-def local_text(wire: Wire) -> str:
+def wire_derivative(wire: Wire) -> str:
     """The local derivative as a formula."""
-    op, names, values = operands(wire)
+    op, names, values = wire_operands(wire)
     return str(local_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
 
 
-def operands(wire: Wire) -> tuple[Any, dict[str, str], list[ndarray]]:
-    """Op, names and values of all operands, as formulas.py wants them."""
+def wire_operands(wire: Wire) -> tuple[Op, dict[str, str], list[ndarray]]:
+    """The op at the end of a wire, and the names and values of all its operands, as formulas.py wants them."""
     target = wire.target
     assert target.op is not None
     short = shorten(target.name, 16)
     names = {"g": f"∂{short}", "out": short}
     for other in target.wires:
         source = other.source
-        text = number(source.value) if source.is_number else shorten(source.name, 16)
+        text = format_number(source.value) if source.is_number else shorten(source.name, 16)
         names[target.op.argument(other.position)] = text
     return target.op, names, [other.source.value for other in target.wires]

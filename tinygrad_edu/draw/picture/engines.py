@@ -16,17 +16,18 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import graphviz
 
 from tinygrad_edu.draw.picture.svg import finish
 from tinygrad_edu.draw.theme import Theme
 
-INSTALL = (
-    "no engine that lays out graphs is installed: `apt install graphviz` (macOS: `brew install graphviz`, Windows: "
-    "`choco install graphviz`) or, without leaving Python, `pip install tinygrad-edu[render]`"
-)
+__all__ = ["DigraphBase", "NoEngineError", "engine", "render"]
+
+GRAPHVIZ = "`apt install graphviz` (macOS: `brew install graphviz`, Windows: `choco install graphviz`)"
+RENDER = "`pip install tinygrad-edu[render]`"
+INSTALL = f"no engine that lays out graphs is installed: {GRAPHVIZ} or, without leaving Python, {RENDER}"
 
 # The current folder is taken off the path: a student's random.py there is not the one that pygraphviz means.
 CHILD = """
@@ -69,8 +70,8 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
         TimeoutError: The layout was not done in time.
         ValueError: There is no such format or layout, or the engine refused the graph.
     """
-    known("format", format.partition(":")[0], graphviz.FORMATS, "svg, png and pdf")
-    known("layout", layout, graphviz.ENGINES | {"nop", "nop2"}, "dot and neato")
+    check_known("format", format.partition(":")[0], graphviz.FORMATS, "svg, png and pdf")
+    check_known("layout", layout, graphviz.ENGINES | {"nop", "nop2"}, "dot and neato")
     found = engine()
     if found is None:
         raise NoEngineError
@@ -92,13 +93,10 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
             f"graph.time_limit = {10 * timeout:g}"
         ) from None
     except OSError as problem:
-        raise NoEngineError(
-            f"{command[0]} cannot be run ({problem}): install Graphviz anew (`apt install graphviz`, macOS: `brew "
-            "install graphviz`, Windows: `choco install graphviz`), or take it off the PATH and "
-            "`pip install tinygrad-edu[render]`"
-        ) from problem
+        how = f"install Graphviz anew, {GRAPHVIZ}, or take it off the PATH and {RENDER}"
+        raise NoEngineError(f"{command[0]} cannot be run ({problem}): {how}") from problem
     said = done.stderr.decode(errors="replace").strip().splitlines()
-    # Both draw what they can after an error: dot ends with code 1 then, pygraphviz with 0. Warnings are no errors.
+    # Both draw what they can after an error: dot ends with code 1 then, pygraphviz with 0. Warnings are not errors.
     errors = [line for line in said if line.startswith("Error")]
     if done.returncode or errors or not done.stdout:
         reason = "\n".join(errors or said[-1:]) or f"it ended with code {done.returncode} and no message"
@@ -106,7 +104,7 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
     return done.stdout
 
 
-def known(what: str, name: str, names: Iterable[str], common: str) -> None:
+def check_known(what: str, name: str, names: Iterable[str], common: str) -> None:
     """Refuses a name that Graphviz does not have."""
     if name not in names:
         raise ValueError(
@@ -140,7 +138,7 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
         *,
         engine: str | None = None,
         encoding: str | None = None,
-    ) -> Any:
+    ) -> bytes | str:
         """Draws the graph; the arguments are those of graphviz.Digraph.pipe.
 
         Returns:
@@ -153,7 +151,7 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
         layout = engine or self.engine
         if neato_no_op:
             layout = "nop2" if neato_no_op == 2 else "nop"
-        full = ":".join(part for part in (kind, renderer or self.renderer, formatter or self.formatter) if part)
+        full = ":".join(filter(None, (kind, renderer or self.renderer, formatter or self.formatter)))
         picture = render(self.source, full, self.time_limit, layout)
         if full == "svg":
             title = self.title or self.name or "graph"
@@ -197,21 +195,23 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
             NoEngineError, TimeoutError, ValueError: See `render`; no file is written then.
             FileExistsError: raise_if_result_exists, and it does.
         """
-        if outfile is not None:
+        kind = format or self.format
+        if outfile is None:
+            saved = Path(self.directory if directory is None else directory, filename or self.filename)
+            endings = (formatter or self.formatter, renderer or self.renderer, kind)
+            target = saved.with_name(".".join([saved.name, *filter(None, endings)]))
+        else:
             target = Path(outfile)
             kind = format or target.suffix[1:].lower() or self.format
             directory = target.parent if directory is None else directory
-            filename = target.with_suffix(".gv").name if filename is None else filename
-        saved = Path(self.directory if directory is None else directory, filename or self.filename)
-        if outfile is None:
-            kind = format or self.format
-            endings = (formatter or self.formatter, renderer or self.renderer, kind)
-            target = saved.with_name(".".join([saved.name, *(ending for ending in endings if ending)]))
+            filename = filename or target.with_suffix(".gv").name
+            saved = Path(directory, filename)
         if target.resolve() == saved.resolve() and not overwrite_source:
             raise ValueError(f"the picture would overwrite the DOT source {saved}: choose another name for one of them")
         if raise_if_result_exists and target.exists():
             raise FileExistsError(f"{target} exists already, and raise_if_result_exists was given")
         picture = self.pipe(kind, renderer, formatter, neato_no_op, engine=engine)
+        assert isinstance(picture, bytes)
         self.save(filename, directory=directory)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(picture)
@@ -242,18 +242,20 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
             return None, f"\n\nNo picture: {problem}"
 
     def _repr_mimebundle_(
-        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
-    ) -> dict[str, Any]:
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: object
+    ) -> dict[str, str]:
         """What a notebook shows: the picture, and the text for where no picture can be, with the reason."""
-        shown: dict[str, Any] = {"image/svg+xml": None, "text/plain": None}
-        wanted = [kind for kind in shown if (not include or kind in include) and kind not in (exclude or ())]
-        hint = ""
+        kinds = ("image/svg+xml", "text/plain")
+        wanted = [kind for kind in kinds if (not include or kind in include) and kind not in (exclude or ())]
+        shown, hint = dict[str, str](), ""
         if "image/svg+xml" in wanted:
-            shown["image/svg+xml"], hint = self.attempt()
+            picture, hint = self.attempt()
+            if picture is not None:
+                shown["image/svg+xml"] = picture
         if "text/plain" in wanted or hint:
             try:
                 text = self.text()
             except Exception as problem:
                 text = f"No text: {problem}"
             shown["text/plain"] = text + hint
-        return {kind: content for kind, content in shown.items() if content is not None}
+        return shown

@@ -1,4 +1,4 @@
-"""What of a record is drawn: cards, modules folded into one card, chips for shared leaves, runs of alike siblings.
+"""What of a record is folded: modules into one card each, and runs of alike siblings.
 
 A picture is read at a glance or not at all, so a large graph is folded until it has some dozen nodes.
 
@@ -18,89 +18,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
+from tinygrad_edu.draw.picture.items import Item, Plan, common_scope, connect, leaves_of
 from tinygrad_edu.draw.picture.runs import Nest, Stretch
-from tinygrad_edu.draw.record import Card, Record, Scope, Wire
+from tinygrad_edu.draw.record import Card, Record, Scope
+
+__all__ = ["plan"]
 
 FOLD_ABOVE = 150  # tensors: a larger graph is folded without being asked
 ENOUGH = 32  # nodes: no further folds are opened
 FEW, MANY = 12, 45  # nodes: so few are opened once more, up to so many
 MOST = 150  # nodes made by ops: what no run or module makes fewer is cut in the middle
-LEAVES = 8  # operands of its own that one node may have in a folded picture
-SHARED = 2  # operands that the same nodes share, before they become one node
-
-
-@dataclass(eq=False)
-class Item:
-    """A node of the picture.
-
-    Attributes:
-        cards: What it stands for, in forward order: one card as itself, or several folded ones.
-        kind: "card"; "module", a folded module call; "run", alike siblings; "part", a stretch of a graph that is too
-            large; "chip", a leaf once more.
-        scope: The innermost cluster that it stands in.
-        title: Of a folded item.
-        outputs: The cards of it that are used outside of it, or are the output of the graph.
-        leaves: The leaves that its ops use, of a folded item.
-        sign: Equal for items that look alike.
-    """
-
-    cards: list[Card]
-    kind: Literal["card", "module", "run", "part", "chip"] = "card"
-    scope: Scope | None = None
-    title: str = ""
-    outputs: list[Card] = field(default_factory=list)
-    leaves: list[Card] = field(default_factory=list)
-    sign: Hashable = None
-
-    @property
-    def folded(self) -> bool:
-        """Whether it stands for more than it shows."""
-        return self.kind in ("module", "run", "part")
-
-    @property
-    def ops(self) -> int:
-        """Number of ops."""
-        return sum(card.op is not None for card in self.cards)
-
-    @property
-    def id(self) -> str:
-        """The id in DOT, of the card that it shows."""
-        return f"node-{(self.outputs or self.cards)[-1].id}"
-
-
-@dataclass(eq=False)
-class Link:
-    """One line of the picture: a wire, or all wires between two items of which one is folded."""
-
-    source: Item
-    target: Item
-    wires: list[Wire]
-
-    @property
-    def id(self) -> str:
-        """The id in DOT."""
-        return f"wire-{self.wires[0].target.id}-{self.wires[0].position}"
-
-    @property
-    def plain(self) -> bool:
-        """Whether it shows a single wire between tensors."""
-        return not (self.source.folded or self.target.folded)
-
-
-@dataclass(eq=False)
-class Plan:
-    """The items in forward order, and the links between them."""
-
-    items: list[Item]
-    links: list[Link]
-
-
-def gate_ids(card: Card) -> tuple[str, str]:
-    """The ids in DOT of the gate that made a card, where gates are drawn, and of the line between the two."""
-    return f"gate-{card.id}", f"wire-{card.id}-out"
 
 
 def plan(found: Record, depth: int | None = None) -> Plan:
@@ -114,7 +43,8 @@ def plan(found: Record, depth: int | None = None) -> Plan:
     Returns:
         Every card is in exactly one item; chips, which repeat a leaf, come on top.
     """
-    items = [Item([card], scope=card.scope, sign=sign(card)) for card in found.cards if card.op is not None]
+    results = [card for card in found.cards if card.op is not None]
+    items = [Item([card], scope=card.scope, signature=signature_of(card)) for card in results]
     if depth is not None:
         items = fold_modules(items, depth)
     large = len(found.cards) > FOLD_ABOVE
@@ -123,7 +53,7 @@ def plan(found: Record, depth: int | None = None) -> Plan:
     return connect(found, items or [Item([found.output])], large)
 
 
-def sign(card: Card) -> Hashable:
+def signature_of(card: Card) -> Hashable:
     """Equal for results that look alike: op, shape, and the classes and sizes of the modules around them."""
     assert card.op is not None
     scopes = tuple(scope.label for scope in card.scope.path()) if card.scope else ()
@@ -133,7 +63,7 @@ def sign(card: Card) -> Hashable:
 def shrink(found: Record, items: list[Item]) -> Plan:
     """Folds runs, then modules from the innermost to the outermost, until the items are few enough to be looked at."""
     nodes, every = Nest(items).nodes, items
-    deepest = max((len(item.scope.path()) for item in items if item.scope), default=0)
+    deepest = max(len(item.path) for item in items)
     for depth in reversed(range(deepest)):
         if len(nodes) <= MOST:
             break
@@ -144,50 +74,36 @@ def shrink(found: Record, items: list[Item]) -> Plan:
         start, stop = nodes[half].start, nodes[-half].start
         count = sum(item.ops for item in items[start:stop])
         nodes[half:-half] = [Stretch(start, stop, title=f"⋯ {count:,} more ops")]
-    return opened(found, items, nodes)
+    return unfold(found, items, nodes)
 
 
 def fold_modules(items: list[Item], depth: int) -> list[Item]:
-    """Makes one item of each module call that has `depth` module calls around it.
-
-    A module of one op without parameters of its own stays as it is: its card says as much as a folded one.
-    """
-    groups: dict[int, list[Item]] = {}  # dicts keep the order of the first item
+    """Makes one item of each module call that has `depth` module calls around it."""
+    calls: dict[Scope | Item, list[Item]] = {}  # or what is in no such call; a dict keeps the order of the first item
     for item in items:
-        path = item.scope.path() if item.scope else []
-        groups.setdefault(id(path[depth]) if len(path) > depth else id(item), []).append(item)
-    folded = []
-    for group in groups.values():
-        path = group[0].scope.path() if group[0].scope else []
-        cards = [card for item in group for card in item.cards]
-        if len(path) <= depth:
-            folded += group
-        elif len(cards) == 1 and not any(card.kind == "parameter" for card in leaves_of(cards)):
-            item = group[0]
-            folded.append(Item(item.cards, scope=path[depth - 1] if depth else None, sign=item.sign))
-        else:
-            scope = path[depth]
-            signs = tuple(item.sign for item in group)
-            folded.append(Item(cards, "module", scope.parent, heading(scope), sign=signs))
-    return folded
+        call = item.path[depth] if len(item.path) > depth else item
+        calls.setdefault(call, []).append(item)
+    return [call if isinstance(call, Item) else fold_call(call, group) for call, group in calls.items()]
 
 
-def heading(scope: Scope) -> str:
-    """The title of a module call: "fc1 · Linear(2, 3)"."""
-    return f"{scope.name} · {scope.label}" if scope.name else scope.label
+def fold_call(call: Scope, items: list[Item]) -> Item:
+    """One item of a module call, unless its only card says as much: one op without parameters of its own."""
+    cards = [card for item in items for card in item.cards]
+    if len(cards) == 1 and not any(leaf.kind == "parameter" for leaf in leaves_of(cards)):
+        return Item(cards, scope=call.parent, signature=items[0].signature)
+    signatures = tuple(item.signature for item in items)
+    return Item(cards, "module", call.parent, title_of(call), signature=signatures)
 
 
-def opened(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
+def title_of(call: Scope) -> str:
+    """What a folded module call is called: "fc1 · Linear(2, 3)"."""
+    return f"{call.name} · {call.label}" if call.name else call.label
+
+
+def unfold(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
     """Opens what has the largest blocks, first blocks before last ones, as long as the picture stays small."""
-    inside: dict[Stretch, list[Stretch]] = {}
+    opened: dict[Stretch, list[Stretch]] = {}  # with what is in them
     waiting: list[tuple[int, int, int, Stretch]] = []
-
-    def drawn() -> tuple[int, Plan]:
-        def shown(nodes: list[Stretch]) -> list[Item]:
-            return [x for n in nodes for x in (shown(inside[n]) if n in inside else [item_of(items, n)])]
-
-        result = connect(found, shown(nodes), True)
-        return sum(item.kind != "chip" for item in result.items), result
 
     def wait(stretch: Stretch, late: int) -> None:
         if stretch.parts:
@@ -196,150 +112,64 @@ def opened(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
 
     for node in nodes:
         wait(node, 0)
-    count, best = drawn()
+    best = connect(found, items_of(items, nodes, opened), True)
     while waiting:
         late, *_, stretch = heapq.heappop(waiting)
-        inside[stretch] = unfold(items, stretch)
-        larger, plan = drawn()
-        if larger > (ENOUGH if count > FEW else MANY):
-            del inside[stretch]
+        opened[stretch] = inside_of(items, stretch)
+        larger = connect(found, items_of(items, nodes, opened), True)
+        if larger.size > (ENOUGH if best.size > FEW else MANY):
+            del opened[stretch]
             continue
-        count, best = larger, plan
-        for i, part in enumerate(inside[stretch]):
-            wait(part, late + (stretch.run and i > 0 and part.stop < len(items)))  # the output is not late
+        best = larger
+        for i, part in enumerate(opened[stretch]):
+            is_late = stretch.run and i > 0 and part.stop < len(items)  # the output is not late
+            wait(part, late + 1 if is_late else late)
     return best
 
 
-def unfold(items: list[Item], stretch: Stretch) -> list[Stretch]:
+def inside_of(items: list[Item], stretch: Stretch) -> list[Stretch]:
     """First block, what is between, and last block of a run; or the nodes of a block, in a cluster."""
     if not stretch.run:
         return [replace(part, scope=stretch.cluster or stretch.scope) for part in stretch.parts]
-    count, around = len(stretch.parts), common(items[stretch.start : stretch.stop])
-
-    def end(position: int) -> Stretch:
-        block, title = stretch.parts[position - 1], f"{position:,} of {count:,}"
-        plain = all(item.scope is around for item in items[block.start : block.stop])  # a loop, not calls of modules
-        cluster = Scope("", title, None, stretch.scope or around) if plain else None
-        return replace(block, title=title, scope=stretch.scope, cluster=cluster)
-
-    first, last = end(1), end(count)
+    count, around = len(stretch.parts), scope_around(items, stretch)
+    first, last = (end_of(items, stretch, place, around) for place in (0, count - 1))
+    if count == 2:
+        return [first, last]
     title = f"⋯ {count - 2:,} more, all alike"
-    return [first, *[Stretch(first.stop, last.start, run=True, title=title, scope=stretch.scope)][: count - 2], last]
+    return [first, Stretch(first.stop, last.start, run=True, title=title, scope=stretch.scope), last]
+
+
+def end_of(items: list[Item], run: Stretch, place: int, around: Scope | None) -> Stretch:
+    """The first or the last block of a run. If it is a step of a loop, not a call of a module, it has a cluster."""
+    block, title = run.parts[place], f"{place + 1:,} of {len(run.parts):,}"
+    is_step = all(item.scope is around for item in items[block.start : block.stop])
+    cluster = Scope("", title, None, run.scope or around) if is_step else None
+    return replace(block, title=title, scope=run.scope, cluster=cluster)
+
+
+def scope_around(items: list[Item], stretch: Stretch) -> Scope | None:
+    """The innermost scope around all items of a stretch."""
+    return common_scope(item.scope for item in items[stretch.start : stretch.stop])
+
+
+def items_of(items: list[Item], nodes: list[Stretch], opened: dict[Stretch, list[Stretch]]) -> list[Item]:
+    """What is drawn for all nodes."""
+    found = []
+    for node in nodes:
+        found += items_of(items, opened[node], opened) if node in opened else [item_of(items, node)]
+    return found
 
 
 def item_of(items: list[Item], stretch: Stretch) -> Item:
-    """What is drawn for a stretch."""
+    """What is drawn for a closed stretch."""
     group = items[stretch.start : stretch.stop]
     if len(group) == 1:
         return replace(group[0], scope=stretch.scope or group[0].scope)
     cards = [card for item in group for card in item.cards]
-    around, outside = common(group), [*items[max(stretch.start - 1, 0) : stretch.start], *items[stretch.stop :][:1]]
-    for scope in around.path() if around and not stretch.run else []:
-        if not any(item.scope and scope in item.scope.path() for item in outside):  # a whole call
-            return Item(cards, "module", scope.parent, heading(scope))
+    around = scope_around(items, stretch)
+    if around is not None and not stretch.run:
+        neighbours = items[max(stretch.start - 1, 0) : stretch.start] + items[stretch.stop : stretch.stop + 1]
+        for scope in around.path():
+            if not any(scope in item.path for item in neighbours):  # a whole call
+                return Item(cards, "module", scope.parent, title_of(scope))
     return Item(cards, "run" if stretch.run else "part", stretch.scope or around, stretch.title)
-
-
-def common(items: list[Item]) -> Scope | None:
-    """The innermost scope around all items."""
-    paths = [scope.path() if scope else [] for scope in {item.scope for item in items}]
-    inside = None
-    for scopes in zip(*paths, strict=False):
-        if any(scope is not scopes[0] for scope in scopes):
-            break
-        inside = scopes[0]
-    return inside
-
-
-def leaves_of(cards: list[Card]) -> list[Card]:
-    """The leaves that are operands of the cards, each once."""
-    return list({wire.source.id: wire.source for card in cards for wire in card.wires if not wire.source.op}.values())
-
-
-def connect(found: Record, results: list[Item], large: bool) -> Plan:
-    """Adds the leaves and chips, and draws the lines."""
-    place = {card.id: item for item in results for card in item.cards}
-    visible = {scope for item in results if item.scope for scope in item.scope.path()}
-    uses: dict[Card, dict[Item, None]] = {}  # of leaves; dicts keep the order
-    for item in results:
-        for card in item.cards:
-            for wire in card.wires:
-                if wire.source.op is None:
-                    uses.setdefault(wire.source, {})[item] = None
-    groups: dict[tuple[str, tuple[Item, ...]], list[Card]] = {}  # leaves of one kind that the same items use
-    for leaf, found_in in uses.items():
-        groups.setdefault((leaf.kind, tuple(found_in)), []).append(leaf)
-    before: dict[Item, list[Item]] = {}
-    for (kind, users), leaves in groups.items():
-        item = users[0]
-        if all(user.folded for user in users):
-            modules = any(user.kind == "module" for user in users)
-            own = [leaf for leaf in leaves if (belongs(leaf) if modules else len(users) == 1)]
-            place.update((leaf.id, item) for leaf in own)
-            item.cards, leaves = [*own, *item.cards], [leaf for leaf in leaves if leaf.id not in place]
-        few = LEAVES if len(users) == 1 else SHARED
-        if not large or len(leaves) <= few:
-            new = [Item([leaf], scope=innermost(leaf.scope, visible)) for leaf in leaves]
-        else:
-            title = f"{len(leaves):,} {kind}{'' if kind == 'data' else 's'}"
-            new = [Item(leaves, "run", common([Item([leaf], scope=leaf.scope) for leaf in leaves]), title)]
-        place.update((leaf.id, x) for x in new for leaf in x.cards)
-        before.setdefault(item, []).extend(new)
-    items: list[Item] = []
-    for item in results:
-        if item.folded:
-            item.leaves = leaves_of(item.cards)
-        items += [*before.get(item, []), item]
-    links = links_of(items, place)
-    used = {wire.source.id for link in links for wire in link.wires} | {found.output.id}
-    for item in items:
-        item.outputs = [card for card in item.cards if card.id in used]
-    return Plan(*with_chips(items, links))
-
-
-def belongs(leaf: Card) -> bool:
-    """Whether a leaf goes into a folded module: a parameter or a number, not what the module was called with."""
-    return leaf.kind == "parameter" or (leaf.constant is not None and leaf.value.ndim == 0)
-
-
-def innermost(scope: Scope | None, visible: set[Scope]) -> Scope | None:
-    """The scope, or the nearest one around it that has a cluster."""
-    while scope is not None and scope not in visible:
-        scope = scope.parent
-    return scope
-
-
-def links_of(items: list[Item], place: dict[str, Item]) -> list[Link]:
-    """The lines: one for each wire between tensors, one for all wires between items of which one is folded.
-
-    A parameter that several folded items share is in the first, and listed in each.
-    """
-    links: dict[Hashable, Link] = {}
-    for target in items:
-        for card in target.cards:
-            for wire in card.wires:
-                source = place[wire.source.id]
-                if source is not target and (wire.source.op or not source.ops):
-                    key = (source, target) if source.folded or target.folded else wire
-                    links.setdefault(key, Link(source, target, [])).wires.append(wire)
-    return list(links.values())
-
-
-def with_chips(items: list[Item], links: list[Link]) -> tuple[list[Item], list[Link]]:
-    """Leaves with more than two consumers keep the line to the first; the others get a chip each."""
-    consumers: dict[Item, list[Item]] = {}
-    for link in links:
-        if not link.source.ops:
-            targets = consumers.setdefault(link.source, [])
-            if link.target not in targets[-1:]:
-                targets.append(link.target)
-    chips: dict[tuple[Item, Item], Item] = {}
-    before: dict[Item, list[Item]] = {}
-    for leaf, targets in consumers.items():
-        for target in targets[1:] if len(targets) > 2 else []:
-            card = replace(leaf.cards[0], name=leaf.title, named=True) if leaf.folded else leaf.cards[0]
-            chip = chips[leaf, target] = Item([card], "chip", target.scope)
-            before.setdefault(target, []).append(chip)
-    for link in links:
-        link.source = chips.get((link.source, link.target), link.source)
-    return [x for item in items for x in (*before.get(item, ()), item)], links

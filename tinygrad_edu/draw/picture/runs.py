@@ -15,15 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.draw.picture.items import Item
 from tinygrad_edu.draw.record import Scope
 
-if TYPE_CHECKING:
-    from tinygrad_edu.draw.picture.fold import Item
+__all__ = ["Nest", "Stretch"]
 
 REPEATS = 4  # blocks that make a run
 
@@ -34,7 +33,7 @@ class Stretch:
 
     start: int
     stop: int
-    sign: Hashable = None  # equal for the same ops, shapes and kinds of operands
+    signature: Hashable = None  # equal for the same ops, shapes and kinds of operands
     loose: Hashable = None  # equal also where one takes a leaf and the other a result, as the first step of a loop
     parts: list[Stretch] = field(default_factory=list)  # of a run or block; none of what cannot be opened
     run: bool = False  # whether the parts are alike
@@ -44,38 +43,45 @@ class Stretch:
 
 
 class Nest:
-    """Folds items into runs, from the shortest period to the longest, again from the shortest after each fold."""
+    """Folds items into runs; its `nodes` are the runs, and the items that are in none."""
 
     def __init__(self, items: list[Item]) -> None:
         self.items = items
-        self.numbers: dict[Hashable, int] = {}  # of signs, which are nested deeply and compared often
-        place = {card.id: i for i, item in enumerate(items) for card in item.cards}
-        wires = [[wire for card in item.cards for wire in card.wires] for item in items]
-        self.operands = [[place[wire.source.id] for wire in into if wire.source.id in place] for into in wires]
-        self.nodes = [
-            Stretch(
-                i, i + 1, self.number(item.sign, *(wire.source.op is None for wire in into)), self.number(item.sign)
-            )
-            for i, (item, into) in enumerate(zip(items, wires, strict=True))
-        ]
-        longest = max(200, 3_000_000 // len(items))
-        period, signs = 1, np.array([node.sign for node in self.nodes])
+        self.codes: dict[Hashable, int] = {}  # of signatures, which are nested deeply and compared often
+        self.operands: list[list[int]] = []  # of each item, the places of those that it uses
+        self.nodes: list[Stretch] = []
+        places = {card: place for place, item in enumerate(items) for card in item.cards}
+        for place, item in enumerate(items):
+            sources = [wire.source for card in item.cards for wire in card.wires]
+            self.operands.append([places[source] for source in sources if source in places])
+            kinds = [source.op is None for source in sources]
+            signature, loose = self.code(item.signature, *kinds), self.code(item.signature)
+            self.nodes.append(Stretch(place, place + 1, signature, loose))
+        self.fold_all()
+
+    def code(self, *signature: Hashable) -> int:
+        """A small integer for each signature."""
+        return self.codes.setdefault(signature, len(self.codes))
+
+    def fold_all(self) -> None:
+        """Folds runs from the shortest period to the longest, again from the shortest after each fold."""
+        longest = max(200, 3_000_000 // len(self.items))
+        period, signatures = 1, self.signatures()
         while period <= min(longest, len(self.nodes) // REPEATS):
-            self.fold(period, signs)
-            period += 1
-            if len(self.nodes) < len(signs):
-                period, signs = 1, np.array([node.sign for node in self.nodes])
+            self.fold_repeats(period, signatures)
+            if len(self.nodes) < len(signatures):
+                period, signatures = 1, self.signatures()
+            else:
+                period += 1
 
-    def number(self, *sign: Hashable) -> int:
-        """A small integer for each sign."""
-        return self.numbers.setdefault(sign, len(self.numbers))
+    def signatures(self) -> ndarray:
+        """The signatures of all nodes."""
+        return np.array([node.signature for node in self.nodes])
 
-    def fold(self, period: int, signs: ndarray) -> None:
+    def fold_repeats(self, period: int, signatures: ndarray) -> None:
         """Makes one node of each run of at least four blocks of `period` nodes."""
-        nodes, folded, done = self.nodes, [], 0
-        same = np.concatenate([[False], signs[:-period] == signs[period:], [False]]).astype(np.int8)
-        edges = np.flatnonzero(np.diff(same))
-        for start, stop in zip(edges[::2].tolist(), (edges[1::2] + period).tolist(), strict=True):
+        nodes, folded, done = self.nodes, list[Stretch](), 0
+        for start, stop in repeats(signatures, period):
             earliest = max(done, start - period)
             start = max(done, start)
             if stop - start < (REPEATS - 1) * period:
@@ -83,58 +89,77 @@ class Nest:
             while start > earliest and nodes[start - 1].loose == nodes[start - 1 + period].loose:
                 start -= 1
             start += self.phase(start, period)
-            repeats = (stop - start) // period
-            if repeats >= REPEATS:
-                blocks = [self.block(nodes[start + i * period : start + (i + 1) * period]) for i in range(repeats)]
-                folded += [*nodes[done:start], *self.runs(blocks)]
-                done = start + repeats * period
-        self.nodes = [*folded, *nodes[done:]]
+            stop -= (stop - start) % period
+            if stop - start < REPEATS * period:
+                continue
+            blocks = [self.block(nodes[i : i + period]) for i in range(start, stop, period)]
+            folded += nodes[done:start]
+            for layer in self.layers(blocks):
+                folded += [self.run(layer)] if len(layer) > 1 else layer[0].parts or layer
+            done = stop
+        self.nodes = folded + nodes[done:]
 
     def phase(self, start: int, period: int) -> int:
         """How much later a run begins, so that its blocks begin where module calls do, or fewest values pass between.
 
-        Found by signs alone, it may begin anywhere: the end of a neuron and the beginning of the next look alike too.
+        Found by signatures alone, it may begin anywhere: the end of a neuron and the beginning of the next look alike.
         """
-        base, third = self.nodes[start].start, self.nodes[start + 2 * period].start
-        last: dict[int, int] = {}  # use of a value, in its block or the next
-        for place in range(base, min(third + third - base, len(self.items))):
-            last.update((x, place) for x in self.operands[place] if base <= x < third and place - x < third - base)
-        passing = np.zeros(2 * (third - base) + 1, int)
+        base = self.nodes[start].start
+        passing = self.passing(base, self.nodes[start + 2 * period].start)
+
+        def cost(shift: int) -> tuple[int, int]:
+            here = self.nodes[start + period + shift].start
+            before, after = self.items[here - 1].path, self.items[here].path
+            return sum(a is b for a, b in zip(before, after, strict=False)), int(passing[here - base])
+
+        return min(range(period), key=cost)
+
+    def passing(self, base: int, stop: int) -> ndarray:
+        """How many values, made by items from `base` to `stop`, are used at each place after base or later."""
+        length = stop - base  # of two blocks; a use that is further away is in neither its block nor the next
+        last: dict[int, int] = {}  # use of a value
+        for place in range(base, min(stop + length, len(self.items))):
+            for value in self.operands[place]:
+                if base <= value < stop and place - value < length:
+                    last[value] = place
+        change = np.zeros(2 * length + 1, int)
         for value, use in last.items():
-            passing[value + 1 - base] += 1
-            passing[use + 1 - base] -= 1
-        passing = np.cumsum(passing)
-
-        def key(i: int) -> tuple[int, int, int]:
-            here = self.nodes[start + period + i].start
-            before, after = (item.scope.path() if item.scope else [] for item in self.items[here - 1 : here + 1])
-            return sum(a is b for a, b in zip(before, after, strict=False)), int(passing[here - base]), i
-
-        return min(map(key, range(period)))[-1]
+            change[value + 1 - base] += 1
+            change[use + 1 - base] -= 1
+        return np.cumsum(change)
 
     def block(self, parts: list[Stretch]) -> Stretch:
         """A block; a single item stays as it is."""
         if len(parts) == 1 and not parts[0].parts:
             return parts[0]
-        sign, loose = self.number(*(part.sign for part in parts)), self.number(*(part.loose for part in parts))
-        return Stretch(parts[0].start, parts[-1].stop, sign, loose, parts)
+        signature = self.code(*(part.signature for part in parts))
+        return Stretch(parts[0].start, parts[-1].stop, signature, self.code(*(part.loose for part in parts)), parts)
 
-    def runs(self, blocks: list[Stretch]) -> list[Stretch]:
-        """One run; or one for each group of blocks that uses what the group before made, as equal layers do."""
-        starts = [0]
-        for i, block in enumerate(blocks):
-            first = blocks[starts[-1]].start
-            if any(first <= x < block.start for place in range(block.start, block.stop) for x in self.operands[place]):
-                starts.append(i)
-        sizes = np.diff([*starts, len(blocks)])
-        if sizes.max() < REPEATS and (sizes.max() == 1 or sizes.min() < sizes.max()):
-            starts = [0]
-        groups = [blocks[i:j] for i, j in zip(starts, [*starts[1:], len(blocks)], strict=True)]
-        return [x for group in groups for x in ([self.run(group)] if len(group) > 1 else group[0].parts or group)]
+    def layers(self, blocks: list[Stretch]) -> list[list[Stretch]]:
+        """All blocks; or groups of them, each of which uses what the group before made, as equal layers do."""
+        groups = [[blocks[0]]]
+        for block in blocks[1:]:
+            first = groups[-1][0].start
+            used = [value for place in range(block.start, block.stop) for value in self.operands[place]]
+            if any(first <= value < block.start for value in used):
+                groups.append([block])
+            else:
+                groups[-1].append(block)
+        sizes = [len(group) for group in groups]
+        if max(sizes) < REPEATS and (max(sizes) == 1 or min(sizes) < max(sizes)):
+            return [blocks]
+        return groups
 
     def run(self, blocks: list[Stretch]) -> Stretch:
         """A run of blocks, of which the first may differ in its operands."""
         count = len(blocks)
-        sign = self.number("run", count, blocks[0].sign, blocks[1].sign)
-        loose = self.number("run", count, blocks[0].loose)
-        return Stretch(blocks[0].start, blocks[-1].stop, sign, loose, blocks, True, f"⋯ {count:,} alike")
+        signature = self.code("run", count, blocks[0].signature, blocks[1].signature)
+        loose = self.code("run", count, blocks[0].loose)
+        return Stretch(blocks[0].start, blocks[-1].stop, signature, loose, blocks, True, f"⋯ {count:,} alike")
+
+
+def repeats(signatures: ndarray, period: int) -> list[tuple[int, int]]:
+    """From where to where each node looks like the one `period` places before or after it."""
+    same = np.concatenate([[False], signatures[:-period] == signatures[period:], [False]]).astype(np.int8)
+    edges = np.flatnonzero(np.diff(same))
+    return list(zip(edges[::2].tolist(), (edges[1::2] + period).tolist(), strict=True))

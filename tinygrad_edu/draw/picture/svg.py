@@ -1,28 +1,37 @@
 """Finishes Graphviz's SVG for a page: words for screen readers, tooltips, both themes, a size that fits, own ids.
 
-The hard idea is that an SVG which stands in an HTML page shares the page's ids and styles with all the others there.
-Graphviz calls the first node of every picture "node1", and a rule `.node {...}` of one picture restyles the next. So
-every id gets a prefix, made from the content, and every rule begins with the picture's own id:
+An SVG in an HTML page shares the page's ids and styles with all the others there. Graphviz calls the first node of
+every picture "node1", and a rule `.node {...}` of one picture restyles the next. So every id gets a prefix, made from
+the content, and every rule begins with the picture's own id:
 
-    page = first + second       # both have a "clip1": the second is cut to the shape of the first
+    page = first + second       # both have a "clip1": without prefixes, the second is cut to the shape of the first
 """
 
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 import xml.etree.ElementTree as ET
-from typing import Any
+from typing import get_args
 
-import graphviz
-
+from tinygrad_edu.checks import check_choice
+from tinygrad_edu.draw.picture.escaping import xml_text
 from tinygrad_edu.draw.theme import FONT, Theme, roles
+
+__all__ = ["NAMESPACE", "finish", "link_cells", "parse"]
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 XLINK = "{http://www.w3.org/1999/xlink}"
 
 Element = ET.Element
+
+
+def link_cells(source: str) -> str:
+    """Makes each cell that has an id, in a graph's DOT, a link: Graphviz leaves out the ids of all others.
+
+    `finish` takes the links away again. They are only there for the SVG: in a PDF they could be followed.
+    """
+    return source.replace('<TD ID="', '<TD HREF="#" ID="')  # a label has no other "<", and DOT's strings no other quote
 
 
 def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light", prefix: str | None = None) -> str:
@@ -42,12 +51,9 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
             made from the content, so that the same picture has the same ids.
 
     Raises:
-        ValueError: There is no such theme, or the prefix is no id.
+        ValueError: There is no such theme.
     """
-    if theme not in ("light", "dark", "auto"):
-        raise ValueError(f"there is no theme {theme!r}: choose 'light', 'dark' or 'auto'")
-    if prefix is not None and not re.fullmatch(r"[A-Za-z][\w-]*", prefix, re.ASCII):
-        raise ValueError(f"a prefix of ids is a letter, then letters, digits, _ and -, not {prefix!r}")
+    check_choice("theme", theme, get_args(Theme))
     root = parse(svg)
     prefix = prefix or "g" + hashlib.sha256(f"{title}\n{theme}\n{svg}".encode(errors="replace")).hexdigest()[:8]
     for element in list(root.iter())[::-1]:  # parts before what holds them
@@ -57,9 +63,7 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
         own_ids(element, prefix)
     raise_headings(root)
     used = colour(root, theme)
-    words = [
-        part for part in (words_of("title", title, prefix), words_of("desc", description, prefix)) if part is not None
-    ]
+    words = text_parts("title", title, id=f"{prefix}-title") + text_parts("desc", description, id=f"{prefix}-desc")
     style = ET.Element("style")
     style.text = rules(prefix, used)
     for place, part in enumerate([*words, style]):
@@ -81,7 +85,7 @@ def parse(svg: str) -> Element:
     Graphviz copies names as they are, with characters and entities that XML does not have: those become "\ufffd" and
     plain text.
     """
-    svg = legal(svg)
+    svg = xml_text(svg)
     svg = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)", "&amp;", svg)
     svg = re.sub(r"&#(x?)([\da-fA-F]+);", lambda m: reference(m[0], int(m[2], 16 if m[1] else 10)), svg)
     root = ET.fromstring(svg)
@@ -90,14 +94,9 @@ def parse(svg: str) -> Element:
     return root
 
 
-def legal(text: str) -> str:
-    """The text without the characters that XML 1.0 has no way to write."""
-    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
-
-
 def reference(text: str, code: int) -> str:
     """A character reference, or "\ufffd" if it means a character that is not legal."""
-    return text if code <= 0x10FFFF and legal(chr(code)) == chr(code) else "\ufffd"
+    return text if code <= 0x10FFFF and xml_text(chr(code)) == chr(code) else "\ufffd"
 
 
 def drop_hidden(element: Element) -> None:
@@ -116,34 +115,23 @@ def unwrap_links(element: Element) -> None:
         link = child.find("a") if child.tag == "g" else None
         if link is None:
             parts.append(child)
-            continue
-        tip = titled(link.get(XLINK + "title", ""))
-        if child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
-            title = title or tip
+        elif child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
+            title = title or text_parts("title", link.get(XLINK + "title", ""))
             parts.extend(link)
-        else:  # of a cell in a table
-            child[:] = [*tip, *link]
-            child.attrib.pop("id", None)
+        else:  # a cell of a table: its tooltip is that of the node
+            child.set("id", child.get("id", "").removeprefix("a_"))
+            child[:] = link
             parts.append(child)
     element[:] = [*title, *parts]
 
 
-def tooltip(text: str) -> Any:
-    """A text as an attribute of DOT (tooltip, edgetooltip, labeltooltip), for the package graphviz.
-
-    Graphviz reads entities there, then takes backslashes for escapes, twice; the package takes <...> for HTML.
-    """
-    escaped = html.escape(legal(text)).replace("\\", "\\" * 4)
-    return graphviz.nohtml(escaped)
-
-
-def titled(tip: str) -> list[Element]:
-    """The title that shows a tooltip; none for "<TABLE>", which Graphviz makes up for HTML-like labels."""
-    if tip in ("", "<TABLE>"):
+def text_parts(tag: str, text: str, **attributes: str) -> list[Element]:
+    """A <title> or <desc>; none of an empty text."""
+    if not text:
         return []
-    title = ET.Element("title")
-    title.text = tip
-    return [title]
+    element = ET.Element(tag, attributes)
+    element.text = xml_text(text)
+    return [element]
 
 
 def raise_headings(root: Element) -> None:
@@ -206,12 +194,3 @@ def rules(prefix: str, used: set[str]) -> str:
         where, _, role = name.partition("-")
         lines.append(f"#{prefix} .{name}{{{where}:var(--{role})}}")
     return "\n".join(["", *lines, ""])
-
-
-def words_of(tag: str, text: str, prefix: str) -> Element | None:
-    """A <title> or <desc> of the picture."""
-    if not text:
-        return None
-    element = ET.Element(tag, id=f"{prefix}-{tag}")
-    element.text = legal(text)
-    return element

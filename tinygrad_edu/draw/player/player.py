@@ -7,12 +7,14 @@ the picture says from which step on it is there, and until when, and a step show
     <text data-from="5" data-until="7">     a sum so far: in steps 5 and 6, then the next one stands there
 
 Whoever jumps from step 9 to step 2 sees what those see who came from step 1. Slides are made in the same way.
+
+The parts are found by the ids that painter.py and cards.py give to nodes, wires and cells. `data-part` says how a part
+looks while it is not there: a "node", a "wire" and a line "back" are pale, all else is hidden.
 """
 
 from __future__ import annotations
 
 import html
-import json
 import math
 import os
 import re
@@ -26,24 +28,24 @@ from typing import TYPE_CHECKING
 
 from numpy import ndarray
 
-from tinygrad_edu.draw.explain.text import SMALL
-from tinygrad_edu.draw.numbers import number
-from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.names import printable, shorten
+from tinygrad_edu.draw.numbers import SMALL, format_number
 from tinygrad_edu.draw.picture.engines import render
-from tinygrad_edu.draw.picture.svg import finish, parse
+from tinygrad_edu.draw.picture.escaping import script_json, xml_text
+from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse
 from tinygrad_edu.draw.player.steps import Script, Step, script
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, palette
 
 if TYPE_CHECKING:
-    from tinygrad_edu.draw.picture.graph import Graph
+    from tinygrad_edu.draw.graph import Graph
+
+__all__ = ["Player", "frames", "player"]
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
-PALE = {"g": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
+PICTURE = "picture"  # the id of the SVG, and the beginning of all ids in it
+PALE = {"node": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
 CAPTION = 44.0  # height of a slide's caption, in points
 HINT = 'such as "step_{:02d}.svg"'
-PICTURE = "picture"  # the id of the SVG, and the beginning of all ids in it
-
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 class Player:
@@ -71,23 +73,10 @@ class Player:
 
 
 def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Player:
-    """Makes a page that plays the forward and backward pass of a graph, step by step.
-
-    Args:
-        graph: What is played. Its theme is the one the page begins with.
-        path: Where the page is written, with its folders; None shows it in a notebook only.
-        title: The heading; the graph's own if None.
-
-    Returns:
-        The player.
-
-    Raises:
-        NoEngineError: There is no Graphviz to lay out the picture.
-        OSError: The file cannot be written.
-    """
+    """Makes the page; see Graph.player."""
     found = script(graph)
     name = graph.record.output.name
-    title = cards.printable(title or graph.title or f"{name}: forward and backward")
+    title = printable(title or graph.title or f"{name}: forward and backward")
     text = fill(
         files("tinygrad_edu.draw.player").joinpath("player.html").read_text(encoding="utf-8"),
         title=html.escape(title),
@@ -95,8 +84,8 @@ def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: s
         font=FONT,
         light=variables(LIGHT),
         dark=variables(DARK),
-        svg=picture(graph, found, title),
-        steps=json_text([{**vars(step), "count": position(found, i)} for i, step in enumerate(found.steps)]),
+        svg=page_svg(graph, found, title),
+        steps=script_json([{**vars(step), "count": place_in_pass(found, i)} for i, step in enumerate(found.steps)]),
     )
     written = None
     if path is not None:
@@ -107,21 +96,10 @@ def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: s
 
 
 def frames(graph: Graph, pattern: str | os.PathLike[str]) -> list[Path]:
-    """Writes one SVG for each step, for slides. All have the same size, with the equation under the picture.
-
-    Args:
-        graph: What is shown.
-        pattern: A path with a place for the number of the step: "step_{:02d}.svg".
-
-    Returns:
-        The paths, in order. Directories are made where there are none.
-
-    Raises:
-        ValueError: The pattern has no place for a number, so that all steps would be written to one file.
-        NoEngineError: There is no Graphviz to lay out the picture.
-    """
-    paths = frame_paths(os.fspath(pattern), (found := script(graph)).steps)
-    title = graph.title or cards.shorten(graph.record.output.name)
+    """Writes the slides; see Graph.frames."""
+    found = script(graph)
+    paths = frame_paths(os.fspath(pattern), len(found.steps))
+    title = graph.title or shorten(graph.record.output.name)
     root = marked(graph, found, graph.title, title)
     width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
     root.set("viewBox", f"0 0 {width:g} {height + CAPTION:g}")
@@ -130,22 +108,22 @@ def frames(graph: Graph, pattern: str | os.PathLike[str]) -> list[Path]:
         slide = deepcopy(root)
         freeze(slide, i, step)
         for name in slide.findall("title"):
-            name.text = f"{title}: {step.equation}"
+            name.text = xml_text(f"{title}: {step.equation}")
         caption(slide, step, palette(graph.theme), width, height)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(ET.tostring(slide, encoding="unicode"), encoding="utf-8")
     return paths
 
 
-def frame_paths(pattern: str, steps: list[Step]) -> list[Path]:
+def frame_paths(pattern: str, count: int) -> list[Path]:
     """The path of each slide."""
     try:
-        names = [pattern.format(i) for i in range(len(steps))]
+        names = [pattern.format(i) for i in range(count)]
     except (IndexError, KeyError, ValueError) as error:
         raise ValueError(f"frames: {pattern!r} does not say where the number goes ({error}): {HINT}") from error
-    if len(set(names)) < len(names):
+    if len(set(names)) < count:
         raise ValueError(
-            f"frames: all {len(names)} steps would be written to {names[0]!r}, one over the other: give the pattern a "
+            f"frames: all {count} steps would be written to {names[0]!r}, one over the other: give the pattern a "
             f"place for the number of the step, {HINT}"
         )
     return [Path(name) for name in names]
@@ -156,20 +134,12 @@ def fill(text: str, **parts: str) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text)
 
 
-def json_text(value: object) -> str:
-    """JSON that may stand in a script element: no `</script>` or `<!--` can end or open anything in it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for letter in "<>&\u2028\u2029":
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return text
-
-
 def variables(colours: dict[str, str]) -> str:
     """A palette as CSS variables."""
     return "".join(f"--{role}:{colour};" for role, colour in colours.items())
 
 
-def position(found: Script, i: int) -> str:
+def place_in_pass(found: Script, i: int) -> str:
     """Where a step stands in its pass: "backward 5 of 6"."""
     step = found.steps[i]
     if step.phase == "start":
@@ -178,7 +148,7 @@ def position(found: Script, i: int) -> str:
     return f"{step.phase} {before} of {found.count(step.phase)}"
 
 
-def picture(graph: Graph, found: Script, title: str) -> str:
+def page_svg(graph: Graph, found: Script, title: str) -> str:
     """The SVG of the page, which has a heading of its own and gives the picture its size."""
     root = marked(graph, found, None, title)
     for attribute in ("width", "height", "style"):
@@ -203,36 +173,27 @@ def lighten(element: ET.Element) -> None:
 
 def marked(graph: Graph, found: Script, heading: str | None, title: str) -> ET.Element:
     """The drawn picture, each part of which says when it is there."""
-    svg = render(graph.both(title=heading).source, "svg").decode()
+    svg = render(link_cells(graph.both(title=heading).source), "svg").decode()
     root = parse(finish(svg, title=title, description=graph.alt_text, theme=graph.theme, prefix=PICTURE))
-    root.set("xmlns", "http://www.w3.org/2000/svg")
+    root.set("xmlns", NAMESPACE)
     for group in list(root.iter("g")):
-        kinds = group.get("class", "").split()
-        if "edge" in kinds:
+        if group.get("class") == "edge":
             mark_wire(group, found)
-        elif "node" in kinds:
-            if name_of(group) in found.values:
-                appear(group, found.values[name_of(group)])
+        elif group.get("class") == "node":
             mark_node(group, found, graph.precision)
-            group.append(ring(group, palette(graph.theme)))
+            group.append(ring(group, palette(graph.theme)["highlight"]))
     return root
 
 
 def name_of(group: ET.Element) -> str:
-    """The id that the DOT gave a node or wire."""
+    """The id that the DOT gave a node, a wire or a cell."""
     return group.get("id", "").removeprefix(f"{PICTURE}-")
 
 
-def has(element: ET.Element, *colours: str) -> bool:
-    """Whether a shape is filled or drawn with one of these colours of the palette."""
-    return not {f"{kind}-{colour}" for kind in ("fill", "stroke") for colour in colours}.isdisjoint(
-        element.get("class", "").split()
-    )
-
-
-def appear(element: ET.Element, start: int, stop: int | None = None) -> None:
-    """Says when a part is there."""
-    element.set("data-from", str(start))
+def appear(element: ET.Element, start: int | None, stop: int | None = None) -> None:
+    """Says when a part is there; it always is if `start` is None."""
+    if start is not None:
+        element.set("data-from", str(start))
     if stop is not None:
         element.set("data-until", str(stop))
 
@@ -241,92 +202,57 @@ def mark_wire(group: ET.Element, found: Script) -> None:
     """Lines are pale until something flows over them; labels, which are all about the gradient, are hidden."""
     name = name_of(group)
     for element in shapes(group):
-        label, back = element.tag == "text", has(element, "gradient_wire", "blocked")
-        element.set("data-part", "label" if label else "back" if back else "wire")
-        times = found.flows if label or back else found.values
-        if name in times:
-            appear(element, times[name])
+        forward = "stroke-value_wire" in element.get("class", "")  # DOT has one id for both lines of an edge
+        element.set("data-part", "label" if element.tag == "text" else "wire" if forward else "back")
+        appear(element, found.values.get(name) if forward else found.flows.get(name))
 
 
 def mark_node(group: ET.Element, found: Script, precision: int) -> None:
-    """Values and gradients are hidden until they are there; their labels, the first text of a row, are not."""
+    """A node is pale until it has its value; numbers are hidden until they are there, their labels are not."""
     name = name_of(group)
+    if name in found.values:
+        group.set("data-part", "node")
+        appear(group, found.values[name])
     events = found.gradients.get(name, [])
-    tints = [(element, part) for element in shapes(group) for part in ("value", "gradient")]
-    rows = [(box(element), part) for element, part in tints if has(element, f"{part}_fill")]
-    labelled: set[Box] = set()
-    numbers: list[ET.Element] = []
-    for element in shapes(group):
-        edges, part = next(((edges, part) for edges, part in rows if inside(box(element), edges)), (None, None))
-        is_sum = (element.text or "").startswith("Σ")
-        if edges is None:
-            if name in found.norms and has(element, "gradient_text"):
-                appear(element, found.norms[name])
-        elif has(element, "value_fill", "gradient_fill"):
-            continue
-        elif element.tag == "text" and edges not in labelled and not is_sum:
-            labelled.add(edges)
-        elif part == "value" and name in found.values:
-            appear(element, found.values[name])
-        elif part == "gradient" and events:
-            appear(element, events[-1][0])
-            numbers += [element] if element.tag == "text" and not is_sum else []
-    add_sums(group, numbers, events, precision)
+    arrived = events[-1][0] if events else None
+    for cell in list(group.iter("g")):
+        part = name_of(cell).removeprefix(f"{name}-").partition("-")[0]  # see cards.py
+        if part == "value":
+            appear(cell, found.values.get(name))
+        elif part == "gradient":
+            appear(cell, arrived)
+            add_sums(group, list(cell.iter("text")), events, precision)
+        elif part == "sum":
+            for text in cell.iter("text"):  # the colour of the row is there from the beginning
+                appear(text, arrived)
+        elif part == "norm":
+            appear(cell, found.norms.get(name))
 
 
-def add_sums(group: ET.Element, numbers: list[ET.Element], events: list[tuple[int, ndarray]], precision: int) -> None:
+def add_sums(group: ET.Element, texts: list[ET.Element], events: list[tuple[int, ndarray]], precision: int) -> None:
     """While contributions still arrive, their sum so far stands where the gradient will."""
-    for k, ((start, total), (stop, _)) in enumerate(pairwise(events)):
+    for count, ((start, so_far), (stop, _)) in enumerate(pairwise(events), 1):
         if start == stop:
             continue
-        if total.size == len(numbers) <= SMALL:
-            texts = [number(x, precision) for x in total.ravel()]
-        else:
-            texts = [f"{k + 1} of {len(events)} contributions"]
-        for element, text in zip(numbers, texts, strict=False):
-            copy = deepcopy(element)
-            copy.text = text
+        words = [f"{count} of {len(events)} contributions"]
+        if so_far.size == len(texts) <= SMALL:
+            words = [format_number(x, precision) for x in so_far.ravel()]
+        for text, word in zip(texts, words, strict=False):
+            copy = deepcopy(text)
+            copy.text = word
             copy.set("data-part", "sum")
             appear(copy, start, stop)
             group.append(copy)
 
 
-def ring(group: ET.Element, colours: dict[str, str]) -> ET.Element:
+def ring(group: ET.Element, colour: str) -> ET.Element:
     """The frame around a node that a step is about."""
-    boxes = [box(element) for element in shapes(group) if element.tag != "text"] or [(0.0, 0.0, 0.0, 0.0)]
-    left, top = (min(edges[i] for edges in boxes) - 3 for i in (0, 1))
-    right, bottom = (max(edges[i] for edges in boxes) + 3 for i in (2, 3))
-    size = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-    looks = {"fill": "none", "stroke": colours["highlight"], "stroke-width": "4", "rx": "5", "visibility": "hidden"}
-    return ET.Element("rect", {"data-part": "ring", **{key: f"{x:g}" for key, x in size.items()}, **looks})
-
-
-def freeze(root: ET.Element, i: int, step: Step) -> None:
-    """Leaves of a marked picture what is there in step i."""
-    line = "back" if step.phase == "backward" else "wire"
-    for group in root.iter("g"):
-        active = name_of(group) in step.active
-        for element in group.iter() if active else ():
-            if element.get("data-part") == "ring":
-                del element.attrib["visibility"]
-            elif element.tag == "path" and element.get("data-part") == line:
-                element.set("stroke-width", "4")
-                element.attrib.update({"stroke-dasharray": "9 5"} if line == "back" else {})
-    for element in root.iter():
-        start, stop = int(element.attrib.pop("data-from", 0)), float(element.attrib.pop("data-until", math.inf))
-        part = element.attrib.pop("data-part", element.tag)
-        if not start <= i < stop:
-            element.set(*(("opacity", PALE[part]) if part in PALE else ("visibility", "hidden")))
-
-
-def caption(root: ET.Element, step: Step, colours: dict[str, str], width: float, height: float) -> None:
-    """The equation under the picture, as large as it fits."""
-    size = min(18.0, 1.7 * (width - 24) / max(len(step.equation), 1))
-    paper = {"x": "0", "y": f"{height:g}", "width": f"{width:g}", "height": f"{CAPTION:g}", "fill": colours["paper"]}
-    ET.SubElement(root, "rect", paper)
-    ink = colours["gradient_text" if step.phase == "backward" else "value_text"]
-    looks = {"x": "12", "y": f"{height + CAPTION / 2 + size / 3:g}", "font-weight": "bold"}
-    ET.SubElement(root, "text", {**looks, "font-size": f"{size:g}", "fill": ink}).text = step.equation
+    found = [float(x) for shape in shapes(group) for x in NUMBER.findall(shape.get("points") or shape.get("d") or "")]
+    xs, ys = found[::2] or [0.0], found[1::2] or [0.0]
+    left, top = min(xs) - 3, min(ys) - 3
+    size = {"x": left, "y": top, "width": max(xs) + 3 - left, "height": max(ys) + 3 - top}
+    attributes = {"fill": "none", "stroke": colour, "stroke-width": "4", "rx": "5", "visibility": "hidden"}
+    return ET.Element("rect", {"data-part": "ring", **{name: f"{x:g}" for name, x in size.items()}, **attributes})
 
 
 def shapes(group: ET.Element) -> Iterator[ET.Element]:
@@ -334,15 +260,39 @@ def shapes(group: ET.Element) -> Iterator[ET.Element]:
     return (element for element in group.iter() if element.tag in ("polygon", "polyline", "path", "text"))
 
 
-def box(element: ET.Element) -> Box:
-    """The box around a shape; of a text, its place on the base line."""
-    if element.tag == "text":
-        x, y = float(element.get("x", 0)), float(element.get("y", 0)) - float(element.get("font-size", 14)) / 3
-        return x, y, x, y
-    found = [float(x) for x in NUMBER.findall(element.get("points") or element.get("d") or "")] or [0.0, 0.0]
-    return min(found[::2]), min(found[1::2]), max(found[::2]), max(found[1::2])
+def freeze(root: ET.Element, i: int, step: Step) -> None:
+    """Leaves of a marked picture what is there in step i."""
+    for group in root.iter("g"):
+        if name_of(group) in step.active:
+            emphasize(group, "back" if step.phase == "backward" else "wire")
+    for element in root.iter():
+        start, stop = int(element.attrib.pop("data-from", 0)), float(element.attrib.pop("data-until", math.inf))
+        part = element.attrib.pop("data-part", "")
+        if start <= i < stop:
+            continue
+        if part in PALE:
+            element.set("opacity", PALE[part])
+        else:
+            element.set("visibility", "hidden")
 
 
-def inside(small: Box, large: Box) -> bool:
-    """Whether a box lies in another one."""
-    return large[0] <= small[0] and large[1] <= small[1] and small[2] <= large[2] and small[3] <= large[3]
+def emphasize(group: ET.Element, line: str) -> None:
+    """Shows the ring around a node, or thickens the line over which something flows."""
+    for element in group.iter():
+        if element.get("data-part") == "ring":
+            del element.attrib["visibility"]
+        elif element.get("data-part") == line and element.tag == "path":
+            element.set("stroke-width", "4")
+            if line == "back":
+                element.set("stroke-dasharray", "9 5")
+
+
+def caption(root: ET.Element, step: Step, colours: dict[str, str], width: float, height: float) -> None:
+    """The equation under the picture, as large as it fits."""
+    paper = {"x": "0", "y": f"{height:g}", "width": f"{width:g}", "height": f"{CAPTION:g}", "fill": colours["paper"]}
+    ET.SubElement(root, "rect", paper)
+    size = min(18.0, 1.7 * (width - 24) / max(len(step.equation), 1))
+    ink = colours["gradient_text" if step.phase == "backward" else "value_text"]
+    place = {"x": "12", "y": f"{height + CAPTION / 2 + size / 3:g}"}
+    text = ET.SubElement(root, "text", {**place, "font-weight": "bold", "font-size": f"{size:g}", "fill": ink})
+    text.text = step.equation

@@ -9,23 +9,34 @@ it grows, and only after its last contribution does it flow on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.formulas import followed, forward_term, named, role, rule_source
+from tinygrad_edu.draw.algebra.captions import role, rule_source
+from tinygrad_edu.draw.algebra.formulas import forward_term, local_term
 from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, Text
-from tinygrad_edu.draw.algebra.terms import Term, number as number_term
-from tinygrad_edu.draw.explain.expressions import called
-from tinygrad_edu.draw.explain.text import FEW, array_text
-from tinygrad_edu.draw.numbers import MINUS, number, product, shape_text
+from tinygrad_edu.draw.algebra.terms import Term, TermLike
+from tinygrad_edu.draw.explain.expressions import card_term
+from tinygrad_edu.draw.names import printable, shorten
+from tinygrad_edu.draw.numbers import (
+    FEW,
+    MINUS,
+    format_array,
+    format_count,
+    format_number,
+    format_product,
+    format_shape,
+)
 from tinygrad_edu.draw.picture import cards
-from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
+from tinygrad_edu.draw.picture.items import Item, Link, gate_ids
 from tinygrad_edu.draw.record import Card, Wire
 
 if TYPE_CHECKING:
-    from tinygrad_edu.draw.picture.graph import Graph
+    from tinygrad_edu.draw.graph import Graph
+
+__all__ = ["Phase", "Script", "Step", "script"]
 
 Phase = Literal["start", "forward", "backward"]
 LONG, SHORT = 120, 20  # characters of an expression, and of a name in it
@@ -33,40 +44,24 @@ LONG, SHORT = 120, 20  # characters of an expression, and of a name in it
 
 @dataclass(frozen=True)
 class Step:
-    """One step.
+    """One step."""
 
-    Attributes:
-        phase: Of which pass it is.
-        equation: What is computed, with numbers.
-        note: What kind of tensor it is, the running sum, the gate's role.
-        rule: The op's own rule, as it stands in its source; "" if there is none.
-        active: The ids of the nodes and wires that it is about.
-    """
-
-    phase: Phase
-    equation: str
-    note: str = ""
-    rule: str = ""
-    active: tuple[str, ...] = ()
+    phase: Phase  # of which pass it is
+    equation: str  # what is computed, with numbers
+    note: str = ""  # what kind of tensor it is, the running sum, the gate's role
+    rule: str = ""  # the op's own rule, as it stands in its source; "" if there is none
+    active: tuple[str, ...] = ()  # the ids of the nodes and wires that it is about
 
 
 @dataclass
 class Script:
-    """The steps, and when each part of the picture appears: numbers of steps, by the ids of nodes and wires.
+    """The steps, and when each part of the picture appears: numbers of steps, by the ids of nodes and wires."""
 
-    Attributes:
-        steps: The first one is the picture before anything is computed.
-        values: When a node has its value, a wire carries one.
-        gradients: When contributions arrive at a node, with the sum so far; the last one is the gradient.
-        norms: When the parameters of a folded module have their gradients.
-        flows: When a gradient flows over a wire.
-    """
-
-    steps: list[Step]
-    values: dict[str, int] = field(default_factory=dict)
-    gradients: dict[str, list[tuple[int, ndarray]]] = field(default_factory=dict)
-    norms: dict[str, int] = field(default_factory=dict)
-    flows: dict[str, int] = field(default_factory=dict)
+    steps: list[Step]  # the first one is the picture before anything is computed
+    values: dict[str, int] = field(default_factory=dict)  # when a node has its value, a wire carries one
+    gradients: dict[str, list[tuple[int, ndarray]]] = field(default_factory=dict)  # when one grows, with the sum so far
+    norms: dict[str, int] = field(default_factory=dict)  # when the parameters of a folded module have their gradients
+    flows: dict[str, int] = field(default_factory=dict)  # when a gradient flows over a wire
 
     def add(self, step: Step) -> int:
         """Appends a step; returns its number."""
@@ -80,7 +75,7 @@ class Script:
 
 def script(graph: Graph) -> Script:
     """The steps of a picture: of every node forward, of every wire backward; what is folded away has none."""
-    name = cards.shorten(graph.record.output.name)
+    name = shorten(graph.record.output.name)
     found = Script([Step("start", f"How {name} is computed", "Nothing has been computed yet.")])
     play_forward(graph, found)
     if graph.record.seed is not None:
@@ -97,37 +92,52 @@ def play_forward(graph: Graph, found: Script) -> None:
         card = item.cards[-1]
         if item.kind == "chip" or card.is_number:
             continue
-        wires = into.get(item, [])
-        gate = () if item.folded or card.op is None else gate_ids(card)
+        active = [item.id, *into.get(item, [])]
+        if card.op is not None and not item.folded:
+            active += gate_ids(card)
         equation, note = forward_words(item, graph.precision)
-        step = found.add(Step("forward", equation, note, active=(item.id, *wires, *gate)))
-        found.values.update(dict.fromkeys((item.id, *wires, *gate), step))
+        step = found.add(Step("forward", equation, note, active=tuple(active)))
+        found.values.update(dict.fromkeys(active, step))
 
 
 def forward_words(item: Item, precision: int) -> tuple[str, str]:
     """Equation and note of a node's forward step."""
+    card = item.cards[-1]
     if item.folded:
         name, value, _ = cards.shown_output(item)
-        result = "" if value is None else f"{name} {shape_text(value.shape)}".rstrip()
-        note = f"It stands for {cards.plural(item.ops, 'op')}." if item.ops else ""
-        return f"{result} = {cards.shorten(item.title, 40)}" if result else item.title, note
-    card = item.cards[-1]
-    name = cards.shorten(card.name)
+        note = f"It stands for {format_count(item.ops, 'op')}." if item.ops else ""
+        if value is None:
+            return printable(item.title), note
+        result = f"{name} {format_shape(value.shape)}".rstrip()
+        return f"{result} = {shorten(item.title, 40)}", note
     if card.op is None:
         kinds = {"parameter": "A parameter.", "input": "An input.", "data": "Data: it needs no gradient."}
-        return f"{name} = {written(card.value, precision)}", kinds[card.kind]
+        return f"{shorten(card.name)} = {format_value(card.value, precision)}", kinds[card.kind]
+    return op_equation(card, precision), op_note(card)
+
+
+def op_equation(card: Card, precision: int) -> str:
+    """ "q = x + y = −2 + 5 = 3" between single numbers, with the names alone between larger tensors."""
+    assert card.op is not None
     sources = [wire.source for wire in card.wires]
-    symbols = [number(x.value, precision) if x.is_number else cards.shorten(x.name, SHORT) for x in sources]
-    texts, single = [expression(card, symbols, precision)], all(x.value.size == 1 for x in sources)
-    if single and all(x.shape in ((), card.shape) for x in sources) and card.op.name != "getitem":
-        texts.append(expression(card, [number(x.value, precision) for x in sources], precision))
+    symbols = [format_number(x.value, precision) if x.is_number else shorten(x.name, SHORT) for x in sources]
+    texts = [expression(card, symbols, precision)]
+    numbers = all(x.value.size == 1 and x.shape in ((), card.shape) for x in sources)
+    if numbers and card.op.name != "getitem":
+        texts.append(expression(card, [format_number(x.value, precision) for x in sources], precision))
     if card.value.size <= FEW:
-        texts.append(written(card.value, precision))
-    equation = " = ".join([name, *dict.fromkeys(texts)])
-    if single and card.value.size == 1:
-        return equation, f"The op {card.op.name}."
-    shapes = [shape_text(x.shape) or "a number" for x in (*sources, card)]
-    return equation, f"The op {card.op.name}: {', '.join(shapes[:-1])} → {shapes[-1]}."
+        texts.append(format_value(card.value, precision))
+    return " = ".join([shorten(card.name), *dict.fromkeys(texts)])  # each text once
+
+
+def op_note(card: Card) -> str:
+    """The op, and what shapes it makes of what shapes: "The op matmul: [4×2], [2×3] → [4×3]."."""
+    assert card.op is not None
+    operands = [wire.source for wire in card.wires]
+    if all(x.value.size == 1 for x in (*operands, card)):
+        return f"The op {card.op.name}."
+    shapes = [format_shape(x.shape) or "a number" for x in (*operands, card)]
+    return f"The op {card.op.name}: {', '.join(shapes[:-1])} → {shapes[-1]}."
 
 
 class Operands(Notation):
@@ -135,7 +145,9 @@ class Operands(Notation):
 
     def name(self, text: str, place: int) -> Text:
         """An operand."""
-        return text, ATOM if not text.startswith(MINUS) else PHRASE if place else PRODUCT
+        if not text.startswith(MINUS):
+            return text, ATOM
+        return text, PHRASE if place else PRODUCT
 
 
 def expression(card: Card, texts: list[str], precision: int) -> str:
@@ -145,105 +157,120 @@ def expression(card: Card, texts: list[str], precision: int) -> str:
     """
     assert card.op is not None
     sources = [wire.source for wire in card.wires]
-    places = enumerate(texts, card.op.name == "negative")  # whose own minus stands first
-    operands: list[Any] = [Term("name", (text, i), x.value) for (i, text), x in zip(places, sources, strict=True)]
+    first = 1 if card.op.name == "negative" else 0  # a minus stands before its operand
+    pairs = enumerate(zip(texts, sources, strict=True), first)
+    operands: list[TermLike] = [Term("name", (text, place), x.value) for place, (text, x) in pairs]
     if card.op.name == "power" and sources[1].is_number:
-        operands[1] = called(sources[1])
+        operands[1] = card_term(sources[1])
     text = Operands(False, precision).write(forward_term(card.op, operands, card.params, card.value))
-    if text in texts:
-        text = texts[0] + cards.symbol_of(card) if card.op.name == "getitem" else f"{card.op.name}({', '.join(texts)})"
-    return cards.shorten(text, LONG)
+    if text in texts and card.op.name == "getitem":
+        text = texts[0] + cards.symbol_of(card)
+    elif text in texts:
+        text = f"{card.op.name}({', '.join(texts)})"
+    return shorten(text, LONG)
 
 
-def written(value: ndarray, precision: int) -> str:
+def format_value(value: ndarray, precision: int) -> str:
     """A number, a few in brackets, or shape and mean of a larger array."""
     if value.size == 1:
-        return number(value, precision)
-    text = array_text(value, precision, value.size > FEW)
-    return f"{shape_text(value.shape)}, {text}" if value.size > FEW else text
+        return format_number(value, precision)
+    if value.size <= FEW:
+        return format_array(value, precision)
+    return f"{format_shape(value.shape)}, {format_array(value, precision, brief=1)}"
 
 
 def play_backward(graph: Graph, found: Script) -> None:
     """The seed, then a step for each wire in the order of the engine."""
-    output, precision = graph.record.output, graph.precision
-    place = {card.id: item for item in graph.plan.items if item.kind != "chip" for card in item.cards}
+    place = {card: item for item in graph.plan.items if item.kind != "chip" for card in item.cards}
     lines = {wire: link for link in graph.plan.links for wire in link.wires}
     last = {lines[wire]: wire for wire in graph.record.backward if wire in lines}  # a later wire replaces an earlier
     listed: dict[Card, list[str]] = {}  # the folded modules that show a parameter
     for item in graph.plan.items:
         for leaf in item.leaves:
             listed.setdefault(leaf, []).append(item.id)
-    root = cards.shorten(output.name, SHORT)
-    assert graph.record.seed is not None
-    equation = f"∂{root}/∂{root} = {written(graph.record.seed, precision)}"
-    note = joined("The backward pass begins at the output.", hooked(output, graph, [graph.record.seed]))
-    step = found.add(Step("backward", equation, note, active=(place[output.id].id,)))
-    found.gradients[place[output.id].id] = [(step, graph.record.seed)]
-    arrived: dict[str, list[ndarray]] = {}
+    play_seed(graph, found, place[graph.record.output].id)
+    arrived: dict[Card, list[ndarray]] = {}
     for wire in graph.record.backward:
         assert wire.contribution is not None
-        parts = arrived.setdefault(wire.source.id, [])
+        source, item, link = wire.source, place[wire.source], lines.get(wire)
+        parts = arrived.setdefault(source, [])
         parts.append(wire.contribution)
-        item = place[wire.source.id]
-        link = lines.get(wire)
         if link is not None and last[link] is wire:
-            step = found.add(backward_step(graph, link, wire, parts, place))
-            gate = () if link.target.folded else gate_ids(wire.target)[1:]
-            for part in (link.id, *gate):
-                found.flows.setdefault(part, step)
+            step = found.add(backward_step(graph, item, link, wire, parts))
+            found.flows[link.id] = step
+            if not link.target.folded:
+                _, out = gate_ids(wire.target)
+                found.flows.setdefault(out, step)
         now = len(found.steps) - 1
-        if wire.source in listed:
-            found.norms.update(dict.fromkeys(listed[wire.source], now))
-        elif not item.folded or wire.source in item.outputs:
+        if source in listed:
+            found.norms.update(dict.fromkeys(listed[source], now))
+        elif not item.folded or source in item.outputs:
             with np.errstate(all="ignore"):
                 found.gradients.setdefault(item.id, []).append((now, np.sum(parts, axis=0)))
 
 
-def backward_step(graph: Graph, link: Link, wire: Wire, parts: list[ndarray], place: dict[str, Item]) -> Step:
-    """A contribution over a line."""
-    around = () if link.target.folded else gate_ids(wire.target)
-    active = (place[wire.source.id].id, link.id, *around, link.target.id)
-    root, precision = cards.shorten(graph.record.output.name, SHORT), graph.precision
-    left = f"∂{root}/∂{cards.shorten(wire.source.name, SHORT)}"
-    sums = running_sum(left, parts, len(wire.source.contributions()), precision), hooked(wire.source, graph, parts)
-    if not link.plain:
-        note = joined(f"Through {cards.shorten(link.target.title or link.source.title, 40)}.", *sums)
-        return Step("backward", f"{left} += {written(parts[-1], precision)}", note, "", active)
+def play_seed(graph: Graph, found: Script, node: str) -> None:
+    """The gradient that the backward pass begins with."""
+    output, seed = graph.record.output, graph.record.seed
+    assert seed is not None
+    equation = f"{derivative(graph, output)} = {format_value(seed, graph.precision)}"
+    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]))
+    found.gradients[node] = [(found.add(Step("backward", equation, note, active=(node,))), seed)]
+
+
+def derivative(graph: Graph, card: Card) -> str:
+    """The gradient that a card has, as a symbol: "∂f/∂x"."""
+    return f"∂{shorten(graph.record.output.name, SHORT)}/∂{shorten(card.name, SHORT)}"
+
+
+def backward_step(graph: Graph, source: Item, link: Link, wire: Wire, parts: list[ndarray]) -> Step:
+    """A contribution over a line to the node `source`; `parts` are all that have arrived there, this one last."""
+    gate = () if link.target.folded else gate_ids(wire.target)
+    active = (source.id, link.id, *gate, link.target.id)
+    left, precision = derivative(graph, wire.source), graph.precision
+    sums = running_sum(left, parts, len(wire.source.contributions()), precision)
+    hook = hook_sentence(wire.source, graph, parts)
+    if not link.single:
+        through = f"Through {shorten(link.target.title or link.source.title, 40)}."
+        equation = f"{left} += {format_value(parts[-1], precision)}"
+        return Step("backward", equation, join_sentences(through, sums, hook), active=active)
     op = wire.target.op
     assert op is not None
     blocked = "Blocked: nothing flows back over this wire." if wire.blocked else ""
-    gate = f"The gate {cards.symbol_of(wire.target)} {words}." if (words := role(op)) else ""
-    equation = f"{left} += {contribution(wire, root, precision)}"
-    return Step("backward", equation, joined(*sums, blocked, gate), rule_source(op, wire.position), active)
+    words = f"The gate {cards.symbol_of(wire.target)} {role(op)}." if role(op) else ""
+    note = join_sentences(sums, hook, blocked, words)
+    equation = f"{left} += {right_side(wire, derivative(graph, wire.target), precision)}"
+    return Step("backward", equation, note, rule_source(op, wire.position), active)
 
 
-def joined(*sentences: str) -> str:
+def join_sentences(*sentences: str) -> str:
     """The sentences that there are."""
     return " ".join(filter(None, sentences))
 
 
-def contribution(wire: Wire, root: str, precision: int) -> str:
+def right_side(wire: Wire, upstream: str, precision: int) -> str:
     """ "z · ∂f/∂f = −4 · 1 = −4" between single numbers, else the rule as a formula."""
     assert wire.contribution is not None
-    if wire.local is None:
-        few = wire.contribution.size <= FEW
-        return cards.formula(wire) + (f" = {written(wire.contribution, precision)}" if few else "")
-    formula = f"{local_text(wire, precision)} · ∂{root}/∂{cards.shorten(wire.target.name, SHORT)}"
-    return f"{formula} = {product(wire.local, wire.target.gradient, precision)}"
+    if wire.local is not None and wire.target.gradient is not None:
+        numbers = format_product(wire.local, wire.target.gradient, precision)
+        return f"{local_factor(wire, precision)} · {upstream} = {numbers}"
+    formula = cards.wire_rule(wire)
+    if wire.contribution.size > FEW:
+        return formula
+    return f"{formula} = {format_value(wire.contribution, precision)}"
 
 
-def local_text(wire: Wire, precision: int) -> str:
+def local_factor(wire: Wire, precision: int) -> str:
     """The local derivative as the first factor of a product; a number if its rule cannot be followed."""
-    op, names, values = cards.operands(wire)
-    value, params = wire.target.value, wire.target.params
-    _, out, operands = named(op, wire.position, names, value, value, values)
-    try:
-        term = followed(op, wire.position, number_term(1, value.shape), out, operands, params, local=True)
-    except Exception:  # whatever a user's rule may raise
-        return number(wire.local, precision)
+    op, names, values = cards.wire_operands(wire)
+    term = local_term(op, wire.position, names, values, wire.target.value, wire.target.params)
+    if term is None:
+        assert wire.local is not None
+        return format_number(wire.local, precision)
     text, precedence = Notation(False, precision).text(term)
-    divided = term.kind == "product" and term.parts[2]
-    return f"({text})" if divided or (precedence < PRODUCT and term.kind not in ("product", "number")) else text
+    has_denominator = term.kind == "product" and term.parts[2]
+    is_loose = precedence < PRODUCT and term.kind not in ("product", "number")
+    return f"({text})" if has_denominator or is_loose else text
 
 
 def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) -> str:
@@ -252,17 +279,19 @@ def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) 
         return ""
     if parts[0].size > FEW or len(parts) > 4:
         return f"{left}: {len(parts)} of {expected:,} contributions."
+    if len(parts) == 1:
+        return f"{left}: {format_value(parts[0], precision)} so far, 1 of {expected:,} contributions."
     with np.errstate(all="ignore"):
         sums = [np.sum(parts[:-1], axis=0), parts[-1], np.sum(parts, axis=0)]
-    before, part, total = [written(np.asarray(x), precision) for x in sums]
-    if len(parts) == 1:
-        return f"{left}: {part} so far, 1 of {expected:,} contributions."
-    return f"{left}: {before}, then {before} + {f'({part})' if part.startswith(MINUS) else part} = {total}."
+    before, part, after = [format_value(np.asarray(x), precision) for x in sums]
+    if part.startswith(MINUS):
+        part = f"({part})"
+    return f"{left}: {before}, then {before} + {part} = {after}."
 
 
-def hooked(card: Card, graph: Graph, parts: list[ndarray]) -> str:
+def hook_sentence(card: Card, graph: Graph, parts: list[ndarray]) -> str:
     """What a hook makes of the gradient when its last contribution has arrived."""
-    before = card.before_hooks if len(parts) >= len(card.contributions()) else None
-    if before is None or card.gradient is None:
+    if card.before_hooks is None or card.gradient is None or len(parts) < len(card.contributions()):
         return ""
-    return f"A hook changes it: {written(before, graph.precision)} → {written(card.gradient, graph.precision)}."
+    before, after = format_value(card.before_hooks, graph.precision), format_value(card.gradient, graph.precision)
+    return f"A hook changes it: {before} → {after}."

@@ -11,8 +11,9 @@ from chromium import needs_chromium, run
 from drawn import f_of_xyz, named, network, three_uses
 
 from tinygrad_edu import Tensor
+from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import engine
-from tinygrad_edu.draw.picture.graph import Graph
+from tinygrad_edu.draw.picture.escaping import xml_text
 from tinygrad_edu.draw.player.player import frames, lighten, player
 from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.record import record
@@ -23,6 +24,7 @@ HOSTILE = [
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
     "\"quotes' & &amp; <b>",
+    '<TD ID="node-t0-value">',
     "{{steps}} \\u003c \\",
     "two\nlines\t\x00",
     "−∂∑🙂 \u2028 \ud800",
@@ -114,13 +116,40 @@ def test_hostile_names_stay_text(name):
     assert not any(key.startswith("on") for _, found in Page(page).elements for key in found)
 
 
+def test_hostile_names_in_slides(tmp_path):
+    for i, name in enumerate(HOSTILE):
+        graph = Graph(record(named(Tensor(2.0, name=name) * 3.0, name)), title=name)
+        for path in graph.frames(tmp_path / str(i) / "{}.svg"):
+            assert ET.parse(path).getroot()[0].text.startswith(xml_text(name))
+
+
+@pytest.mark.parametrize("program", ["dot", "pygraphviz"])
+def test_a_step_finds_its_parts_by_the_ids_of_the_graph(program, monkeypatch):
+    if program == "pygraphviz":
+        pytest.importorskip("pygraphviz")
+        monkeypatch.setenv("PATH", "")
+    graph = Graph(record(network()), depth=1)
+    page = Page(player(graph))
+    found = {found["id"].removeprefix("picture-"): found for _, found in page.elements if "id" in found}
+    times = script(graph)
+    for item in graph.plan.items:
+        assert {int(found[name]["data-from"]) for name in (item.id, f"{item.id}-value")} == {times.values[item.id]}
+        for leaf in item.leaves:
+            if leaf.kind == "parameter":
+                assert int(found[f"{item.id}-norm-{leaf.id}"]["data-from"]) == times.norms[item.id]
+    for name, events in times.gradients.items():
+        assert int(found[f"{name}-gradient"]["data-from"]) == events[-1][0]
+    active = {part for step in page.steps() for part in step["active"]} - found.keys()
+    assert all(part.startswith("gate-") or part.endswith("-out") for part in active), "where gates are drawn"
+
+
 @needs_chromium
 def test_hostile_names_in_a_browser(tmp_path):
     x = Tensor(2.0, name=HOSTILE[0])
     for name in HOSTILE:
         x = named(x + 1.0, name)
     shown = run(play(x, title=HOSTILE[1]).html, "show(last); return [document.title, steps.length, last]", tmp_path)
-    assert shown == [HOSTILE[1], 17, 16]
+    assert shown == [HOSTILE[1], 19, 18]
 
 
 STATE = """
@@ -312,7 +341,14 @@ def test_what_is_there_in_a_step_is_visible_and_nothing_else(tmp_path):
 
 
 def visible(path):
-    return [x.text for x in ET.parse(path).iter("{http://www.w3.org/2000/svg}text") if not x.get("visibility")]
+    """The texts that are neither hidden themselves nor in a group that is."""
+    texts, waiting = [], [ET.parse(path).getroot()]
+    while waiting:
+        element = waiting.pop()
+        if not element.get("visibility"):
+            waiting += reversed(element)
+            texts += [element.text] if element.tag == "{http://www.w3.org/2000/svg}text" else []
+    return texts
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -351,9 +387,16 @@ def test_a_growing_gradient_of_a_tensor(size, sums, tmp_path):
     assert size > 2 or {"4", "−6"} <= set(after)
 
 
+def test_what_a_hook_makes_of_a_gradient_is_hidden_until_it_is_there(tmp_path):
+    x = Tensor(2.0, name="x")
+    x.register_hook(lambda gradient: gradient * 10)
+    paths = Graph(record(named(x * 3.0, "f"))).frames(tmp_path / "{}.svg")
+    assert ["3, hook → 30" in visible(path) for path in paths] == [False] * (len(paths) - 1) + [True]
+
+
 def gallery():
     """The pictures of demos/draw.py."""
-    path = Path(__file__).parents[2] / "demos" / "draw.py"
+    path = Path(__file__).parents[3] / "demos" / "draw.py"
     spec = importlib.util.spec_from_file_location("gallery", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

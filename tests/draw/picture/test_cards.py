@@ -8,19 +8,16 @@ from hypothesis.extra import numpy as npst
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor
+from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.picture.cards import (
     Look,
     array,
     blocks,
     common_path,
-    extent,
-    font,
-    formula,
     heat_map,
     node_label,
-    shorten,
-    table,
     wire_label,
+    wire_rule,
 )
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.record import record
@@ -206,14 +203,6 @@ def test_wires_to_data_have_no_label():
     assert wire_label(links(Tensor([1.0]) * np.ones(1))[1], look()) == ""
 
 
-def test_the_extent_of_a_label_is_about_what_graphviz_makes_of_it():
-    assert extent(table([["<TD>ab</TD>", '<TD WIDTH="30" HEIGHT="20"></TD>'], ["<TD>a</TD>"]], 2)) == pytest.approx(
-        (2 * 0.55 * 11 + 30 + 8, 20 + 1.2 * 11 + 8)
-    )
-    one, two = extent(font("abc", "red", 10)), extent(f"{font('abc', 'red', 10)}<BR/>{font('&<ab', 'red', 20)}")
-    assert one == pytest.approx((16.5, 12)) and two == pytest.approx((44, 36))
-
-
 def test_labels_have_the_same_size_in_all_modes():
     a = Tensor([[1.0, -2.0]] * 4, name="a")
     output = te.relu(a * a).sum()
@@ -233,7 +222,7 @@ def all_labels(output, mode):
 def test_names_are_escaped_and_cut_in_formulas():
     a, b = Tensor([1.0, 2.0], name="<" * 100), Tensor([1.0, 2.0], name="b")
     link = links(named(a * b, "&").sum())[1]
-    assert formula(link.wires[0]) == f"∂& ⊙ {'<' * 7}…{'<' * 7}"
+    assert wire_rule(link.wires[0]) == f"∂& ⊙ {'<' * 7}…{'<' * 7}"
     assert "<<" not in wire_label(link, look())
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, strategies as st
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor, nn
+from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.picture.fold import ENOUGH, MOST, plan
-from tinygrad_edu.draw.picture.graph import Graph
 from tinygrad_edu.draw.record import record
 
 

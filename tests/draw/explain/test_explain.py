@@ -7,7 +7,6 @@ from latex import check_latex
 
 from tinygrad_edu import Tensor, gradients, no_grad, op
 from tinygrad_edu.draw.explain.explain import explain
-from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.functional import cross_entropy
 
 
@@ -47,15 +46,6 @@ def test_several_paths_are_shown_one_after_another_with_their_sum():
         """)
     assert found.paths == [("h", "g", "a"), ("h", "g", "e", "d", "a")] and found.value == 6
     check_latex(found)
-
-
-@pytest.fixture
-def registry():
-    """The registry, as it was before."""
-    before = dict(REGISTRY)
-    yield
-    REGISTRY.clear()
-    REGISTRY.update(before)
 
 
 def diamonds(n):
@@ -373,7 +363,7 @@ def test_what_one_solution_says_the_next_do_not_repeat():
 @pytest.mark.parametrize("precision", [0, 18, -1, 2.5, 3.0, "a", True, None])
 def test_a_precision_that_is_none_is_refused(precision):
     x = Tensor(2.0)
-    with pytest.raises(ValueError, match=r"explain: precision is .*; it has to be an integer from 1 to 17"):
+    with pytest.raises(ValueError, match=r"explain: precision is .*; it must be an integer from 1 to 17"):
         (x * 2).explain(x, precision=precision)
 
 

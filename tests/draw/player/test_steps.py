@@ -3,7 +3,7 @@ import pytest
 from drawn import f_of_xyz, named, network, three_uses
 
 from tinygrad_edu import Tensor, nn, no_grad
-from tinygrad_edu.draw.picture.graph import Graph
+from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.record import record
 

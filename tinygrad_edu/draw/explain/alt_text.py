@@ -1,0 +1,189 @@
+"""A graph in words, for a screen reader: one paragraph of whole sentences."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import ArrayLike
+
+from tinygrad_edu.draw.numbers import FEW, MINUS, SMALL, format_mean, format_number, gradient_norm
+from tinygrad_edu.draw.record import Card, Record
+
+__all__ = ["alt_text"]
+
+STEPS = 12  # ops that alt_text goes through one by one
+
+PHRASES = {
+    "add": "{} plus {}",
+    "subtract": "{} minus {}",
+    "multiply": "{} times {}",
+    "divide": "{} divided by {}",
+    "power": "{} to the power {}",
+    "negative": "the negative of {}",
+    "matmul": "the matrix product of {} and {}",
+    "maximum": "the larger of {} and {}",
+    "minimum": "the smaller of {} and {}",
+    "max": "the largest element of {}",
+    "min": "the smallest element of {}",
+    "relu": "the ReLU of {}",
+    "sqrt": "the square root of {}",
+    "exp": "e to the power {}",
+    "log": "the natural logarithm of {}",
+    "abs": "the absolute value of {}",
+    "getitem": "an element or a part of {}",
+}
+
+
+def alt_text(found: Record, title: str | None = None) -> str:
+    """The picture in words: one paragraph of whole sentences.
+
+    Args:
+        found: The record, its cards named.
+        title: The title of the picture, if it has one.
+
+    Returns:
+        What is computed, with values, then the backward pass in the order in which it ran, with what each op hands to
+        its operands and the gradients of the leaves; of more than STEPS ops a summary. Minus signs, powers of ten and
+        the like are written out.
+    """
+    ops = [card for card in found.cards if card.op is not None]
+    leaves = [card for card in found.cards if card.op is None and not card.is_number]
+    sentences = [speak_name(title) if title else "", opening_sentence(found.output, ops, leaves)]
+    if len(ops) > STEPS:
+        sentences += summary_sentences(found, ops, leaves)
+    else:
+        for card in ops:
+            sentences.append(f"{speak_name(card.name)} is {describe_op(card)}, which is {speak_array(card.value)}")
+        sentences += backward_sentences(found)
+        unneeding = [speak_name(card.name) for card in leaves if not card.needs_gradient]
+        if unneeding:
+            sentences.append(f"{speak_list(unneeding)} need{'' if len(unneeding) > 1 else 's'} no gradient")
+    return " ".join([sentence + "." for sentence in sentences if sentence])
+
+
+def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
+    """What is computed from what."""
+    if not ops:
+        return f"{speak_name(output.name)} is a single tensor, {describe_leaf(output)}, which no operation made"
+    sources = [f"{speak_name(card.name)}, {describe_leaf(card)}" for card in leaves if card is not output]
+    if len(sources) > SMALL:
+        sources = [f"{len(sources)} tensors"]
+    from_what = f" from {speak_list(sources, '; ')}" if sources else ""
+    operations = "1 operation" if len(ops) == 1 else f"{len(ops)} operations"
+    return f"The graph computes {speak_name(output.name)} in {operations}{from_what}"
+
+
+def describe_leaf(card: Card) -> str:
+    """Its kind and its value: "input, 3", "parameter of shape 4 by 2"."""
+    if card.value.size <= FEW:
+        return f"{card.kind} {speak_array(card.value)}"
+    return f"{card.kind} of shape {' by '.join(map(str, card.shape))}"
+
+
+def describe_op(card: Card) -> str:
+    """An op and its operands."""
+    assert card.op is not None
+    sources = [wire.source for wire in card.wires]
+    operands = [speak_array(x.value) if x.is_number else speak_name(x.name) for x in sources]
+    phrase, axis = PHRASES.get(card.op.name, ""), card.params.get("axis")
+    axes = [speak_number(k) for k in np.atleast_1d(() if axis is None else axis)]
+    along = f" along ax{'i' if len(axes) == 1 else 'e'}s {speak_list(axes)}" if axes else ""
+    if phrase.count("{}") == len(operands):
+        return phrase.format(*operands) + along
+    return f"{speak_name(card.op.name)} of {speak_list(operands)}{along}"
+
+
+def backward_sentences(found: Record) -> list[str]:
+    """The backward pass, op by op, and the sums where a tensor is used more than once."""
+    if found.seed is None:
+        return [] if found.output.needs_gradient else ["Nothing here needs a gradient"]
+    start = f"The backward pass starts at {speak_name(found.output.name)} with {speak_array(found.seed)}"
+    sentences = [start + hook_clause(found.output)]
+    by_target: dict[Card, list[str]] = {}
+    for wire in found.backward:
+        assert wire.contribution is not None
+        part = f"{speak_array(wire.contribution)} to {speak_name(wire.source.name)}"
+        by_target.setdefault(wire.target, []).append(part)
+    sentences += [f"{speak_name(target.name)} hands back {speak_list(parts)}" for target, parts in by_target.items()]
+    for card in found.cards:
+        parts = [speak_array(wire.contribution) for wire in card.contributions() if wire.contribution is not None]
+        before = card.before_hooks
+        if card.gradient is not None and (card.op is None or len(parts) > 1 or (before is not None and parts)):
+            added = f", the sum of {speak_list(parts)}" if len(parts) > 1 and card.value.size == 1 else ""
+            arrived = speak_array(card.gradient if before is None else before)
+            sentences.append(f"The gradient of {speak_name(card.name)} is {arrived}{added}{hook_clause(card)}")
+    return sentences
+
+
+def hook_clause(card: Card) -> str:
+    """What a hook makes of the gradient that arrives, after a comma; "" if there is none."""
+    if card.gradient is None or card.before_hooks is None:
+        return ""
+    return f", which a hook changes to {speak_array(card.gradient)}"
+
+
+def summary_sentences(found: Record, ops: list[Card], leaves: list[Card]) -> list[str]:
+    """A large graph: how often each op stands in it, the output, and the gradients of the first parameters."""
+    counts = Counter(speak_name(card.op.name) for card in ops if card.op is not None)
+    kinds = [f"{count} times {name}" if count > 1 else f"once {name}" for name, count in counts.most_common(SMALL)]
+    if len(counts) > SMALL:
+        kinds.append(f"{len(counts) - SMALL} other kinds of operations")
+    output, steps = found.output, len(found.backward)
+    sentences = [f"It uses {speak_list(kinds)}", f"{speak_name(output.name)} is {speak_array(output.value)}"]
+    gradients = [(card, card.gradient) for card in leaves if card.gradient is not None]
+    if steps:
+        sentences.append(f"The backward pass takes {steps} steps, from the output to {len(gradients)} leaves")
+    for card, gradient in gradients[:SMALL]:
+        norm = f"of norm {speak_number(gradient_norm(gradient))}"
+        sentences.append(
+            f"The gradient of {speak_name(card.name)} is {speak_array(gradient) if gradient.size == 1 else norm}"
+        )
+    if len(gradients) > SMALL:
+        sentences.append(f"{len(gradients) - SMALL} more leaves have gradients")
+    hooked = sum(card.before_hooks is not None for card in found.cards)
+    if hooked:
+        which = f"Hooks change {hooked} of the gradients" if hooked > 1 else "A hook changes a gradient"
+        sentences.append(f"{which} on the way")
+    return sentences
+
+
+def speak_array(array: ndarray) -> str:
+    """A small array as numbers, row by row; a larger one by shape and mean."""
+    if array.size == 1:
+        return speak_number(array)
+    shape = " by ".join(map(str, array.shape))
+    if not array.size:
+        return f"an empty array of shape {shape}"
+    if array.size > FEW:
+        with np.errstate(all="ignore"):
+            return f"an array of shape {shape} with mean {speak_text(format_mean(array))}"
+    rows = array.reshape(-1, array.shape[-1])
+    return "; ".join([speak_list([speak_number(x) for x in row]) for row in rows])
+
+
+def speak_number(x: ArrayLike) -> str:
+    """A number as it is said: "minus 12", "1.2 times 10 to the minus 5"."""
+    return speak_text(format_number(x))
+
+
+def speak_text(text: str) -> str:
+    """A printed number as it is said."""
+    text = text.replace("≈", "about ").replace("∞", "infinity").replace("NaN", "not a number")
+    mantissa, found, exponent = text.partition("e") if re.search(r"\de", text) else (text, "", "")
+    text = f"{mantissa} times 10 to the power {exponent}" if found else text
+    return text.replace(MINUS, "minus ")
+
+
+def speak_name(name: str) -> str:
+    """A name without the signs that are read out one by one, "weights 0" for "weights[0]"; of signs alone, theirs."""
+    words = " ".join(re.sub(r"[^\w\s.,'-]|_", " ", name).split())
+    return words or " and ".join([unicodedata.name(c, "").lower() for c in name if c.isprintable()][:3]) or "unnamed"
+
+
+def speak_list(parts: list[str], comma: str = ", ") -> str:
+    """Parts joined by commas and a last "and"."""
+    return f"{comma.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)

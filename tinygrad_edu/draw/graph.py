@@ -1,0 +1,175 @@
+"""`Graph`, the picture that users hold: it stands above the rooms, and each of its methods leads into one of them.
+
+It is a graphviz.Digraph, so everything known of that class works: source, save, render, pipe, and the picture in a
+notebook.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
+
+from tinygrad_edu.checks import check_choice, check_int
+from tinygrad_edu.draw.explain.alt_text import alt_text
+from tinygrad_edu.draw.explain.tree import tree
+from tinygrad_edu.draw.names import Names, caller_variables, name_cards
+from tinygrad_edu.draw.picture.cards import Mode
+from tinygrad_edu.draw.picture.engines import DigraphBase
+from tinygrad_edu.draw.picture.fold import plan
+from tinygrad_edu.draw.picture.painter import Painter
+from tinygrad_edu.draw.player.player import Player, frames, player
+from tinygrad_edu.draw.record import Record, record
+from tinygrad_edu.draw.theme import Theme
+from tinygrad_edu.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+__all__ = ["Graph"]
+
+Style = Literal["auto", "gates", "fused"]
+Rankdir = Literal["auto", "LR", "TB"]
+
+
+class Options(TypedDict, total=False):
+    """What the other modes of a picture keep; see Graph."""
+
+    style: Style
+    depth: int | None
+    rankdir: Rankdir
+    precision: int
+    theme: Theme
+    title: str | None
+
+
+class Graph(DigraphBase):
+    """A picture of how an output was computed, and of how its gradient flows back.
+
+    Tensors without a name are called by the variables that hold them where the picture is asked for. Drawing runs a
+    backward pass of its own and changes no `.grad`.
+
+    Args:
+        output: A Tensor, of several elements too; or what record(tensor) found.
+        mode: "forward" shows values, "backward" gradients too and the wires against the flow, "both" wires both ways;
+            nodes stand at the same coordinates in all three.
+        style: "gates" draws each op as a node of its own, "fused" joins it to its result, "auto" chooses gates for up
+            to 4 ops between single numbers.
+        depth: How many levels of modules stay open: 0 makes a card of every outermost module call. None opens all, and
+            folds alike parts of graphs above 150 tensors.
+        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" takes LR for up to 7 ranks if it fits a slide
+            of 16:9, else what makes letters larger there, or what is narrower if neither fits.
+        precision: Significant digits, 1 to 17.
+        theme: "light", "dark", or "auto", which follows the reader's system.
+        names: Tensor -> name or name -> Tensor, stronger than all other names.
+        title: A heading, or None.
+
+    Raises:
+        ValueError: An option that does not exist.
+        TypeError: Something other than a Tensor or a Record.
+        RuntimeError: A leaf was updated after it was used; draw before optimizer.step().
+
+    Attributes:
+        record: What is drawn.
+        plan: What of it is folded.
+        mode: As given; so are theme and title.
+        options: style, rankdir, depth and precision as given.
+    """
+
+    def __init__(
+        self,
+        output: Tensor | Record,
+        *,
+        mode: Mode = "both",
+        style: Style = "auto",
+        depth: int | None = None,
+        rankdir: Rankdir = "auto",
+        precision: int = 3,
+        theme: Theme = "light",
+        names: Names | None = None,
+        title: str | None = None,
+    ) -> None:
+        if not isinstance(output, (Tensor, Record)):
+            raise TypeError(f"a picture is drawn of a Tensor or a Record, not of {type(output).__name__}")
+        super().__init__(name="graph")
+        check_choice("graph: mode", mode, get_args(Mode))
+        check_choice("graph: style", style, get_args(Style))
+        check_choice("graph: rankdir", rankdir, get_args(Rankdir))
+        check_choice("graph: theme", theme, get_args(Theme))
+        if depth is not None:
+            depth = check_int("graph: depth", depth, 0)
+        precision = check_int("graph: precision", precision, 1, 17)
+        self.record = record(output) if isinstance(output, Tensor) else output
+        self.mode, self.theme = mode, theme
+        self.title = None if title is None else str(title)
+        self.options: Options = {"style": style, "rankdir": rankdir, "depth": depth, "precision": precision}
+        if names is not None or not all(card.name for card in self.record.cards):
+            name_cards(self.record, names, caller_variables())
+        self.plan = plan(self.record, depth)
+        Painter(self).draw()
+
+    @property
+    def precision(self) -> int:
+        """Significant digits."""
+        return self.options["precision"]
+
+    def forward(self, **changes: Unpack[Options]) -> Graph:
+        """The forward pass at the same coordinates, unless other options than theme and title are changed."""
+        return self.at("forward", **changes)
+
+    def backward(self, **changes: Unpack[Options]) -> Graph:
+        """The backward pass at the same coordinates; see forward()."""
+        return self.at("backward", **changes)
+
+    def both(self, **changes: Unpack[Options]) -> Graph:
+        """Both passes at the same coordinates; see forward()."""
+        return self.at("both", **changes)
+
+    def copy(self) -> Graph:
+        """The same picture once more."""
+        return self.at(self.mode)
+
+    def at(self, mode: Mode, **changes: Unpack[Options]) -> Graph:
+        """The same graph in another mode."""
+        options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
+        return Graph(self.record, mode=mode, **options)
+
+    def frames(self, pattern: str | os.PathLike[str]) -> list[Path]:
+        """Writes one SVG for each step, for slides. All have the same size, with the equation under the picture.
+
+        Args:
+            pattern: A path with a place for the number of the step: "step_{:02d}.svg".
+
+        Returns:
+            The paths, in order. Directories are made where there are none.
+
+        Raises:
+            ValueError: The pattern has no place for a number, so that all steps would be written to one file.
+            NoEngineError: There is no Graphviz to lay out the picture.
+        """
+        return frames(self, pattern)
+
+    def player(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Player:
+        """Makes a page that plays the forward and backward pass step by step; it needs no network.
+
+        Args:
+            path: Where the page is written, with its folders; None shows it in a notebook only.
+            title: The heading; the graph's own if None.
+
+        Raises:
+            NoEngineError: There is no Graphviz to lay out the picture.
+            OSError: The file cannot be written.
+        """
+        return player(self, path, title=title)
+
+    @property
+    def alt_text(self) -> str:
+        """The picture in words, for screen readers."""
+        return alt_text(self.record, self.title)
+
+    def text(self) -> str:
+        """The graph as an indented tree, for a terminal."""
+        return tree(self.record, precision=self.precision)
+
+    def __str__(self) -> str:
+        return self.text()
