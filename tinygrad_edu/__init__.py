@@ -19,12 +19,12 @@ from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
 from tinygrad_edu.ops.shapes import *
+from tinygrad_edu.random import manual_seed
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import *
 
 if TYPE_CHECKING:
-    from tinygrad_edu import data, draw, nn, optim, training
-    from tinygrad_edu.random import manual_seed
+    from tinygrad_edu import data, draw, nn, optim, plots, training
 
 __version__ = "0.1.0"
 
@@ -35,20 +35,18 @@ __all__ = [  # without abs, max, min and sum: a star import must not hide Python
     "gradcheck", "gradients", "hessian", "huber_loss", "hvp", "jacobian", "jvp", "l1_loss", "l1_penalty", "l2_penalty",
     "leaky_relu", "linear", "log", "log1p", "log_softmax", "logsumexp", "manual_seed", "matmul", "maximum", "mean",
     "minimum", "moveaxis", "mse_loss", "multiply", "negative", "nll_loss", "nn", "no_grad", "op", "optim", "outer",
-    "pad", "power", "prelu", "prod", "ravel", "relu", "repeat", "reshape", "roll", "sigmoid", "silu", "sin", "softmax",
-    "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "swapaxes", "tanh", "tile",
-    "trace", "training", "transpose", "tril", "triu", "value_and_grad", "var", "vjp", "where",
+    "pad", "plots", "power", "prelu", "prod", "ravel", "relu", "repeat", "reshape", "roll", "sigmoid", "silu", "sin",
+    "softmax", "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "swapaxes",
+    "tanh", "tile", "trace", "training", "transpose", "tril", "triu", "value_and_grad", "var", "vjp", "where",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Imports a subpackage when it is first used: the engine alone needs none of them."""
-    if name == "manual_seed":
-        return import_module("tinygrad_edu.random").manual_seed
-    if name in ("data", "draw", "nn", "optim", "training"):
+    if name in ("data", "draw", "nn", "optim", "plots", "training"):
         return import_module(f"tinygrad_edu.{name}")
     raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "abs", "max", "min", "plots", "sum"]
+    return [*__all__, "abs", "max", "min", "sum"]

@@ -7,19 +7,23 @@ watches (`Mode.watch`) of each result and each gradient; this one checks them al
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.engine import PACKAGE, Op, plain, setting
+from tinygrad_edu.engine import Op, plain, setting
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["detect_anomaly"]
+__all__ = ["calling_frame", "detect_anomaly"]
+
+PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 @contextmanager
@@ -70,8 +74,14 @@ def check_finite(values: Any, maker: str, line: str, op: Op, inputs: Sequence[An
 
 def calling_line() -> str:
     """File, number and text of the innermost line outside this package."""
+    frame = calling_frame()
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{number}: {linecache.getline(file, number).strip()}"
+
+
+def calling_frame() -> FrameType:
+    """The innermost frame outside this package: the user's code."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-    file, number = frame.f_code.co_filename, frame.f_lineno
-    return f"{file}:{number}: {linecache.getline(file, number).strip()}"
+    return frame

@@ -18,3 +18,7 @@ from tinygrad_edu.draw.picture.engines import NoEngineError, engine
 from tinygrad_edu.draw.record import Record, record
 
 __all__ = ["Explanation", "Graph", "NoEngineError", "Record", "engine", "explain", "record"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
+from tinygrad_edu.anomaly import calling_frame
 from tinygrad_edu.draw.numbers import format_number
 from tinygrad_edu.draw.record import Card, Record, Scope
-from tinygrad_edu.engine import PACKAGE
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ def caller_variables() -> Variables:
 
     What lists, tuples, dicts and objects hold is found too: "weights[0]", "model.w", in a method "self.w".
     """
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
+    frame = calling_frame()
     local = frame.f_locals
     variables = {**local}
     if sys.version_info < (3, 13) and frame.f_code.co_flags & CO_OPTIMIZED and sys.getrefcount(local) <= 3:

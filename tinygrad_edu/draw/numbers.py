@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["FEW", "MINUS", "SMALL", "format_array", "format_count", "format_factor", "format_mean", "format_nested"]
-__all__ += ["format_number", "format_product", "format_shape", "format_statistics", "format_sum", "gradient_norm"]
+__all__ = [
+    "FEW", "MINUS", "SMALL", "format_array", "format_count", "format_factor", "format_mean", "format_nested",
+    "format_number", "format_product", "format_shape", "format_statistics", "format_sum", "gradient_norm",
+]  # fmt: skip
 
 MINUS = "\u2212"
 SMALL = 8  # elements that are printed one by one

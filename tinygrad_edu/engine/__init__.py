@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from tinygrad_edu.engine import autograd, shortcuts
 from tinygrad_edu.engine.autograd import unbroadcast
-from tinygrad_edu.engine.modes import PACKAGE, current_mode, no_grad, setting
+from tinygrad_edu.engine.modes import current_mode, no_grad, setting
 from tinygrad_edu.engine.node import REGISTRY, Array, Node, Op, as_operand, is_tensor, new_number, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "PACKAGE", "REGISTRY", "Array", "Node", "Op", "as_operand", "backward_pass", "bind_tensor", "current_mode",
-    "is_tensor", "new_number", "no_grad", "op", "plain", "setting", "unbroadcast",
+    "REGISTRY", "Array", "Node", "Op", "as_operand", "backward_pass", "bind_tensor", "current_mode", "is_tensor",
+    "new_number", "no_grad", "op", "plain", "setting", "unbroadcast",
 ]  # fmt: skip
 
 with_shortcuts = os.environ.get("TINYGRAD_EDU_SHORTCUTS") != "0"

@@ -6,7 +6,6 @@ recording of a training step in another.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.anomaly import Anomaly
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["PACKAGE", "PLAIN", "current_mode", "no_grad", "run_hooks", "setting"]
-
-PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # code that is not the user's
+__all__ = ["PLAIN", "current_mode", "no_grad", "run_hooks", "setting"]
 
 
 class Mode(NamedTuple):

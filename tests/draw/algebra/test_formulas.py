@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from test_ops import DOMAINS
+from op_domains import DOMAINS
 
 from tinygrad_edu import op
 from tinygrad_edu.draw.algebra.captions import rule_source

@@ -258,6 +258,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+@builds("function")
 def function_term(name: str, *args: TermLike, **params: Any) -> Term:
     """name(args), with the function in FUNCTIONS or the op of that name."""
     terms = [as_term(x) for x in args]

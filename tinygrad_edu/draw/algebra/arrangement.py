@@ -25,12 +25,13 @@ from tinygrad_edu.draw.algebra.terms import (
     builds,
     exchange_axes,
     literal,
+    named_call,
     values_of,
 )
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.convolution import Pair, winners
 
-__all__ = ["index_text", "sum_over"]
+__all__ = ["RULES", "index_text", "sum_over"]
 
 Axis = int | Sequence[int] | None
 Index = Any  # what stands between brackets: x[index]
@@ -209,6 +210,15 @@ def fold(x: TermLike, size: Pair, stride: Pair, shape: Shape) -> Term:
             to = "all" if won is None else "the largest"  # the first of equals
             return as_shape(g, shape) if value.size == 1 else Term("phrase", (g, f"to {to} of each window"), value)
     return function_term("fold", x, size=size, stride=stride, shape=shape)
+
+
+def max_pool_to_x(g: Term, out: Term, x: Term, size: Pair, stride: Pair) -> Term:
+    """The rule of max_pool for Terms, which cannot follow `winners` element by element."""
+    won = named_call("winners", [out, x], winners(out.value, x.value, size, stride))
+    return fold(expand_dims(g, (-2, -1)) * won, size, stride, x.shape)
+
+
+RULES = {"max_pool": max_pool_to_x}  # instead of an op's own rule; checked against it like all others
 
 
 def in_order(index: Index) -> bool:

@@ -1,7 +1,7 @@
 """The gradient that an op hands to an operand, as a formula, and the local derivative between single numbers.
 
 No formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`. The rule is run on
-Terms instead of arrays (terms.py has Terms, tracing.py runs functions on them). It takes the branches that the real
+Terms instead of arrays. It takes the branches that the real
 call takes, and the rule of a user's op, from a file, a notebook or a string, becomes a formula as well.
 
 A wrong formula would be worse than none. So the rule is run a second time, on arrays, with random numbers for the
@@ -11,7 +11,7 @@ rule: "vjp of hypot to x (∂h, x, y)".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,9 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.draw.algebra.arrangement import sum_over
+from tinygrad_edu.draw.algebra.arrangement import RULES, sum_over
 from tinygrad_edu.draw.algebra.notation import Notation
 from tinygrad_edu.draw.algebra.terms import BUILDERS, Term, TermLike, as_shape, as_term, literal, values_of
-from tinygrad_edu.draw.algebra.tracing import on_terms, op_on_terms
 from tinygrad_edu.draw.numbers import format_number
 from tinygrad_edu.engine import REGISTRY, Op
 
@@ -120,14 +119,12 @@ def trace_rule(
     """What the op's rule makes of Terms, or an exception."""
     x = as_term(operands[position])
     operands = [x if i == position else y for i, y in enumerate(operands)]
-    rule = op.vjps[0 if op.variadic else position]
-    rule_on_terms = on_terms(rule)
-    if op.variadic:
-        rule, rule_on_terms = partial(rule, position), partial(rule_on_terms, position)
+    rule = partial(op.vjps[0], position) if op.variadic else op.vjps[position]
+    for_terms: Callable[..., Any] = RULES.get(op.name, rule)
     with np.errstate(all="ignore"):
         if op.name in (DEFINED_LOCALLY if local else DEFINED) and REGISTRY.get(op.name) is op:
             out = BUILDERS[op.name](*operands, **params)
-        term = as_term(rule_on_terms(g, out, *operands, **params))
+        term = as_term(for_terms(g, out, *operands, **params))
         expected = rule(values_of(g) * 1, *values_of((out, *operands)), **params)
         check_formula(term.value, expected, values_of([out, *operands]))  # not after the sum, where errors may cancel
         return undo_broadcast(term, x.shape)
@@ -137,7 +134,7 @@ def forward_term(op: Op, operands: Sequence[TermLike], params: Params, value: Ar
     """What the op makes of its operands, with the value that it made of them."""
     try:
         with np.errstate(all="ignore"):
-            term = as_term(op_on_terms(op)(*operands, **params))
+            term = as_term(op.call(*operands, **params))
             check_formula(term.value, value, values_of([value, *operands]))
     except Exception:  # whatever a user's op may raise
         term = Term("function", (op.name, *map(as_term, operands)), value)

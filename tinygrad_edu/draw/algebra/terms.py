@@ -2,7 +2,7 @@
 
 A rule such as `g * (1 - out * out)` does not care what its arguments are, as long as they multiply and subtract. Run
 on Terms it returns a Term that knows "g times (1 minus out squared)". It takes the branches of the real call, since
-every Term has its value with it.
+every Term has its value with it. A Term answers operators, methods, NumPy's functions and, by `__op__`, ops.
 
 Each simplification makes a Term whose value is computed anew from what will be printed. Comparing the value of the last
 Term with what the rule returns on arrays therefore tells whether the formula is right: a slip in the algebra is found
@@ -12,6 +12,7 @@ before anybody reads it. This file has the class; arithmetic.py and arrangement.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import gcd
 from typing import Any
 
@@ -19,20 +20,12 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from tinygrad_edu.engine import Op
+
 __all__ = [
-    "BUILDERS",
-    "Shape",
-    "Term",
-    "TermLike",
-    "as_shape",
-    "as_term",
-    "builds",
-    "elementwise",
-    "exchange_axes",
-    "literal",
-    "named_call",
-    "values_of",
-]
+    "BUILDERS", "Shape", "Term", "TermLike", "as_shape", "as_term", "builds", "elementwise", "exchange_axes",
+    "literal", "named_call", "values_of",
+]  # fmt: skip
 
 Shape = tuple[int, ...]
 
@@ -106,6 +99,10 @@ class Term:
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         return call_numpy(func, args, kwargs)
+
+    def __op__(self, op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Term:
+        """What an op makes of Terms; one without a notation of its own is printed by its name."""
+        return BUILDERS.get(op.name, partial(BUILDERS["function"], op.name))(*operands, **params)
 
     def __bool__(self) -> bool:
         return bool(self.value)

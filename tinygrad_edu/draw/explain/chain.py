@@ -15,8 +15,10 @@ from tinygrad_edu.draw.algebra.terms import Term, literal
 from tinygrad_edu.draw.explain.expressions import Expressions
 from tinygrad_edu.draw.record import Card, Wire, slope
 
-__all__ = ["ChainStep", "Ends", "cards_between", "count_paths", "first_paths", "step_formula", "steps_between"]
-__all__ += ["total_derivative"]
+__all__ = [
+    "ChainStep", "Ends", "cards_between", "count_paths", "first_paths", "step_formula", "steps_between",
+    "total_derivative",
+]  # fmt: skip
 
 T = TypeVar("T")
 Ends = dict[Card, bool]  # the cards between output and input, in forward order, and whether a step ends there
