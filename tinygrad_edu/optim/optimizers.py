@@ -3,8 +3,7 @@
 An optimizer touches every parameter at every step, so its cost is the passes over memory. All arithmetic is in place
 or in two work arrays that the parameters share; a step allocates nothing that grows with the model, and gradients
 are only read. Where a formula says m = beta * m + (1 - beta) * grad, the sum m = beta * m + grad is kept: the factor
-and the bias correction are then part of the learning rate, one scalar a step, instead of one more pass. `moments` says
-what the factors are; when betas or alpha change during training, the sums are rescaled by them.
+and the bias correction are then part of the learning rate, one scalar a step, instead of one more pass over memory.
 
 The hard idea is the smallest numbers. Moments decay by a factor at each step, and in float32 that never reaches zero:
 
@@ -92,16 +91,11 @@ class RMSprop(Optimizer):
     step_sum, the decayed sum of grad / sqrt(square_sum), if there is momentum.
 
     Args:
-        params: Leaf Tensors, or groups of them.
-        lr: Learning rate.
+        params, lr, weight_decay, errors: As for SGD.
         alpha: Decay of the mean square, in [0, 1).
         eps: Added to the denominator.
-        weight_decay: Strength of the L2 penalty weight_decay / 2 * p**2.
         momentum: Share of the last step that is kept, in [0, 1).
         centered: Divide by the standard deviation: subtract the squared mean gradient from v (Graves 2013).
-
-    Raises:
-        TypeError, ValueError: As Optimizer.
     """
 
     def __init__(
@@ -161,14 +155,10 @@ class Adam(Optimizer):
     section 2 of the paper.
 
     Args:
-        params: Leaf Tensors, or groups of them.
+        params, weight_decay, errors: As for SGD.
         lr: Learning rate: about the length of a step in each coordinate.
         betas: Decay of the mean of the gradient and of its square, in [0, 1).
         eps: Added to the denominator.
-        weight_decay: Strength of the L2 penalty weight_decay / 2 * p**2, which is added to the gradient.
-
-    Raises:
-        TypeError, ValueError: As Optimizer.
     """
 
     def __init__(
