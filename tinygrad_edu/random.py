@@ -37,11 +37,7 @@ def default_generator() -> np.random.Generator:
 
 
 def generator_or_default(rng: np.random.Generator | None) -> np.random.Generator:
-    """The generator to draw from: the one given, or else the library's.
-
-    Raises:
-        TypeError: It is something else, such as a seed.
-    """
+    """The generator to draw from: the one given, or the library's; anything else, such as a seed, is a TypeError."""
     if rng is None:
         return default_generator()
     if not isinstance(rng, np.random.Generator):

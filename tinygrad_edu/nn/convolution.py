@@ -1,12 +1,9 @@
 """Layers for images of shape (n, channels, height, width): convolution and pooling.
 
 The formulas stand in `tinygrad_edu.ops.convolution`. A kernel is moved over the whole image, so the layer's parameters
-do not depend on the image's size, but its output does, and the next layer must know:
-
-    Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 28 * 28, 10))    # wrong: it fits in 26 * 26 places of 28 * 28
-    Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 26 * 26, 10))
-
-Only a padding of (kernel_size - 1) / 2 keeps the size. `model.summary((1, 28, 28))` shows the sizes of all layers.
+do not depend on the image's size, but its output does, and the next layer must know: a kernel of size 3 fits in 26 * 26
+places of 28 * 28, so Linear(8 * 26 * 26, 10) follows Conv2d(1, 8, 3) and Flatten(). Only a padding of
+(kernel_size - 1) / 2 keeps the size. `model.summary((1, 28, 28))` shows the sizes of all layers.
 """
 
 from __future__ import annotations
@@ -40,9 +37,7 @@ class Conv2d(Module):
         stride: Step from one place to the next, (down, right) or one number for both.
         padding: Width of a border of zeros, (above and below, left and right) or one number for both.
         bias: Whether each kernel adds a number of its own.
-        init: As for Linear, with in_features = in_channels * height * width of the kernel.
-        rng: Generator for the named schemes, instead of the library's.
-        dtype: Floating dtype of the parameters.
+        init, rng, dtype: As for Linear, with in_features = in_channels * height * width of the kernel.
 
     Attributes:
         weight: Tensor of shape (out_channels, in_channels, *kernel_size).

@@ -69,11 +69,7 @@ def uniform(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: np.random.Ge
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight of shape (out, in, *kernel): how many inputs feed one output, and the reverse.
-
-    Raises:
-        ValueError: The tensor has fewer than two axes.
-    """
+    """(fan_in, fan_out) of a weight of shape (out, in, *kernel): how many inputs feed one output, and the reverse."""
     if tensor.ndim < 2:
         raise ValueError(
             f"a tensor of shape {tensor.shape} has no fan_in and fan_out: Xavier and Kaiming need a weight of shape "

@@ -2,10 +2,8 @@
 
 `Linear.weight` needs a special memory layout. It has the shape (out, in), as in PyTorch, but BLAS is fastest at x @ W
 with a row-major W of shape (in, out). A transposed view of such an array satisfies both. Any array made "like" the
-weight must keep this layout, or every update walks memory in two directions at once:
-
-    moment = np.zeros(weight.shape)         # row-major (out, in): `moment += weight.grad` takes many times as long
-    moment = np.zeros_like(weight.data)     # the weight's layout
+weight must keep this layout, as np.zeros_like(weight.data) does and np.zeros(weight.shape) does not, or every update
+walks memory in two directions at once and takes many times as long.
 """
 
 from __future__ import annotations
@@ -190,17 +188,12 @@ class Maxout(Module):
     (..., in_features) -> (..., out_features). With two pieces it can become relu, abs, or any other bend.
 
     Args:
-        in_features: Length of the input's last axis.
-        out_features: Length of the output's last axis.
+        in_features, out_features, init, rng, dtype, errors: As for Linear.
         pieces: Number of linear functions for each output.
         bias: Whether each of them has a bias.
-        init: As for Linear; also `rng` and `dtype`.
 
     Attributes:
         linear: Linear(in_features, pieces * out_features); the rows of a piece stand together.
-
-    Raises:
-        TypeError, ValueError: As for Linear.
     """
 
     _shown = ("out_features", "pieces")
