@@ -46,12 +46,7 @@ def generator_or_default(rng: np.random.Generator | None) -> np.random.Generator
 
 
 def new_generator(seed: int | None, rng: np.random.Generator | None) -> np.random.Generator:
-    """The generator given, or a new one that starts from the seed, or from the system's entropy if that is None.
-
-    Raises:
-        TypeError: rng is not a generator.
-        ValueError: Both are given.
-    """
+    """The generator given, or a new one from the seed, or from the system's entropy; both are a ValueError."""
     if seed is not None and rng is not None:
         raise ValueError("got both seed and rng; give one of them, as rng already carries its seed")
     return np.random.default_rng(seed) if rng is None else generator_or_default(rng)

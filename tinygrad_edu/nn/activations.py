@@ -116,7 +116,6 @@ class GELU(Module):
         return functional.gelu(x, self.approximate)
 
     def extra_repr(self) -> str:
-        """The approximation."""
         return f"approximate={self.approximate!r}"
 
 

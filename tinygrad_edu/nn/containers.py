@@ -1,7 +1,7 @@
 """Modules made of modules: Sequential chains layers, Residual adds its input, MLP builds the most common chain.
 
 Why Residual has a shortcut: a chain multiplies the gradient by the slope of every layer; after forty layers with slopes
-of a half, 10**-12 of it is left. x + layers(x) has slopes around 1 instead, and the first layer learns as the last does.
+of a half, 10**-12 of it is left. x + layers(x) has slopes around 1 instead, and the first layer learns like the last.
 """
 
 from __future__ import annotations

@@ -27,13 +27,7 @@ __all__ = ["SCHEMES", "Dropout", "Flatten", "Init", "Linear", "Maxout"]
 
 Init = str | Callable[[Tensor], object]
 
-SCHEMES: dict[str, Callable[..., Tensor]] = {
-    "kaiming_uniform": initializers.kaiming_uniform,
-    "kaiming_normal": initializers.kaiming_normal,
-    "xavier_uniform": initializers.xavier_uniform,
-    "xavier_normal": initializers.xavier_normal,
-    "orthogonal": initializers.orthogonal,
-}
+SCHEMES = ("kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal")  # in nn.init
 
 
 def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.Generator | None) -> None:
@@ -48,7 +42,7 @@ def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.G
     elif not isinstance(init, str) or init not in ("default", *SCHEMES):
         raise ValueError(f"unknown init {init!r}; known are default, {', '.join(SCHEMES)}, or a function")
     elif init in SCHEMES:
-        SCHEMES[init](weight, rng=rng)
+        getattr(initializers, init)(weight, rng=rng)
     else:
         bound = 1 / math.sqrt(initializers.fans(weight)[0])
         for p in (weight,) if bias is None else (weight, bias):
@@ -171,14 +165,11 @@ class Linear(Module):
         if x.shape[-1:] != (self.in_features,):
             would_fit = x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features
             hint = "; put Flatten() before it" if would_fit else ""
-            raise ValueError(
-                f"Linear({self.in_features}, {self.out_features}) got input of shape {x.shape}; its last axis must be "
-                f"{self.in_features}{hint}"
-            )
+            name = f"Linear({self.in_features}, {self.out_features})"
+            raise ValueError(f"{name} got input of shape {x.shape}; its last axis must be {self.in_features}{hint}")
         return functional.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Sizes, as PyTorch shows them."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 

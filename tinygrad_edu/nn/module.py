@@ -75,8 +75,7 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; a subclass that does not define it raises NotImplementedError."""
-        name = type(self).__name__
-        raise NotImplementedError(f"{name} has no forward, so it cannot be called; define `def forward(self, x)` in it")
+        raise NotImplementedError(f"{type(self).__name__} has no forward and cannot be called; define forward(self, x)")
 
     def _own(self, kind: type[T]) -> Named[T]:
         """The Tensors, arrays or modules held directly, with their names."""

@@ -1,7 +1,6 @@
-"""What a model looks like from outside: `summary` draws its table, `outputs` watches what its modules return.
+"""A model from outside: `summary` draws its table, `outputs` watches what its modules return when it is called.
 
-`preserve_state` takes back what a run leaves in a model: attributes by reference, buffers and the states of random
-generators by value, as a run changes their numbers in place.
+`preserve_state` takes back what such a call leaves in it, also where that is only in the numbers of an array.
 """
 
 from __future__ import annotations

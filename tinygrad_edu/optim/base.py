@@ -79,8 +79,7 @@ class Optimizer:
         where = f"param_groups[{len(self.param_groups)}]"
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError(f'{where} is {group!r:.80}; a group is a dict such as {{"params": [...], "lr": 0.1}}')
-        params = group["params"]
-        params = [params] if isinstance(params, Tensor) else params
+        params = [group["params"]] if isinstance(group["params"], Tensor) else group["params"]
         self._add(f"{where}['params']", params, hyperparameters(group))
 
     def _add(self, where: str, params: object, values: Group) -> None:
@@ -208,7 +207,10 @@ class Optimizer:
         self._parameters_and_groups()
         number = count()
         groups = [{**group, "params": [next(number) for _ in group["params"]]} for group in self.param_groups]
-        state = {i: copy_state(entry) for i, entry in enumerate(self.state) if entry}
+        state: dict[int, State] = {}
+        for i, entry in enumerate(self.state):
+            if entry:
+                state[i] = {k: np.array(v, order="C") if isinstance(v, ndarray) else v for k, v in entry.items()}
         return {"optimizer": type(self).__name__, "state": state, "param_groups": groups}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -272,11 +274,6 @@ def gradient_array(grad: object) -> ndarray | None:
     if grad is None or type(grad) is ndarray:
         return grad
     return np.asarray(grad.data if isinstance(grad, Tensor) else grad)
-
-
-def copy_state(state: State) -> State:
-    """The state of a parameter, with C-contiguous copies of its arrays."""
-    return {name: np.array(v, order="C") if isinstance(v, ndarray) else v for name, v in state.items()}
 
 
 def hyperparameters(group: Mapping[str, Any]) -> Group:

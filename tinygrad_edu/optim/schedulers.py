@@ -125,7 +125,6 @@ class StepLR(Scheduler):
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
-        """base_lr * gamma ** (epoch // step_size)."""
         return base_lr * self.gamma ** (epoch // self.step_size)
 
 
@@ -142,7 +141,6 @@ class ExponentialLR(Scheduler):
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
-        """base_lr * gamma ** epoch."""
         return base_lr * self.gamma**epoch
 
 
@@ -163,7 +161,6 @@ class CosineAnnealingLR(Scheduler):
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
-        """eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2."""
         return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
 
 
