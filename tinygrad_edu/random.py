@@ -92,8 +92,7 @@ def contents(thing: object) -> Iterable[tuple[object, object]]:
         return [("self", thing.__self__), ("func", thing.__func__)]
     if isinstance(thing, FunctionType):
         return [*variables_of(thing).items(), ("__dict__", vars(thing))]
-    attributes: dict[str, object] = getattr(thing, "__dict__", {})
-    return attributes.items()
+    return vars(thing).items() if hasattr(thing, "__dict__") else ()
 
 
 def variables_of(function: FunctionType) -> dict[str, object]:

@@ -228,7 +228,7 @@ def test_no_suggestion_where_the_loss_never_falls():
         ({"divergence": 1}, ValueError, "divergence is 1; it must be a number, above 1"),
         ({"loader": []}, ValueError, "no batches"),
         ({"loader": iter([(np.ones((1, 1)), np.ones((1, 1)))])}, ValueError, r"\(left\); a generator can be used up"),
-        ({"loss": lambda out, y: 1.0}, ValueError, r"lr_finder: the loss must return .* shape \(\); got float"),
+        ({"loss": lambda out, y: 1.0}, ValueError, r"lr_finder: the loss must be .* shape \(\); got float"),
         ({"loss": lambda out, y: out}, ValueError, r"got shape \(1, 1\)\. Use reduction='mean'"),
         ({"loss": lambda out, y: out.sum() * np.nan}, ValueError, "the first loss is nan; look at the data"),
     ],

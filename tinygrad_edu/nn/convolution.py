@@ -79,9 +79,9 @@ class Conv2d(Module):
         """
         x = as_operand(x)
         if x.ndim != 4 or x.shape[1] != self.in_channels:
-            name, c = f"Conv2d({self.in_channels}, {self.out_channels})", self.in_channels
-            hint = shape_hint(x.shape, c)
-            raise ValueError(f"{name} got input of shape {x.shape}; it must be (n, {c}, height, width){hint}")
+            name = f"Conv2d({self.in_channels}, {self.out_channels})"
+            fits = f"(n, {self.in_channels}, height, width){shape_hint(x.shape, self.in_channels)}"
+            raise ValueError(f"{name} got input of shape {x.shape}; it must be {fits}")
         return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
     def extra_repr(self) -> str:

@@ -79,7 +79,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor for weights that makes up for what an activation takes from the signal, as PyTorch has it.
+    """The factor for the weights' standard deviation that makes up for what an activation takes, as PyTorch has it.
 
     Args:
         nonlinearity: "linear", "identity", "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
@@ -89,12 +89,12 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         ValueError: The name is unknown.
     """
     slope = 0.01 if param is None else param
-    gains = {  # of the standard deviation: relu sets half of the signal to zero
+    gains = {
         "linear": 1.0,
         "identity": 1.0,
         "sigmoid": 1.0,
         "tanh": 5 / 3,
-        "relu": math.sqrt(2),
+        "relu": math.sqrt(2),  # it sets half of the signal to zero
         "leaky_relu": math.sqrt(2 / (1 + slope**2)),
         "selu": 3 / 4,
     }

@@ -31,7 +31,7 @@ SCHEMES = ("kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal
 
 
 def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.Generator | None) -> None:
-    """Fills a layer's weight of shape (out, in, ...), and its bias of zeros where the scheme says so; see Linear."""
+    """Fills a layer's weight of shape (out, in, ...), and with "default" also its bias of zeros; see Linear."""
     if callable(init):
         made = init(weight)
         if made is not None and made is not weight:

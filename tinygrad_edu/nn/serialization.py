@@ -126,7 +126,7 @@ def encode_arrays(state: Mapping[str, object], metadata: Mapping[str, str]) -> b
         raise TypeError(f"metadata is a {type(metadata).__name__}; it must be a mapping of strings to strings")
     for key, text in metadata.items():
         if not isinstance(key, str) or not isinstance(text, str):
-            raise TypeError(f"metadata {key!r}: {text!r:.60} must be two strings; json.dumps(value) makes one")
+            raise TypeError(f"metadata {key!r}: {text!r:.60} must be strings; json.dumps(value) makes one")
     arrays = {name: contiguous_array(name, value) for name, value in state.items()}
     try:
         return bytes(codec.numpy.save(arrays, dict(metadata) or None))  # {} without arrays makes an invalid file

@@ -1,6 +1,6 @@
 """A model from outside: `summary` draws its table, `outputs` watches what its modules return when it is called.
 
-`preserve_state` takes back what such a call leaves in it, also where that is only in the numbers of an array.
+`preserve_state` takes back what such a call leaves in it, also in arrays that stay the same objects.
 """
 
 from __future__ import annotations

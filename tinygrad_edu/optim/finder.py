@@ -84,8 +84,8 @@ def lr_finder(
     """
     name = "lr_finder"
     if not isinstance(model, Module) or not isinstance(optimizer, Optimizer):
-        kinds = f"{type(model).__name__} and {type(optimizer).__name__}"
-        raise TypeError(f"{name}: needs a Module and an Optimizer, got {kinds}")
+        found = f"{type(model).__name__} and {type(optimizer).__name__}"
+        raise TypeError(f"{name}: needs a Module and an Optimizer, got {found}")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError(f"{name}: the optimizer has none of the model's parameters; make it with model.parameters()")
     start_lr = check_number(f"{name}: start_lr", start_lr, above=0)
@@ -122,10 +122,7 @@ def loss_value(loss: object, where: str) -> float:
     """The number in a batch's loss; anything other than a Tensor of shape () is a ValueError."""
     if not isinstance(loss, Tensor) or loss.shape:
         what = f"shape {loss.shape}" if hasattr(loss, "shape") else type(loss).__name__
-        raise ValueError(
-            f"{where}: the loss must return the mean over the batch, a Tensor of shape (); got {what}. "
-            "Use reduction='mean'"
-        )
+        raise ValueError(f"{where}: the loss must be a mean, a Tensor of shape (); got {what}. Use reduction='mean'")
     return float(loss.item())
 
 

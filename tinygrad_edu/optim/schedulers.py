@@ -1,9 +1,9 @@
 """Learning-rate schedulers: long steps first to get ahead, short ones later to settle; names are PyTorch's.
 
-Each schedule is a function of the epoch and the group's initial rate, `lr_at`: multiplying the current rate by a cosine
-at each epoch would give a product of cosines. So it can be drawn in advance, and a resumed training needs only two
-numbers to go on with it. ReduceLROnPlateau alone has to watch the training. Unlike PyTorch's, schedulers do not chain:
-of two for one optimizer, the one that steps last sets the rate. LinearWarmup(then=...) combines them.
+Each schedule is a function of the epoch and the group's initial rate, `lr_at`; to multiply the current rate by a cosine
+at each epoch would make a product of cosines. So a schedule can be drawn in advance, and a resumed training needs only
+two numbers to go on with it. ReduceLROnPlateau alone has to watch the training. Unlike PyTorch's, schedulers do not
+chain: of two for one optimizer, the one that steps last sets the rate. LinearWarmup(then=...) combines them.
 """
 
 from __future__ import annotations
