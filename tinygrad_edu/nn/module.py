@@ -197,7 +197,7 @@ class Module:
         return self
 
     def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
-        """A table of the layers, their output shapes for one example, and their parameters: nn.summary(self, ...)."""
+        """A table of the layers, their output shapes for one example, and their parameters; see nn.summary."""
         return summary(self, input_shape)
 
     def graph(self, *inputs: Any, **options: Any) -> Graph:

@@ -1,6 +1,6 @@
 """A model from outside: `summary` draws its table, `outputs` watches what its modules return when it is called.
 
-`preserve_state` takes back what such a call leaves in it, also in arrays that stay the same objects.
+`preserve_state` takes back what such a call leaves in it, inside its arrays too.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Output(NamedTuple):
 def outputs(model: Module) -> Iterator[list[Output]]:
     """Context manager: a list that grows by one Output at each return of a module of the model, children first.
 
-    A module that is called twice is there twice, one that is not called is not there. An attribute `forward` hides the
-    method of each module for as long; afterwards, also after an error, they are no longer watched.
+    A module that is called twice is there twice, one that is not called is not there. Until then an
+    attribute `forward` hides each module's method; afterwards, also after an error, they are no longer watched.
 
     Example:
         with outputs(model) as seen:

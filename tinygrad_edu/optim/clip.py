@@ -1,9 +1,9 @@
 """Gradient clipping, between backward() and step(): a bound on how far one batch can throw the weights.
 
 Where a loss has cliffs, as in recurrent networks, one gradient can be a thousand times longer than the others.
-Pascanu, Mikolov & Bengio 2013 ("On the difficulty of training recurrent neural networks") shorten it. Its length is
-that of all gradients together, and one factor for all keeps the direction: clipping each parameter's by itself would
-make large and small ones equally long.
+Pascanu, Mikolov & Bengio 2013 ("On the difficulty of training recurrent neural networks") shorten it. The length
+is that of all gradients together, and one factor for all keeps the direction of the step: clipping each parameter's
+gradient by itself would make large and small ones equally long.
 """
 
 from __future__ import annotations
