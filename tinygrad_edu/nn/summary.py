@@ -35,8 +35,8 @@ class Output(NamedTuple):
 def outputs(model: Module) -> Iterator[list[Output]]:
     """Context manager: a list that grows by one Output at each return of a module of the model, children first.
 
-    A module that is called twice is there twice, one that is not called is not there. Until then an
-    attribute `forward` hides each module's method; afterwards, also after an error, they are no longer watched.
+    A module that is called twice is there twice, one that is not called is not there. Meanwhile an attribute `forward`
+    hides each module's method; afterwards, also after an error, the modules are no longer watched.
 
     Example:
         with outputs(model) as seen:
