@@ -94,11 +94,7 @@ def check_pair(name: str, value: object, low: int) -> tuple[int, int]:
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> str:
-    """One of the names in `choices`.
-
-    Raises:
-        ValueError: It is something else.
-    """
+    """One of the names in `choices`; anything else is a ValueError."""
     if not isinstance(value, str) or value not in choices:
         *first, last = [repr(choice) for choice in choices]
         raise ValueError(refusal(name, value, f"{', '.join(first)} or {last}" if first else last))

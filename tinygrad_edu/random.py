@@ -37,11 +37,7 @@ def default_generator() -> np.random.Generator:
 
 
 def generator_or_default(rng: np.random.Generator | None) -> np.random.Generator:
-    """The generator to draw from: the one given, or else the library's.
-
-    Raises:
-        TypeError: It is something else, such as a seed.
-    """
+    """The generator to draw from: the one given, or the library's; anything else, such as a seed, is a TypeError."""
     if rng is None:
         return default_generator()
     if not isinstance(rng, np.random.Generator):
@@ -50,12 +46,7 @@ def generator_or_default(rng: np.random.Generator | None) -> np.random.Generator
 
 
 def new_generator(seed: int | None, rng: np.random.Generator | None) -> np.random.Generator:
-    """The generator given, or a new one that starts from the seed, or from the system's entropy if that is None.
-
-    Raises:
-        TypeError: rng is not a generator.
-        ValueError: Both are given.
-    """
+    """The generator given, or a new one from the seed, or from the system's entropy; both are a ValueError."""
     if seed is not None and rng is not None:
         raise ValueError("got both seed and rng; give one of them, as rng already carries its seed")
     return np.random.default_rng(seed) if rng is None else generator_or_default(rng)
@@ -101,8 +92,7 @@ def contents(thing: object) -> Iterable[tuple[object, object]]:
         return [("self", thing.__self__), ("func", thing.__func__)]
     if isinstance(thing, FunctionType):
         return [*variables_of(thing).items(), ("__dict__", vars(thing))]
-    attributes: dict[str, object] = getattr(thing, "__dict__", {})
-    return attributes.items()
+    return vars(thing).items() if hasattr(thing, "__dict__") else ()
 
 
 def variables_of(function: FunctionType) -> dict[str, object]:

@@ -1,12 +1,8 @@
 """Activations as modules, and the table that MLP chooses from.
 
 Without one between them, two linear layers are a single one: (x A) B = x (A B). The formulas and their sources stand
-in `functional`; a module remembers the settings, and PReLU its learned slope.
-
-The table's second column gives the initial weights of the layer before. An activation weakens the signal: relu halves
-its mean square. The weights must make up for that, or deep networks start with a signal that vanishes or blows up:
-
-    MLP([512] * 11, "tanh", init=lambda w: normal(w, std=0.01))     # the last layer's outputs are below 0.00001
+in `functional`; a module remembers the settings, and PReLU its learned slope. The table's second column gives the
+initial weights of the layer before, which make up for what the activation takes from the signal, see init.py.
 """
 
 from __future__ import annotations
@@ -50,11 +46,7 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """x, or negative_slope * x where x < 0: Maas et al. 2013; see functional.leaky_relu.
-
-    Args:
-        negative_slope: The slope on the left.
-    """
+    """x, or negative_slope * x where x < 0: Maas et al. 2013; see functional.leaky_relu."""
 
     _shown = ("negative_slope",)
 
@@ -93,11 +85,7 @@ class PReLU(Module):
 
 
 class ELU(Module):
-    """x, or alpha * (exp(x) - 1) where x < 0: Clevert, Unterthiner & Hochreiter 2016; see functional.elu.
-
-    Args:
-        alpha: Minus the limit on the left.
-    """
+    """x, or alpha * (exp(x) - 1) where x < 0: Clevert, Unterthiner & Hochreiter 2016; see functional.elu."""
 
     _shown = ("alpha",)
 
@@ -128,7 +116,6 @@ class GELU(Module):
         return functional.gelu(x, self.approximate)
 
     def extra_repr(self) -> str:
-        """The approximation."""
         return f"approximate={self.approximate!r}"
 
 
@@ -195,11 +182,7 @@ class Softmax(Module):
 
 
 class LogSoftmax(Softmax):
-    """The logarithm of Softmax, exact where Softmax itself would round to 0; goes before NLLLoss.
-
-    Args:
-        dim: The axis along which the exponentials sum to 1.
-    """
+    """The logarithm of Softmax along `dim`, exact where Softmax itself would round to 0; goes before NLLLoss."""
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...), at most 0."""

@@ -1,12 +1,9 @@
 """Layers for images of shape (n, channels, height, width): convolution and pooling.
 
 The formulas stand in `tinygrad_edu.ops.convolution`. A kernel is moved over the whole image, so the layer's parameters
-do not depend on the image's size, but its output does, and the next layer must know:
-
-    Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 28 * 28, 10))    # wrong: it fits in 26 * 26 places of 28 * 28
-    Sequential(Conv2d(1, 8, 3), Flatten(), Linear(8 * 26 * 26, 10))
-
-Only a padding of (kernel_size - 1) / 2 keeps the size. `model.summary((1, 28, 28))` shows the sizes of all layers.
+do not depend on the image's size, but its output does, and the next layer must know: a kernel of size 3 fits in 26 * 26
+places of 28 * 28, so Linear(8 * 26 * 26, 10) follows Conv2d(1, 8, 3) and Flatten(). Only a padding of
+(kernel_size - 1) / 2 keeps the size. `model.summary((1, 28, 28))` shows the sizes of all layers.
 """
 
 from __future__ import annotations
@@ -40,9 +37,7 @@ class Conv2d(Module):
         stride: Step from one place to the next, (down, right) or one number for both.
         padding: Width of a border of zeros, (above and below, left and right) or one number for both.
         bias: Whether each kernel adds a number of its own.
-        init: As for Linear, with in_features = in_channels * height * width of the kernel.
-        rng: Generator for the named schemes, instead of the library's.
-        dtype: Floating dtype of the parameters.
+        init, rng, dtype: As for Linear, with in_features = in_channels * height * width of the kernel.
 
     Attributes:
         weight: Tensor of shape (out_channels, in_channels, *kernel_size).
@@ -84,14 +79,12 @@ class Conv2d(Module):
         """
         x = as_operand(x)
         if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(
-                f"Conv2d({self.in_channels}, {self.out_channels}) got input of shape {x.shape}; it must be "
-                f"(n, {self.in_channels}, height, width){shape_hint(x.shape, self.in_channels)}"
-            )
+            name = f"Conv2d({self.in_channels}, {self.out_channels})"
+            fits = f"(n, {self.in_channels}, height, width){shape_hint(x.shape, self.in_channels)}"
+            raise ValueError(f"{name} got input of shape {x.shape}; it must be {fits}")
         return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
     def extra_repr(self) -> str:
-        """Sizes, as PyTorch shows them."""
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         if self.padding != (0, 0):
             sizes += f", padding={self.padding}"

@@ -5,9 +5,8 @@ of its inputs. Over ten layers of 512 neurons, weights with a standard deviation
 of 10**6; larger ones blow it up or saturate tanh. Xavier (Glorot) and Kaiming (He) choose var(weight) so that the
 factor is about 1, forward and backward.
 
-Random numbers come from the library's generator, seeded by `tinygrad_edu.manual_seed`, or from the `rng` you pass
-(PyTorch's `generator`). They are drawn in float64 and rounded to the parameter's dtype, so that one seed gives the same
-weights in both.
+Random numbers come from the library's generator, seeded by `tinygrad_edu.manual_seed`, or from the `rng` you pass. They
+are drawn in float64 and rounded to the parameter's dtype, so that one seed gives the same weights in each.
 """
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
@@ -69,11 +68,7 @@ def uniform(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: np.random.Ge
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight of shape (out, in, *kernel): how many inputs feed one output, and the reverse.
-
-    Raises:
-        ValueError: The tensor has fewer than two axes.
-    """
+    """(fan_in, fan_out) of a weight of shape (out, in, *kernel): how many inputs feed one output, and the reverse."""
     if tensor.ndim < 2:
         raise ValueError(
             f"a tensor of shape {tensor.shape} has no fan_in and fan_out: Xavier and Kaiming need a weight of shape "
@@ -84,14 +79,11 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """By how much weights must grow to make up for what an activation takes from the signal, as PyTorch has it.
+    """The factor for the weights' standard deviation that makes up for what an activation takes, as PyTorch has it.
 
     Args:
         nonlinearity: "linear", "identity", "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
         param: Negative slope of leaky_relu; 0.01 if None.
-
-    Returns:
-        The factor for the standard deviation, for example sqrt(2) for relu, which sets half of the signal to zero.
 
     Raises:
         ValueError: The name is unknown.
@@ -102,7 +94,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         "identity": 1.0,
         "sigmoid": 1.0,
         "tanh": 5 / 3,
-        "relu": math.sqrt(2),
+        "relu": math.sqrt(2),  # it sets half of the signal to zero
         "leaky_relu": math.sqrt(2 / (1 + slope**2)),
         "selu": 3 / 4,
     }
@@ -172,12 +164,9 @@ def orthogonal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | 
     or columns, whichever are fewer, are orthonormal; a weight of shape (out, in, *kernel) counts as (out, in * kernel).
 
     Args:
-        tensor: Weight of at least two axes.
+        tensor: Weight of at least two axes, or else a ValueError is raised.
         gain: Length of the rows or columns, see calculate_gain.
         rng: Generator instead of the library's.
-
-    Raises:
-        ValueError: The tensor has fewer than two axes.
     """
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal: a tensor of shape {tensor.shape} is not a matrix; fill a bias with zeros")

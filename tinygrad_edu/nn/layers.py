@@ -2,10 +2,8 @@
 
 `Linear.weight` needs a special memory layout. It has the shape (out, in), as in PyTorch, but BLAS is fastest at x @ W
 with a row-major W of shape (in, out). A transposed view of such an array satisfies both. Any array made "like" the
-weight must keep this layout, or every update walks memory in two directions at once:
-
-    moment = np.zeros(weight.shape)         # row-major (out, in): `moment += weight.grad` takes many times as long
-    moment = np.zeros_like(weight.data)     # the weight's layout
+weight must keep this layout, as np.zeros_like(weight.data) does and np.zeros(weight.shape) does not, or every update
+walks memory in two directions at once and takes many times as long.
 """
 
 from __future__ import annotations
@@ -29,17 +27,11 @@ __all__ = ["SCHEMES", "Dropout", "Flatten", "Init", "Linear", "Maxout"]
 
 Init = str | Callable[[Tensor], object]
 
-SCHEMES: dict[str, Callable[..., Tensor]] = {
-    "kaiming_uniform": initializers.kaiming_uniform,
-    "kaiming_normal": initializers.kaiming_normal,
-    "xavier_uniform": initializers.xavier_uniform,
-    "xavier_normal": initializers.xavier_normal,
-    "orthogonal": initializers.orthogonal,
-}
+SCHEMES = ("kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal")  # in nn.init
 
 
 def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.Generator | None) -> None:
-    """Fills a layer's weight of shape (out, in, ...), and its bias of zeros where the scheme says so; see Linear."""
+    """Fills a layer's weight of shape (out, in, ...), and with "default" also its bias of zeros; see Linear."""
     if callable(init):
         made = init(weight)
         if made is not None and made is not weight:
@@ -50,7 +42,7 @@ def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.G
     elif not isinstance(init, str) or init not in ("default", *SCHEMES):
         raise ValueError(f"unknown init {init!r}; known are default, {', '.join(SCHEMES)}, or a function")
     elif init in SCHEMES:
-        SCHEMES[init](weight, rng=rng)
+        getattr(initializers, init)(weight, rng=rng)
     else:
         bound = 1 / math.sqrt(initializers.fans(weight)[0])
         for p in (weight,) if bias is None else (weight, bias):
@@ -173,14 +165,11 @@ class Linear(Module):
         if x.shape[-1:] != (self.in_features,):
             would_fit = x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features
             hint = "; put Flatten() before it" if would_fit else ""
-            raise ValueError(
-                f"Linear({self.in_features}, {self.out_features}) got input of shape {x.shape}; its last axis must be "
-                f"{self.in_features}{hint}"
-            )
+            name = f"Linear({self.in_features}, {self.out_features})"
+            raise ValueError(f"{name} got input of shape {x.shape}; its last axis must be {self.in_features}{hint}")
         return functional.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Sizes, as PyTorch shows them."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
@@ -190,17 +179,12 @@ class Maxout(Module):
     (..., in_features) -> (..., out_features). With two pieces it can become relu, abs, or any other bend.
 
     Args:
-        in_features: Length of the input's last axis.
-        out_features: Length of the output's last axis.
+        in_features, out_features, init, rng, dtype, errors: As for Linear.
         pieces: Number of linear functions for each output.
         bias: Whether each of them has a bias.
-        init: As for Linear; also `rng` and `dtype`.
 
     Attributes:
         linear: Linear(in_features, pieces * out_features); the rows of a piece stand together.
-
-    Raises:
-        TypeError, ValueError: As for Linear.
     """
 
     _shown = ("out_features", "pieces")

@@ -124,8 +124,7 @@ class CrossEntropyLoss(NLLLoss):
     """Cross-entropy of logits: LogSoftmax and NLLLoss in one stable op.
 
     Args:
-        weight: One number per class, (classes,), or None.
-        reduction: As Loss.
+        weight, reduction: As for NLLLoss.
         label_smoothing: The share, in [0, 1], that the target gives up to all classes.
     """
 

@@ -74,13 +74,8 @@ class Module:
         return out
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; every subclass defines it.
-
-        Raises:
-            NotImplementedError: The subclass has not.
-        """
-        name = type(self).__name__
-        raise NotImplementedError(f"{name} has no forward, so it cannot be called; define `def forward(self, x)` in it")
+        """What the module computes; a subclass that does not define it raises NotImplementedError."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward and cannot be called; define forward(self, x)")
 
     def _own(self, kind: type[T]) -> Named[T]:
         """The Tensors, arrays or modules held directly, with their names."""
@@ -94,14 +89,14 @@ class Module:
             raise ValueError(f"{path} leads back to the {name} that contains it; make that link a weakref.ref")
         yield path, self
         for name, child in self._own(Module):
-            yield from child._tree(join_path(path, name), (*parents, self))
+            yield from child._tree(f"{path}.{name}".removeprefix("."), (*parents, self))
 
     def _all(self, *kinds: type[T]) -> Named[T]:
         """The Tensors or arrays of the whole tree, under every path that leads to them."""
         for path, module in self._tree():
             for kind in kinds:
                 for name, value in module._own(kind):
-                    yield join_path(path, name), value
+                    yield f"{path}.{name}".removeprefix("."), value
 
     def named_parameters(self) -> Named[Tensor]:
         """Pairs (path, parameter), each parameter once; those with requires_grad=False are frozen."""
@@ -162,11 +157,8 @@ class Module:
             raise TypeError(f"{type(self).__name__}.load_state_dict: needs {what}{hint}")
         own: dict[str, Any] = dict(self._all(Tensor, ndarray))
         keys = IncompatibleKeys([k for k in own if k not in state], [k for k in state if k not in own])
-        problems = []
-        if strict and keys.missing_keys:
-            problems.append(f"missing keys {', '.join(keys.missing_keys)}")
-        if strict and keys.unexpected_keys:
-            problems.append(f"unexpected keys {', '.join(keys.unexpected_keys)}")
+        kinds = {"missing": keys.missing_keys, "unexpected": keys.unexpected_keys} if strict else {}
+        problems = [f"{kind} keys {', '.join(paths)}" for kind, paths in kinds.items() if paths]
         error = KeyError if problems else ValueError
         values = {k: np.asarray(plain(state[k])) for k in own if k in state}
         for path, value in values.items():
@@ -205,10 +197,7 @@ class Module:
         return self
 
     def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
-        """A table of the layers, their output shapes for an example of `input_shape`, and their parameters.
-
-        The same as nn.summary(self, input_shape); its docstring says more.
-        """
+        """A table of the layers, their output shapes for one example, and their parameters; see nn.summary."""
         return summary(self, input_shape)
 
     def graph(self, *inputs: Any, **options: Any) -> Graph:
@@ -248,11 +237,6 @@ def find_values(name: str, value: object, kind: type[T]) -> Named[T]:
     elif isinstance(value, (dict, list, tuple)):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from find_values(f"{name}.{key}", item, kind)
-
-
-def join_path(path: str, name: str) -> str:
-    """The dotted path of something called `name` inside what has the path."""
-    return f"{path}.{name}" if path else name
 
 
 def without_repeats(pairs: Iterable[tuple[str, T]]) -> Named[T]:

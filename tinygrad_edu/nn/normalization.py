@@ -116,7 +116,6 @@ class BatchNorm(Module):
             )
 
     def extra_repr(self) -> str:
-        """The settings, as PyTorch shows them."""
         settings = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.weight is not None}"
         return f"{settings}, track_running_stats={self.running_mean is not None}"
 
@@ -210,6 +209,5 @@ class LayerNorm(Module):
         return out if self.bias is None else out + self.bias
 
     def extra_repr(self) -> str:
-        """The settings, as PyTorch shows them."""
         settings = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
         return f"{settings}, bias={self.bias is not None}"

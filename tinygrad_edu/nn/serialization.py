@@ -22,20 +22,11 @@ from tinygrad_edu.nn.module import Module
 __all__ = ["contiguous_array", "decode_file", "encode_arrays", "import_safetensors", "load", "load_metadata", "save"]
 
 DTYPES = {  # safetensors' name: NumPy's name
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U64": "uint64",
-    "U32": "uint32",
-    "U16": "uint16",
-    "U8": "uint8",
-    "BOOL": "bool",
-    "C64": "complex64",
-}
+    "F64": "float64", "F32": "float32", "F16": "float16",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
+    "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8",
+    "BOOL": "bool", "C64": "complex64",
+}  # fmt: skip
 TORCH = "; with PyTorch, safetensors.torch.save_file(torch.load(path, weights_only=True), new_path) converts it"
 SIGNATURES = {  # first bytes: what such a file is
     b"PK\x03\x04": f"a zip archive, as torch.save and np.savez write{TORCH}",
@@ -135,9 +126,7 @@ def encode_arrays(state: Mapping[str, object], metadata: Mapping[str, str]) -> b
         raise TypeError(f"metadata is a {type(metadata).__name__}; it must be a mapping of strings to strings")
     for key, text in metadata.items():
         if not isinstance(key, str) or not isinstance(text, str):
-            raise TypeError(
-                f"metadata {key!r}: {text!r:.60} must be strings, name and text; json.dumps(value) makes one"
-            )
+            raise TypeError(f"metadata {key!r}: {text!r:.60} must be strings; json.dumps(value) makes one")
     arrays = {name: contiguous_array(name, value) for name, value in state.items()}
     try:
         return bytes(codec.numpy.save(arrays, dict(metadata) or None))  # {} without arrays makes an invalid file
@@ -146,11 +135,7 @@ def encode_arrays(state: Mapping[str, object], metadata: Mapping[str, str]) -> b
 
 
 def contiguous_array(name: object, value: object) -> ndarray:
-    """The value as an array in C order: safetensors writes memory as it lies, and would mix up a transposed view.
-
-    Raises:
-        TypeError: The name is not a string, or the value is not an array that the format can hold.
-    """
+    """The value as an array in C order: safetensors writes memory as it lies, and would mix up a transposed view."""
     if not isinstance(name, str) or name == "__metadata__":
         raise TypeError(f"{name!r} cannot name an array; names are strings other than '__metadata__'")
     array = np.asarray(plain(value))
@@ -171,15 +156,9 @@ def describe_content(data: bytes) -> str:
 
 
 def import_safetensors() -> ModuleType:
-    """The package, which only this file needs.
-
-    Raises:
-        ImportError: It is not installed.
-    """
+    """The package, which only this file needs; an ImportError says how to get it."""
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise ImportError(
-            "saving and loading need the package safetensors; pip install tinygrad-edu[demos] brings it"
-        ) from error
+        raise ImportError("saving and loading need safetensors; pip install tinygrad-edu[demos] brings it") from error
     return safetensors

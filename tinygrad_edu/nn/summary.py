@@ -1,13 +1,6 @@
-"""What a model looks like from outside: `summary` draws its table, `outputs` watches what its modules return.
+"""A model from outside: `summary` draws its table, `outputs` watches what its modules return when it is called.
 
-`outputs` hides each module's `forward` behind an attribute of the same name. `preserve_state` takes back what a run
-leaves in a model. The hard idea is that a run leaves more than its result, and in several places:
-
-    before = copy.copy(vars(norm))      # norm = BatchNorm1d(3), in training
-    norm(x)
-    vars(norm).update(before)           # norm.running_mean is the same array, but its numbers have moved
-
-So attributes are put back by reference, buffers by value, and so are the states of random generators.
+`preserve_state` takes back what such a call leaves in it, inside its arrays too.
 """
 
 from __future__ import annotations
@@ -42,8 +35,8 @@ class Output(NamedTuple):
 def outputs(model: Module) -> Iterator[list[Output]]:
     """Context manager: a list that grows by one Output at each return of a module of the model, children first.
 
-    A module that is called twice is there twice, one that is not called is not there. Afterwards, also after an error,
-    the modules are no longer watched.
+    A module that is called twice is there twice, one that is not called is not there. Meanwhile an attribute `forward`
+    hides each module's method; afterwards, also after an error, the modules are no longer watched.
 
     Example:
         with outputs(model) as seen:
@@ -66,7 +59,7 @@ def outputs(model: Module) -> Iterator[list[Output]]:
     before = [vars(module).get("forward") for _, module in named]
     try:
         for path, module in named:
-            module.forward = watched(path, module)  # type: ignore[method-assign]  # an attribute hides the method
+            module.forward = watched(path, module)  # type: ignore[method-assign]
         yield seen
     finally:
         for (_, module), forward in zip(named, before, strict=True):
@@ -116,22 +109,18 @@ def summary(model: Module, input_shape: int | tuple[int, ...] | None = None) -> 
         input_shape: Shape of one example, without the batch axis. If given, a batch of one example of zeros runs
             through the model in evaluation mode, and the table shows each layer's output shape, again without the
             batch axis. The model is afterwards as it was.
-
-    Returns:
-        The table as text.
     """
     seen = [] if input_shape is None else run_example(model, input_shape)
     shapes = {output.path: describe_shapes(output.value) for output in reversed(seen)}  # the first of several calls
-    rows = [["layer", "class", "parameters"]]
+    rows = [["layer", "class", "output shape", "parameters"]]
     counted: set[int] = set()
     for path, module in model.named_modules():
         new = {id(p): p.size for _, p in module._own(Tensor) if id(p) not in counted}
         counted |= new.keys()
-        rows.append([path or "(all)", type(module).__name__, f"{sum(new.values()):,}"])
-        if input_shape is not None:
-            rows[-1].insert(2, shapes.get(path, "not called"))
-    if input_shape is not None:
-        rows[0].insert(2, "output shape")
+        shape = shapes.get(path, "not called")
+        rows.append([path or "(all)", type(module).__name__, shape, f"{sum(new.values()):,}"])
+    if input_shape is None:
+        rows = [[*row[:2], row[3]] for row in rows]
     rows = [[shorten_start(cell) for cell in row] for row in rows]
     return "\n".join([*format_table(rows, right={"parameters"}), *format_totals(model, seen)])
 
@@ -193,9 +182,7 @@ def shorten_start(text: str) -> str:
 
 def format_bytes(n: int) -> str:
     """A number of bytes in the unit that suits it: 52 bytes, 4.6 KiB."""
-    if n < 1024:
-        return f"{n} bytes"
-    power = 1
-    while power < 3 and n >= 1024 ** (power + 1):
-        power += 1
-    return f"{n / 1024**power:,.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"
+    for unit, size in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if n >= size:
+            return f"{n / size:,.1f} {unit}"
+    return f"{n} bytes"

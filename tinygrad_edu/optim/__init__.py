@@ -1,8 +1,6 @@
 """Optimizers: they turn gradients into steps, with PyTorch's names, defaults and update rules.
 
-optimizer = optim.AdamW(
-    [{"params": model[0].parameters(), "lr": 1e-4}, {"params": model[2].parameters()}], lr=1e-3
-)
+optimizer = optim.AdamW([{"params": body.parameters(), "lr": 1e-4}, {"params": head.parameters()}], lr=1e-3)
 scheduler = optim.CosineAnnealingLR(optimizer, T_max=epochs)
 for epoch in range(epochs):
     for images, labels in loader:

@@ -1,19 +1,14 @@
 """Optimizer, the base class: groups of parameters, the loop over them, and the state from which training goes on.
 
-A subclass only says what to subtract from one parameter; see optimizers.py.
-
-The hard idea is identity. An optimizer holds the Tensors themselves, and the moments it keeps belong to these objects.
-So whoever restores a model or an optimizer must write into the objects that are there:
-
-    model = copy.deepcopy(best)         # the optimizer still holds the old model's Tensors
-    optimizer.step()                    # and trains those; this model stands still
-
+A subclass only says what to subtract from one parameter; see optimizers.py. An optimizer holds the Tensors themselves,
+and its moments belong to these objects. After `model = copy.deepcopy(best)` it would still train the old model's. So
 model.load_state_dict() and optimizer.load_state_dict() write in place, whichever comes first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -79,14 +74,12 @@ class Optimizer:
             group: {"params": [...], ...}; hyperparameters that it does not name have the defaults.
 
         Raises:
-            TypeError: As for the class.
-            ValueError: As for the class, or a parameter is in another group.
+            TypeError, ValueError: As for the class; the latter also where a parameter is in another group.
         """
         where = f"param_groups[{len(self.param_groups)}]"
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError(f'{where} is {group!r:.80}; a group is a dict such as {{"params": [...], "lr": 0.1}}')
-        params = group["params"]
-        params = [params] if isinstance(params, Tensor) else params
+        params = [group["params"]] if isinstance(group["params"], Tensor) else group["params"]
         self._add(f"{where}['params']", params, hyperparameters(group))
 
     def _add(self, where: str, params: object, values: Group) -> None:
@@ -120,8 +113,7 @@ class Optimizer:
     @property
     def lr(self) -> float:
         """The learning rate of the first group; setting it sets that of every group."""
-        lr: float = self.param_groups[0]["lr"]
-        return lr
+        return float(self.param_groups[0]["lr"])
 
     @lr.setter
     def lr(self, value: float) -> None:
@@ -195,11 +187,11 @@ class Optimizer:
         if group.get("weight_decay"):
             np.multiply(p.data, group["weight_decay"], out=buffer, dtype=buffer.dtype)
             buffer += grad
-            return buffer
-        if grad.dtype != buffer.dtype:
+        elif grad.dtype == buffer.dtype:
+            return grad
+        else:
             buffer[...] = grad
-            return buffer
-        return grad
+        return buffer
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that training needs to go on as if it had not stopped.
@@ -213,12 +205,12 @@ class Optimizer:
             ValueError: A group was changed in a wrong way, as for step().
         """
         self._parameters_and_groups()
-        groups, first = [], 0
-        for group in self.param_groups:
-            end = first + len(group["params"])
-            groups.append({**group, "params": list(range(first, end))})
-            first = end
-        state = {i: copy_state(entry) for i, entry in enumerate(self.state) if entry}
+        number = count()
+        groups = [{**group, "params": [next(number) for _ in group["params"]]} for group in self.param_groups]
+        state: dict[int, State] = {}
+        for i, entry in enumerate(self.state):
+            if entry:
+                state[i] = {k: np.array(v, order="C") if isinstance(v, ndarray) else v for k, v in entry.items()}
         return {"optimizer": type(self).__name__, "state": state, "param_groups": groups}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -284,11 +276,6 @@ def gradient_array(grad: object) -> ndarray | None:
     return np.asarray(grad.data if isinstance(grad, Tensor) else grad)
 
 
-def copy_state(state: State) -> State:
-    """The state of a parameter, with C-contiguous copies of its arrays."""
-    return {name: np.array(v, order="C") if isinstance(v, ndarray) else v for name, v in state.items()}
-
-
 def hyperparameters(group: Mapping[str, Any]) -> Group:
     """A group without its parameters."""
     return {name: value for name, value in group.items() if name != "params"}
@@ -307,9 +294,8 @@ def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
         elif name == "betas":
             if np.shape(value) != (2,):
                 raise ValueError(f"{owner}: betas is {value!r}; it must be a pair such as (0.9, 0.999)")
-            beta1 = check_number(f"{owner}: beta1", value[0], at_least=0, below=1)
-            beta2 = check_number(f"{owner}: beta2", value[1], at_least=0, below=1)
-            values[name] = (beta1, beta2)
+            betas = [check_number(f"{owner}: beta{i}", beta, at_least=0, below=1) for i, beta in enumerate(value, 1)]
+            values[name] = tuple(betas)
     if values.get("nesterov") and not values["momentum"]:
         raise ValueError(f"{owner}: nesterov needs a momentum to look ahead with; try momentum=0.9")
     return values
@@ -333,18 +319,15 @@ def check_parameters(params: object, where: str, others: Iterable[Tensor] = ()) 
 
 
 def work_arrays(params: list[Tensor]) -> list[tuple[ndarray, ndarray]]:
-    """For each parameter two arrays of its shape and layout, all on two pieces of memory for each dtype.
+    """For each parameter two arrays of its shape and layout, all on the same two pieces of memory.
 
     The dtype is the parameter's, but float32 for float16, where 1e-8 is zero and 70,000 infinite.
     """
-    dtypes = [np.promote_types(p.dtype, np.float32) for p in params]
-    sizes: dict[np.dtype, int] = {}
-    for p, dtype in zip(params, dtypes, strict=True):
-        sizes[dtype] = max(sizes.get(dtype, 0), p.size)
-    memory = {dtype: (np.empty(size, dtype), np.empty(size, dtype)) for dtype, size in sizes.items()}
+    layouts = [np.empty_like(p.data, np.promote_types(p.dtype, np.float32)) for p in params]
+    size = max([layout.nbytes for layout in layouts])
+    first, second = np.empty(size, np.uint8), np.empty(size, np.uint8)
 
-    def shaped_like(p: Tensor, buffer: ndarray) -> ndarray:
-        return np.ndarray(p.shape, buffer.dtype, buffer, strides=np.empty_like(p.data, buffer.dtype).strides)
+    def shaped_like(a: ndarray, piece: ndarray) -> ndarray:
+        return np.ndarray(a.shape, a.dtype, piece, strides=a.strides)
 
-    pairs = [memory[dtype] for dtype in dtypes]
-    return [(shaped_like(p, a), shaped_like(p, b)) for p, (a, b) in zip(params, pairs, strict=True)]
+    return [(shaped_like(a, first), shaped_like(a, second)) for a in layouts]

@@ -1,13 +1,9 @@
 """Gradient clipping, between backward() and step(): a bound on how far one batch can throw the weights.
 
 Where a loss has cliffs, as in recurrent networks, one gradient can be a thousand times longer than the others.
-Pascanu, Mikolov & Bengio 2013 ("On the difficulty of training recurrent neural networks") shorten it.
-
-The length is that of all gradients together. Clipping each by itself would change the direction of the whole step:
-
-    for p in model.parameters():
-        clip_grad_norm_(p, 1.0)                     # large and small gradients become equally long
-    clip_grad_norm_(model.parameters(), 1.0)        # one factor for all: the same direction, a shorter step
+Pascanu, Mikolov & Bengio 2013 ("On the difficulty of training recurrent neural networks") shorten it. The length
+is that of all gradients together, and one factor for all keeps the direction of the step: clipping each parameter's
+gradient by itself would make large and small ones equally long.
 """
 
 from __future__ import annotations
@@ -57,10 +53,7 @@ def clip_grad_norm_(
     if not factor >= 1:  # NaN too
         with np.errstate(invalid="ignore"):
             for p in params:
-                if is_writable(p.grad):
-                    p.grad *= factor
-                else:
-                    p.grad = p.grad * factor
+                p.grad = np.multiply(p.grad, factor, out=writable(p.grad))
     return norm
 
 
@@ -68,20 +61,16 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """Clips each entry of each gradient to [-clip_value, clip_value], in place; that changes the direction.
 
     Args:
-        parameters: Leaf Tensors, or one; those without a gradient are skipped.
+        parameters: As for clip_grad_norm_.
         clip_value: The largest absolute value allowed, at least 0.
 
     Raises:
-        TypeError: `parameters` are not Tensors, or a gradient is a Tensor (create_graph=True).
-        ValueError: `clip_value` is out of range, or a parameter is not a leaf or is there twice.
+        TypeError, ValueError: As for clip_grad_norm_.
     """
     params = with_gradients("clip_grad_value_", parameters)
     high = check_number("clip_grad_value_: clip_value", clip_value, at_least=0, finite=False)
     for p in params:
-        if is_writable(p.grad):
-            np.clip(p.grad, -high, high, out=p.grad)
-        else:
-            p.grad = np.clip(p.grad, -high, high)
+        p.grad = np.clip(p.grad, -high, high, out=writable(p.grad))
 
 
 def p_norm(values: ArrayLike, p: float) -> float:
@@ -101,16 +90,13 @@ def p_norm(values: ArrayLike, p: float) -> float:
         return float(np.power(powers, p, out=powers).sum() ** (1 / p))
 
 
-def is_writable(grad: object) -> bool:
-    """Whether a gradient can be changed in place: a NumPy scalar, for the shape (), cannot."""
-    return isinstance(grad, ndarray) and grad.flags.writeable
+def writable(grad: object) -> ndarray | None:
+    """A gradient if it can be changed in place, or else None: a NumPy scalar, for the shape (), cannot."""
+    return grad if isinstance(grad, ndarray) and grad.flags.writeable else None
 
 
 def with_gradients(function: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """The parameters that have a gradient.
-
-    Only leaves: their gradients are arrays of their own, those of intermediate results may be shared.
-    """
+    """The parameters that have a gradient; only leaves, as intermediate results may share theirs."""
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     params = [p for p in check_parameters(parameters, f"{function}: parameters") if p.grad is not None]
     for p in params:

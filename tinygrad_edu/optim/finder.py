@@ -1,10 +1,8 @@
 """The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks").
 
 Train for about a hundred batches while the rate grows exponentially. Steps that are too short change nothing, good ones
-lower the loss, and steps that are too long blow it up; the curve shows all three.
-
-The test trains the model until it is wrecked, so everything that training touches is put back, also after an error.
-That is more than the weights: with the moments that Adam has of a diverged model, the first steps would wreck it again.
+lower the loss, and steps that are too long blow it up; the curve shows all three. The model is wrecked then, so it is
+put back as it was, and the optimizer too: Adam's moments of a diverged model would wreck it again in the first steps.
 """
 
 from __future__ import annotations
@@ -86,14 +84,12 @@ def lr_finder(
     """
     name = "lr_finder"
     if not isinstance(model, Module) or not isinstance(optimizer, Optimizer):
-        kinds = f"{type(model).__name__} and {type(optimizer).__name__}"
-        raise TypeError(f"{name}: needs a Module and an Optimizer, got {kinds}")
+        found = f"{type(model).__name__} and {type(optimizer).__name__}"
+        raise TypeError(f"{name}: needs a Module and an Optimizer, got {found}")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError(f"{name}: the optimizer has none of the model's parameters; make it with model.parameters()")
-    start_lr = check_number(f"{name}: start_lr", start_lr, at_least=0)
-    end_lr = check_number(f"{name}: end_lr", end_lr, at_least=0)
-    if not 0 < start_lr < end_lr:
-        raise ValueError(f"{name}: the rates must rise from above 0, got start_lr={start_lr:g}, end_lr={end_lr:g}")
+    start_lr = check_number(f"{name}: start_lr", start_lr, above=0)
+    end_lr = check_number(f"{name}: end_lr, to which the rate rises from start_lr,", end_lr, above=start_lr)
     steps = check_int(f"{name}: steps", steps, 2)
     smoothing = check_number(f"{name}: smoothing", smoothing, at_least=0, below=1)
     divergence = check_number(f"{name}: divergence", divergence, above=1)
@@ -123,25 +119,15 @@ def lr_finder(
 
 
 def loss_value(loss: object, where: str) -> float:
-    """The number in a batch's loss.
-
-    Raises:
-        ValueError: It is not a Tensor of shape ().
-    """
+    """The number in a batch's loss; anything other than a Tensor of shape () is a ValueError."""
     if not isinstance(loss, Tensor) or loss.shape:
         what = f"shape {loss.shape}" if hasattr(loss, "shape") else type(loss).__name__
-        raise ValueError(
-            f"{where}: the loss must return the mean over the batch, a Tensor of shape (); got {what}. "
-            "Use reduction='mean'"
-        )
+        raise ValueError(f"{where}: the loss must be a mean, a Tensor of shape (); got {what}. Use reduction='mean'")
     return float(loss.item())
 
 
 def suggest_lr(lrs: NDArray[np.float64], losses: NDArray[np.float64]) -> float | None:
-    """The middle of the decade of rates over which the loss fell most, up to its lowest point.
-
-    Over a decade, as between neighbours the noise of the batches is larger than the fall.
-    """
+    """As LRFinderResult says; over a decade, because between neighbours the batches' noise is larger than the fall."""
     n = int(losses.argmin()) + 1
     if n < 2:
         return None

@@ -3,8 +3,7 @@
 An optimizer touches every parameter at every step, so its cost is the passes over memory. All arithmetic is in place
 or in two work arrays that the parameters share; a step allocates nothing that grows with the model, and gradients
 are only read. Where a formula says m = beta * m + (1 - beta) * grad, the sum m = beta * m + grad is kept: the factor
-and the bias correction are then part of the learning rate, one scalar a step, instead of one more pass. `moments` says
-what the factors are; when betas or alpha change during training, the sums are rescaled by them.
+and the bias correction are then part of the learning rate, one scalar a step, instead of one more pass over memory.
 
 The hard idea is the smallest numbers. Moments decay by a factor at each step, and in float32 that never reaches zero:
 
@@ -69,10 +68,7 @@ class SGD(Optimizer):
     def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """lr * v."""
         if group["momentum"]:
-            v = get_moment(state, "momentum_buffer", scratch)
-            v *= group["momentum"]
-            v += grad
-            flush_subnormals(state, v)
+            v = decayed_sum(state, "momentum_buffer", group["momentum"], grad, scratch)
             if group["nesterov"]:
                 np.multiply(v, group["momentum"], out=scratch)
                 scratch += grad
@@ -92,16 +88,11 @@ class RMSprop(Optimizer):
     step_sum, the decayed sum of grad / sqrt(square_sum), if there is momentum.
 
     Args:
-        params: Leaf Tensors, or groups of them.
-        lr: Learning rate.
+        params, lr, weight_decay, errors: As for SGD.
         alpha: Decay of the mean square, in [0, 1).
         eps: Added to the denominator.
-        weight_decay: Strength of the L2 penalty weight_decay / 2 * p**2.
         momentum: Share of the last step that is kept, in [0, 1).
         centered: Divide by the standard deviation: subtract the squared mean gradient from v (Graves 2013).
-
-    Raises:
-        TypeError, ValueError: As Optimizer.
     """
 
     def __init__(
@@ -125,15 +116,9 @@ class RMSprop(Optimizer):
     def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """lr times the gradient over its root mean square, or the momentum of that."""
         alpha, eps, factor = group["alpha"], group["eps"], 1 - group["alpha"]
-        v = get_moment(state, "square_sum", scratch)
-        v *= alpha
-        v += np.multiply(grad, grad, out=scratch)
-        flush_subnormals(state, v, eps)
+        v = decayed_sum(state, "square_sum", alpha, np.multiply(grad, grad, out=scratch), scratch, eps)
         if group["centered"]:
-            m = get_moment(state, "grad_sum", scratch)
-            m *= alpha
-            m += grad
-            flush_subnormals(state, m)
+            m = decayed_sum(state, "grad_sum", alpha, grad, scratch)
             np.multiply(m, m, out=scratch)
             scratch *= -factor
             scratch += v
@@ -142,10 +127,7 @@ class RMSprop(Optimizer):
         scratch += eps / math.sqrt(factor)
         step = np.divide(grad, scratch, out=scratch)
         if group["momentum"]:
-            step = get_moment(state, "step_sum", scratch)
-            step *= group["momentum"]
-            step += scratch
-            flush_subnormals(state, step)
+            step = decayed_sum(state, "step_sum", group["momentum"], step, scratch)
         np.multiply(step, group["lr"] / math.sqrt(factor), out=scratch)
         return scratch
 
@@ -161,14 +143,10 @@ class Adam(Optimizer):
     section 2 of the paper.
 
     Args:
-        params: Leaf Tensors, or groups of them.
+        params, weight_decay, errors: As for SGD.
         lr: Learning rate: about the length of a step in each coordinate.
         betas: Decay of the mean of the gradient and of its square, in [0, 1).
         eps: Added to the denominator.
-        weight_decay: Strength of the L2 penalty weight_decay / 2 * p**2, which is added to the gradient.
-
-    Raises:
-        TypeError, ValueError: As Optimizer.
     """
 
     def __init__(
@@ -189,13 +167,8 @@ class Adam(Optimizer):
     def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """lr times the corrected mean over the root of the corrected mean square."""
         (beta1, beta2), eps, t = group["betas"], group["eps"], state["step"]
-        m, v = get_moment(state, "grad_sum", scratch), get_moment(state, "square_sum", scratch)
-        m *= beta1
-        m += grad
-        v *= beta2
-        v += np.multiply(grad, grad, out=scratch)
-        flush_subnormals(state, m)
-        flush_subnormals(state, v, eps)
+        m = decayed_sum(state, "grad_sum", beta1, grad, scratch)
+        v = decayed_sum(state, "square_sum", beta2, np.multiply(grad, grad, out=scratch), scratch, eps)
         scale = math.sqrt((1 - beta2) / (1 - beta2**t))  # sqrt(corrected v) = scale * sqrt(v)
         np.sqrt(v, out=scratch)
         scratch += eps / scale
@@ -228,17 +201,18 @@ class AdamW(Adam):
         return super()._decay(p, grad, {}, buffer)
 
 
-def get_moment(state: State, name: str, like: ndarray) -> ndarray:
-    """An array of the state; at first zeros, in the memory layout of its parameter."""
+def decayed_sum(state: State, name: str, decay: float, new: ndarray, like: ndarray, eps: float = 1.0) -> ndarray:
+    """decay * sum + new, in place, where the sum is kept in the state; at first it is zeros in the layout of `like`.
+
+    Every 64 steps, nearly subnormal numbers become zero; in mean squares those that are negligible next to eps**2.
+    """
     if name not in state:
         state[name] = np.zeros_like(like)
     array: ndarray = state[name]
-    return array
-
-
-def flush_subnormals(state: State, array: ndarray, eps: float = 1.0) -> None:
-    """Every 64 steps, rounds nearly subnormal numbers to zero; in mean squares those negligible next to eps**2."""
+    array *= decay
+    array += new
     if state["step"] % FLUSH_EVERY == 0:
         by = min(FLUSH_BY, 1e-7 * eps**2)
         array += by
         array -= by
+    return array

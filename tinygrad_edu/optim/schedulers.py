@@ -1,19 +1,9 @@
 """Learning-rate schedulers: long steps first to get ahead, short ones later to settle; names are PyTorch's.
 
-scheduler = CosineAnnealingLR(optimizer, T_max=epochs)
-for epoch in range(epochs):
-    train_one_epoch()
-    scheduler.step()
-
-The hard idea is where the rate comes from. A rule that multiplies the current rate forgets where it started:
-
-    group["lr"] *= 0.5 * (1 + math.cos(math.pi * epoch / T_max))    # a product of cosines, not a cosine
-
-So each schedule is a function of the epoch and the group's initial rate, `lr_at`. It can be drawn in advance, and a
-resumed training needs only two numbers to go on with it. ReduceLROnPlateau alone has to watch the training.
-
-So schedulers do not chain, unlike PyTorch's, which multiply: of two for one optimizer, the one that steps last sets the
-rate. LinearWarmup(then=...) combines them.
+Each schedule is a function of the epoch and the group's initial rate, `lr_at`; to multiply the current rate by a cosine
+at each epoch would make a product of cosines. So a schedule can be drawn in advance, and a resumed training needs only
+two numbers to go on with it. ReduceLROnPlateau alone has to watch the training. Unlike PyTorch's, schedulers do not
+chain: of two for one optimizer, the one that steps last sets the rate. LinearWarmup(then=...) combines them.
 """
 
 from __future__ import annotations
@@ -124,12 +114,9 @@ class StepLR(Scheduler):
     """Multiplies the rate by gamma every `step_size` epochs: base_lr * gamma ** (epoch // step_size).
 
     Args:
-        optimizer: The optimizer.
+        optimizer, errors: As for Scheduler.
         step_size: Epochs from one reduction to the next, at least 1.
         gamma: The factor, at least 0.
-
-    Raises:
-        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
@@ -138,7 +125,6 @@ class StepLR(Scheduler):
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
-        """base_lr * gamma ** (epoch // step_size)."""
         return base_lr * self.gamma ** (epoch // self.step_size)
 
 
@@ -146,11 +132,8 @@ class ExponentialLR(Scheduler):
     """Multiplies the rate by gamma every epoch: base_lr * gamma ** epoch.
 
     Args:
-        optimizer: The optimizer.
+        optimizer, errors: As for Scheduler.
         gamma: The factor, at least 0.
-
-    Raises:
-        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
@@ -158,7 +141,6 @@ class ExponentialLR(Scheduler):
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
-        """base_lr * gamma ** epoch."""
         return base_lr * self.gamma**epoch
 
 
@@ -168,12 +150,9 @@ class CosineAnnealingLR(Scheduler):
         eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2
 
     Args:
-        optimizer: The optimizer.
+        optimizer, errors: As for Scheduler.
         T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again, as the cosine does.
         eta_min: The lowest rate.
-
-    Raises:
-        TypeError, ValueError: As Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
@@ -182,7 +161,6 @@ class CosineAnnealingLR(Scheduler):
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
-        """eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2."""
         return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
 
 
@@ -193,7 +171,7 @@ class LinearWarmup(Scheduler):
     PyTorch's LinearLR with end_factor=1; with `then` it is a SequentialLR of both.
 
     Args:
-        optimizer: The optimizer.
+        optimizer: As for Scheduler.
         total_iters: Epochs until the full rate is reached, at least 1.
         start_factor: Share of the rate to start with, above 0 and at most 1.
         then: Scheduler of the same optimizer that takes over: its epoch 0 is the one after the warm-up. Step only the
@@ -212,11 +190,11 @@ class LinearWarmup(Scheduler):
     ) -> None:
         self.total_iters = check_positive_int("LinearWarmup: total_iters", total_iters)
         self.start_factor = check_number("LinearWarmup: start_factor", start_factor, above=0, at_most=1)
-        if then is not None and (not isinstance(then, Scheduler) or isinstance(then, ReduceLROnPlateau)):
-            raise TypeError(f"LinearWarmup: then is {then!r:.80}; pass a scheduler that only depends on the epoch")
-        if then is not None and then.optimizer is not optimizer:
-            raise ValueError("LinearWarmup: then is a scheduler of another optimizer; make both for the same")
         if then is not None:
+            if not isinstance(then, Scheduler) or isinstance(then, ReduceLROnPlateau):
+                raise TypeError(f"LinearWarmup: then is {then!r:.80}; pass a scheduler that only depends on the epoch")
+            if then.optimizer is not optimizer:
+                raise ValueError("LinearWarmup: then is a scheduler of another optimizer; make both for the same")
             then._set(then.base_lrs)  # `then` may have changed them when it was made
         self.then = then
         super().__init__(optimizer)
@@ -232,7 +210,7 @@ class ReduceLROnPlateau(Scheduler):
     """Multiplies the current rates by `factor` when a metric has not improved for more than `patience` epochs.
 
     Args:
-        optimizer: The optimizer.
+        optimizer, errors: As for Scheduler.
         mode: "min" if the metric should fall, as a loss, "max" if it should rise, as an accuracy.
         factor: What the rates are multiplied by, below 1.
         patience: Epochs without improvement that are tolerated.
@@ -245,9 +223,6 @@ class ReduceLROnPlateau(Scheduler):
     Attributes:
         best: The best metric so far.
         num_bad_epochs: Epochs without improvement since.
-
-    Raises:
-        TypeError, ValueError: As Scheduler.
 
     Example:
         scheduler = ReduceLROnPlateau(optimizer, patience=3)
@@ -299,11 +274,11 @@ class ReduceLROnPlateau(Scheduler):
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            rates = self.get_last_lr()
-            for i, (lr, floor) in enumerate(zip(rates, self.min_lrs, strict=False)):
+            rates = []
+            for lr, floor in zip(self.get_last_lr(), self.min_lrs, strict=False):
                 reduced = max(lr * self.factor, floor)
-                rates[i] = reduced if lr - reduced > self.eps else lr
-            self._set(rates[: len(self.min_lrs)])  # which notices a group that was added
+                rates.append(reduced if lr - reduced > self.eps else lr)
+            self._set(rates)  # which notices a group that was added
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
 
     def _is_better(self, value: float) -> bool:
