@@ -24,12 +24,12 @@ from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tinygrad_edu.checks import check_number
 from tinygrad_edu.random import new_generator
 
-__all__ = ["Augmentation", "ElasticTransform", "RandomAffine", "affine", "bilinear"]
+__all__ = ["ElasticTransform", "RandomAffine"]
 
 CHUNK_PIXELS = 2**14  # images are warped in chunks of about this size, whose arrays stay in the processor's cache
 
@@ -60,7 +60,16 @@ class Augmentation:
             TypeError: `images` is not an array of real numbers.
             ValueError: It has another number of axes, or its dtype cannot hold the fill value.
         """
-        check_images(images, self.fill)
+        if not isinstance(images, np.ndarray) or images.dtype.kind not in "biuf":
+            found = f"an array of {images.dtype}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise TypeError(f"augmentation works on NumPy arrays of integers, booleans or floats, got {found}")
+        if images.ndim != 3:
+            raise ValueError(
+                f"augmentation needs a batch of images of shape (n, h, w), got {images.shape}; it comes before images "
+                "are flattened, because it needs to know their rows, and takes a single image as image[None]"
+            )
+        if images.dtype.kind != "f" and np.array(self.fill).astype(images.dtype) != self.fill:
+            raise ValueError(f"fill is {self.fill!r}, which images of dtype {images.dtype} cannot hold")
         result = np.empty(images.shape, images.dtype)
         if images.size:
             step = max(1, CHUNK_PIXELS // math.prod(images.shape[1:]))
@@ -128,7 +137,7 @@ class RandomAffine(Augmentation):
         shifts = [(-most_x, most_x), (-most_y, most_y)]
         low, high = np.array([self.degrees, *shifts, self.scale, self.shear[:2], self.shear[2:]]).T
         drawn = low + (high - low) * self.rng.random((n, 6))  # one column for each range
-        return affine(images, drawn[:, 0], drawn[:, 1:3].T, drawn[:, 3], drawn[:, 4:].T, self.fill)
+        return affine(images, self.fill, *drawn.T[..., None, None])
 
 
 class ElasticTransform(Augmentation):
@@ -176,51 +185,36 @@ class ElasticTransform(Augmentation):
 
 def affine(
     images: np.ndarray,
-    angle: ArrayLike = 0.0,
-    translate: Sequence[ArrayLike] | np.ndarray = (0.0, 0.0),
-    scale: ArrayLike = 1.0,
-    shear: Sequence[ArrayLike] | np.ndarray = (0.0, 0.0),
-    fill: float = 0,
+    fill: float,
+    angle: np.ndarray,
+    dx: np.ndarray,
+    dy: np.ndarray,
+    scale: np.ndarray,
+    shear_x: np.ndarray,
+    shear_y: np.ndarray,
 ) -> np.ndarray:
     """Shears, scales, turns and then shifts images bilinearly, as torchvision.transforms.functional.affine does.
 
     The matrix is scale * rotation @ [[1, 0], [-tan(shear_y), 1]] @ [[1, -tan(shear_x)], [0, 1]], for points (x, y)
     with y down, seen from the centre of the image.
 
-    Args:
-        images: Array of shape (n, h, w), integers, booleans or floats.
-        angle: Degrees clockwise; one number or, as below, an array of shape (n,) with one for each image.
-        translate: Pixels to the right, and pixels down.
-        scale: Factor of size, above 0.
-        shear: Degrees of the slant along x and along y, within +-90.
-        fill: What is seen outside the picture.
-
-    Returns:
-        A new array of the same shape and dtype; integers are rounded.
-
-    Raises:
-        TypeError: `images` is not an array of real numbers.
-        ValueError: It has another number of axes, its dtype cannot hold the fill value, or scale is not above 0.
+    Images have the shape (n, h, w), and the arrays after `fill` (n, 1, 1): degrees clockwise, pixels to the right and
+    down, a factor of size above 0, and degrees of the slants along x and y, within +-90.
     """
-    check_images(images, fill)
-    if not np.all(np.asarray(scale) > 0):
-        raise ValueError(f"affine: scale is {scale!r:.60}; it must be above 0")
-    n, h, w = images.shape
-    turn, size = per_image(np.radians(angle), n), per_image(scale, n)  # (n, 1, 1) or (1, 1, 1), as the next four
-    dx, dy = per_image(translate[0], n), per_image(translate[1], n)
-    slant_x, slant_y = per_image(np.radians(shear[0]), n), per_image(np.radians(shear[1]), n)
+    h, w = images.shape[1:]
+    turn, slant_x, slant_y = np.radians(angle), np.radians(shear_x), np.radians(shear_y)
     a, c = np.cos(turn - slant_y) / np.cos(slant_y), np.sin(turn - slant_y) / np.cos(slant_y)
     b, d = -a * np.tan(slant_x) - np.sin(turn), -c * np.tan(slant_x) + np.cos(turn)
-    # The matrix is size * [[a, b], [c, d]], where ad - bc = 1, and its inverse [[d, -b], [-c, a]] / size.
+    # The matrix is scale * [[a, b], [c, d]], where ad - bc = 1, and its inverse [[d, -b], [-c, a]] / scale.
     middle_x, middle_y = (w - 1) / 2, (h - 1) / 2
-    to_x = (np.arange(w) - middle_x - dx) / size  # (n, 1, w)
-    to_y = (np.arange(h)[:, None] - middle_y - dy) / size  # (n, h, 1)
+    to_x = (np.arange(w) - middle_x - dx) / scale  # (n, 1, w)
+    to_y = (np.arange(h)[:, None] - middle_y - dy) / scale  # (n, h, 1)
     x = (d * to_x + middle_x).astype(np.float32) - (b * to_y).astype(np.float32)
     y = (a * to_y + middle_y).astype(np.float32) - (c * to_x).astype(np.float32)
     return bilinear(images, y, x, fill)
 
 
-def bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float = 0) -> np.ndarray:
+def bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float) -> np.ndarray:
     """Looks images up at points between the pixels.
 
     Args:
@@ -264,28 +258,6 @@ def gaussian_weights(size: int, sigma: float) -> NDArray[np.float32]:
     weights = np.exp(-0.5 * ((positions - positions[:, None]) / sigma) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
     return weights.astype(np.float32)
-
-
-def check_images(images: object, fill: float) -> None:
-    """Raises unless it is a batch of images whose dtype can hold the fill value."""
-    if not isinstance(images, np.ndarray) or images.dtype.kind not in "biuf":
-        found = f"an array of {images.dtype}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise TypeError(f"augmentation works on NumPy arrays of integers, booleans or floats, got {found}")
-    if images.ndim != 3:
-        raise ValueError(
-            f"augmentation needs a batch of images of shape (n, h, w), got {images.shape}; it comes before images are "
-            "flattened, because it needs to know their rows, and takes a single image as image[None]"
-        )
-    if images.dtype.kind != "f" and np.array(fill).astype(images.dtype) != fill:
-        raise ValueError(f"fill is {fill!r}, which images of dtype {images.dtype} cannot hold")
-
-
-def per_image(value: ArrayLike, n: int) -> NDArray[np.float64]:
-    """One number for each of n images, or one for all, to be combined with arrays of shape (n, h, w)."""
-    numbers = np.asarray(value, np.float64)
-    if numbers.shape not in ((), (n,)):
-        raise ValueError(f"affine: {numbers.shape} numbers for {n} images; give one, or an array of shape ({n},)")
-    return numbers.reshape(-1, 1, 1)
 
 
 def check_two_numbers(name: str, value: object) -> tuple[float, float]:

@@ -8,14 +8,7 @@ An IDX file is a short header followed by the elements of one array in C order, 
     4 bytes    length of each dimension, unsigned
     the rest   the elements
 
-The hard idea is that a header is a claim, not a fact. This program reads every good file:
-
-    file = gzip.open(path)
-    shape = read_header(file)
-    array = np.empty(shape, np.uint8)
-    array.flat = np.frombuffer(file.read(), np.uint8)
-
-But a file of a few kilobytes takes it down, because a header can declare 10**12 bytes, and gzip data can unpack to a
+A header is a claim, not a fact: a file of a few kilobytes can declare 10**12 bytes, and gzip data can unpack to a
 thousand times their size. So `parse_idx` checks the claim against a limit, collects only the bytes that really arrive,
 and never asks for more than the claim plus one byte, which shows that the file is too long.
 """
@@ -108,10 +101,7 @@ def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) 
 
     expected = math.prod(shape) * dtype.itemsize
     data = bytearray()
-    while len(data) <= expected:
-        chunk = stream.read(min(CHUNK_BYTES, expected + 1 - len(data)))
-        if not chunk:
-            break
+    while chunk := stream.read(min(CHUNK_BYTES, expected + 1 - len(data))):
         data += chunk
     if len(data) != expected:
         found = f"only {len(data):,}" if len(data) < expected else "more"

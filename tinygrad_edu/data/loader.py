@@ -19,12 +19,7 @@ __all__ = ["DataLoader", "normalize"]
 class DataLoader:
     """Iterates over images and labels in mini-batches; one pass is one epoch.
 
-    Every batch is a copy, so code that changes a batch in place leaves the data set as it was. If batches were slices
-    of the data set, which NumPy makes views, this program would go wrong:
-
-        for epoch in range(2):
-            for images, labels in loader:
-                images -= images.mean()     # the second epoch starts from images that are shifted already
+    Every batch is a copy, so code that changes a batch in place leaves the data set as it was.
 
     Args:
         images: Array of shape (n, ...), any dtype.

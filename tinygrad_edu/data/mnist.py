@@ -4,14 +4,9 @@
 downloads itself must be the published ones, bit for bit: each has to match its SHA-256 before it enters the cache
 folder and every time it is read from there, so that no broken download is ever trained on.
 
-The hard idea is a deadline. This program may wait for minutes without a network, and for ever on a server that
-trickles:
-
-    urlopen(url, timeout=4).read()
-
-Its time-out covers each wait for a socket separately, not the look-up of the host's name, and starts afresh for every
-address of the host, every redirection and every few bytes received. So in `fetch` a thread talks to the network, and
-the caller waits for its messages no longer than it wants to.
+The time-out of `urlopen` does not cover the look-up of the host's name, and starts afresh for every address of the
+host, every redirection and every few bytes received: a server that trickles is waited for for ever. So in `fetch` a
+thread talks to the network, and the caller waits for its messages no longer than it wants to.
 """
 
 import hashlib

@@ -4,18 +4,13 @@
     model(normalize(image).reshape(1, 784)).data.argmax()
 
 A network knows only what its training images had in common: light ink on black, the digit as large as a box of 20x20
-pixels allows, its centre of mass in the middle of 28x28 (LeCun, Bottou, Bengio & Haffner 1998). This code forgets that:
+pixels allows, its centre of mass in the middle of 28x28 (LeCun, Bottou, Bengio & Haffner 1998). To a picture that is
+only reduced to that size, dark on white and with the shadow of the hand, it answers nonsense without hesitation.
 
-    Image.open("seven.jpg").convert("L").resize((28, 28))
-
-It gives the network dark ink on white, a small digit in a corner, and the shadow of the hand, and the network answers
-nonsense without hesitation.
-
-The hard idea is to tell ink from paper where neither is black or white and the light falls from one side. First the
-paper is guessed: a smooth surface through most of the picture's edge. Then it is fitted again and again to all pixels
-that agree with it. Ink is what remains, measured along the direction in colour space in which pixels differ most from
-the paper. So it may be darker or lighter, red on green or opaque on transparent; all that is assumed is that there is
-less ink than paper.
+To tell ink from paper where neither is black or white and the light falls from one side, the paper is guessed first: a
+smooth surface through most of the picture's edge. Then it is fitted again and again to all pixels that agree with it.
+Ink is what remains, measured along the direction in colour space in which pixels differ most from the paper. So it may
+be darker or lighter, red on green or opaque on transparent; all that is assumed is that there is less ink than paper.
 """
 
 from __future__ import annotations

@@ -3,14 +3,10 @@
 Each digit is a few pen strokes. For an image they are bent, slanted, scaled, shifted, and drawn with a pen of random
 width, so that no two images are alike and a classifier has something to learn.
 
-The hard idea is to draw quickly. The plain way asks how far each pixel is from each piece of line:
-
-    for image, pixel, line in product(images, pixels, lines):     # 60000 * 784 * 64 = 3 * 10**9
-        distance = ...
-
-So the pen leaves round dabs exp(-(dx**2 + dy**2)): the product of exp(-dx**2), which depends only on the pixel's
-column, and exp(-dy**2), which depends only on its row. An image, the sum of its dabs, is then a matrix product of
-shapes (28, DABS) @ (DABS, 28), with an exponential per row or column and dab instead of one per pixel and dab.
+To ask how far each pixel is from each piece of line would be slow: 60000 * 784 * 64 = 3 * 10**9 distances. So the pen
+leaves round dabs exp(-(dx**2 + dy**2)): the product of exp(-dx**2), which depends only on the pixel's column, and
+exp(-dy**2), which depends only on its row. An image, the sum of its dabs, is then a matrix product of shapes
+(28, DABS) @ (DABS, 28), with an exponential per row or column and dab instead of one per pixel and dab.
 """
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
