@@ -51,12 +51,10 @@ def training_curves(history: Columns | Sequence[Mapping[str, float]], title: str
     """
     columns = history_columns(history)
     epochs = columns.get("epoch", range(1, len(columns["train_loss"]) + 1))
-    panels: dict[str, dict[str, tuple[ArrayLike, ArrayLike]]] = {"Loss": {}, "Accuracy": {}}
-    for title_of_panel, lines in panels.items():
-        for split, label in (("train", "train"), ("val", "validation")):
-            name = f"{split}_{title_of_panel.lower()}"
-            if name in columns:
-                lines[label] = epochs, columns[name]
+    panels: dict[str, dict[str, tuple[ArrayLike, ArrayLike]]] = {}
+    for panel in ("Loss", "Accuracy"):
+        names = {"train": f"train_{panel.lower()}", "validation": f"val_{panel.lower()}"}
+        panels[panel] = {label: (epochs, columns[name]) for label, name in names.items() if name in columns}
     figure = curves(panels, xlabel="epoch", title=title, markers=True)
     from matplotlib.ticker import PercentFormatter
 

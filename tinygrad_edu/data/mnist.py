@@ -197,7 +197,13 @@ def download_file(folder: str, name: str, mirrors: list[str], problems: list[str
             mirrors.remove(mirror)
             mirrors.append(mirror)
         else:
-            write_cached(data, os.path.join(folder, f"{name}.gz"))
+            path = os.path.join(folder, f"{name}.gz")
+            try:
+                os.makedirs(folder, exist_ok=True)
+                write_atomically(path, data)
+            except (OSError, ValueError) as error:
+                message = f"could not keep {path} for next time ({error}); set XDG_CACHE_HOME to a writable folder"
+                warnings.warn(message, RuntimeWarning, stacklevel=3)
             return array
     return None
 
@@ -214,16 +220,6 @@ def read_published(file: io.BufferedIOBase, name: str, source: str) -> np.ndarra
             f"{digest[:8]}..., found {len(data):,}{' or more' if len(data) > size else ''} with {found[:8]}..."
         )
     return parse_idx(io.BytesIO(data), source)
-
-
-def write_cached(data: bytes, path: str) -> None:
-    """Writes a file into the cache folder, or warns that it cannot."""
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_atomically(path, data)
-    except (OSError, ValueError) as error:
-        message = f"could not keep {path} for next time ({error}); set XDG_CACHE_HOME to a writable folder"
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
 
 
 def fetch(url: str, limit: int) -> bytes:

@@ -126,7 +126,10 @@ def cut_out_digit(ink: NDArray[np.float32], noise: float) -> NDArray[np.float32]
         digit[rows, columns] = True
     if not digit.any():
         return None
-    strokes = np.where(dilate(digit), ink / np.percentile(ink[digit], 80), 0).clip(0, 1)
+    framed = np.pad(digit, 1)
+    wide = framed[:, :-2] | framed[:, 1:-1] | framed[:, 2:]
+    near = wide[:-2] | wide[1:-1] | wide[2:]  # the digit and the pixels around it
+    strokes = np.where(near, ink / np.percentile(ink[digit], 80), 0).clip(0, 1)
     rows, columns = np.nonzero(strokes > 0.08)
     return strokes[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
@@ -221,10 +224,3 @@ def centre(digit: NDArray[np.float32]) -> NDArray[np.uint8]:
     column = int(np.clip(round(left), 0, SIZE - w))
     result[row : row + h, column : column + w] = np.rint(255 * digit)
     return result
-
-
-def dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask with the pixels around it."""
-    padded = np.pad(mask, 1)
-    wide = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    return wide[:-2] | wide[1:-1] | wide[2:]

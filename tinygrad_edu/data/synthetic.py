@@ -58,9 +58,7 @@ STROKES: dict[int, list[list[Stroke]]] = {
         [[(0.3, 1), (0.3, -1), (-0.65, 0.35), (0.65, 0.35)]],
         [[(-0.45, -0.9), (-0.55, 0.1), (0.5, 0.1)], [(0.45, -0.9), (0.4, 1)]],
     ],
-    5: [
-        [[(0.55, -1), (-0.4, -1), (-0.45, -0.1), *arc(-0.05, 0.38, 0.6, 0.62, -120, 145)]],
-    ],
+    5: [[[(0.55, -1), (-0.4, -1), (-0.45, -0.1), *arc(-0.05, 0.38, 0.6, 0.62, -120, 145)]]],
     6: [
         [[(0.35, -1), (-0.1, -0.65), (-0.45, -0.1), *arc(0.02, 0.45, 0.55, 0.55, -170, 190)]],
         [[*arc(0.5, 0.2, 1.0, 1.2, -100, -170), *arc(0.05, 0.5, 0.5, 0.5, 180, -180)]],
@@ -69,9 +67,7 @@ STROKES: dict[int, list[list[Stroke]]] = {
         [[(-0.55, -1), (0.55, -1), (-0.15, 1)]],
         [[(-0.55, -1), (0.55, -1), (-0.15, 1)], [(-0.3, 0.05), (0.5, 0.05)]],
     ],
-    8: [
-        [arc(0, -0.5, 0.45, 0.5, 90, 450), arc(0, 0.5, 0.57, 0.5, -90, 270)],
-    ],
+    8: [[arc(0, -0.5, 0.45, 0.5, 90, 450), arc(0, 0.5, 0.57, 0.5, -90, 270)]],
     9: [
         [[*arc(-0.02, -0.45, 0.52, 0.55, 0, -360), (0.35, 1)]],
         [[*arc(-0.02, -0.45, 0.52, 0.55, 0, -360), *arc(-0.1, 0.3, 0.6, 0.7, 0, 130)]],
@@ -139,13 +135,10 @@ def draw_digits(labels: NDArray[np.uint8], rng: np.random.Generator) -> Float32:
 
 def choose_dabs(labels: NDArray[np.uint8], shares: Float32) -> tuple[Float32, Float32]:
     """Dabs for each label, (n, DABS, 2), and their distances, (n,); shares from 0 to 1 choose a way to write it."""
-    dabs: list[tuple[Float32, float]] = []  # of all ways, those of a digit one after the other
-    first, count = [], []
-    for digit in range(10):
-        first.append(len(dabs))
-        count.append(len(STROKES[digit]))
-        dabs += [place_dabs(strokes) for strokes in STROKES[digit]]
-    chosen = np.array(first)[labels] + (shares * np.array(count)[labels]).astype(int)
+    dabs = [place_dabs(strokes) for ways in STROKES.values() for strokes in ways]
+    count = np.array([len(ways) for ways in STROKES.values()])
+    first = count.cumsum() - count  # of the ways to write each digit
+    chosen = first[labels] + (shares * count[labels]).astype(int)
     points = np.stack([points for points, _ in dabs])[chosen]
     return points, np.array([distance for _, distance in dabs], np.float32)[chosen]
 

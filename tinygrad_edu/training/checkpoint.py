@@ -118,8 +118,7 @@ class Checkpoint:
                 raise ValueError(f"metadata: the name {key!r} belongs to the checkpoint itself; take another")
         epoch = check_int("Checkpoint.save: epoch", epoch, 0, other=TypeError)
         given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
-        parts = named_parts(model, given, history)
-        parts |= named_generators(model, generators)
+        parts = named_parts(model, given, history) | named_generators(model, generators)
         arrays: dict[str, np.ndarray] = {}
         states = {name: take_out_arrays(get_state(part), name, arrays) for name, part in parts.items()}
         texts[STATES_KEY] = json.dumps({"epoch": epoch, "states": states}, allow_nan=False)
@@ -142,10 +141,9 @@ class Checkpoint:
         restored, and so are the library's random generator and those of the model.
 
         Args:
-            model: As for save, made in the same way as the saved one; so are the others.
-            optimizer, scheduler, early_stopping: None ignores what was saved of it.
-            history: Likewise; the list's records are replaced.
-            generators: Likewise; only those named here are restored.
+            model: Made in the same way as the saved one; so are the others.
+            optimizer, scheduler, early_stopping, history, generators: None ignores what was saved of it. The records of
+                the list are replaced; of the generators, only those named here are restored.
 
         Returns:
             The number of epochs done.
@@ -169,27 +167,20 @@ class Checkpoint:
         if missing:
             raise ValueError(f"{self.path} holds no {', '.join(missing)}, but only {', '.join(saved)}; nothing loaded")
         before = {name: get_state(part) for name, part in parts.items()}
-        touched: list[str] = []
         try:
             for name, part in parts.items():
-                touched.append(name)
                 set_state(part, saved[name])
         except BaseException as error:
-            for name in touched:
-                set_state(parts[name], before[name])
+            for other, part in parts.items():
+                set_state(part, before[other])
             if not isinstance(error, Exception):
                 raise
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
-            raise ValueError(f"{self.path} does not fit {touched[-1]}, so nothing was loaded: {reason}") from error
+            raise ValueError(f"{self.path} does not fit {name}, so nothing was loaded: {reason}") from error
         return epoch
 
     def metadata(self) -> dict[str, str]:
-        """The texts that were saved with it.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is damaged or not a checkpoint.
-        """
+        """The texts that were saved with it; errors as for load."""
         return self._content()[2]
 
     def _content(self) -> tuple[int, dict[str, object], dict[str, str]]:

@@ -6,9 +6,9 @@ and the gradient on the way back. Both are products over the layers, so a little
     0.7 ** 20       # 0.0008: each layer takes a third, and the first one hardly learns
     1.5 ** 20       # 3325: each adds a half, and its steps are wild
 
-The hard idea is what to call the signal. A unit's value may be large and carry nothing, if it is the same for every
-example: in twenty layers of sigmoids all values stay near 0.5, and the outputs no longer depend on the input. So the
-signal is measured as `spread`, how much a unit's value differs between the examples.
+A unit's value may be large and carry nothing, if it is the same for every example: in twenty layers of sigmoids all
+values stay near 0.5, and the outputs no longer depend on the input. So the signal is measured as `spread`, how much a
+unit's value differs between the examples.
 
 The verdict on a layer is the first of these that holds:
     not finite: its output or a gradient has a NaN or an infinity.
@@ -117,8 +117,7 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
 
     The model runs in the mode it is in, and is afterwards as it was: gradients, running statistics and the states of
     random generators too. Modules are seen, functions called between them are not; a module that only passes on what a
-    module inside it returned has no row. A layer's verdict is "not finite", "dead", "saturated", "exploding",
-    "vanishing" or "healthy"; the top of this file (`tinygrad_edu.training.diagnostics`) defines them.
+    module inside it returned has no row. The top of `tinygrad_edu.training.diagnostics` defines the verdicts.
 
     Args:
         model: What to look at.
@@ -185,7 +184,7 @@ def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
     units: dict[str, list[NDArray[np.bool_]]] = {}
     for path, module, value in seen:
         if isinstance(module, RECTIFIERS):
-            units.setdefault(path, []).append(dead_units(plain(value)).ravel())
+            units.setdefault(path, []).append(np.all(plain(value) == 0, axis=0).ravel())
     return {path: float(np.concatenate(dead).mean()) for path, dead in units.items()}
 
 
@@ -220,7 +219,7 @@ def measure_layer(output: Output) -> Layer:
         std=float(array.std()),
         spread=spread_of(plain(value)),
         zeros=float((array == 0).mean()),
-        dead=float(dead_units(array).mean()) if isinstance(module, RECTIFIERS) else None,
+        dead=float(np.all(array == 0, axis=0).mean()) if isinstance(module, RECTIFIERS) else None,
         saturated=None if squashed is None else float((1 - squashed**2 < FLAT).mean()),
         gradient=None if gradient is None else total_norm([gradient]),
         weight_gradient=total_norm(own) if own else None,
@@ -262,12 +261,6 @@ def verdict_on(layer: Layer, first_spread: float, last_gradient: float | None, a
     if any(ratio > FACTOR for ratio in ratios):
         return "exploding"
     return "vanishing" if layer.spread == 0 or any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"
-
-
-def dead_units(array: np.ndarray) -> NDArray[np.bool_]:
-    """For each unit, a position of the output without the batch axis, whether it is 0 for every example."""
-    dead: NDArray[np.bool_] = np.all(array == 0, axis=0, keepdims=True)
-    return dead
 
 
 def total_norm(arrays: list[np.ndarray]) -> float:

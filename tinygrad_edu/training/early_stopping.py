@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, Literal
 
 import numpy as np
@@ -110,7 +111,7 @@ class EarlyStopping:
     def state_dict(self) -> dict[str, Any]:
         """Everything but the arguments, as numbers, a string and copies of arrays."""
         state = {name: getattr(self, name) for name in ("mode", "best", "best_epoch", "epoch", "bad_epochs")}
-        return state | {"best_state": copy_arrays(self.best_state)}
+        return state | {"best_state": deepcopy(self.best_state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what state_dict() returned; `patience` and the other arguments stay.
@@ -127,9 +128,4 @@ class EarlyStopping:
         self.best_epoch = int(state["best_epoch"])
         self.epoch = int(state["epoch"])
         self.bad_epochs = int(state["bad_epochs"])
-        self.best_state = copy_arrays(state["best_state"])
-
-
-def copy_arrays(state: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray] | None:
-    """A state with copies of its arrays."""
-    return None if state is None else {name: np.array(array) for name, array in state.items()}
+        self.best_state = deepcopy(state["best_state"])

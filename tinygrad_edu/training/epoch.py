@@ -6,9 +6,8 @@ The hard idea is the mean over an epoch. The last batch is often shorter, and a 
 
     np.mean([loss(model(x), y).item() for x, y in batches])     # 9 examples in batches of 8: one has half of the weight
 
-So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all. That is right
-for losses whose mean counts all examples alike. With class weights no number of examples makes up for what a batch was
-divided by, the sum of its weights, so the figure depends on how the batches were cut, as it does in PyTorch's loops.
+So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all. With class
+weights, by whose sum each batch was divided, the figure still depends on how the batches were cut, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import as_operand, no_grad, plain
+from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
@@ -33,7 +32,7 @@ from tinygrad_edu.training.history import Record
 __all__ = ["RunningMeans", "evaluate", "predict", "progress_bar", "step_scheduler"]
 
 Batches = Iterable[Any]  # of pairs (inputs, targets)
-LossFunction = Callable[[Any, Any], Tensor]  # of (outputs, targets)
+Criterion = Callable[[Any, Any], Tensor]  # a loss, as a function of (outputs, targets)
 T = TypeVar("T")
 
 
@@ -66,12 +65,13 @@ class RunningMeans:
             outputs: What the model returned, with a first axis of examples.
             targets: What it should have returned, likewise.
         """
-        count = len(as_operand(targets))
-        right = right_answers(outputs, targets)
-        self.examples += count
-        self.loss_sum += loss if summed else loss * count
-        self.labels += right.size
-        self.correct += int(right.sum())
+        scores, labels = plain(outputs), np.asarray(plain(targets))
+        shape: tuple[int, ...] = getattr(scores, "shape", ())
+        self.examples += len(labels)
+        self.loss_sum += loss if summed else loss * len(labels)
+        if labels.dtype.kind in "iu" and shape[:-1] == labels.shape and len(shape) > labels.ndim and shape[-1] > 1:
+            self.labels += labels.size
+            self.correct += int((scores.argmax(axis=-1) == labels).sum())
 
     @property
     def loss(self) -> float:
@@ -94,7 +94,7 @@ class RunningMeans:
         return f"loss {self.loss:.4f}" + ("" if self.accuracy is None else f", accuracy {self.accuracy:.2%}")
 
 
-def evaluate(model: Module, batches: Batches, loss: LossFunction, *, where: str = "evaluate") -> RunningMeans:
+def evaluate(model: Module, batches: Batches, loss: Criterion, *, where: str = "evaluate") -> RunningMeans:
     """Measures a model on batches, in evaluation mode and without gradients; its modes are then as they were.
 
     Args:
@@ -108,7 +108,7 @@ def evaluate(model: Module, batches: Batches, loss: LossFunction, *, where: str 
         ValueError: No batches, or a loss that is not a single number.
         FloatingPointError: The loss became NaN or infinite.
     """
-    with keeping_modes(model):
+    with keep_modes(model):
         model.eval()
         return one_pass(model, batches, loss, where)
 
@@ -120,7 +120,7 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
         model: Takes a batch's inputs.
         batches: Pairs (inputs, targets); the targets are not used.
     """
-    with keeping_modes(model), no_grad():
+    with keep_modes(model), no_grad():
         model.eval()
         return np.concatenate([plain(model(inputs)) for inputs, _ in batches])
 
@@ -156,7 +156,7 @@ def step_scheduler(scheduler: Scheduler | None, loss: float) -> None:
 
 
 def one_pass(
-    model: Module, batches: Batches, loss: LossFunction, where: str, optimizer: Optimizer | None = None
+    model: Module, batches: Batches, loss: Criterion, where: str, optimizer: Optimizer | None = None
 ) -> RunningMeans:
     """The means over all batches, with a step after each if there is an optimizer, else without gradients."""
     means = RunningMeans()
@@ -175,16 +175,6 @@ def one_pass(
     if not means.examples:
         raise ValueError(f"{where}: there are no batches; is the data set empty?")
     return means
-
-
-def right_answers(outputs: Operand, targets: Operand) -> NDArray[np.bool_]:
-    """Whether each integer label has the largest score; empty if these are not scores and labels."""
-    scores, labels = plain(outputs), np.asarray(plain(targets))
-    shape: tuple[int, ...] = getattr(scores, "shape", ())
-    if labels.dtype.kind not in "iu" or shape[:-1] != labels.shape or len(shape) <= labels.ndim or shape[-1] < 2:
-        return np.empty(0, bool)
-    right: NDArray[np.bool_] = scores.argmax(axis=-1) == labels
-    return right
 
 
 def inputs_and_targets(batch: Any, where: str) -> tuple[Any, Any]:
@@ -209,7 +199,7 @@ def finite_value(loss: Tensor, where: str) -> float:
 
 
 @contextmanager
-def keeping_modes(model: Module) -> Iterator[None]:
+def keep_modes(model: Module) -> Iterator[None]:
     """Context manager: afterwards every module is in training or evaluation mode as before."""
     before = [(module, module.training) for module in model.modules()]
     try:

@@ -1,7 +1,6 @@
 """`fit`: the loop that all of deep learning shares, with what one wants around it.
 
-In its middle stand the five lines forward, loss, zero_grad, backward, step (`one_pass` in epoch.py). Around them:
-training and evaluation mode, a schedule of the learning rate, early stopping, checkpoints, and a line for each epoch.
+In its middle stand the five lines forward, loss, zero_grad, backward, step: `one_pass` in epoch.py.
 """
 
 from __future__ import annotations
@@ -17,15 +16,7 @@ from tinygrad_edu.optim import Optimizer, Scheduler
 from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
-from tinygrad_edu.training.epoch import (
-    Batches,
-    LossFunction,
-    evaluate,
-    keeping_modes,
-    one_pass,
-    progress_bar,
-    step_scheduler,
-)
+from tinygrad_edu.training.epoch import Batches, Criterion, evaluate, keep_modes, one_pass, progress_bar, step_scheduler
 from tinygrad_edu.training.history import History, Record
 
 __all__ = ["fit"]
@@ -39,7 +30,7 @@ def fit(
     train: Batches,
     *,
     optimizer: Optimizer,
-    loss: LossFunction,
+    loss: Criterion,
     epochs: int,
     validation: Batches | None = None,
     scheduler: Scheduler | None = None,
@@ -57,8 +48,7 @@ def fit(
     training goes on after the epoch that it holds, and the result is the same to the bit as without the interruption.
     For that, random numbers must come from generators that are saved: the library's, and those of the model and of the
     loaders with their transforms, as far as random.generators_in finds them. Settings of the optimizer and the
-    scheduler are those of the file; where the arguments have others, a line names them. Training goes on from the last
-    weights, but `Checkpoint(path).load(model=model)` gives the best, if early stopping kept them, as fit does.
+    scheduler are those of the file; where the arguments have others, a line names them.
 
     Args:
         model: Takes a batch's inputs; in training mode while it trains, in evaluation mode while it is validated, and
@@ -90,7 +80,12 @@ def fit(
     """
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = Checkpoint(checkpoint)
-    check_objects(model, optimizer, loss, scheduler, early_stopping, checkpoint)
+    check_class("model", model, Module)
+    check_class("optimizer", optimizer, Optimizer)
+    check_class("scheduler", scheduler, Scheduler, optional=True)
+    check_class("early_stopping", early_stopping, EarlyStopping, optional=True)
+    check_class("checkpoint", checkpoint, Checkpoint, optional=True)
+    check_loss(loss)
     check_batches("train", train)
     if validation is not None:
         check_batches("validation", validation)
@@ -104,7 +99,7 @@ def fit(
         done = resume(checkpoint, state, progress)
     elif early_stopping is not None:
         early_stopping.reset()
-    with keeping_modes(model):
+    with keep_modes(model):
         for epoch in range(done + 1, epochs + 1):
             if early_stopping is not None and early_stopping.stopped:
                 break
@@ -168,27 +163,18 @@ def hyperparameters(optimizer: Optimizer, scheduler: Scheduler | None) -> dict[s
     return found
 
 
-def check_objects(
-    model: object, optimizer: object, loss: object, scheduler: object, early_stopping: object, checkpoint: object
-) -> None:
-    """Raises if an argument of fit is not what its name says; the last three may be None."""
-    check_class("model", model, Module)
-    check_class("optimizer", optimizer, Optimizer)
-    optional = {"scheduler": (scheduler, Scheduler), "early_stopping": (early_stopping, EarlyStopping)}
-    optional["checkpoint"] = (checkpoint, Checkpoint)
-    for name, (value, kind) in optional.items():
-        if value is not None:
-            check_class(name, value, kind)
+def check_class(name: str, value: object, kind: type, optional: bool = False) -> None:
+    """Raises if the value is not of the class, with a hint if it is the class itself; None may be allowed."""
+    if not isinstance(value, kind) and not (optional and value is None):
+        hint = f"; write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
+        raise TypeError(f"fit: {name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
+
+
+def check_loss(loss: object) -> None:
+    """Raises if the loss cannot be called with outputs and targets."""
     if not callable(loss) or isinstance(loss, type):
         hint = f"write {loss.__name__}()" if isinstance(loss, type) else "for example nn.CrossEntropyLoss()"
         raise TypeError(f"fit: loss must be a function of (outputs, targets), got {loss!r:.80}; {hint}")
-
-
-def check_class(name: str, value: object, kind: type) -> None:
-    """Raises if the value is not of the class, with a hint if it is the class itself."""
-    if not isinstance(value, kind):
-        hint = f"; write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
-        raise TypeError(f"fit: {name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
 
 
 def check_batches(name: str, batches: object) -> None:
@@ -213,7 +199,7 @@ def print_record(record: Record, header: bool) -> None:
     cells = []
     for name, value in record.items():
         cell = format(value, formats.get(name, ".2%" if name.endswith("accuracy") else ".4g"))
-        cells.append((name, cell, max(len(name), 8)))
+        cells.append(cell.rjust(max(len(name), 8)))
     if header:
-        print("  ".join([f"{name:>{width}}" for name, _, width in cells]))
-    print("  ".join([f"{cell:>{width}}" for _, cell, width in cells]), flush=True)
+        print("  ".join([name.rjust(8) for name in record]))
+    print("  ".join(cells), flush=True)
