@@ -26,7 +26,7 @@ def batches(draw, dtypes=DTYPES, max_side=9):
 def affine(images, angle=0, translate=(0, 0), scale=1, shear=(0, 0), fill=0):
     """All images changed in the same way."""
     numbers = np.array([angle, *translate, scale, *shear], np.float64)
-    return augment.affine(images, fill, *np.tile(numbers[:, None, None, None], (len(images), 1, 1)))
+    return augment.affine(images, np.tile(numbers[:, None], len(images)), fill)
 
 
 def shifted(images, dx, dy):
@@ -160,10 +160,10 @@ def test_chunks_do_not_show(make, monkeypatch):
 
 def test_parameters_fill_their_ranges_evenly(monkeypatch):
     drawn = []
-    monkeypatch.setattr(augment, "affine", lambda images, *parameters: drawn.append(parameters) or images)
+    monkeypatch.setattr(augment, "affine", lambda images, *given: drawn.append(given) or images)
     RandomAffine((-5, 30), (0.25, 0.5), (0.5, 2), (1, 2, -4, -3), fill=7, seed=0)(np.zeros((5000, 4, 8), np.uint8))
-    assert {parameters[0] for parameters in drawn} == {7}
-    numbers = np.concatenate([np.array(parameters[1:])[..., 0, 0] for parameters in drawn], axis=1)
+    assert {fill for _, fill in drawn} == {7}
+    numbers = np.concatenate([amounts for amounts, _ in drawn], axis=1)
     low, high = np.array([(-5, 30), (-2, 2), (-2, 2), (0.5, 2), (1, 2), (-4, -3)]).T[..., None]
     shares = (numbers - low) / (high - low)
     assert shares.shape == (6, 5000)

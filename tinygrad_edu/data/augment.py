@@ -87,15 +87,13 @@ class RandomAffine(Augmentation):
 
     All amounts are drawn uniformly; only the shift moves the centre of the image. Unlike torchvision's, it interpolates
     bilinearly, does not round shifts to whole pixels, and draws for each image of a batch. An image takes six random
-    numbers from the generator whatever the settings are: the same seed turns the images by the same angles with and
-    without a shear.
+    numbers whatever the settings are: the same seed gives the same angles with and without a shear.
 
     Args:
         degrees: A turn clockwise between -degrees and degrees, or between the two numbers of a pair.
         translate: (a, b): shifts of up to a times the width to the left or right and b times the height up or down.
         scale: (a, b): the factor of size is between a and b.
-        shear: A slant along the x-axis between -shear and shear degrees, or between a pair's two numbers; four numbers
-            also give the range of a slant along the y-axis.
+        shear: Degrees of the slant along x, as for degrees; four numbers are the ranges along x and along y.
         fill: What is seen outside the picture.
         seed: Seed of the draws: the same seed gives the same sequence of batches.
         rng: Generator to draw from, instead of `seed`.
@@ -136,8 +134,8 @@ class RandomAffine(Augmentation):
         most_x, most_y = self.translate[0] * w, self.translate[1] * h
         shifts = [(-most_x, most_x), (-most_y, most_y)]
         low, high = np.array([self.degrees, *shifts, self.scale, self.shear[:2], self.shear[2:]]).T
-        drawn = low + (high - low) * self.rng.random((n, 6))  # one column for each range
-        return affine(images, self.fill, *drawn.T[..., None, None])
+        amounts = low + (high - low) * self.rng.random((n, 6))  # one column for each range
+        return affine(images, amounts.T, self.fill)
 
 
 class ElasticTransform(Augmentation):
@@ -148,14 +146,9 @@ class ElasticTransform(Augmentation):
     pixels: its best values for MNIST, alpha = 34 and sigma = 4, are alpha=68, sigma=4 here and in torchvision.
 
     Args:
-        alpha: Strength, at least 0: displacements in x and in y have a root mean square of about 0.08 * alpha / sigma
-            pixels.
+        alpha: Strength, at least 0: displacements along an axis are about 0.08 * alpha / sigma pixels (r.m.s.).
         sigma: Standard deviation of the Gaussian in pixels, above 0: small ones crumple, large ones shift.
-        fill, seed, rng: As for RandomAffine.
-
-    Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: An argument is out of range, or both `seed` and `rng` are given.
+        fill, seed, rng: As for RandomAffine; so are the errors.
     """
 
     def __init__(
@@ -183,25 +176,17 @@ class ElasticTransform(Augmentation):
         return bilinear(images, y, x, self.fill)
 
 
-def affine(
-    images: np.ndarray,
-    fill: float,
-    angle: np.ndarray,
-    dx: np.ndarray,
-    dy: np.ndarray,
-    scale: np.ndarray,
-    shear_x: np.ndarray,
-    shear_y: np.ndarray,
-) -> np.ndarray:
+def affine(images: np.ndarray, amounts: np.ndarray, fill: float) -> np.ndarray:
     """Shears, scales, turns and then shifts images bilinearly, as torchvision.transforms.functional.affine does.
 
     The matrix is scale * rotation @ [[1, 0], [-tan(shear_y), 1]] @ [[1, -tan(shear_x)], [0, 1]], for points (x, y)
     with y down, seen from the centre of the image.
 
-    Images have the shape (n, h, w), and the arrays after `fill` (n, 1, 1): degrees clockwise, pixels to the right and
-    down, a factor of size above 0, and degrees of the slants along x and y, within +-90.
+    Images have the shape (n, h, w), and amounts (6, n): degrees clockwise, pixels to the right and down, a factor of
+    size above 0, and degrees of the slants along x and y, within +-90.
     """
     h, w = images.shape[1:]
+    angle, dx, dy, scale, shear_x, shear_y = amounts[..., None, None]
     turn, slant_x, slant_y = np.radians(angle), np.radians(shear_x), np.radians(shear_y)
     a, c = np.cos(turn - slant_y) / np.cos(slant_y), np.sin(turn - slant_y) / np.cos(slant_y)
     b, d = -a * np.tan(slant_x) - np.sin(turn), -c * np.tan(slant_x) + np.cos(turn)
@@ -215,16 +200,10 @@ def affine(
 
 
 def bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float) -> np.ndarray:
-    """Looks images up at points between the pixels.
+    """The values of images (n, h, w) at points between the pixels, whose rows y and columns x are (n, height, width).
 
-    Args:
-        images: Array of shape (n, h, w).
-        y: Rows of the points, shape (n, height, width); row 0 is the middle of the first row of pixels.
-        x: Columns of the points, of the same shape.
-        fill: The value outside the images; within one pixel of an edge image and fill are blended.
-
-    Returns:
-        The values there, of the points' shape and the images' dtype; integers are rounded.
+    Row 0 is the middle of the first row of pixels; within one pixel of an edge image and fill are blended. The result
+    has the points' shape and the images' dtype; integers are rounded.
     """
     n, h, w = images.shape
     framed = np.full((n, h + 3, w + 3), fill, np.result_type(images.dtype, np.float32))

@@ -42,8 +42,7 @@ def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> np.ndarray:
         max_bytes: Arrays of more bytes are refused. The default is 1 GiB, twice the largest file of the MNIST family.
 
     Returns:
-        A new, writable array with the shape that the file declares and one of the dtypes uint8, int8, int16, int32,
-        float32, float64 in native byte order.
+        A new, writable array of the file's shape: uint8, int8, int16, int32, float32 or float64 in native byte order.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -58,10 +57,7 @@ def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> np.ndarray:
 
 @contextmanager
 def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
-    """Gives the content of a seekable binary stream, called `name` in errors, as a stream, unpacked if it is gzip.
-
-    Damaged gzip data raise a ValueError where they are read, inside the `with` block.
-    """
+    """Gives a seekable binary file as a stream, unpacked if it is gzip; damage is a ValueError where it is read."""
     magic = file.read(2)
     file.seek(0)
     if magic != b"\x1f\x8b":

@@ -7,13 +7,11 @@ A network knows only what its training images had in common: light ink on black,
 pixels allows, its centre of mass in the middle of 28x28 (LeCun, Bottou, Bengio & Haffner 1998). To a picture that is
 only reduced to that size, dark on white and with the shadow of the hand, it answers nonsense without hesitation.
 
-To tell ink from paper where neither is black or white and the light falls from one side, the paper is guessed first: a
-smooth surface through most of the picture's edge. Then it is fitted again and again to all pixels that agree with it.
-Ink is what remains, measured along the direction in colour space in which pixels differ most from the paper. So it may
-be darker or lighter, red on green or opaque on transparent; all that is assumed is that there is less ink than paper.
+Neither ink nor paper needs to be black or white, or evenly lit. The paper is guessed first, a smooth surface through
+most of the picture's edge, and then fitted again and again to all pixels that agree with it. Ink is what remains, along
+the direction in colour space in which pixels differ most from the paper: darker or lighter, red on green or opaque on
+transparent. All that is assumed is that there is less ink than paper.
 """
-
-from __future__ import annotations
 
 import math
 import os
@@ -45,8 +43,7 @@ def read_digit(path: StrPath) -> NDArray[np.uint8]:
         path: A file in any format that Pillow reads, such as PNG or JPEG.
 
     Returns:
-        uint8 array of shape (28, 28): 0 for background to 255 for ink, the longer side of the digit 20 pixels, its
-        centre of mass in the middle.
+        uint8 (28, 28), 0 for background to 255 for ink; the longer side is 20 pixels, the centre of mass in the middle.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -135,10 +132,7 @@ def cut_out_digit(ink: NDArray[np.float32], noise: float) -> NDArray[np.float32]
 
 
 def otsu_threshold(values: NDArray[np.float32]) -> float:
-    """The threshold that divides values into the two most different classes (Otsu 1979).
-
-    It maximises the variance between the classes, n1 * n2 * (mean1 - mean2)**2.
-    """
+    """The threshold with the largest variance between the classes, n1 * n2 * (mean1 - mean2)**2 (Otsu 1979)."""
     counts, edges = np.histogram(values, 256)
     sums = counts * (edges[:-1] + edges[1:]) / 2
     below = counts.cumsum()[:-1]  # numbers of values below each inner edge

@@ -1,7 +1,6 @@
 """Synthetic digits: 28x28 images in the style of MNIST, drawn on the spot, for when there are no files.
 
-Each digit is a few pen strokes. For an image they are bent, slanted, scaled, shifted, and drawn with a pen of random
-width, so that no two images are alike and a classifier has something to learn.
+Each digit is a few pen strokes: bent, slanted, scaled, shifted, and drawn with a pen of random width, no two alike.
 
 To ask how far each pixel is from each piece of line would be slow: 60000 * 784 * 64 = 3 * 10**9 distances. So the pen
 leaves round dabs exp(-(dx**2 + dy**2)): the product of exp(-dx**2), which depends only on the pixel's column, and
@@ -83,8 +82,7 @@ def synthetic_digits(n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[
         seed: The same seed gives the same images and labels.
 
     Returns:
-        The images, uint8 of shape (n, 28, 28), 0 for the black background to 255 for ink, and their labels, uint8 of
-        shape (n,).
+        The images, uint8 (n, 28, 28), 0 for the black background to 255 for ink, and their labels, uint8 (n,).
 
     Raises:
         TypeError: `n` is not an integer.

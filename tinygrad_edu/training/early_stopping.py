@@ -7,8 +7,6 @@ in place, so a reference follows them:
     best = model.state_dict()                   # copies, buffers included
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from copy import deepcopy
@@ -25,10 +23,9 @@ __all__ = ["EarlyStopping"]
 class EarlyStopping:
     """Counts the epochs without an improvement and says when to stop (Prechelt 1998).
 
-    `patience` is as in Goodfellow, Bengio and Courville 2016, algorithm 7.1, and in Keras.
-
     Args:
-        patience: Epochs in a row without an improvement after which to stop; 1 stops at the first.
+        patience: Epochs in a row without an improvement after which to stop; 1 stops at the first, as in Goodfellow,
+            Bengio and Courville 2016, algorithm 7.1, and in Keras.
         min_delta: An improvement must be larger than this, which is at least 0.
         mode: "min" if less is better, as for losses, "max" if more is, as for accuracies.
         restore_best: Whether `step(value, model)` keeps a copy of the model's state at each improvement.

@@ -10,8 +10,6 @@ So each batch's mean is multiplied by its number of examples, and the sum divide
 weights, by whose sum each batch was divided, the figure still depends on how the batches were cut, as in PyTorch.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +32,11 @@ __all__ = ["RunningMeans", "evaluate", "predict", "progress_bar", "step_schedule
 Batches = Iterable[Any]  # of pairs (inputs, targets)
 Criterion = Callable[[Any, Any], Tensor]  # a loss, as a function of (outputs, targets)
 T = TypeVar("T")
+
+NOT_FINITE = (
+    "Often the steps are too long: try a learning rate ten times smaller, or optim.clip_grad_norm_; see whether the "
+    "inputs are finite and about of size 1; detect_anomaly() names the first op that makes a NaN or an infinity"
+)
 
 
 class RunningMeans:
@@ -62,8 +65,7 @@ class RunningMeans:
 
         Args:
             loss: The mean over the batch or, if `summed`, the sum.
-            outputs: What the model returned, with a first axis of examples.
-            targets: What it should have returned, likewise.
+            outputs, targets: What the model returned and should have, both with a first axis of examples.
         """
         scores, labels = plain(outputs), np.asarray(plain(targets))
         shape: tuple[int, ...] = getattr(scores, "shape", ())
@@ -104,9 +106,7 @@ def evaluate(model: Module, batches: Batches, loss: Criterion, *, where: str = "
         where: What errors call it.
 
     Raises:
-        TypeError: A batch that is not a pair.
-        ValueError: No batches, or a loss that is not a single number.
-        FloatingPointError: The loss became NaN or infinite.
+        TypeError, ValueError, FloatingPointError: As for fit, for batches and losses that cannot be used.
     """
     with keep_modes(model):
         model.eval()
@@ -114,12 +114,7 @@ def evaluate(model: Module, batches: Batches, loss: Criterion, *, where: str = "
 
 
 def predict(model: Module, batches: Batches) -> NDArray[Any]:
-    """The model's outputs for all inputs, shape (n, ...), in evaluation mode; its modes are then as they were.
-
-    Args:
-        model: Takes a batch's inputs.
-        batches: Pairs (inputs, targets); the targets are not used.
-    """
+    """The model's outputs, shape (n, ...), for the inputs of pairs (inputs, targets); in evaluation mode, as evaluate."""
     with keep_modes(model), no_grad():
         model.eval()
         return np.concatenate([plain(model(inputs)) for inputs, _ in batches])
@@ -128,10 +123,7 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
 def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Iterator[T]:
     """Yields the batches; under a bar meanwhile, if stderr is a terminal and tqdm is installed.
 
-    Args:
-        batches: What to iterate over.
-        text: What stands before the bar.
-        means: What stands after it, as str() shows it after each batch: RunningMeans, for example.
+    The text stands before the bar, and `means`, RunningMeans for example, after it, as str() shows it after each batch.
     """
     if not sys.stderr.isatty():
         yield from batches
@@ -166,7 +158,9 @@ def one_pass(
             inputs, targets = inputs_and_targets(batch, f"{where}, batch {number}")
             outputs = model(inputs)
             batch_loss = loss(outputs, targets)
-            value = finite_value(batch_loss, f"{where}, batch {number}")
+            value = loss_value(batch_loss, f"{where}, batch {number}")
+            if not math.isfinite(value):
+                raise FloatingPointError(f"{where}, batch {number}: the loss became {value}. {NOT_FINITE}")
             if optimizer is not None:
                 optimizer.zero_grad()
                 batch_loss.backward()
@@ -184,18 +178,6 @@ def inputs_and_targets(batch: Any, where: str) -> tuple[Any, Any]:
     if not np.shape(plain(batch[1])) or not len(batch[1]):
         raise ValueError(f"{where}: targets of shape {np.shape(plain(batch[1]))} hold no examples")
     return batch[0], batch[1]
-
-
-def finite_value(loss: Tensor, where: str) -> float:
-    """The number in a batch's loss."""
-    value = loss_value(loss, where)
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"{where}: the loss became {value}. Often the steps are too long: try a learning rate ten times "
-            "smaller, or optim.clip_grad_norm_; see whether the inputs are finite and about of size 1; "
-            "detect_anomaly() names the first op that makes a NaN or an infinity"
-        )
-    return value
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 In its middle stand the five lines forward, loss, zero_grad, backward, step: `one_pass` in epoch.py.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -51,10 +49,8 @@ def fit(
     scheduler are those of the file; where the arguments have others, a line names them.
 
     Args:
-        model: Takes a batch's inputs; in training mode while it trains, in evaluation mode while it is validated, and
-            afterwards in the mode it had.
-        train: A DataLoader, a list, or whatever can be iterated over once an epoch and gives pairs (inputs, targets);
-            both have a first axis of examples.
+        model: Takes a batch's inputs; it is validated in evaluation mode, and afterwards in the mode it had.
+        train: A DataLoader or a list: pairs (inputs, targets), both with a first axis of examples, in each epoch anew.
         optimizer: Holds the model's parameters.
         loss: A function of (outputs, targets) that returns the mean over the batch as a Tensor of shape (). Losses of
             `nn` with the reduction "sum" are understood too.
@@ -63,8 +59,7 @@ def fit(
         scheduler: Steps once an epoch; ReduceLROnPlateau watches the validation loss or, without, the training loss.
         early_stopping: Watches the same loss. It starts anew, unless the training is resumed.
         checkpoint: A Checkpoint, or the path of one.
-        progress: Whether to print a line for each epoch, and to show a bar if tqdm is installed and stderr is a
-            terminal.
+        progress: Whether to print a line for each epoch; on a terminal with tqdm there is a bar too.
 
     Returns:
         A record for each epoch: `epoch` from 1; `train_loss`, `val_loss`: means over the examples or, with class
@@ -74,8 +69,7 @@ def fit(
 
     Raises:
         TypeError: An argument of the wrong kind, batches that are not pairs, or an iterator that one epoch uses up.
-        ValueError: Arguments that do not belong together, no batches, a loss that is not a single number, or a
-            checkpoint of another kind of training.
+        ValueError: Arguments or a checkpoint that do not fit, no batches, or a loss that is not a single number.
         FloatingPointError: The loss became NaN or infinite.
     """
     if isinstance(checkpoint, (str, os.PathLike)):
@@ -85,11 +79,10 @@ def fit(
     check_class("scheduler", scheduler, Scheduler, optional=True)
     check_class("early_stopping", early_stopping, EarlyStopping, optional=True)
     check_class("checkpoint", checkpoint, Checkpoint, optional=True)
-    check_loss(loss)
     check_batches("train", train)
     if validation is not None:
         check_batches("validation", validation)
-    check_optimized(model, optimizer, scheduler)
+    check_together(model, optimizer, loss, scheduler)
     epochs = check_int("fit: epochs", epochs, 0)
 
     history, done = History(), 0
@@ -170,13 +163,6 @@ def check_class(name: str, value: object, kind: type, optional: bool = False) ->
         raise TypeError(f"fit: {name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
 
 
-def check_loss(loss: object) -> None:
-    """Raises if the loss cannot be called with outputs and targets."""
-    if not callable(loss) or isinstance(loss, type):
-        hint = f"write {loss.__name__}()" if isinstance(loss, type) else "for example nn.CrossEntropyLoss()"
-        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {loss!r:.80}; {hint}")
-
-
 def check_batches(name: str, batches: object) -> None:
     """Raises unless one can iterate over the batches once an epoch."""
     if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
@@ -184,8 +170,11 @@ def check_batches(name: str, batches: object) -> None:
         raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}; use a DataLoader or a list")
 
 
-def check_optimized(model: Module, optimizer: Optimizer, scheduler: Scheduler | None) -> None:
-    """Raises if the three do not belong together."""
+def check_together(model: Module, optimizer: Optimizer, loss: object, scheduler: Scheduler | None) -> None:
+    """Raises if the loss is not a function, or the others do not belong together."""
+    if not callable(loss) or isinstance(loss, type):
+        hint = f"write {loss.__name__}()" if isinstance(loss, type) else "for example nn.CrossEntropyLoss()"
+        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {loss!r:.80}; {hint}")
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for p in optimizer.params):
         raise ValueError("fit: the optimizer holds none of the model's parameters, so nothing would be learnt")

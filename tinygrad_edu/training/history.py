@@ -36,8 +36,7 @@ class History(list[Record]):
         ValueError: A record is empty.
 
     Example:
-        >>> history = History()
-        >>> history.append({"epoch": 1, "train_loss": 0.5})
+        >>> history = History([{"epoch": 1, "train_loss": 0.5}])
         >>> history.append({"epoch": 2, "train_loss": 0.25})
         >>> history["train_loss"]
         [0.5, 0.25]
@@ -109,8 +108,7 @@ class History(list[Record]):
         """Writes a table that `load` reads back exactly.
 
         Args:
-            path: A name that ends in .json (a list of objects) or .csv (a header and a line for each record, with empty
-                cells where a record lacks a name).
+            path: It ends in .json (a list of objects) or .csv (a header and a row for each record; cells may be empty).
 
         Raises:
             ValueError: Another ending.
