@@ -114,7 +114,7 @@ def evaluate(model: Module, batches: Batches, loss: Criterion, *, where: str = "
 
 
 def predict(model: Module, batches: Batches) -> NDArray[Any]:
-    """The model's outputs, shape (n, ...), for the inputs of pairs (inputs, targets); in evaluation mode, as evaluate."""
+    """The outputs, shape (n, ...), for the inputs of pairs (inputs, targets); in evaluation mode, as evaluate."""
     with keep_modes(model), no_grad():
         model.eval()
         return np.concatenate([plain(model(inputs)) for inputs, _ in batches])
