@@ -5,8 +5,8 @@ downloads itself must be the published ones, bit for bit: each has to match its 
 folder and every time it is read from there. `load_digits` draws digits instead where MNIST cannot be had.
 
 The time-out of `urlopen` does not cover the look-up of the host's name, and starts afresh for every address of the
-host, every redirection and every few bytes received: a server that trickles is waited for for ever. So in `fetch` a
-thread talks to the network, and the caller waits for its messages no longer than it wants to.
+host, every redirection and every few bytes received, so that a server can trickle for ever. So in `fetch` a thread
+talks to the network, and the caller waits for its messages no longer than it wants to.
 """
 
 import hashlib
@@ -104,7 +104,8 @@ def load_mnist(root: StrPath | None = None, download: bool = True) -> MNIST:
     4. the internet, if `download` is true. About 11 MB go into the cache folder, never into 1. or 2.
 
     A folder needs the four files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
-    `t10k-labels-idx1-ubyte`, or these with `.gz`; in 1. and 2. of any data set of this format, such as Fashion-MNIST.
+    `t10k-labels-idx1-ubyte`, each with or without `.gz`. In 1. and 2. any data set of this format will do, such as
+    Fashion-MNIST, and with any number of images.
 
     Args:
         root: A folder to look in first.

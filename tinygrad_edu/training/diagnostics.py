@@ -76,7 +76,7 @@ class Report(NamedTuple):
     """What `diagnose` found; print it for a table."""
 
     layers: list[Layer]  # one for each call of a module, in the order in which they returned
-    loss: float | None  # of the batch
+    loss: float | None  # of the batch, where one was asked for
 
     @property
     def verdict(self) -> str:

@@ -106,7 +106,7 @@ def evaluate(model: Module, batches: Batches, loss: Criterion, *, where: str = "
         where: What errors call it.
 
     Raises:
-        TypeError, ValueError, FloatingPointError: As for fit, for batches and losses that cannot be used.
+        TypeError, ValueError, FloatingPointError: As for fit: batches or a loss that cannot be used.
     """
     with keep_modes(model):
         model.eval()
