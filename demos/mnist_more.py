@@ -20,9 +20,10 @@ from pathlib import Path
 import lesson
 import numpy as np
 from mnist import HEADING, OPTIMIZERS, ROW, add_options, report, split, train_epoch
+from mnist_pictures import draw
 
 from tinygrad_edu import cross_entropy, data, manual_seed, nn, optim, plots, softmax
-from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, confusion_matrix, evaluate, fit, predict
+from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, evaluate, fit, predict
 from tinygrad_edu.training.epoch import step_scheduler
 
 SCHEDULERS = {  # functions of the optimizer and the number of epochs
@@ -43,7 +44,6 @@ FIXED = ("hidden", "activation", "init", "batch_norm", "optimizer", "seed", "dat
 SAVED = (*FIXED, "dropout", "augment", "lr", "weight_decay", "scheduler", "batch_size", "epochs", "patience")
 VALIDATION_LOSS = nn.CrossEntropyLoss(reduction="sum")  # as the mean, but rounded to float32 once less
 NEEDS = ("matplotlib", "safetensors", "tqdm")
-DIGITS = list("0123456789")
 
 
 def main(argv=None):
@@ -53,52 +53,60 @@ def main(argv=None):
     args = parse(argv)
     name, digits = lesson.load_digits(args)
     note = "" if name == "MNIST" else f" ({name})"
-    args.dataset, checksum = "mnist" if name == "MNIST" else "synthetic", zlib.crc32(digits[1])
+    checksum = zlib.crc32(digits[1])
     if args.resume and args.labels != checksum:
         sys.exit(f"error: {args.resume} was trained on other images; say where they are with --data-dir")
-    args.labels = checksum
+    args.dataset, args.labels = "mnist" if name == "MNIST" else "synthetic", checksum
     rng = np.random.default_rng(args.seed)  # of the order and the augmentation; its state is saved with the run
     training, validation, test = loaders(args, digits, rng)
     run, lr = new_run(args, rng)
-    model, stopping, history = run["model"], run["early_stopping"], run["history"]
-    options = json.dumps({name: getattr(args, name) for name in SAVED})
+    options = json.dumps({option: getattr(args, option) for option in SAVED})
     save = partial(Checkpoint(args.save).save, **run, metadata={"options": options})
-
-    begun = args.save.exists() and args.save != args.resume  # another run is there: keep it until this one has an epoch
+    other = args.save.exists() and args.save != args.resume  # another run is there: keep it until this one has an epoch
     start = time.perf_counter()
-    try:
-        if args.resume:
-            Checkpoint(args.resume).load(**run | {"early_stopping": stopping if args.was_patient else None})
-            print(f"going on after epoch {len(history)} of {args.resume}")
-        if not begun:
-            save(epoch=len(history))  # better refused now than after an epoch
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
-    scheduler = new_schedule(args, run["optimizer"], lr, history)
+    begin(args, run, None if other else save)
+    scheduler = new_schedule(args, run["optimizer"], lr, run["history"])
     try:
         train(run, scheduler, training, validation, args.epochs, save, note)
-        if stopping is not None:
-            stopping.restore(model)
-        logits = predict(model, test)
-        seconds = time.perf_counter() - start
-        print()
-        title = f"{name}: {'-'.join(map(str, [784, *args.hidden, 10]))}, {args.optimizer}"
-        lesson.save(plots.training_curves(history, title), args.out / "curves.png")
-        print(f"saved run: {args.save}")
-        report(model, logits, test.labels, seconds, note)
-        if args.baseline:
-            share = baseline(training, test, len(history), args.seed)
-            print(f"softmax regression after epoch {len(history)}: {share:.2%}{note}")
-        if args.plots:
-            draw(args.out, name, model, test, softmax(logits))
-    except BrokenPipeError:  # lesson.run knows what to do
-        raise
-    except OSError as error:
-        sys.exit(f"error: {error}")
+        finish(args, run, name, note, training, test, start)
     except KeyboardInterrupt:
-        how = "in the first epoch: nothing is saved" if begun and not history else f"to go on: {going_on(args)}"
+        nothing = other and not run["history"]
+        how = "in the first epoch: nothing is saved" if nothing else f"to go on: {going_on(args)}"
         print(f"interrupted; {how}", file=sys.stderr)
         sys.exit(130)
+
+
+def begin(args, run, save):
+    """Brings back the run to resume, if any; saves right away, as an error is better now than after an epoch."""
+    history = run["history"]
+    try:
+        if args.resume:
+            patient = {} if args.was_patient else {"early_stopping": None}
+            Checkpoint(args.resume).load(**run | patient)
+            print(f"going on after epoch {len(history)} of {args.resume}")
+        if save is not None:
+            save(epoch=len(history))
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+def finish(args, run, name, note, training, test, start):
+    """Says and draws what came of the training."""
+    model, stopping, history = run["model"], run["early_stopping"], run["history"]
+    if stopping is not None:
+        stopping.restore(model)
+    logits = predict(model, test)
+    seconds = time.perf_counter() - start
+    print()
+    title = f"{name}: {'-'.join(map(str, [784, *args.hidden, 10]))}, {args.optimizer}"
+    lesson.save(plots.training_curves(history, title), args.out / "curves.png")
+    print(f"saved run: {args.save}")
+    report(model, logits, test.labels, seconds, note)
+    if args.baseline:
+        share = baseline(training, test, len(history), args.seed)
+        print(f"softmax regression after epoch {len(history)}: {share:.2%}{note}")
+    if args.plots:
+        draw(args.out, name, model, test, softmax(logits))
 
 
 def loaders(args, digits, rng):
@@ -181,59 +189,6 @@ def baseline(training, test, epochs, seed):
     return accuracy(predict(model, test), test.labels)
 
 
-def draw(out, name, model, test, p):
-    """Draws weights, answers, the worst mistakes and the confusion matrix; p (n, 10) are the probabilities."""
-    figures = {"weights": draw_weights(name, model), "predictions": draw_predictions(name, test, p)}
-    wrong = np.flatnonzero(p.argmax(axis=1) != test.labels)
-    if len(wrong):
-        figures["mistakes"] = draw_mistakes(name, test, p, wrong)
-    else:
-        (out / "mnist_mistakes.png").unlink(missing_ok=True)  # another run's
-    texts = {"xlabel": "read as", "ylabel": "digit", "title": f"{name}: how the test images were read"}
-    figures["confusion"] = plots.table(confusion_matrix(p, test.labels), DIGITS, DIGITS, fmt="{:.0f}", **texts)
-    for key, figure in figures.items():
-        lesson.save(figure, out / f"mnist_{key}.png")
-
-
-def draw_weights(name, model):
-    """The weights from the pixels to the units of the first layer."""
-    weights = model[0].weight.data  # (units, 784)
-    if len(model) == 1:  # softmax regression: a unit for each digit
-        order, names, title = np.arange(10), DIGITS, f"{name}: weights to the ten digits"
-    else:
-        order, names = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:40], None
-        title = f"{name}: weights from the pixels to the {len(order)} strongest of {len(weights)} units"
-    return plots.images(weights[order].reshape(-1, 28, 28), names, signed=True, title=title)
-
-
-def draw_predictions(name, test, p):
-    """Twelve test images, each with a bar for the probability of each digit on its right."""
-    answers, confidence = p.argmax(axis=1), p.max(axis=1)
-    unsure = np.argsort(confidence, kind="stable")[:6]
-    chosen = np.concatenate([np.arange(len(p))[:6], unsure])
-    titles = []
-    for i in chosen:
-        titles += [f"{test.labels[i]}, read as {answers[i]}", f"{confidence[i]:.1%}"]
-    twice = chosen.repeat(2)  # an image, and a place for its bars
-    title, marks = f"{name}: the first six images, and the six with the least confidence", answers != test.labels
-    figure = plots.images(test.images[twice], titles, columns=6, title=title, marks=marks[twice])
-    for axes, i in zip(figure.axes[1::2], chosen, strict=True):
-        axes.images[0].remove()
-        axes.barh(range(10), p[i], color=plots.BLUE)
-        axes.set(xlim=(0, 1), ylim=(9.6, -0.6), yticks=range(10), aspect="auto", box_aspect=1)
-        axes.tick_params(labelsize=8, length=0)
-    return figure
-
-
-def draw_mistakes(name, test, p, wrong):
-    """The mistakes with the most confidence; `wrong` are the indices of all."""
-    answers, confidence = p.argmax(axis=1), p.max(axis=1)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:24]
-    titles = [f"{test.labels[i]}, read as {answers[i]}\n{confidence[i]:.1%}" for i in worst]
-    title = f"{name}: the worst of {len(wrong):,} mistakes in {len(p):,} test images"
-    return plots.images(test.images[worst], titles, title=title)
-
-
 def going_on(args):
     """The command that resumes this run."""
     words = ["python", sys.argv[0], "--resume", args.save]
@@ -311,23 +266,15 @@ def parse(argv):
     """Reads the options; those of a recipe, or of the run to resume, take the place of the defaults."""
     parser = new_parser()
     args = parser.parse_args(argv)
-    saved = RECIPES.get(args.recipe, {})
-    try:
-        if args.save and args.save.exists():
-            saved_options(args.save)  # only a run is overwritten
-    except (OSError, ValueError) as error:
-        parser.error(f"argument --save: {error}")
-    try:
-        if args.resume:
-            saved = saved_options(args.resume)
-    except (OSError, ValueError) as error:
-        parser.error(f"argument --resume: {error}")
+    if args.resume and args.recipe:
+        parser.error("argument --recipe: it begins a run, --resume goes on with one; take one of them")
+    if args.save and args.save.exists():
+        options_for("--save", args.save, parser)  # only a run is overwritten
+    saved = options_for("--resume", args.resume, parser) if args.resume else RECIPES.get(args.recipe, {})
     parser.set_defaults(**saved)
     args = parser.parse_args(argv)
     args.save = args.save or args.resume or args.out / "mnist.safetensors"
     args.was_patient = bool(saved.get("patience"))
-    if args.resume and args.recipe:
-        parser.error("argument --recipe: it begins a run, --resume goes on with one; take one of them")
     if args.resume:
         for name in FIXED:
             if getattr(args, name) != saved[name]:
@@ -338,6 +285,14 @@ def parse(argv):
     if not args.hidden and (args.batch_norm or args.dropout):
         parser.error("argument --hidden: --batch-norm and --dropout need hidden layers, and there are none")
     return args
+
+
+def options_for(option, path, parser):
+    """The options of a saved run, or the end of the program if an option names a file that is not one."""
+    try:
+        return saved_options(path)
+    except (OSError, ValueError) as error:
+        parser.error(f"argument {option}: {error}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,8 @@
 
 matplotlib is an extra, so each function imports it when it is called. The figures are made without
 `matplotlib.pyplot`: no window opens, no backend is chosen, and nothing stays in memory once the caller lets go of it.
-They are white and at most 9 inches wide, so that their text is legible on a page of 900 pixels; `title` stands on top.
-Numbers that are not finite leave a gap. Every function raises ImportError if matplotlib is missing, and ValueError if
-there is nothing to draw or something has the wrong shape or length.
+They are white and at most 9 inches wide, legible on a page of 900 pixels; `title` stands on top. Numbers that are not
+finite leave a gap. Every function raises ImportError without matplotlib, and ValueError for no data or wrong shapes.
 """
 
 from __future__ import annotations
@@ -45,18 +44,28 @@ def training_curves(history: Columns | Sequence[Mapping[str, float]], title: str
     """Draws loss (left) and accuracy (right) over the epochs, training against validation.
 
     Args:
-        history: One record per epoch, or a dict of columns of equal length. Needs `train_loss` and
-            `train_accuracy`; draws `val_loss` and `val_accuracy` too where they are given, and numbers the
-            epochs from 1 unless `epoch` does. Accuracies are fractions from 0 to 1.
+        history: One record per epoch, or a dict of columns of equal length. Needs `train_loss` and `train_accuracy`;
+            `val_loss`, `val_accuracy` and `epoch` are used where given. Accuracies are fractions from 0 to 1.
     """
-    columns = history_columns(history)
-    epochs = columns.get("epoch", range(1, len(columns["train_loss"]) + 1))
-    panels: dict[str, dict[str, tuple[ArrayLike, ArrayLike]]] = {"Loss": {}, "Accuracy": {}}
-    for title_of_panel, lines in panels.items():
-        for split, label in (("train", "train"), ("val", "validation")):
-            name = f"{split}_{title_of_panel.lower()}"
-            if name in columns:
-                lines[label] = epochs, columns[name]
+    if not isinstance(history, Mapping):
+        first = history[0] if history else {}
+        for record in history:
+            if record.keys() != first.keys():
+                raise ValueError(f"a record has the keys {[*record]}, the first {[*first]}; keep them the same")
+        history = {key: [record[key] for record in history] for key in first}
+    lengths = {key: len(values) for key, values in history.items()}
+    if not any(lengths.values()):
+        raise ValueError("the history is empty: record at least one epoch before drawing it")
+    missing = [key for key in ("train_loss", "train_accuracy") if key not in history]
+    if missing:
+        raise ValueError(f"the history has no {' and no '.join(missing)}, only {', '.join(history)}")
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the columns of the history differ in length: {lengths}; each needs one number per epoch")
+    epochs = history.get("epoch", range(1, lengths["train_loss"] + 1))
+    panels: dict[str, dict[str, tuple[ArrayLike, ArrayLike]]] = {}
+    for panel in ("Loss", "Accuracy"):
+        names = {"train": f"train_{panel.lower()}", "validation": f"val_{panel.lower()}"}
+        panels[panel] = {label: (epochs, history[name]) for label, name in names.items() if name in history}
     figure = curves(panels, xlabel="epoch", title=title, markers=True)
     from matplotlib.ticker import PercentFormatter
 
@@ -82,8 +91,7 @@ def curves(
         panels: `{panel title: {line label: (x, y)}}`, x and y of shape (n,). Up to 8 labels have their own colours.
         xlabel, ylabel, xscale, yscale: One text for all panels, or a sequence with one for each. The scales are
             matplotlib's ("linear", "log", ...); a logarithmic one leaves a gap for numbers that are not positive.
-        markers: Whether to mark the points too; on a line of 20 or more, about ten of them. Or the labels of the lines
-            of which every point is marked, and no others.
+        markers: Whether to mark the points too, about ten of 20 or more; or the labels of lines to mark in every point.
     """
     xlabels, ylabels = for_each("xlabel", xlabel, len(panels)), for_each("ylabel", ylabel, len(panels))
     xscales, yscales = for_each("xscale", xscale, len(panels)), for_each("yscale", yscale, len(panels))
@@ -150,8 +158,7 @@ def regions(
     """Draws what classifiers of points in the plane decide: blue for class 0, orange for class 1.
 
     Args:
-        panels: `{panel title: scores}`, where `scores` takes points (m, 2) and returns m numbers, positive for
-            class 1. The line is where the score is 0.
+        panels: `{panel title: scores}`; scores of points (m, 2) are m numbers: above 0 for class 1, 0 on the line.
         points, labels: The data, shapes (n, 2) and (n,) with labels 0 or 1; or a dict of them, one for each panel.
     """
     data = []
@@ -392,25 +399,6 @@ def finite_range(arrays: Iterable[ArrayLike]) -> tuple[float, float]:
     numbers = np.concatenate([finite_numbers(array) for array in arrays])
     low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (0.0, 0.0)
     return (low, high) if low < high else (low - 0.5, high + 0.5)
-
-
-def history_columns(history: Columns | Sequence[Mapping[str, float]]) -> Columns:
-    """Turns records into columns, and checks that the columns make curves."""
-    if not isinstance(history, Mapping):
-        first = history[0] if history else {}
-        for record in history:
-            if record.keys() != first.keys():
-                raise ValueError(f"a record has the keys {[*record]}, the first {[*first]}; keep them the same")
-        history = {key: [record[key] for record in history] for key in first}
-    lengths = {key: len(values) for key, values in history.items()}
-    if not any(lengths.values()):
-        raise ValueError("the history is empty: record at least one epoch before drawing it")
-    missing = [key for key in ("train_loss", "train_accuracy") if key not in history]
-    if missing:
-        raise ValueError(f"the history has no {' and no '.join(missing)}, only {', '.join(history)}")
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"the columns of the history differ in length: {lengths}; each needs one number per epoch")
-    return history
 
 
 def __dir__() -> list[str]:

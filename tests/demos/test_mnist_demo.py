@@ -221,7 +221,7 @@ def test_an_incomplete_folder_is_an_error(demo, folder, tmp_path, capsys, datase
 @pytest.mark.parametrize("dataset", ["auto", "mnist"])
 def test_a_folder_that_is_none_is_an_error(demo, tmp_path, capsys, dataset):
     argv = ["--dataset", dataset, "--out", str(tmp_path), "--data-dir", str(tmp_path / "nowhere")]
-    assert "nowhere', which is not a folder" in failure(demo, capsys, *argv)
+    assert "nowhere', not a folder" in failure(demo, capsys, *argv)
 
 
 def test_too_few_images_are_an_error(demo, tmp_path, capsys):

@@ -159,7 +159,7 @@ def test_a_full_disk_is_an_error_in_words(more, train, monkeypatch):
 
     monkeypatch.setattr(more.Checkpoint, "save", full)
     with pytest.raises(SystemExit, match=r"error: .*No space left on device"):
-        train(*SMALL, "--epochs", "3")
+        more.lesson.run(lambda: train(*SMALL, "--epochs", "3"))
 
 
 def test_a_run_can_be_prolonged_and_a_finished_one_changes_nothing(train, capsys):

@@ -168,7 +168,7 @@ def test_foreign_files_are_refused(tmp_path, name, content):
 
 def test_other_endings_and_missing_files(tmp_path):
     for call in (History().save, History.load):
-        with pytest.raises(ValueError, match=r"\.json or \.csv, got .*h\.txt"):
+        with pytest.raises(ValueError, match=r"h\.txt' is '\.txt'; it must be '\.json' or '\.csv'"):
             call(tmp_path / "h.txt")
     with pytest.raises(FileNotFoundError):
         History.load(tmp_path / "h.csv")

@@ -8,7 +8,6 @@ Everything here is plain NumPy arrays, independent of the autograd.
 """
 
 from tinygrad_edu.data.augment import *
-from tinygrad_edu.data.digits import *
 from tinygrad_edu.data.idx import *
 from tinygrad_edu.data.loader import *
 from tinygrad_edu.data.mnist import *

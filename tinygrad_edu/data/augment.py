@@ -24,12 +24,12 @@ from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tinygrad_edu.checks import check_number
 from tinygrad_edu.random import new_generator
 
-__all__ = ["Augmentation", "ElasticTransform", "RandomAffine", "affine", "bilinear"]
+__all__ = ["ElasticTransform", "RandomAffine"]
 
 CHUNK_PIXELS = 2**14  # images are warped in chunks of about this size, whose arrays stay in the processor's cache
 
@@ -60,7 +60,16 @@ class Augmentation:
             TypeError: `images` is not an array of real numbers.
             ValueError: It has another number of axes, or its dtype cannot hold the fill value.
         """
-        check_images(images, self.fill)
+        if not isinstance(images, np.ndarray) or images.dtype.kind not in "biuf":
+            found = f"an array of {images.dtype}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise TypeError(f"augmentation works on NumPy arrays of integers, booleans or floats, got {found}")
+        if images.ndim != 3:
+            raise ValueError(
+                f"augmentation needs a batch of images of shape (n, h, w), got {images.shape}; it comes before images "
+                "are flattened, because it needs to know their rows, and takes a single image as image[None]"
+            )
+        if images.dtype.kind != "f" and np.array(self.fill).astype(images.dtype) != self.fill:
+            raise ValueError(f"fill is {self.fill!r}, which images of dtype {images.dtype} cannot hold")
         result = np.empty(images.shape, images.dtype)
         if images.size:
             step = max(1, CHUNK_PIXELS // math.prod(images.shape[1:]))
@@ -78,15 +87,13 @@ class RandomAffine(Augmentation):
 
     All amounts are drawn uniformly; only the shift moves the centre of the image. Unlike torchvision's, it interpolates
     bilinearly, does not round shifts to whole pixels, and draws for each image of a batch. An image takes six random
-    numbers from the generator whatever the settings are: the same seed turns the images by the same angles with and
-    without a shear.
+    numbers whatever the settings are: the same seed gives the same angles with and without a shear.
 
     Args:
         degrees: A turn clockwise between -degrees and degrees, or between the two numbers of a pair.
         translate: (a, b): shifts of up to a times the width to the left or right and b times the height up or down.
         scale: (a, b): the factor of size is between a and b.
-        shear: A slant along the x-axis between -shear and shear degrees, or between a pair's two numbers; four numbers
-            also give the range of a slant along the y-axis.
+        shear: Degrees of the slant along x, as for degrees; four numbers are the ranges along x and along y.
         fill: What is seen outside the picture.
         seed: Seed of the draws: the same seed gives the same sequence of batches.
         rng: Generator to draw from, instead of `seed`.
@@ -127,8 +134,8 @@ class RandomAffine(Augmentation):
         most_x, most_y = self.translate[0] * w, self.translate[1] * h
         shifts = [(-most_x, most_x), (-most_y, most_y)]
         low, high = np.array([self.degrees, *shifts, self.scale, self.shear[:2], self.shear[2:]]).T
-        drawn = low + (high - low) * self.rng.random((n, 6))  # one column for each range
-        return affine(images, drawn[:, 0], drawn[:, 1:3].T, drawn[:, 3], drawn[:, 4:].T, self.fill)
+        amounts = low + (high - low) * self.rng.random((n, 6))  # one column for each range
+        return affine(images, amounts.T, self.fill)
 
 
 class ElasticTransform(Augmentation):
@@ -139,14 +146,9 @@ class ElasticTransform(Augmentation):
     pixels: its best values for MNIST, alpha = 34 and sigma = 4, are alpha=68, sigma=4 here and in torchvision.
 
     Args:
-        alpha: Strength, at least 0: displacements in x and in y have a root mean square of about 0.08 * alpha / sigma
-            pixels.
+        alpha: Strength, at least 0: displacements along an axis are about 0.08 * alpha / sigma pixels (r.m.s.).
         sigma: Standard deviation of the Gaussian in pixels, above 0: small ones crumple, large ones shift.
-        fill, seed, rng: As for RandomAffine.
-
-    Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: An argument is out of range, or both `seed` and `rng` are given.
+        fill, seed, rng: As for RandomAffine; so are the errors.
     """
 
     def __init__(
@@ -174,63 +176,34 @@ class ElasticTransform(Augmentation):
         return bilinear(images, y, x, self.fill)
 
 
-def affine(
-    images: np.ndarray,
-    angle: ArrayLike = 0.0,
-    translate: Sequence[ArrayLike] | np.ndarray = (0.0, 0.0),
-    scale: ArrayLike = 1.0,
-    shear: Sequence[ArrayLike] | np.ndarray = (0.0, 0.0),
-    fill: float = 0,
-) -> np.ndarray:
+def affine(images: np.ndarray, amounts: np.ndarray, fill: float) -> np.ndarray:
     """Shears, scales, turns and then shifts images bilinearly, as torchvision.transforms.functional.affine does.
 
     The matrix is scale * rotation @ [[1, 0], [-tan(shear_y), 1]] @ [[1, -tan(shear_x)], [0, 1]], for points (x, y)
     with y down, seen from the centre of the image.
 
-    Args:
-        images: Array of shape (n, h, w), integers, booleans or floats.
-        angle: Degrees clockwise; one number or, as below, an array of shape (n,) with one for each image.
-        translate: Pixels to the right, and pixels down.
-        scale: Factor of size, above 0.
-        shear: Degrees of the slant along x and along y, within +-90.
-        fill: What is seen outside the picture.
-
-    Returns:
-        A new array of the same shape and dtype; integers are rounded.
-
-    Raises:
-        TypeError: `images` is not an array of real numbers.
-        ValueError: It has another number of axes, its dtype cannot hold the fill value, or scale is not above 0.
+    Images have the shape (n, h, w), and amounts (6, n): degrees clockwise, pixels to the right and down, a factor of
+    size above 0, and degrees of the slants along x and y, within +-90.
     """
-    check_images(images, fill)
-    if not np.all(np.asarray(scale) > 0):
-        raise ValueError(f"affine: scale is {scale!r:.60}; it must be above 0")
-    n, h, w = images.shape
-    turn, size = per_image(np.radians(angle), n), per_image(scale, n)  # (n, 1, 1) or (1, 1, 1), as the next four
-    dx, dy = per_image(translate[0], n), per_image(translate[1], n)
-    slant_x, slant_y = per_image(np.radians(shear[0]), n), per_image(np.radians(shear[1]), n)
+    h, w = images.shape[1:]
+    angle, dx, dy, scale, shear_x, shear_y = amounts[..., None, None]
+    turn, slant_x, slant_y = np.radians(angle), np.radians(shear_x), np.radians(shear_y)
     a, c = np.cos(turn - slant_y) / np.cos(slant_y), np.sin(turn - slant_y) / np.cos(slant_y)
     b, d = -a * np.tan(slant_x) - np.sin(turn), -c * np.tan(slant_x) + np.cos(turn)
-    # The matrix is size * [[a, b], [c, d]], where ad - bc = 1, and its inverse [[d, -b], [-c, a]] / size.
+    # The matrix is scale * [[a, b], [c, d]], where ad - bc = 1, and its inverse [[d, -b], [-c, a]] / scale.
     middle_x, middle_y = (w - 1) / 2, (h - 1) / 2
-    to_x = (np.arange(w) - middle_x - dx) / size  # (n, 1, w)
-    to_y = (np.arange(h)[:, None] - middle_y - dy) / size  # (n, h, 1)
+    to_x = (np.arange(w) - middle_x - dx) / scale  # (n, 1, w)
+    to_y = (np.arange(h)[:, None] - middle_y - dy) / scale  # (n, h, 1)
     x = (d * to_x + middle_x).astype(np.float32) - (b * to_y).astype(np.float32)
     y = (a * to_y + middle_y).astype(np.float32) - (c * to_x).astype(np.float32)
     return bilinear(images, y, x, fill)
 
 
-def bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float = 0) -> np.ndarray:
-    """Looks images up at points between the pixels.
+def bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float) -> np.ndarray:
+    """The values of images (n, h, w) at points between the pixels, whose rows y and columns x are (n, height, width).
 
-    Args:
-        images: Array of shape (n, h, w).
-        y: Rows of the points, shape (n, height, width); row 0 is the middle of the first row of pixels.
-        x: Columns of the points, of the same shape.
-        fill: The value outside the images; within one pixel of an edge image and fill are blended.
-
-    Returns:
-        The values there, of the points' shape and the images' dtype; integers are rounded.
+    Row 0 is the middle of the first row of pixels; within one pixel of an edge image and fill are blended. The result
+    has the points' shape and the images' dtype; integers are rounded.
     """
     n, h, w = images.shape
     framed = np.full((n, h + 3, w + 3), fill, np.result_type(images.dtype, np.float32))
@@ -264,28 +237,6 @@ def gaussian_weights(size: int, sigma: float) -> NDArray[np.float32]:
     weights = np.exp(-0.5 * ((positions - positions[:, None]) / sigma) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
     return weights.astype(np.float32)
-
-
-def check_images(images: object, fill: float) -> None:
-    """Raises unless it is a batch of images whose dtype can hold the fill value."""
-    if not isinstance(images, np.ndarray) or images.dtype.kind not in "biuf":
-        found = f"an array of {images.dtype}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise TypeError(f"augmentation works on NumPy arrays of integers, booleans or floats, got {found}")
-    if images.ndim != 3:
-        raise ValueError(
-            f"augmentation needs a batch of images of shape (n, h, w), got {images.shape}; it comes before images are "
-            "flattened, because it needs to know their rows, and takes a single image as image[None]"
-        )
-    if images.dtype.kind != "f" and np.array(fill).astype(images.dtype) != fill:
-        raise ValueError(f"fill is {fill!r}, which images of dtype {images.dtype} cannot hold")
-
-
-def per_image(value: ArrayLike, n: int) -> NDArray[np.float64]:
-    """One number for each of n images, or one for all, to be combined with arrays of shape (n, h, w)."""
-    numbers = np.asarray(value, np.float64)
-    if numbers.shape not in ((), (n,)):
-        raise ValueError(f"affine: {numbers.shape} numbers for {n} images; give one, or an array of shape ({n},)")
-    return numbers.reshape(-1, 1, 1)
 
 
 def check_two_numbers(name: str, value: object) -> tuple[float, float]:

@@ -8,14 +8,7 @@ An IDX file is a short header followed by the elements of one array in C order, 
     4 bytes    length of each dimension, unsigned
     the rest   the elements
 
-The hard idea is that a header is a claim, not a fact. This program reads every good file:
-
-    file = gzip.open(path)
-    shape = read_header(file)
-    array = np.empty(shape, np.uint8)
-    array.flat = np.frombuffer(file.read(), np.uint8)
-
-But a file of a few kilobytes takes it down, because a header can declare 10**12 bytes, and gzip data can unpack to a
+A header is a claim, not a fact: a file of a few kilobytes can declare 10**12 bytes, and gzip data can unpack to a
 thousand times their size. So `parse_idx` checks the claim against a limit, collects only the bytes that really arrive,
 and never asks for more than the claim plus one byte, which shows that the file is too long.
 """
@@ -49,8 +42,7 @@ def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> np.ndarray:
         max_bytes: Arrays of more bytes are refused. The default is 1 GiB, twice the largest file of the MNIST family.
 
     Returns:
-        A new, writable array with the shape that the file declares and one of the dtypes uint8, int8, int16, int32,
-        float32, float64 in native byte order.
+        A new, writable array of the file's shape: uint8, int8, int16, int32, float32 or float64 in native byte order.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -65,10 +57,7 @@ def read_idx(path: StrPath, max_bytes: int = MAX_BYTES) -> np.ndarray:
 
 @contextmanager
 def unzipped(file: io.BufferedIOBase, name: str) -> Iterator[io.BufferedIOBase]:
-    """Gives the content of a seekable binary stream, called `name` in errors, as a stream, unpacked if it is gzip.
-
-    Damaged gzip data raise a ValueError where they are read, inside the `with` block.
-    """
+    """Gives a seekable binary file as a stream, unpacked if it is gzip; damage is a ValueError where it is read."""
     magic = file.read(2)
     file.seek(0)
     if magic != b"\x1f\x8b":
@@ -108,10 +97,7 @@ def parse_idx(stream: io.BufferedIOBase, name: str, max_bytes: int = MAX_BYTES) 
 
     expected = math.prod(shape) * dtype.itemsize
     data = bytearray()
-    while len(data) <= expected:
-        chunk = stream.read(min(CHUNK_BYTES, expected + 1 - len(data)))
-        if not chunk:
-            break
+    while chunk := stream.read(min(CHUNK_BYTES, expected + 1 - len(data))):
         data += chunk
     if len(data) != expected:
         found = f"only {len(data):,}" if len(data) < expected else "more"

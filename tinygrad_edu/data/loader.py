@@ -1,7 +1,4 @@
-"""Mini-batches: `DataLoader` cuts a data set into batches, in a new random order each epoch if asked.
-
-`normalize` prepares a batch of images as is usual; pass it to the loader as `transform`.
-"""
+"""Mini-batches: `DataLoader` cuts a data set into batches, and `normalize` prepares those of images as is usual."""
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
@@ -19,16 +16,10 @@ __all__ = ["DataLoader", "normalize"]
 class DataLoader:
     """Iterates over images and labels in mini-batches; one pass is one epoch.
 
-    Every batch is a copy, so code that changes a batch in place leaves the data set as it was. If batches were slices
-    of the data set, which NumPy makes views, this program would go wrong:
-
-        for epoch in range(2):
-            for images, labels in loader:
-                images -= images.mean()     # the second epoch starts from images that are shifted already
+    Every batch is a copy, so code that changes a batch in place leaves the data set as it was.
 
     Args:
-        images: Array of shape (n, ...), any dtype.
-        labels: Array of shape (n, ...), any dtype.
+        images, labels: Arrays of shape (n, ...), any dtype.
         batch_size: Examples per batch, at least 1. The last batch holds what is left over.
         shuffle: Whether each `iter()` draws a new permutation of the examples.
         seed: Seed of the permutations: the same seed gives the same sequence of epochs. Not used without `shuffle`.
@@ -57,8 +48,7 @@ class DataLoader:
         if self.images.ndim == 0 or self.labels.ndim == 0:
             raise ValueError("images and labels must have a first axis of examples, got a single number")
         if len(self.images) != len(self.labels):
-            counts = f"{len(self.images)} images but {len(self.labels)} labels"
-            raise ValueError(f"got {counts}; each image needs one label")
+            raise ValueError(f"{len(self.images)} images but {len(self.labels)} labels; each image needs one label")
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable or None, got {type(transform).__name__}")
         self.batch_size = check_positive_int("batch_size", batch_size, other=TypeError)
@@ -91,8 +81,7 @@ def normalize(images: NDArray[np.uint8], mean: float = 0.1307, std: float = 0.30
 
     Args:
         images: uint8 array of any shape, such as (n, 28, 28).
-        mean: Mean grey level of the training images in 0..1; that of MNIST by default.
-        std: Standard deviation of their grey levels, likewise.
+        mean, std: Mean and standard deviation of the training images' grey levels in 0..1; by default MNIST's.
 
     Returns:
         A new float32 array of the same shape.

@@ -2,16 +2,11 @@
 
 `load_mnist` reads the files that a user already has, whatever data set of that format they hold. The files that it
 downloads itself must be the published ones, bit for bit: each has to match its SHA-256 before it enters the cache
-folder and every time it is read from there, so that no broken download is ever trained on.
+folder and every time it is read from there. `load_digits` draws digits instead where MNIST cannot be had.
 
-The hard idea is a deadline. This program may wait for minutes without a network, and for ever on a server that
-trickles:
-
-    urlopen(url, timeout=4).read()
-
-Its time-out covers each wait for a socket separately, not the look-up of the host's name, and starts afresh for every
-address of the host, every redirection and every few bytes received. So in `fetch` a thread talks to the network, and
-the caller waits for its messages no longer than it wants to.
+The time-out of `urlopen` does not cover the look-up of the host's name, and starts afresh for every address of the
+host, every redirection and every few bytes received, so that a server can trickle for ever. So in `fetch` a thread
+talks to the network, and the caller waits for its messages no longer than it wants to.
 """
 
 import hashlib
@@ -23,22 +18,22 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.checks import check_choice
 from tinygrad_edu.data.idx import parse_idx, read_idx, unzipped
+from tinygrad_edu.data.synthetic import synthetic_digits
 from tinygrad_edu.files import StrPath, write_atomically
 
-__all__ = ["MNIST", "MNISTNotFoundError", "load_mnist"]
+__all__ = ["MNIST", "MNISTNotFoundError", "load_digits", "load_mnist"]
 
+Source = Literal["auto", "mnist", "synthetic"]
 Message = int | bytes | str  # the answer's length, a chunk of it or b"" at its end, or the reason of a failure
 
-MIRRORS = (
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-)
+MIRRORS = ("https://storage.googleapis.com/cvdf-datasets/mnist/", "https://ossci-datasets.s3.amazonaws.com/mnist/")
 # Size in bytes and SHA-256 of each file once unpacked, in the order of the fields of `MNIST`.
 FILES = {
     "train-images-idx3-ubyte": (47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
@@ -56,19 +51,47 @@ class MNISTNotFoundError(FileNotFoundError):
 
 
 class MNIST(NamedTuple):
-    """The training and the test set.
+    """The training set, 60,000 examples, and the test set, 10,000.
 
-    Attributes:
-        train_images: uint8 array of shape (60000, 28, 28), 0 for the black background to 255 for ink.
-        train_labels: uint8 array of shape (60000,), the digits 0 to 9.
-        test_images: uint8 array of shape (10000, 28, 28).
-        test_labels: uint8 array of shape (10000,).
+    Images are uint8 (n, 28, 28), 0 for the black background to 255 for ink; labels are uint8 (n,), the digits 0 to 9.
     """
 
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.uint8]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
+
+
+def load_digits(source: Source = "auto", root: StrPath | None = None) -> tuple[str, MNIST]:
+    """Loads MNIST; where neither its files nor the network are there, draws digits and prints that it did.
+
+    Args:
+        source: "mnist" or "synthetic" for one of the two; "auto" for the first that is there.
+        root: Folder with the files of MNIST; see load_mnist.
+
+    Returns:
+        The name, "MNIST" or "synthetic digits", which belongs beside every figure that is made with them; and the
+        arrays (train_images, train_labels, test_images, test_labels): 20,000 and 4,000 images if synthetic.
+
+    Raises:
+        MNISTNotFoundError: MNIST is asked for and is not there.
+        FileNotFoundError: As for load_mnist; synthetic digits do not make up for that.
+        ValueError: A damaged file, fewer than 2 images to train on or none to test, or another source.
+    """
+    check_choice("load_digits: source", source, get_args(Source))
+    if source != "synthetic":
+        try:
+            digits = load_mnist(root)
+        except MNISTNotFoundError as error:
+            if source == "mnist":
+                raise
+            print(f"{error}\n\nSo this run uses synthetic digits; its figures say nothing about MNIST.\n")
+        else:
+            train, test = len(digits.train_labels), len(digits.test_labels)
+            if train < 2 or test < 1:
+                raise ValueError(f"need 2 images to train and 1 to test, got {train} and {test}")
+            return "MNIST", digits
+    return "synthetic digits", MNIST(*synthetic_digits(20_000, seed=1), *synthetic_digits(4_000, seed=2))
 
 
 def load_mnist(root: StrPath | None = None, download: bool = True) -> MNIST:
@@ -93,8 +116,7 @@ def load_mnist(root: StrPath | None = None, download: bool = True) -> MNIST:
 
     Raises:
         MNISTNotFoundError: The files are in none of these places.
-        FileNotFoundError: `root` or TINYGRAD_EDU_DATA is not a folder or has only some of the files: a mistake to
-            correct, which no other place should make up for.
+        FileNotFoundError: `root` or TINYGRAD_EDU_DATA is given but is not a folder, or has only some of the files.
         ValueError: A file in `root` or TINYGRAD_EDU_DATA is damaged or not in the format of MNIST.
     """
     for source, base in (("root", root), ("TINYGRAD_EDU_DATA", os.environ.get("TINYGRAD_EDU_DATA"))):
@@ -113,13 +135,12 @@ def load_mnist(root: StrPath | None = None, download: bool = True) -> MNIST:
         if array is None:
             array = download_file(folder, name, mirrors, problems)
         if array is None:
+            reasons = "\n  ".join(problems)
             raise MNISTNotFoundError(
-                f"MNIST is not on this computer: {name} is neither in root, nor in TINYGRAD_EDU_DATA, nor in "
-                f"{folder}, and could not be downloaded:\n  "
-                + "\n  ".join(problems)
-                + "\nConnect to the internet and try again, or set TINYGRAD_EDU_DATA to a folder with the "
-                f"files {', '.join(f'{name}.gz' for name in FILES)}, or put them into {folder}, or use "
-                "tinygrad_edu.data.synthetic_digits, which needs no files."
+                f"MNIST is not on this computer: {name} is neither in root, nor in TINYGRAD_EDU_DATA, nor in {folder}, "
+                f"and could not be downloaded:\n  {reasons}\nConnect to the internet and try again, or set "
+                f"TINYGRAD_EDU_DATA to a folder with the files {', '.join(f'{name}.gz' for name in FILES)}, or put "
+                f"them into {folder}, or use tinygrad_edu.data.synthetic_digits, which needs no files."
             )
         arrays.append(array)
     return MNIST(*arrays)
@@ -188,10 +209,7 @@ def read_cached(folder: str, name: str, problems: list[str]) -> np.ndarray | Non
 
 
 def download_file(folder: str, name: str, mirrors: list[str], problems: list[str]) -> np.ndarray | None:
-    """Downloads a file and keeps it in the cache folder; None, with the reasons in `problems`, on failure.
-
-    A mirror that fails moves to the end of `mirrors`, so that the other files do not wait for it again.
-    """
+    """Downloads a file and keeps it in the cache folder; None, with the reasons in `problems`, on failure."""
     for mirror in tuple(mirrors):
         url = f"{mirror}{name}.gz"
         try:
@@ -200,9 +218,15 @@ def download_file(folder: str, name: str, mirrors: list[str], problems: list[str
         except (OSError, ValueError) as error:
             problems.append(str(error))
             mirrors.remove(mirror)
-            mirrors.append(mirror)
+            mirrors.append(mirror)  # to the end, so that the other files do not wait for it again
         else:
-            write_cached(data, os.path.join(folder, f"{name}.gz"))
+            path = os.path.join(folder, f"{name}.gz")
+            try:
+                os.makedirs(folder, exist_ok=True)
+                write_atomically(path, data)
+            except (OSError, ValueError) as error:
+                message = f"could not keep {path} for next time ({error}); set XDG_CACHE_HOME to a writable folder"
+                warnings.warn(message, RuntimeWarning, stacklevel=3)
             return array
     return None
 
@@ -219,16 +243,6 @@ def read_published(file: io.BufferedIOBase, name: str, source: str) -> np.ndarra
             f"{digest[:8]}..., found {len(data):,}{' or more' if len(data) > size else ''} with {found[:8]}..."
         )
     return parse_idx(io.BytesIO(data), source)
-
-
-def write_cached(data: bytes, path: str) -> None:
-    """Writes a file into the cache folder, or warns that it cannot."""
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_atomically(path, data)
-    except (OSError, ValueError) as error:
-        message = f"could not keep {path} for next time ({error}); set XDG_CACHE_HOME to a writable folder"
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
 
 
 def fetch(url: str, limit: int) -> bytes:

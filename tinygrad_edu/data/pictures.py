@@ -4,21 +4,14 @@
     model(normalize(image).reshape(1, 784)).data.argmax()
 
 A network knows only what its training images had in common: light ink on black, the digit as large as a box of 20x20
-pixels allows, its centre of mass in the middle of 28x28 (LeCun, Bottou, Bengio & Haffner 1998). This code forgets that:
+pixels allows, its centre of mass in the middle of 28x28 (LeCun, Bottou, Bengio & Haffner 1998). To a picture that is
+only reduced to that size, dark on white and with the shadow of the hand, it answers nonsense without hesitation.
 
-    Image.open("seven.jpg").convert("L").resize((28, 28))
-
-It gives the network dark ink on white, a small digit in a corner, and the shadow of the hand, and the network answers
-nonsense without hesitation.
-
-The hard idea is to tell ink from paper where neither is black or white and the light falls from one side. First the
-paper is guessed: a smooth surface through most of the picture's edge. Then it is fitted again and again to all pixels
-that agree with it. Ink is what remains, measured along the direction in colour space in which pixels differ most from
-the paper. So it may be darker or lighter, red on green or opaque on transparent; all that is assumed is that there is
-less ink than paper.
+Neither ink nor paper needs to be black or white, or evenly lit. The paper is guessed first, a smooth surface through
+most of the picture's edge, and then fitted again and again to all pixels that agree with it. Ink is what remains, along
+the direction in colour space in which pixels differ most from the paper: darker or lighter, red on green or opaque on
+transparent. All that is assumed is that there is less ink than paper.
 """
-
-from __future__ import annotations
 
 import math
 import os
@@ -50,8 +43,7 @@ def read_digit(path: StrPath) -> NDArray[np.uint8]:
         path: A file in any format that Pillow reads, such as PNG or JPEG.
 
     Returns:
-        uint8 array of shape (28, 28): 0 for background to 255 for ink, the longer side of the digit 20 pixels, its
-        centre of mass in the middle.
+        uint8 (28, 28), 0 for background to 255 for ink; the longer side is 20 pixels, the centre of mass in the middle.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -131,16 +123,16 @@ def cut_out_digit(ink: NDArray[np.float32], noise: float) -> NDArray[np.float32]
         digit[rows, columns] = True
     if not digit.any():
         return None
-    strokes = np.where(dilate(digit), ink / np.percentile(ink[digit], 80), 0).clip(0, 1)
+    framed = np.pad(digit, 1)
+    wide = framed[:, :-2] | framed[:, 1:-1] | framed[:, 2:]
+    near = wide[:-2] | wide[1:-1] | wide[2:]  # the digit and the pixels around it
+    strokes = np.where(near, ink / np.percentile(ink[digit], 80), 0).clip(0, 1)
     rows, columns = np.nonzero(strokes > 0.08)
     return strokes[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def otsu_threshold(values: NDArray[np.float32]) -> float:
-    """The threshold that divides values into the two most different classes (Otsu 1979).
-
-    It maximises the variance between the classes, n1 * n2 * (mean1 - mean2)**2.
-    """
+    """The threshold with the largest variance between the classes, n1 * n2 * (mean1 - mean2)**2 (Otsu 1979)."""
     counts, edges = np.histogram(values, 256)
     sums = counts * (edges[:-1] + edges[1:]) / 2
     below = counts.cumsum()[:-1]  # numbers of values below each inner edge
@@ -226,10 +218,3 @@ def centre(digit: NDArray[np.float32]) -> NDArray[np.uint8]:
     column = int(np.clip(round(left), 0, SIZE - w))
     result[row : row + h, column : column + w] = np.rint(255 * digit)
     return result
-
-
-def dilate(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask with the pixels around it."""
-    padded = np.pad(mask, 1)
-    wide = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    return wide[:-2] | wide[1:-1] | wide[2:]

@@ -1,16 +1,11 @@
 """Synthetic digits: 28x28 images in the style of MNIST, drawn on the spot, for when there are no files.
 
-Each digit is a few pen strokes. For an image they are bent, slanted, scaled, shifted, and drawn with a pen of random
-width, so that no two images are alike and a classifier has something to learn.
+Each digit is a few pen strokes: bent, slanted, scaled, shifted, and drawn with a pen of random width, no two alike.
 
-The hard idea is to draw quickly. The plain way asks how far each pixel is from each piece of line:
-
-    for image, pixel, line in product(images, pixels, lines):     # 60000 * 784 * 64 = 3 * 10**9
-        distance = ...
-
-So the pen leaves round dabs exp(-(dx**2 + dy**2)): the product of exp(-dx**2), which depends only on the pixel's
-column, and exp(-dy**2), which depends only on its row. An image, the sum of its dabs, is then a matrix product of
-shapes (28, DABS) @ (DABS, 28), with an exponential per row or column and dab instead of one per pixel and dab.
+To ask how far each pixel is from each piece of line would be slow: 60000 * 784 * 64 = 3 * 10**9 distances. So the pen
+leaves round dabs exp(-(dx**2 + dy**2)): the product of exp(-dx**2), which depends only on the pixel's column, and
+exp(-dy**2), which depends only on its row. An image, the sum of its dabs, is then a matrix product of shapes
+(28, DABS) @ (DABS, 28), with an exponential per row or column and dab instead of one per pixel and dab.
 """
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
@@ -62,9 +57,7 @@ STROKES: dict[int, list[list[Stroke]]] = {
         [[(0.3, 1), (0.3, -1), (-0.65, 0.35), (0.65, 0.35)]],
         [[(-0.45, -0.9), (-0.55, 0.1), (0.5, 0.1)], [(0.45, -0.9), (0.4, 1)]],
     ],
-    5: [
-        [[(0.55, -1), (-0.4, -1), (-0.45, -0.1), *arc(-0.05, 0.38, 0.6, 0.62, -120, 145)]],
-    ],
+    5: [[[(0.55, -1), (-0.4, -1), (-0.45, -0.1), *arc(-0.05, 0.38, 0.6, 0.62, -120, 145)]]],
     6: [
         [[(0.35, -1), (-0.1, -0.65), (-0.45, -0.1), *arc(0.02, 0.45, 0.55, 0.55, -170, 190)]],
         [[*arc(0.5, 0.2, 1.0, 1.2, -100, -170), *arc(0.05, 0.5, 0.5, 0.5, 180, -180)]],
@@ -73,9 +66,7 @@ STROKES: dict[int, list[list[Stroke]]] = {
         [[(-0.55, -1), (0.55, -1), (-0.15, 1)]],
         [[(-0.55, -1), (0.55, -1), (-0.15, 1)], [(-0.3, 0.05), (0.5, 0.05)]],
     ],
-    8: [
-        [arc(0, -0.5, 0.45, 0.5, 90, 450), arc(0, 0.5, 0.57, 0.5, -90, 270)],
-    ],
+    8: [[arc(0, -0.5, 0.45, 0.5, 90, 450), arc(0, 0.5, 0.57, 0.5, -90, 270)]],
     9: [
         [[*arc(-0.02, -0.45, 0.52, 0.55, 0, -360), (0.35, 1)]],
         [[*arc(-0.02, -0.45, 0.52, 0.55, 0, -360), *arc(-0.1, 0.3, 0.6, 0.7, 0, 130)]],
@@ -91,8 +82,7 @@ def synthetic_digits(n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[
         seed: The same seed gives the same images and labels.
 
     Returns:
-        The images, uint8 of shape (n, 28, 28), 0 for the black background to 255 for ink, and their labels, uint8 of
-        shape (n,).
+        The images, uint8 (n, 28, 28), 0 for the black background to 255 for ink, and their labels, uint8 (n,).
 
     Raises:
         TypeError: `n` is not an integer.
@@ -143,13 +133,10 @@ def draw_digits(labels: NDArray[np.uint8], rng: np.random.Generator) -> Float32:
 
 def choose_dabs(labels: NDArray[np.uint8], shares: Float32) -> tuple[Float32, Float32]:
     """Dabs for each label, (n, DABS, 2), and their distances, (n,); shares from 0 to 1 choose a way to write it."""
-    dabs: list[tuple[Float32, float]] = []  # of all ways, those of a digit one after the other
-    first, count = [], []
-    for digit in range(10):
-        first.append(len(dabs))
-        count.append(len(STROKES[digit]))
-        dabs += [place_dabs(strokes) for strokes in STROKES[digit]]
-    chosen = np.array(first)[labels] + (shares * np.array(count)[labels]).astype(int)
+    dabs = [place_dabs(strokes) for ways in STROKES.values() for strokes in ways]
+    count = np.array([len(ways) for ways in STROKES.values()])
+    first = count.cumsum() - count  # of the ways to write each digit
+    chosen = first[labels] + (shares * count[labels]).astype(int)
     points = np.stack([points for points, _ in dabs])[chosen]
     return points, np.array([distance for _, distance in dabs], np.float32)[chosen]
 

@@ -9,9 +9,9 @@ The hard idea is what "all" means. The weights are not enough to go on as if not
 A run is its weights, its optimizer's moments and step counts, the place in the schedule, and the state of each random
 generator. With all of them restored a run that was stopped gives the same weights, to the bit, as one that was not.
 
-The file has the safetensors format. It holds the arrays of all states under their paths, "model.0.weight",
-"optimizer.state.0.velocity"; the dicts, lists and numbers around them are JSON in its metadata, beside a checksum of
-everything. So reading it runs no code, and other programs can read the weights.
+The file has the safetensors format: reading it runs no code, and other programs can read the weights. It holds the
+arrays of all states under their paths, such as "optimizer.state.0.velocity"; the dicts, lists and numbers around them
+are JSON in its metadata, beside a checksum of everything.
 """
 
 from __future__ import annotations
@@ -46,15 +46,13 @@ class HasState(Protocol):
     def load_state_dict(self, state: Any, /) -> object: ...
 
 
-Generators: TypeAlias = "Mapping[str, np.random.Generator]"
 Part: TypeAlias = "HasState | list[Record] | np.random.Generator"
 
 
 class Checkpoint:
     """A file that holds the state of a training run.
 
-    Saving replaces the file at once or not at all, so a process that is killed at any moment leaves the old or the new
-    checkpoint; `tinygrad_edu.files` explains how.
+    A process that is killed at any moment leaves the old or the new checkpoint; `tinygrad_edu.files` explains how.
 
     Args:
         path: The file; it need not exist yet.
@@ -91,13 +89,12 @@ class Checkpoint:
         early_stopping: HasState | None = None,
         history: list[Record] | None = None,
         epoch: int = 0,
-        generators: Generators | None = None,
+        generators: Mapping[str, np.random.Generator] | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         """Writes the file.
 
-        The states of the library's random generator and of those that the model draws from, as far as
-        random.generators_in finds them, are always saved.
+        Always with it: the library's random generator, and those that random.generators_in finds in the model.
 
         Args:
             model: Its parameters and buffers are saved.
@@ -118,8 +115,7 @@ class Checkpoint:
                 raise ValueError(f"metadata: the name {key!r} belongs to the checkpoint itself; take another")
         epoch = check_int("Checkpoint.save: epoch", epoch, 0, other=TypeError)
         given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
-        parts = named_parts(model, given, history)
-        parts |= named_generators(model, generators)
+        parts = named_parts(model, given, history) | named_generators(model, generators)
         arrays: dict[str, np.ndarray] = {}
         states = {name: take_out_arrays(get_state(part), name, arrays) for name, part in parts.items()}
         texts[STATES_KEY] = json.dumps({"epoch": epoch, "states": states}, allow_nan=False)
@@ -133,7 +129,7 @@ class Checkpoint:
         scheduler: HasState | None = None,
         early_stopping: HasState | None = None,
         history: list[Record] | None = None,
-        generators: Generators | None = None,
+        generators: Mapping[str, np.random.Generator] | None = None,
     ) -> int:
         """Brings back the saved state of everything that is given, in place: all of it or, on an error, nothing.
 
@@ -142,18 +138,15 @@ class Checkpoint:
         restored, and so are the library's random generator and those of the model.
 
         Args:
-            model: As for save, made in the same way as the saved one; so are the others.
-            optimizer, scheduler, early_stopping: None ignores what was saved of it.
-            history: Likewise; the list's records are replaced.
-            generators: Likewise; only those named here are restored.
+            model: Made in the same way as the saved one; so are the others.
+            optimizer, scheduler, early_stopping, history, generators: As for save; what is not given is not restored.
 
         Returns:
             The number of epochs done.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is damaged or not a checkpoint, or something does not fit or is not in it; the message says
-                what.
+            ValueError: It is damaged or not a checkpoint, or something does not fit or is not in it.
         """
         epoch, saved, _ = self._content()
         given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
@@ -169,27 +162,20 @@ class Checkpoint:
         if missing:
             raise ValueError(f"{self.path} holds no {', '.join(missing)}, but only {', '.join(saved)}; nothing loaded")
         before = {name: get_state(part) for name, part in parts.items()}
-        touched: list[str] = []
         try:
             for name, part in parts.items():
-                touched.append(name)
                 set_state(part, saved[name])
         except BaseException as error:
-            for name in touched:
-                set_state(parts[name], before[name])
+            for other, part in parts.items():
+                set_state(part, before[other])
             if not isinstance(error, Exception):
                 raise
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
-            raise ValueError(f"{self.path} does not fit {touched[-1]}, so nothing was loaded: {reason}") from error
+            raise ValueError(f"{self.path} does not fit {name}, so nothing was loaded: {reason}") from error
         return epoch
 
     def metadata(self) -> dict[str, str]:
-        """The texts that were saved with it.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is damaged or not a checkpoint.
-        """
+        """The texts that were saved with it; errors as for load."""
         return self._content()[2]
 
     def _content(self) -> tuple[int, dict[str, object], dict[str, str]]:
@@ -220,7 +206,7 @@ def named_parts(model: Module, others: Mapping[str, HasState | None], history: l
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def named_generators(model: Module, generators: Generators | None) -> dict[str, Part]:
+def named_generators(model: Module, generators: Mapping[str, np.random.Generator] | None) -> dict[str, Part]:
     """The library's random generator, those of the model, and the given ones, by name."""
     named: dict[str, Part] = {"random.library": default_generator()}
     named |= {f"random.model.{path}": rng for path, rng in generators_in(model).items()}

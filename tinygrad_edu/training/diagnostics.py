@@ -1,29 +1,24 @@
 """What goes on inside a network: `diagnose` runs one batch through it and says which layers are ill.
 
-The idea comes from Glorot and Bengio 2010: a deep network learns only if the signal keeps its size on the way forward
-and the gradient on the way back. Both are products over the layers, so a little at each layer is enough to spoil them:
+A deep network learns only if the signal keeps its size on the way forward and the gradient on the way back (Glorot and
+Bengio 2010). Both are products over the layers, so a little at each layer is enough to spoil them:
 
     0.7 ** 20       # 0.0008: each layer takes a third, and the first one hardly learns
     1.5 ** 20       # 3325: each adds a half, and its steps are wild
 
-The hard idea is what to call the signal. A unit's value may be large and carry nothing, if it is the same for every
-example: in twenty layers of sigmoids all values stay near 0.5, and the outputs no longer depend on the input. So the
-signal is measured as `spread`, how much a unit's value differs between the examples.
+A unit's value may be large and carry nothing, if it is the same for every example, as happens in twenty layers of
+sigmoids. So the signal is measured as `spread`, how much a unit's value differs between the examples.
 
 The verdict on a layer is the first of these that holds:
     not finite: its output or a gradient has a NaN or an infinity.
     dead: more than 3/4 of the units after a rectifier are 0 for every example.
     saturated: more than half of the numbers after tanh or sigmoid are where the slope is below 1/20 of the largest.
     exploding: its spread is over 1000 times that of the first layer, or its gradient that of the last one.
-    vanishing: likewise below 1/1000; or its spread is 0; or, for the first layer, below 1/1000 of that of the input, or
-        of 1 where that is larger, as inputs in large units are scaled down.
+    vanishing: likewise below 1/1000; or its spread is 0 or, in the first layer, below 1/1000 of min(1, the input's).
     healthy: none of them.
 The last layer is the last with parameters. What follows it turns scores into probabilities, where a sure prediction is
-not an illness, and can only be dead or not finite. The signal is compared by its spread and the gradient by its norm:
-the measures that Kaiming's weights keep, whatever the widths.
+not an illness, and can only be dead or not finite. Gradients are compared by their norm: Kaiming's weights keep both.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable
@@ -78,15 +73,10 @@ class Layer(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What `diagnose` found; print it for a table.
+    """What `diagnose` found; print it for a table."""
 
-    Attributes:
-        layers: One Layer for each call of a module, in the order in which they returned.
-        loss: The loss of the batch, or None.
-    """
-
-    layers: list[Layer]
-    loss: float | None
+    layers: list[Layer]  # one for each call of a module, in the order in which they returned
+    loss: float | None  # of the batch, where one was asked for
 
     @property
     def verdict(self) -> str:
@@ -97,8 +87,7 @@ class Report(NamedTuple):
         return next(verdict for verdict in ADVICE if verdict in found)
 
     def __str__(self) -> str:
-        numbers = ["mean", "std", "spread", "zeros", "dead", "saturated", "gradient", "weight_gradient"]
-        shown = [name for name in numbers if any(getattr(layer, name) is not None for layer in self.layers)]
+        shown = [name for name in Layer._fields[2:-1] if any(getattr(layer, name) is not None for layer in self.layers)]
         headers = [name.replace("_", " ") for name in shown]
         rows = [["layer", "class", *headers, "verdict"]]
         for layer in self.layers:
@@ -117,28 +106,25 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
 
     The model runs in the mode it is in, and is afterwards as it was: gradients, running statistics and the states of
     random generators too. Modules are seen, functions called between them are not; a module that only passes on what a
-    module inside it returned has no row. A layer's verdict is "not finite", "dead", "saturated", "exploding",
-    "vanishing" or "healthy"; the top of this file (`tinygrad_edu.training.diagnostics`) defines them.
+    module inside it returned has no row. The top of `tinygrad_edu.training.diagnostics` defines the verdicts.
 
     Args:
         model: What to look at.
         x: A batch of at least 2 inputs, better 32 or more: in a small batch many units are 0 by chance.
-        y: Its targets.
-        loss: A function of (outputs, targets) that returns a Tensor of shape ().
+        y, loss: Its targets, and a function of (outputs, targets) that returns a Tensor of shape ().
 
     Returns:
         A Report; without `y` and `loss`, or if the loss is not finite, there are no gradients in it.
 
     Raises:
         TypeError: Only one of `y` and `loss` is given.
-        ValueError: Fewer than 2 examples, or all the same; the loss is not a single number; or no module returned
-            numbers.
+        ValueError: Fewer than 2 examples, or all the same; a loss that is not a single number; no module with numbers.
     """
     if (y is None) != (loss is None):
         raise TypeError("diagnose: gradients need both y and loss; give both, or neither")
-    if len(np.shape(plain(x))) < 1 or len(x) < 2:
-        raise ValueError(f"diagnose: x has shape {np.shape(plain(x))}; a batch of at least 2 examples is needed")
     inputs = np.asarray(plain(x))
+    if inputs.ndim < 1 or len(inputs) < 2:
+        raise ValueError(f"diagnose: x has shape {inputs.shape}; a batch of at least 2 examples is needed")
     if (inputs == inputs[:1]).all():
         raise ValueError("diagnose: all examples of x are the same, so there is no signal to follow; take a real batch")
     x, y = [value.detach() if is_tensor(value) else value for value in (x, y)]  # without their own graphs
@@ -159,14 +145,17 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
         raise ValueError(f"diagnose: no module of this {type(model).__name__} returned a floating array or Tensor")
     with_parameters = [i for i, output in enumerate(new) if list(output.module._own(Tensor))]
     last = with_parameters[-1] if with_parameters else len(layers) - 1
-    return Report(with_verdicts(layers, signal, last), value)
+    first_spread, last_gradient = layers[0].spread, layers[last].gradient
+    verdicts = [verdict_on(layer, first_spread, last_gradient, i > last) for i, layer in enumerate(layers)]
+    if verdicts[0] == "healthy" and first_spread < signal / FACTOR:
+        verdicts[0] = "vanishing"
+    return Report([layer._replace(verdict=verdict) for layer, verdict in zip(layers, verdicts, strict=True)], value)
 
 
 def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
     """For each ReLU or relative of it, the share of units whose output is 0 for every example of a batch.
 
-    Such a unit passes no gradient on, so only changes in the layers before it can bring it back. The model runs in the
-    mode it is in, and is afterwards as it was.
+    Such a unit passes no gradient on, and only the layers before it can bring it back. The model runs as in diagnose.
 
     Args:
         model: A model with ReLU modules; functions, such as x.relu(), are not seen.
@@ -185,7 +174,7 @@ def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
     units: dict[str, list[NDArray[np.bool_]]] = {}
     for path, module, value in seen:
         if isinstance(module, RECTIFIERS):
-            units.setdefault(path, []).append(dead_units(plain(value)).ravel())
+            units.setdefault(path, []).append(np.all(plain(value) == 0, axis=0).ravel())
     return {path: float(np.concatenate(dead).mean()) for path, dead in units.items()}
 
 
@@ -220,7 +209,7 @@ def measure_layer(output: Output) -> Layer:
         std=float(array.std()),
         spread=spread_of(plain(value)),
         zeros=float((array == 0).mean()),
-        dead=float(dead_units(array).mean()) if isinstance(module, RECTIFIERS) else None,
+        dead=float(np.all(array == 0, axis=0).mean()) if isinstance(module, RECTIFIERS) else None,
         saturated=None if squashed is None else float((1 - squashed**2 < FLAT).mean()),
         gradient=None if gradient is None else total_norm([gradient]),
         weight_gradient=total_norm(own) if own else None,
@@ -235,15 +224,6 @@ def spread_of(values: np.ndarray) -> float:
     return 0.0 if spread <= noise else float(spread)
 
 
-def with_verdicts(layers: list[Layer], signal: float, last: int) -> list[Layer]:
-    """The layers with their verdicts; `signal` went into the first, and the layer at `last` is the last."""
-    spread, gradient = layers[0].spread, layers[last].gradient
-    verdicts = [verdict_on(layer, spread, gradient, i > last) for i, layer in enumerate(layers)]
-    if verdicts[0] == "healthy" and layers[0].spread < signal / FACTOR:
-        verdicts[0] = "vanishing"
-    return [layer._replace(verdict=verdict) for layer, verdict in zip(layers, verdicts, strict=True)]
-
-
 def verdict_on(layer: Layer, first_spread: float, last_gradient: float | None, after_last: bool) -> str:
     """What is wrong with a layer, if anything, as the top of this file says."""
     if not all(math.isfinite(value) for value in layer[2:] if isinstance(value, float)):
@@ -254,20 +234,12 @@ def verdict_on(layer: Layer, first_spread: float, last_gradient: float | None, a
         return "healthy"
     if layer.saturated is not None and layer.saturated > SATURATED:
         return "saturated"
-    ratios = []
-    if first_spread:
-        ratios.append(layer.spread / first_spread)
+    ratios = [layer.spread / first_spread] if first_spread else []
     if layer.gradient is not None and last_gradient:
         ratios.append(layer.gradient / last_gradient)
     if any(ratio > FACTOR for ratio in ratios):
         return "exploding"
     return "vanishing" if layer.spread == 0 or any(ratio < 1 / FACTOR for ratio in ratios) else "healthy"
-
-
-def dead_units(array: np.ndarray) -> NDArray[np.bool_]:
-    """For each unit, a position of the output without the batch axis, whether it is 0 for every example."""
-    dead: NDArray[np.bool_] = np.all(array == 0, axis=0, keepdims=True)
-    return dead
 
 
 def total_norm(arrays: list[np.ndarray]) -> float:

@@ -7,10 +7,9 @@ in place, so a reference follows them:
     best = model.state_dict()                   # copies, buffers included
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, Literal
 
 import numpy as np
@@ -24,10 +23,9 @@ __all__ = ["EarlyStopping"]
 class EarlyStopping:
     """Counts the epochs without an improvement and says when to stop (Prechelt 1998).
 
-    `patience` is as in Goodfellow, Bengio and Courville 2016, algorithm 7.1, and in Keras.
-
     Args:
-        patience: Epochs in a row without an improvement after which to stop; 1 stops at the first.
+        patience: Epochs in a row without an improvement after which to stop; 1 stops at the first, as in Goodfellow,
+            Bengio and Courville 2016, algorithm 7.1, and in Keras.
         min_delta: An improvement must be larger than this, which is at least 0.
         mode: "min" if less is better, as for losses, "max" if more is, as for accuracies.
         restore_best: Whether `step(value, model)` keeps a copy of the model's state at each improvement.
@@ -110,7 +108,7 @@ class EarlyStopping:
     def state_dict(self) -> dict[str, Any]:
         """Everything but the arguments, as numbers, a string and copies of arrays."""
         state = {name: getattr(self, name) for name in ("mode", "best", "best_epoch", "epoch", "bad_epochs")}
-        return state | {"best_state": copy_arrays(self.best_state)}
+        return state | {"best_state": deepcopy(self.best_state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what state_dict() returned; `patience` and the other arguments stay.
@@ -127,9 +125,4 @@ class EarlyStopping:
         self.best_epoch = int(state["best_epoch"])
         self.epoch = int(state["epoch"])
         self.bad_epochs = int(state["bad_epochs"])
-        self.best_state = copy_arrays(state["best_state"])
-
-
-def copy_arrays(state: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray] | None:
-    """A state with copies of its arrays."""
-    return None if state is None else {name: np.array(array) for name, array in state.items()}
+        self.best_state = deepcopy(state["best_state"])

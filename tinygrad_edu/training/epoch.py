@@ -6,12 +6,9 @@ The hard idea is the mean over an epoch. The last batch is often shorter, and a 
 
     np.mean([loss(model(x), y).item() for x, y in batches])     # 9 examples in batches of 8: one has half of the weight
 
-So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all. That is right
-for losses whose mean counts all examples alike. With class weights no number of examples makes up for what a batch was
-divided by, the sum of its weights, so the figure depends on how the batches were cut, as it does in PyTorch's loops.
+So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all. With class
+weights, by whose sum each batch was divided, the figure still depends on how the batches were cut, as in PyTorch.
 """
-
-from __future__ import annotations
 
 import math
 import sys
@@ -22,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import as_operand, no_grad, plain
+from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
@@ -33,8 +30,13 @@ from tinygrad_edu.training.history import Record
 __all__ = ["RunningMeans", "evaluate", "predict", "progress_bar", "step_scheduler"]
 
 Batches = Iterable[Any]  # of pairs (inputs, targets)
-LossFunction = Callable[[Any, Any], Tensor]  # of (outputs, targets)
+Criterion = Callable[[Any, Any], Tensor]  # a loss, as a function of (outputs, targets)
 T = TypeVar("T")
+
+NOT_FINITE = (
+    "Often the steps are too long: try a learning rate ten times smaller, or optim.clip_grad_norm_; see whether the "
+    "inputs are finite and about of size 1; detect_anomaly() names the first op that makes a NaN or an infinity"
+)
 
 
 class RunningMeans:
@@ -63,15 +65,15 @@ class RunningMeans:
 
         Args:
             loss: The mean over the batch or, if `summed`, the sum.
-            outputs: What the model returned, with a first axis of examples.
-            targets: What it should have returned, likewise.
+            outputs, targets: What the model returned and should have, both with a first axis of examples.
         """
-        count = len(as_operand(targets))
-        right = right_answers(outputs, targets)
-        self.examples += count
-        self.loss_sum += loss if summed else loss * count
-        self.labels += right.size
-        self.correct += int(right.sum())
+        scores, labels = plain(outputs), np.asarray(plain(targets))
+        shape: tuple[int, ...] = getattr(scores, "shape", ())
+        self.examples += len(labels)
+        self.loss_sum += loss if summed else loss * len(labels)
+        if labels.dtype.kind in "iu" and shape[:-1] == labels.shape and len(shape) > labels.ndim and shape[-1] > 1:
+            self.labels += labels.size
+            self.correct += int((scores.argmax(axis=-1) == labels).sum())
 
     @property
     def loss(self) -> float:
@@ -94,7 +96,7 @@ class RunningMeans:
         return f"loss {self.loss:.4f}" + ("" if self.accuracy is None else f", accuracy {self.accuracy:.2%}")
 
 
-def evaluate(model: Module, batches: Batches, loss: LossFunction, *, where: str = "evaluate") -> RunningMeans:
+def evaluate(model: Module, batches: Batches, loss: Criterion, *, where: str = "evaluate") -> RunningMeans:
     """Measures a model on batches, in evaluation mode and without gradients; its modes are then as they were.
 
     Args:
@@ -104,23 +106,16 @@ def evaluate(model: Module, batches: Batches, loss: LossFunction, *, where: str 
         where: What errors call it.
 
     Raises:
-        TypeError: A batch that is not a pair.
-        ValueError: No batches, or a loss that is not a single number.
-        FloatingPointError: The loss became NaN or infinite.
+        TypeError, ValueError, FloatingPointError: As for fit: batches or a loss that cannot be used.
     """
-    with keeping_modes(model):
+    with keep_modes(model):
         model.eval()
         return one_pass(model, batches, loss, where)
 
 
 def predict(model: Module, batches: Batches) -> NDArray[Any]:
-    """The model's outputs for all inputs, shape (n, ...), in evaluation mode; its modes are then as they were.
-
-    Args:
-        model: Takes a batch's inputs.
-        batches: Pairs (inputs, targets); the targets are not used.
-    """
-    with keeping_modes(model), no_grad():
+    """The outputs, shape (n, ...), for the inputs of pairs (inputs, targets); in evaluation mode, as evaluate."""
+    with keep_modes(model), no_grad():
         model.eval()
         return np.concatenate([plain(model(inputs)) for inputs, _ in batches])
 
@@ -128,10 +123,7 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
 def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Iterator[T]:
     """Yields the batches; under a bar meanwhile, if stderr is a terminal and tqdm is installed.
 
-    Args:
-        batches: What to iterate over.
-        text: What stands before the bar.
-        means: What stands after it, as str() shows it after each batch: RunningMeans, for example.
+    The text stands before the bar, and `means`, RunningMeans for example, after it, as str() shows it after each batch.
     """
     if not sys.stderr.isatty():
         yield from batches
@@ -156,7 +148,7 @@ def step_scheduler(scheduler: Scheduler | None, loss: float) -> None:
 
 
 def one_pass(
-    model: Module, batches: Batches, loss: LossFunction, where: str, optimizer: Optimizer | None = None
+    model: Module, batches: Batches, loss: Criterion, where: str, optimizer: Optimizer | None = None
 ) -> RunningMeans:
     """The means over all batches, with a step after each if there is an optimizer, else without gradients."""
     means = RunningMeans()
@@ -166,7 +158,9 @@ def one_pass(
             inputs, targets = inputs_and_targets(batch, f"{where}, batch {number}")
             outputs = model(inputs)
             batch_loss = loss(outputs, targets)
-            value = finite_value(batch_loss, f"{where}, batch {number}")
+            value = loss_value(batch_loss, f"{where}, batch {number}")
+            if not math.isfinite(value):
+                raise FloatingPointError(f"{where}, batch {number}: the loss became {value}. {NOT_FINITE}")
             if optimizer is not None:
                 optimizer.zero_grad()
                 batch_loss.backward()
@@ -175,16 +169,6 @@ def one_pass(
     if not means.examples:
         raise ValueError(f"{where}: there are no batches; is the data set empty?")
     return means
-
-
-def right_answers(outputs: Operand, targets: Operand) -> NDArray[np.bool_]:
-    """Whether each integer label has the largest score; empty if these are not scores and labels."""
-    scores, labels = plain(outputs), np.asarray(plain(targets))
-    shape: tuple[int, ...] = getattr(scores, "shape", ())
-    if labels.dtype.kind not in "iu" or shape[:-1] != labels.shape or len(shape) <= labels.ndim or shape[-1] < 2:
-        return np.empty(0, bool)
-    right: NDArray[np.bool_] = scores.argmax(axis=-1) == labels
-    return right
 
 
 def inputs_and_targets(batch: Any, where: str) -> tuple[Any, Any]:
@@ -196,20 +180,8 @@ def inputs_and_targets(batch: Any, where: str) -> tuple[Any, Any]:
     return batch[0], batch[1]
 
 
-def finite_value(loss: Tensor, where: str) -> float:
-    """The number in a batch's loss."""
-    value = loss_value(loss, where)
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"{where}: the loss became {value}. Often the steps are too long: try a learning rate ten times "
-            "smaller, or optim.clip_grad_norm_; see whether the inputs are finite and about of size 1; "
-            "detect_anomaly() names the first op that makes a NaN or an infinity"
-        )
-    return value
-
-
 @contextmanager
-def keeping_modes(model: Module) -> Iterator[None]:
+def keep_modes(model: Module) -> Iterator[None]:
     """Context manager: afterwards every module is in training or evaluation mode as before."""
     before = [(module, module.training) for module in model.modules()]
     try:

@@ -1,10 +1,7 @@
 """`fit`: the loop that all of deep learning shares, with what one wants around it.
 
-In its middle stand the five lines forward, loss, zero_grad, backward, step (`one_pass` in epoch.py). Around them:
-training and evaluation mode, a schedule of the learning rate, early stopping, checkpoints, and a line for each epoch.
+In its middle stand the five lines forward, loss, zero_grad, backward, step: `one_pass` in epoch.py.
 """
-
-from __future__ import annotations
 
 import os
 import time
@@ -17,15 +14,7 @@ from tinygrad_edu.optim import Optimizer, Scheduler
 from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
-from tinygrad_edu.training.epoch import (
-    Batches,
-    LossFunction,
-    evaluate,
-    keeping_modes,
-    one_pass,
-    progress_bar,
-    step_scheduler,
-)
+from tinygrad_edu.training.epoch import Batches, Criterion, evaluate, keep_modes, one_pass, progress_bar, step_scheduler
 from tinygrad_edu.training.history import History, Record
 
 __all__ = ["fit"]
@@ -39,7 +28,7 @@ def fit(
     train: Batches,
     *,
     optimizer: Optimizer,
-    loss: LossFunction,
+    loss: Criterion,
     epochs: int,
     validation: Batches | None = None,
     scheduler: Scheduler | None = None,
@@ -57,14 +46,11 @@ def fit(
     training goes on after the epoch that it holds, and the result is the same to the bit as without the interruption.
     For that, random numbers must come from generators that are saved: the library's, and those of the model and of the
     loaders with their transforms, as far as random.generators_in finds them. Settings of the optimizer and the
-    scheduler are those of the file; where the arguments have others, a line names them. Training goes on from the last
-    weights, but `Checkpoint(path).load(model=model)` gives the best, if early stopping kept them, as fit does.
+    scheduler are those of the file; where the arguments have others, a line names them.
 
     Args:
-        model: Takes a batch's inputs; in training mode while it trains, in evaluation mode while it is validated, and
-            afterwards in the mode it had.
-        train: A DataLoader, a list, or whatever can be iterated over once an epoch and gives pairs (inputs, targets);
-            both have a first axis of examples.
+        model: Takes a batch's inputs; it is validated in evaluation mode, and afterwards in the mode it had.
+        train: A DataLoader or a list: pairs (inputs, targets), both with a first axis of examples, in each epoch anew.
         optimizer: Holds the model's parameters.
         loss: A function of (outputs, targets) that returns the mean over the batch as a Tensor of shape (). Losses of
             `nn` with the reduction "sum" are understood too.
@@ -73,8 +59,7 @@ def fit(
         scheduler: Steps once an epoch; ReduceLROnPlateau watches the validation loss or, without, the training loss.
         early_stopping: Watches the same loss. It starts anew, unless the training is resumed.
         checkpoint: A Checkpoint, or the path of one.
-        progress: Whether to print a line for each epoch, and to show a bar if tqdm is installed and stderr is a
-            terminal.
+        progress: Whether to print a line for each epoch; on a terminal with tqdm there is a bar too.
 
     Returns:
         A record for each epoch: `epoch` from 1; `train_loss`, `val_loss`: means over the examples or, with class
@@ -84,17 +69,20 @@ def fit(
 
     Raises:
         TypeError: An argument of the wrong kind, batches that are not pairs, or an iterator that one epoch uses up.
-        ValueError: Arguments that do not belong together, no batches, a loss that is not a single number, or a
-            checkpoint of another kind of training.
+        ValueError: Arguments or a checkpoint that do not fit, no batches, or a loss that is not a single number.
         FloatingPointError: The loss became NaN or infinite.
     """
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = Checkpoint(checkpoint)
-    check_objects(model, optimizer, loss, scheduler, early_stopping, checkpoint)
+    check_class("model", model, Module)
+    check_class("optimizer", optimizer, Optimizer)
+    check_class("scheduler", scheduler, Scheduler, optional=True)
+    check_class("early_stopping", early_stopping, EarlyStopping, optional=True)
+    check_class("checkpoint", checkpoint, Checkpoint, optional=True)
     check_batches("train", train)
     if validation is not None:
         check_batches("validation", validation)
-    check_optimized(model, optimizer, scheduler)
+    check_together(model, optimizer, loss, scheduler)
     epochs = check_int("fit: epochs", epochs, 0)
 
     history, done = History(), 0
@@ -104,7 +92,7 @@ def fit(
         done = resume(checkpoint, state, progress)
     elif early_stopping is not None:
         early_stopping.reset()
-    with keeping_modes(model):
+    with keep_modes(model):
         for epoch in range(done + 1, epochs + 1):
             if early_stopping is not None and early_stopping.stopped:
                 break
@@ -168,25 +156,9 @@ def hyperparameters(optimizer: Optimizer, scheduler: Scheduler | None) -> dict[s
     return found
 
 
-def check_objects(
-    model: object, optimizer: object, loss: object, scheduler: object, early_stopping: object, checkpoint: object
-) -> None:
-    """Raises if an argument of fit is not what its name says; the last three may be None."""
-    check_class("model", model, Module)
-    check_class("optimizer", optimizer, Optimizer)
-    optional = {"scheduler": (scheduler, Scheduler), "early_stopping": (early_stopping, EarlyStopping)}
-    optional["checkpoint"] = (checkpoint, Checkpoint)
-    for name, (value, kind) in optional.items():
-        if value is not None:
-            check_class(name, value, kind)
-    if not callable(loss) or isinstance(loss, type):
-        hint = f"write {loss.__name__}()" if isinstance(loss, type) else "for example nn.CrossEntropyLoss()"
-        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {loss!r:.80}; {hint}")
-
-
-def check_class(name: str, value: object, kind: type) -> None:
-    """Raises if the value is not of the class, with a hint if it is the class itself."""
-    if not isinstance(value, kind):
+def check_class(name: str, value: object, kind: type, optional: bool = False) -> None:
+    """Raises if the value is not of the class, with a hint if it is the class itself; None may be allowed."""
+    if not isinstance(value, kind) and not (optional and value is None):
         hint = f"; write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
         raise TypeError(f"fit: {name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
 
@@ -198,8 +170,11 @@ def check_batches(name: str, batches: object) -> None:
         raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}; use a DataLoader or a list")
 
 
-def check_optimized(model: Module, optimizer: Optimizer, scheduler: Scheduler | None) -> None:
-    """Raises if the three do not belong together."""
+def check_together(model: Module, optimizer: Optimizer, loss: object, scheduler: Scheduler | None) -> None:
+    """Raises if the loss is not a function, or the others do not belong together."""
+    if not callable(loss) or isinstance(loss, type):
+        hint = f"write {loss.__name__}()" if isinstance(loss, type) else "for example nn.CrossEntropyLoss()"
+        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {loss!r:.80}; {hint}")
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for p in optimizer.params):
         raise ValueError("fit: the optimizer holds none of the model's parameters, so nothing would be learnt")
@@ -213,7 +188,7 @@ def print_record(record: Record, header: bool) -> None:
     cells = []
     for name, value in record.items():
         cell = format(value, formats.get(name, ".2%" if name.endswith("accuracy") else ".4g"))
-        cells.append((name, cell, max(len(name), 8)))
+        cells.append(cell.rjust(max(len(name), 8)))
     if header:
-        print("  ".join([f"{name:>{width}}" for name, _, width in cells]))
-    print("  ".join([f"{cell:>{width}}" for _, cell, width in cells]), flush=True)
+        print("  ".join([name.rjust(8) for name in record]))
+    print("  ".join(cells), flush=True)

@@ -1,12 +1,8 @@
 """History: what was measured in each epoch, as records that can be drawn, saved and read back exactly.
 
-The hard idea is a number that JSON does not have. Training that diverges is just what one wants to look at later, and
-Python writes its loss in a way that other programs refuse to read:
-
-    json.dumps({"train_loss": float("nan")})        # '{"train_loss": NaN}', which is not JSON
-
-So these words are written as strings, "NaN" or "Infinity", and read back as numbers. All other floats are written with
-as many digits as it takes to read the same bits.
+Training that diverges is just what one wants to look at later, but JSON has neither NaN nor infinity, and other
+programs refuse what Python writes for them. So they become strings, "NaN" or "Infinity", which are read back as
+numbers. All other floats are written with as many digits as it takes to read the same bits.
 """
 
 from __future__ import annotations
@@ -21,6 +17,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
+from tinygrad_edu.checks import check_choice
 from tinygrad_edu.files import StrPath, write_atomically
 
 __all__ = ["History", "Record"]
@@ -39,8 +36,7 @@ class History(list[Record]):
         ValueError: A record is empty.
 
     Example:
-        >>> history = History()
-        >>> history.append({"epoch": 1, "train_loss": 0.5})
+        >>> history = History([{"epoch": 1, "train_loss": 0.5}])
         >>> history.append({"epoch": 2, "train_loss": 0.25})
         >>> history["train_loss"]
         [0.5, 0.25]
@@ -112,14 +108,22 @@ class History(list[Record]):
         """Writes a table that `load` reads back exactly.
 
         Args:
-            path: A name that ends in .json (a list of objects) or .csv (a header and a line for each record, with empty
-                cells where a record lacks a name).
+            path: It ends in .json (a list of objects) or .csv (a header and a row for each record; cells may be empty).
 
         Raises:
             ValueError: Another ending.
         """
-        write = to_json if file_suffix(path) == ".json" else to_csv
-        write_atomically(path, write(History(self)).encode("utf-8"))
+        history = History(self)  # checks the records again: they may have been changed in place
+        if file_suffix(path) == ".json":
+            rows = [{k: v if math.isfinite(v) else json.dumps(v) for k, v in record.items()} for record in history]
+            text = "[" + ",\n ".join([json.dumps(row, allow_nan=False) for row in rows]) + "]\n"
+        else:
+            table = io.StringIO(newline="")
+            writer = csv.DictWriter(table, history.names() or ["epoch"])
+            writer.writeheader()
+            writer.writerows(history)
+            text = table.getvalue()
+        write_atomically(path, text.encode("utf-8"))
 
     @classmethod
     def load(cls, path: StrPath) -> History:
@@ -155,16 +159,7 @@ def check_record(record: Mapping[str, Any]) -> Record:
 
 def file_suffix(path: StrPath) -> str:
     """The ending of a file's name, which says the format."""
-    ending = Path(path).suffix.lower()
-    if ending not in (".json", ".csv"):
-        raise ValueError(f"History: the name of the file must end in .json or .csv, got {os.fspath(path)!r}")
-    return ending
-
-
-def to_json(history: History) -> str:
-    """A list of objects, one a line."""
-    rows = [{k: v if math.isfinite(v) else json.dumps(v) for k, v in record.items()} for record in history]
-    return "[" + ",\n ".join([json.dumps(row, allow_nan=False) for row in rows]) + "]\n"
+    return check_choice(f"History: the ending of {os.fspath(path)!r}", Path(path).suffix.lower(), (".json", ".csv"))
 
 
 def from_json(text: str) -> list[dict[str, object]]:
@@ -173,15 +168,6 @@ def from_json(text: str) -> list[dict[str, object]]:
     if not isinstance(rows, list):
         raise TypeError(f"its JSON is a {type(rows).__name__}, not a list")
     return [{k: float(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
-
-
-def to_csv(history: History) -> str:
-    """A header and a line for each record."""
-    names = history.names() or ["epoch"]
-    out = io.StringIO(newline="")
-    rows = [[record.get(name, "") for name in names] for record in history]
-    csv.writer(out).writerows([names, *rows])
-    return out.getvalue()
 
 
 def from_csv(text: str) -> list[dict[str, float]]:

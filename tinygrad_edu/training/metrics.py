@@ -4,8 +4,6 @@ Labels are integers from 0. Predictions are labels, or scores (logits or probabi
 largest entry decides. All arguments may be arrays, lists or Tensors; the results are plain numbers and arrays.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -37,8 +35,7 @@ def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None 
     """Counts of each pair of true and predicted label.
 
     Args:
-        predictions: Scores of shape (n, classes), or labels of shape (n,).
-        labels: True labels of shape (n,).
+        predictions, labels: As for accuracy.
         classes: Number of classes; if None, that of the scores, else one more than the largest label.
 
     Returns:
