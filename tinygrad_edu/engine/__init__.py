@@ -1,6 +1,6 @@
 """How a graph is recorded and walked, in one sitting: read `node.py`, `autograd.py`, then `modes.py`.
 
-`shortcuts.py` is for speed alone. Nothing here knows NumPy's functions, which are `ops`, or Tensor, which stands above.
+`shortcuts.py` is for speed alone. Nothing here knows `ops` or Tensor; both stand above.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 from tinygrad_edu.engine import autograd, shortcuts
 from tinygrad_edu.engine.autograd import unbroadcast
 from tinygrad_edu.engine.modes import current_mode, no_grad, setting
-from tinygrad_edu.engine.node import REGISTRY, Array, Node, Op, as_operand, is_tensor, new_number, plain
+from tinygrad_edu.engine.node import REGISTRY, Array, Node, Op, is_tensor, new_number, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "REGISTRY", "Array", "Node", "Op", "as_operand", "backward_pass", "bind_tensor", "current_mode", "is_tensor",
-    "new_number", "no_grad", "op", "plain", "setting", "unbroadcast",
+    "REGISTRY", "Array", "Node", "Op", "backward_pass", "bind_tensor", "current_mode", "is_tensor", "new_number",
+    "no_grad", "op", "plain", "setting", "unbroadcast",
 ]  # fmt: skip
 
-with_shortcuts = os.environ.get("TINYGRAD_EDU_SHORTCUTS") != "0"
-op = shortcuts.op if with_shortcuts else autograd.op
-backward_pass = shortcuts.backward_pass if with_shortcuts else autograd.backward_pass
+short = os.environ.get("TINYGRAD_EDU_SHORTCUTS") != "0"
+op, backward_pass = (shortcuts.op, shortcuts.backward_pass) if short else (autograd.op, autograd.backward_pass)
 
 
 def bind_tensor(tensor: type[Tensor]) -> type[Tensor]:

@@ -6,10 +6,10 @@ added their part. A stack of tensors to visit, the first thing one would write, 
     y = x * 2
     z = (y + 1) * y        # dz/dy = y + (y + 1), over two edges
 
-where it may leave y for x with the part of one edge. So every tensor has a creation number. A result is newer than its
-operands, so the newest tensor that waits has no consumer left: a heap of numbers is the whole algorithm, without
-recursion and without a visited set. The numbers date updates too: `assign` renumbers a leaf, and an operand that is
-newer than its result was changed after use.
+where the walk may go on from y to x when only one of the two parts has arrived at y. So every tensor has a creation
+number. A result is newer than its operands, so the newest tensor that waits has no consumer left: a heap of numbers is
+the whole algorithm, without recursion and without a visited set. The numbers also record updates: `assign` renumbers a
+leaf, and an operand that is newer than its result was changed after use.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, i
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor  # at run time tensor.py sets the name, see engine/__init__.py
 
-__all__ = ["backward_pass", "op", "record", "unbroadcast"]
+__all__ = [
+    "P", "Visit", "Vjp", "backward_pass", "current", "define", "fill_grad", "op", "parts", "record", "unbroadcast",
+]  # fmt: skip
 
 P = ParamSpec("P")
+Vjp: TypeAlias = Callable[..., Any] | None
 Visit: TypeAlias = "Callable[[Tensor, Any], None]"
 new_tensor = object.__new__
 
 
-def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
+def op(*vjps: Vjp, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
     """Decorator that makes a differentiable op of a function on arrays: Tensor in, Tensor out; else what NumPy returns.
 
     Args:
@@ -46,32 +49,37 @@ def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
     """
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
-        this = REGISTRY[forward.__name__.lstrip("_")] = Op(forward, vjps, variadic)
-
-        @wraps(forward)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            inputs, params = this.bind(args, kwargs)
-            for x in inputs:
-                if hasattr(x, "__op__"):  # follows ops in its own way, as the terms of draw's formulas do
-                    return x.__op__(this, inputs, params)
-            inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else this.constant(x) for x in inputs])
-            values: Any = [x._data if isinstance(x, Node) else x for x in inputs]
-            try:
-                out = this.forward(*values, **params)
-            except (ValueError, TypeError, IndexError) as error:
-                raise this.explained(error, values) from error
-            needs = [x._requires_grad for x in inputs if isinstance(x, Node)]
-            return record(out, this, inputs, params, True in needs) if needs else out
-
-        this.call = call
-        return call
+        return define(Op(forward, vjps, variadic)).call
 
     return decorate
 
 
+def define(op: Op) -> Op:
+    """Enters an op into the registry, with a call that records what it computes of Tensors."""
+
+    @wraps(op.forward)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        inputs, params = op.bind(args, kwargs)
+        for x in inputs:
+            if hasattr(x, "__op__"):  # follows ops in its own way, as the terms of draw's formulas do
+                return x.__op__(op, inputs, params)
+        inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else op.constant(x) for x in inputs])
+        values = [x._data if isinstance(x, Node) else x for x in inputs]
+        try:
+            out = op.forward(*values, **params)
+        except (ValueError, TypeError, IndexError) as error:
+            raise op.explained(error, values) from error
+        needs = [x._requires_grad for x in inputs if isinstance(x, Node)]
+        return record(out, op, inputs, params, any(needs)) if needs else out
+
+    op.call = call
+    REGISTRY[op.name] = op
+    return op
+
+
 def record(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], requires_grad: bool) -> Tensor:
     """The Tensor around what an op computed: a node of the graph if a gradient will flow to it, else a constant."""
-    if type(out) is not np.float64:
+    if type(out) is not np.float64:  # the commonest number needs no look
         out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
@@ -123,7 +131,7 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
 
 
 def parts(tensor: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, Any]]:
-    """What a tensor with the gradient g passes on: each operand that requires a gradient, with its part of it."""
+    """Yields each operand of `tensor` that requires a gradient, with what it receives when g arrives at `tensor`."""
     op, inputs, watch = tensor._op, tensor._inputs, current_mode().watch
     arrays = [current(x, tensor) for x in inputs]
     out, operands = (tensor, inputs) if create_graph else (tensor._data, arrays)
@@ -139,7 +147,7 @@ def parts(tensor: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, 
 
 
 def fill_grad(tensor: Tensor, g: Any) -> None:
-    """Fills `.grad`: a leaf adds to its own, of an intermediate it is set."""
+    """Fills `.grad`: leaves accumulate, intermediates are overwritten."""
     if tensor._op is None:
         tensor.grad = g if tensor.grad is None else tensor.grad + g
     else:  # a gradient with a graph contains `tensor`: a reference cycle
@@ -158,17 +166,17 @@ def current(x: Any, consumer: Tensor) -> Any:
 
 
 def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
-    """Makes of what a rule of `tensor` returned the gradient of x: sums where NumPy broadcast, keeps x's dtype."""
-    op, shape, dtype, made = tensor._op, x._data.shape, x._data.dtype, tensor._data.shape
+    """Makes of what a vjp of `tensor` returned the gradient of x: sums where NumPy broadcast x, keeps x's dtype."""
+    op, shape, dtype = tensor._op, x._data.shape, x._data.dtype
     g = g if hasattr(g, "shape") else np.asarray(g)
     if g.shape != shape:
-        new = g.ndim - len(shape)
-        ones = (1,) * new + shape
-        axes = tuple([i for i, (n, m) in enumerate(zip(ones, g.shape, strict=False)) if i < new or n != m])
-        made = ((0,) * g.ndim + made)[len(made) :]  # the output's shape as seen from the right
-        if new < 0 or any(ones[i] != 1 or made[i] != g.shape[i] for i in axes):
+        extra = g.ndim - len(shape)
+        padded = (1,) * extra + shape
+        out_shape = ((0,) * g.ndim + tensor._data.shape)[-g.ndim :]  # aligned at the right, as NumPy does
+        axes = tuple([i for i, (n, m) in enumerate(zip(padded, g.shape, strict=False)) if i < extra or n != m])
+        if extra < 0 or any(padded[i] != 1 or out_shape[i] != g.shape[i] for i in axes):
             what = f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape}"
-            raise ValueError(f"{what} for an operand of shape {shape}; no broadcasting explains that: mend the rule")
+            raise ValueError(f"{what} for an operand of shape {shape}; no broadcasting explains that: fix the rule")
         g = (np.add.reduce(g, axes) if type(g) is ndarray else g.sum(axes)).reshape(shape)
     if g.dtype != dtype:
         g = g.astype(dtype)

@@ -7,24 +7,31 @@ recording of a training step in another.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from numpy import ndarray
 
 if TYPE_CHECKING:
-    from tinygrad_edu.anomaly import Anomaly
+    from tinygrad_edu.engine.node import Op
     from tinygrad_edu.tensor import Tensor
 
 __all__ = ["PLAIN", "current_mode", "no_grad", "run_hooks", "setting"]
+
+
+class Watch(Protocol):
+    """Is told of every result and every gradient."""
+
+    def forward(self, op: Op, inputs: tuple[Any, ...], tensor: Tensor) -> None: ...
+    def backward(self, tensor: Tensor, position: int, gradient: Any) -> None: ...
 
 
 class Mode(NamedTuple):
     """What the engine asks before it records an op."""
 
     recording: bool = True
-    watch: Anomaly | None = None  # is told of every result and every gradient
+    watch: Watch | None = None
 
 
 PLAIN = Mode()
@@ -42,21 +49,22 @@ def setting(**changes: Any) -> Iterator[None]:
         mode.reset(token)
 
 
-def no_grad() -> AbstractContextManager[None]:
+@contextmanager
+def no_grad() -> Iterator[None]:
     """Context manager and decorator: ops compute but record nothing, so their results are constants.
 
     Example:
         with no_grad():
             accuracy = (model(x).data.argmax(axis=1) == labels).mean()
     """
-    return setting(recording=False)
+    with setting(recording=False):
+        yield
 
 
 def run_hooks(tensor: Tensor, g: Any) -> Any:
-    """Shows a gradient to the tensor's hooks; what a hook returns takes its place.
+    """Calls the tensor's hooks with a gradient; what one returns replaces it.
 
-    Addition hands one array to both operands, so a hook that wrote into it would change the other's gradient too: it
-    gets a read-only view.
+    They get a read-only view: addition hands one array to both operands, and writing would change the other's too.
     """
     for hook in list(tensor._hooks):
         shown = g

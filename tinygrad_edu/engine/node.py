@@ -12,15 +12,17 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["CONSTANTS", "REGISTRY", "Array", "Node", "Op", "as_operand", "is_tensor", "new_number", "plain"]
+__all__ = ["CONSTANTS", "REGISTRY", "Array", "Node", "Op", "described", "is_tensor", "new_number", "plain"]
 
 Array: TypeAlias = Any  # an ndarray, or a NumPy scalar where the shape is (): NumPy's stubs know no type for both
-CONSTANTS = {float, int, bool, np.ndarray} | {np.dtype(code).type for code in "?bhilqBHILQefdg"}  # operands as they are
+CONSTANTS = {float, int, bool, np.ndarray} | {
+    np.dtype(code).type for code in "?bhilqBHILQefdg"
+}  # types that ops take without conversion
 new_number = count().__next__
 
 
@@ -50,16 +52,16 @@ class Op:
     __slots__ = ("arity", "call", "defaults", "forward", "name", "names", "variadic", "vjps")
 
     forward: Callable[..., Array]  # the function on arrays
-    vjps: tuple[Callable[..., Any], ...]  # for each operand what returns its gradient; None where it has none
+    vjps: tuple[Any, ...]  # one function per operand that returns its gradient; None for an operand without one
     variadic: bool  # whether every positional argument is an operand
     name: str  # in the registry, in messages and pictures
     names: tuple[str, ...]  # of all arguments, operands first
     defaults: dict[str, Any]  # parameter -> default
-    arity: int  # the number of operands if there is nothing else to bind, else 0
+    arity: int  # number of operands if a call needs no binding: no parameters, a vjp for each; else 0
     call: Callable[..., Any]  # the public face: takes Tensors too
 
     def __init__(self, forward: Callable[..., Array], vjps: tuple[Any, ...], variadic: bool) -> None:
-        self.forward = self.call = forward
+        self.forward = forward
         self.vjps = vjps
         self.variadic = variadic
         self.name = forward.__name__.lstrip("_")
@@ -96,7 +98,7 @@ class Op:
         return f"operand {position}" if self.variadic else self.names[position]
 
     def constant(self, x: object) -> Array:
-        """An operand of a type that ops do not take as it is: a list becomes an array, what is not real is refused."""
+        """Makes an array of an operand that is neither a Tensor nor in CONSTANTS; refuses what is not real."""
         array = np.asarray(x)
         if array.dtype.kind not in "biuf" or hasattr(x, "mask"):
             raise TypeError(f"{self.name}: {x!r:.60} is not a Tensor, a real array or a number")
@@ -105,7 +107,7 @@ class Op:
     def explained(self, error: Exception, values: Sequence[Any]) -> Exception:
         """NumPy's error with the op's name and the operands' shapes in front."""
         text = str(error)
-        kind = TypeError if isinstance(error, TypeError) else type(error)  # NumPy's own take other arguments
+        kind = TypeError if isinstance(error, TypeError) else type(error)  # NumPy's own cannot be built of a text
         return kind(text if text.startswith(self.name) else f"{self.name} of {described(values)}: {text}")
 
 
@@ -120,11 +122,6 @@ def is_tensor(x: object) -> TypeGuard[Tensor]:
 def plain(x: Any) -> Any:
     """The values of a Tensor; anything else as it is."""
     return x._data if isinstance(x, Node) else x
-
-
-def as_operand(x: Tensor | ArrayLike) -> Tensor:
-    """x with a shape: lists and numbers become arrays, which for the type checker are Tensors, as they do the same."""
-    return x if hasattr(x, "shape") else np.asarray(x)  # type: ignore[return-value]
 
 
 def described(values: Sequence[Any]) -> str:

@@ -1,22 +1,23 @@
 """`op` and `backward_pass` once more, unrolled for the commonest cases, which takes half the time.
 
-Nothing here is needed: whatever is unusual goes to the reference in `autograd.py`, and with the environment variable
-TINYGRAD_EDU_SHORTCUTS=0 everything does. The tests run both ways and find no difference.
+Nothing here is needed: what is unusual goes to the reference in `autograd.py`, and with TINYGRAD_EDU_SHORTCUTS=0 in the
+environment everything does. The tests run both ways and find no difference but one: wrong keywords, and what NumPy
+refuses of constants alone, are told in Python's and NumPy's own words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from numpy import may_share_memory, ndarray
 
 from tinygrad_edu.engine import autograd
-from tinygrad_edu.engine.autograd import P, Visit, current, record, unbroadcast
+from tinygrad_edu.engine.autograd import P, Visit, Vjp, current, record, unbroadcast
 from tinygrad_edu.engine.modes import current_mode, run_hooks
-from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Op
+from tinygrad_edu.engine.node import CONSTANTS, Op
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor  # at run time tensor.py sets the name, see engine/__init__.py
@@ -24,15 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["backward_pass", "op"]
 
 
-def op(*vjps: Any, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
+def op(*vjps: Vjp, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
     """The decorator of autograd.op; ops of one or two operands are called by a shorter way."""
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
-        autograd.op(*vjps, variadic=variadic)(forward)
-        this = REGISTRY[forward.__name__.lstrip("_")]
-        if len(vjps) == 1 and not variadic:
+        this = autograd.define(Op(forward, vjps, variadic))
+        if len(vjps) == 1 and this.names[0] == "x" and not variadic:  # the names that `call` below has
             this.call = unary(this, this.forward, this.call)
-        elif this.arity == 2:
+        elif this.arity == 2 and this.names == ("x", "y"):
             this.call = binary(this, this.forward, this.call)
         return this.call
 
@@ -73,8 +73,7 @@ def binary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) -
             return compute(x, y) if type(x) in CONSTANTS and type(y) in CONSTANTS else reference(x, y)
         if type(y) is Tensor:
             b = y._data
-            if y._requires_grad:
-                requires_grad = True
+            requires_grad = requires_grad or y._requires_grad
         elif type(y) not in CONSTANTS:
             return reference(x, y)
         try:
@@ -137,10 +136,7 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
             (x,) = inputs
             deliver(op.vjps[0](g, out, current(x, tensor)), x, 0)
         else:
-            arrays = [current(x, tensor) for x in inputs]
-            for i, x in enumerate(inputs):
-                if type(x) is Tensor and x._requires_grad:
-                    vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
-                    deliver(vjp(g, out, *arrays, **tensor._params), x, i)
+            for x, part in autograd.parts(tensor, g, create_graph=False):
+                deliver(part, x, -1)  # it fits already
     for x, g in waiting.values():
         (visit or autograd.fill_grad)(x, run_hooks(x, g) if x._hooks else g)

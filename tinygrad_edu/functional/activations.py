@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import as_operand, plain
-from tinygrad_edu.ops import Operand
+from tinygrad_edu.engine import plain
+from tinygrad_edu.ops import Operand, as_operand
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

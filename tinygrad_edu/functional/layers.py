@@ -11,8 +11,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import check_pair
-from tinygrad_edu.engine import as_operand
-from tinygrad_edu.ops import Operand, convolution, fused
+from tinygrad_edu.ops import Operand, as_operand, convolution, fused
 from tinygrad_edu.ops.convolution import Pair
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import check_number
-from tinygrad_edu.engine import Array, as_operand, is_tensor, plain
-from tinygrad_edu.ops import Operand, fused
+from tinygrad_edu.engine import Array, is_tensor, plain
+from tinygrad_edu.ops import Operand, as_operand, fused
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

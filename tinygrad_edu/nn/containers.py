@@ -16,11 +16,11 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import check_choice, check_positive_int
-from tinygrad_edu.engine import as_operand
 from tinygrad_edu.nn.activations import ACTIVATIONS, PReLU
 from tinygrad_edu.nn.layers import Dropout, Init, Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d
+from tinygrad_edu.ops import as_operand
 
 __all__ = ["MLP", "Residual", "Sequential"]
 

@@ -13,10 +13,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional
 from tinygrad_edu.checks import check_pair, check_positive_int
-from tinygrad_edu.engine import as_operand
 from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand
+from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["AvgPool2d", "Conv2d", "MaxPool2d"]

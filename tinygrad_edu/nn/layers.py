@@ -16,10 +16,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional, ops
 from tinygrad_edu.checks import check_number, check_positive_int
-from tinygrad_edu.engine import as_operand
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand
+from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 

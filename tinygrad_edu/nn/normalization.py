@@ -22,9 +22,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import check_positive_int
-from tinygrad_edu.engine import as_operand, plain
+from tinygrad_edu.engine import plain
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand
+from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]

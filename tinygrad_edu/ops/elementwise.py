@@ -18,19 +18,24 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from tinygrad_edu.engine import Array, as_operand, is_tensor, op, plain
+from tinygrad_edu.engine import Array, is_tensor, op, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "abs", "add", "astype", "clip", "copy", "cos", "divide", "erf", "exp", "expm1", "leaky_relu", "log", "log1p",
-    "maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid", "sin", "softplus", "sqrt", "square",
-    "subtract", "tanh", "where",
+    "Operand", "abs", "add", "as_operand", "astype", "clip", "copy", "cos", "divide", "erf", "exp", "expm1",
+    "leaky_relu", "log", "log1p", "maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid", "sin",
+    "softplus", "sqrt", "square", "subtract", "tanh", "where",
 ]  # fmt: skip
 
 Operand: TypeAlias = "Tensor | ArrayLike"
 math_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def as_operand(x: Operand) -> Tensor:
+    """x with a shape: lists and numbers become arrays, which for the type checker are Tensors, as they do the same."""
+    return x if hasattr(x, "shape") else np.asarray(x)  # type: ignore[return-value]
 
 
 @op(lambda g, out, x, dtype: g)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, as_operand, op, plain
-from tinygrad_edu.ops.elementwise import Operand, where
+from tinygrad_edu.engine import Array, op, plain
+from tinygrad_edu.ops.elementwise import Operand, as_operand, where
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import Axis, expand_dims, moveaxis, reshape
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, as_operand, op
-from tinygrad_edu.ops.elementwise import Operand, multiply
+from tinygrad_edu.engine import Array, op
+from tinygrad_edu.ops.elementwise import Operand, as_operand, multiply
 from tinygrad_edu.ops.shapes import expand_dims, moveaxis, reshape
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, as_operand, op, plain
-from tinygrad_edu.ops.elementwise import Operand, divide, exp, log, sqrt, square, where
+from tinygrad_edu.engine import Array, op, plain
+from tinygrad_edu.ops.elementwise import Operand, as_operand, divide, exp, log, sqrt, square, where
 from tinygrad_edu.ops.shapes import Axis, broadcast_to, expand_dims, squeeze, transpose
 
 if TYPE_CHECKING:

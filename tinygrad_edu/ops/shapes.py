@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, as_operand, op
-from tinygrad_edu.ops.elementwise import Operand
+from tinygrad_edu.engine import Array, op
+from tinygrad_edu.ops.elementwise import Operand, as_operand
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
