@@ -35,7 +35,6 @@ __all__ = [
 P = ParamSpec("P")
 Vjp: TypeAlias = Callable[..., Any] | None
 Visit: TypeAlias = "Callable[[Tensor, Any], None]"
-new_tensor = object.__new__
 
 
 def op(*vjps: Vjp, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
@@ -84,20 +83,17 @@ def record(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], re
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
     mode = current_mode()
-    tensor: Tensor = new_tensor(Tensor)
+    recorded = requires_grad and (mode is PLAIN or mode.recording)
+    if not recorded and type(out) is ndarray and out.base is not None:
+        out = out.copy()  # a view: an update of what it views would change it unseen
+    tensor = object.__new__(Tensor)
+    tensor._data = out
+    tensor._requires_grad = recorded
+    tensor._op = op if recorded else None
+    tensor._inputs = inputs if recorded else ()
+    tensor._params = params
     tensor._number = new_number()
     tensor._hooks = tensor._scopes = tensor.grad = tensor.name = None
-    tensor._params = params
-    if requires_grad and (mode is PLAIN or mode.recording):
-        tensor._data = out
-        tensor._requires_grad = True
-        tensor._op = op
-        tensor._inputs = inputs
-    else:  # copied if it is a view: an update of what it views would change it unseen
-        tensor._data = out.copy() if type(out) is ndarray and out.base is not None else out
-        tensor._requires_grad = False
-        tensor._op = None
-        tensor._inputs = ()
     if mode is not PLAIN and mode.watch is not None:
         mode.watch.forward(op, inputs, tensor)
     return tensor
@@ -107,8 +103,7 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
     """Walks from `output` to the leaves, newest tensor first, each once and with its complete gradient.
 
     Args:
-        output: Where the walk starts.
-        gradient: The gradient it starts with, see `seed`.
+        output, gradient: Where the walk starts, and the gradient that it starts with.
         create_graph: Run the vjps on Tensors, so that gradients are recorded too, instead of on arrays.
         visit: Is told of each tensor and its gradient; without it `.grad` is filled.
     """

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["CONSTANTS", "REGISTRY", "Array", "Node", "Op", "described", "is_tensor", "new_number", "plain"]
 
 Array: TypeAlias = Any  # an ndarray, or a NumPy scalar where the shape is (): NumPy's stubs know no type for both
-CONSTANTS = {float, int, bool, np.ndarray} | {
-    np.dtype(code).type for code in "?bhilqBHILQefdg"
-}  # types that ops take without conversion
+CONSTANTS = {float, int, bool, np.ndarray} | {np.dtype(code).type for code in "?bhilqBHILQefdg"}  # need no conversion
 new_number = count().__next__
 
 

@@ -1,8 +1,7 @@
 """`op` and `backward_pass` once more, unrolled for the commonest cases, which takes half the time.
 
-Nothing here is needed: what is unusual goes to the reference in `autograd.py`, and with TINYGRAD_EDU_SHORTCUTS=0 in the
-environment everything does. The tests run both ways and find no difference but one: wrong keywords, and what NumPy
-refuses of constants alone, are told in Python's and NumPy's own words.
+Unusual calls go to the reference in `autograd.py`; with TINYGRAD_EDU_SHORTCUTS=0 in the environment all of them do.
+The tests find no difference but one: wrong keywords, and constants that NumPy refuses, get Python's and NumPy's words.
 """
 
 from __future__ import annotations
