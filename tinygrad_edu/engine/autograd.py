@@ -35,6 +35,7 @@ __all__ = [
 P = ParamSpec("P")
 Vjp: TypeAlias = Callable[..., Any] | None
 Visit: TypeAlias = "Callable[[Tensor, Any], None]"
+new_tensor = object.__new__
 
 
 def op(*vjps: Vjp, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
@@ -83,17 +84,18 @@ def record(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], re
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
     mode = current_mode()
-    recorded = requires_grad and (mode is PLAIN or mode.recording)
-    if not recorded and type(out) is ndarray and out.base is not None:
-        out = out.copy()  # a view: an update of what it views would change it unseen
-    tensor = object.__new__(Tensor)
+    tensor: Tensor = new_tensor(Tensor)
     tensor._data = out
-    tensor._requires_grad = recorded
-    tensor._op = op if recorded else None
-    tensor._inputs = inputs if recorded else ()
+    tensor._requires_grad = True
+    tensor._op = op
+    tensor._inputs = inputs
     tensor._params = params
     tensor._number = new_number()
     tensor._hooks = tensor._scopes = tensor.grad = tensor.name = None
+    if not (requires_grad and (mode is PLAIN or mode.recording)):
+        tensor._requires_grad, tensor._op, tensor._inputs = False, None, ()
+        if type(out) is ndarray and out.base is not None:
+            tensor._data = out.copy()  # a view: an update of what it views would change it unseen
     if mode is not PLAIN and mode.watch is not None:
         mode.watch.forward(op, inputs, tensor)
     return tensor
