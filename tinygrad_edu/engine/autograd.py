@@ -28,9 +28,7 @@ from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, i
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor  # at run time tensor.py sets the name, see engine/__init__.py
 
-__all__ = [
-    "P", "Visit", "Vjp", "backward_pass", "current", "define", "fill_grad", "op", "parts", "record", "unbroadcast",
-]  # fmt: skip
+__all__ = ["P", "Visit", "Vjp", "backward_pass", "current", "define", "fill_grad", "op", "record", "unbroadcast"]
 
 P = ParamSpec("P")
 Vjp: TypeAlias = Callable[..., Any] | None

@@ -7,14 +7,14 @@ The tests find no difference but one: wrong keywords, and constants that NumPy r
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from numpy import may_share_memory, ndarray
 
 from tinygrad_edu.engine import autograd
-from tinygrad_edu.engine.autograd import P, Visit, Vjp, current, record, unbroadcast
+from tinygrad_edu.engine.autograd import P, Visit, Vjp, current, define, fill_grad, record, unbroadcast
 from tinygrad_edu.engine.modes import current_mode, run_hooks
 from tinygrad_edu.engine.node import CONSTANTS, Op
 
@@ -28,7 +28,7 @@ def op(*vjps: Vjp, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
     """The decorator of autograd.op; ops of one or two operands are called by a shorter way."""
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
-        this = autograd.define(Op(forward, vjps, variadic))
+        this = define(Op(forward, vjps, variadic))
         if len(vjps) == 1 and this.names[0] == "x" and not variadic:  # the names that `call` below has
             this.call = unary(this, this.forward, this.call)
         elif this.arity == 2 and this.names == ("x", "y"):
@@ -87,8 +87,7 @@ def binary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) -
 def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, visit: Visit | None = None) -> None:
     """The walk of autograd.backward_pass, on arrays: no generator, and a gradient that fits is not looked at twice."""
     if create_graph or current_mode().watch is not None:
-        autograd.backward_pass(output, gradient, create_graph, visit)
-        return
+        return autograd.backward_pass(output, gradient, create_graph, visit)
     waiting: dict[int, list[Any]] = {output._number: [output, gradient]}
     heap = [-output._number] if output._op is not None else []
     tensor, g = output, gradient
@@ -135,7 +134,10 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
             (x,) = inputs
             deliver(op.vjps[0](g, out, current(x, tensor)), x, 0)
         else:
-            for x, part in autograd.parts(tensor, g, create_graph=False):
-                deliver(part, x, -1)  # it fits already
+            arrays = [current(x, tensor) for x in inputs]
+            for i, x in enumerate(inputs):
+                if type(x) is Tensor and x._requires_grad:
+                    vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
+                    deliver(vjp(g, out, *arrays, **tensor._params), x, i)
     for x, g in waiting.values():
-        (visit or autograd.fill_grad)(x, run_hooks(x, g) if x._hooks else g)
+        (visit or fill_grad)(x, run_hooks(x, g) if x._hooks else g)
