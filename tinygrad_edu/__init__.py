@@ -34,9 +34,9 @@ __all__ = [  # without abs, max, min and sum: a star import must not hide Python
     "draw", "einsum", "elu", "erf", "exp", "expand_dims", "expm1", "flatten", "flip", "functional", "gelu", "grad",
     "gradcheck", "gradients", "hessian", "huber_loss", "hvp", "jacobian", "jvp", "l1_loss", "l1_penalty", "l2_penalty",
     "leaky_relu", "linear", "log", "log1p", "log_softmax", "logsumexp", "manual_seed", "matmul", "maximum", "mean",
-    "minimum", "moveaxis", "mse_loss", "multiply", "negative", "nll_loss", "nn", "no_grad", "op", "optim", "outer",
-    "pad", "plots", "power", "prelu", "prod", "ravel", "relu", "repeat", "reshape", "roll", "sigmoid", "silu", "sin",
-    "softmax", "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "swapaxes",
+    "minimum", "moveaxis", "mse_loss", "multiply", "negative", "nll_loss", "nn", "no_grad", "op", "ops", "optim",
+    "outer", "pad", "plots", "power", "prelu", "prod", "ravel", "relu", "repeat", "reshape", "roll", "sigmoid", "silu",
+    "sin", "softmax", "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "swapaxes",
     "tanh", "tile", "trace", "training", "transpose", "tril", "triu", "value_and_grad", "var", "vjp", "where",
 ]  # fmt: skip
 

@@ -1,7 +1,7 @@
 """detect_anomaly: where does the first NaN or infinity come from?
 
 A NaN spreads to all that is computed from it, and is seen long after the line that made it. The engine tells whoever
-watches (`Mode.watch`) of each result and each gradient; this one checks them all.
+watches (`Mode.watch`) of each result and each gradient; this watcher checks them all.
 """
 
 from __future__ import annotations

@@ -84,13 +84,16 @@ def check_pair(name: str, value: object, low: int) -> tuple[int, int]:
         TypeError: One is not an integer.
         ValueError: It is not a pair, or one is below `low`.
     """
-    if not isinstance(value, (tuple, list)):
-        size = check_int(name, value, low, other=TypeError)
-        return size, size
-    if len(value) != 2:
-        raise ValueError(refusal(name, value, f"an integer of at least {low}, or a pair of them"))
-    vertical, horizontal = [check_int(f"{name}[{i}]", size, low, other=TypeError) for i, size in enumerate(value)]
-    return vertical, horizontal
+    sizes = value if isinstance(value, (tuple, list)) else (value, value)
+    message = refusal(name, value, f"an integer of at least {low}, or a pair of them")
+    if len(sizes) != 2:
+        raise ValueError(message)
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+            raise TypeError(message)
+        if size < low:
+            raise ValueError(message)
+    return int(sizes[0]), int(sizes[1])
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> str:

@@ -7,6 +7,7 @@ finds those that an object draws from.
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
+import dis
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
@@ -22,7 +23,7 @@ library_generator: np.random.Generator | None = None
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Starts the library's generator anew, so that what follows can be repeated; returns it."""
+    """Reseeds the library's generator, so that what follows can be repeated; returns it."""
     global library_generator
     library_generator = np.random.default_rng(seed)
     return library_generator
@@ -108,8 +109,8 @@ def variables_of(function: FunctionType) -> dict[str, object]:
 
 
 def names_in(code: CodeType) -> list[str]:
-    """The global names that a function and the functions inside it mention; those of attributes are among them."""
-    names = list(code.co_names)
+    """The global names that a function and the functions inside it use; co_names would name attributes too."""
+    names = [step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"]
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             names += names_in(constant)

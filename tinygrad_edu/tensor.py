@@ -100,7 +100,7 @@ class Tensor(Node):
     def data(self) -> Array:
         """The values: an ndarray (read-only if an op made it), or a NumPy scalar where the shape is ().
 
-        backward() knows of `leaf.data -= step` as it knows of assign(); writing to elements it cannot see.
+        backward() notices `leaf.data -= step` and assign(), but not writes to single elements.
         """
         if self._op is None or type(self._data) is not ndarray:
             return self._data
@@ -200,11 +200,12 @@ class Tensor(Node):
         return Tensor(self._data, requires_grad=False, name=self.name)
 
     def backward(self, gradient: Operand | None = None, *, create_graph: bool = False) -> None:
-        """Fills `.grad` of every tensor that this one was made of: leaves add to theirs, intermediates are set.
+        """Fills `.grad` of every tensor that this one was made of: leaves accumulate, intermediates are overwritten.
 
         Args:
             gradient: The upstream gradient, of this shape; needed unless the size is 1.
-            create_graph: Make leaf gradients Tensors to differentiate; each holds its graph until `.grad` is None.
+            create_graph: Make the leaves' gradients Tensors that can be differentiated; each keeps its graph until
+                `.grad` is None.
 
         Raises:
             RuntimeError: Nothing requires a gradient, or a tensor was updated after it was used.
@@ -216,8 +217,8 @@ class Tensor(Node):
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
         """Calls `hook(gradient)` in each backward pass when this tensor's gradient is complete.
 
-        The hook gets a read-only array (a Tensor under create_graph) and returns a replacement or None; the handle
-        that comes back takes it off with `remove()`.
+        The hook gets a read-only array (a Tensor under create_graph) and returns a replacement or None. The returned
+        handle removes it with `remove()`.
         """
         if not callable(hook):
             raise TypeError(f"register_hook: {hook!r} is not a function of a gradient")

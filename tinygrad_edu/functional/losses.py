@@ -189,7 +189,7 @@ def check_classes(name: str, input: Tensor) -> None:
 
 
 def check_labels(name: str, input: Tensor, target: Tensor) -> None:
-    """Refuses labels that are not integers in [0, classes); their shape is right already."""
+    """Refuses labels that are not integers in [0, classes); their shape has been checked."""
     classes = input.shape[-1]
     if is_tensor(target):
         raise TypeError(f"{name}: labels must be a plain array of integers, not a Tensor, which holds floats")
@@ -218,7 +218,7 @@ def class_weights(name: str, weight: Operand | None, input: Tensor) -> Tensor:
 
 
 def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
-    """Losses that have their weights in them, reduced; the mean is the weighted one."""
+    """Weighted losses, reduced; the mean divides by the sum of the weights."""
     check_reduction(reduction)
     return ops.sum(losses) / ops.sum(weights) if reduction == "mean" else reduced(losses, reduction)
 

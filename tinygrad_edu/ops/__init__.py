@@ -15,9 +15,9 @@ from tinygrad_edu.ops.reductions import *
 from tinygrad_edu.ops.shapes import *
 from tinygrad_edu.ops.shapes import Axis as Axis
 
-__all__: list[str] = []
-for chapter in (elementwise, shapes, reductions, indexing, products, fused):
-    __all__ += chapter.__all__
+__all__ = [
+    *elementwise.__all__, *shapes.__all__, *reductions.__all__, *indexing.__all__, *products.__all__, *fused.__all__,
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

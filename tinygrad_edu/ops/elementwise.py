@@ -1,4 +1,4 @@
-"""Ops on each element for itself, and the first pages of the table of derivatives.
+"""Ops that work element by element, and the first pages of the table of derivatives.
 
 Every op is a function on arrays, with its vjps (vector-Jacobian products) above it. Read a rule as the chain rule does:
 `g` is the gradient that arrives at the output, `out` the output, then come the operands; its value is the gradient that

@@ -72,7 +72,7 @@ def dot(x: Operand, y: Operand) -> Tensor:
 
 
 def rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, optimize: bool | str) -> Array:
-    """The vjp to operand i. An index that it alone has, in full length, is laid out again by a vector of ones."""
+    """The vjp to operand i. An index that only this operand has at full length was summed: ones bring it back."""
     *terms, result = subscripts.replace("->", ",").split(",")
     mine, others = terms[i], [result, *terms[:i], *terms[i + 1 :]]
     factors = [g, *arrays[:i], *arrays[i + 1 :]]

@@ -1,4 +1,4 @@
-"""Ops that make fewer numbers of many along some axes, and those that run along one."""
+"""Reductions along axes (sum, mean, max and so on), and cumsum. `sum`, `max` and `min` are ops here, not Python's."""
 
 from __future__ import annotations
 

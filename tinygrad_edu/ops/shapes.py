@@ -1,4 +1,4 @@
-"""Ops that lay the same elements out in another shape or order of axes."""
+"""Ops that change shapes: the same elements in another shape or order of axes, or repeated along axes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Tensor:
 def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Axes moved to other places, the rest in their order."""
     x = as_operand(x)
-    sources, destinations = normalize_axis_tuple(source, x.ndim), normalize_axis_tuple(destination, x.ndim)
+    sources = normalize_axis_tuple(source, x.ndim, "source")
+    destinations = normalize_axis_tuple(destination, x.ndim, "destination")
+    if len(sources) != len(destinations):
+        raise ValueError(f"moveaxis: source {source} and destination {destination} name different numbers of axes")
     order = [axis for axis in range(x.ndim) if axis not in sources]
     for place, axis in sorted(zip(destinations, sources, strict=True)):
         order.insert(place, axis)
