@@ -31,26 +31,35 @@ FLOORS = [  # from the bottom: a room imports from its own floor's room and from
 DRAW = ["base", "algebra", "explain", "picture", "player", "graph"]  # the rooms of draw/, from the bottom
 
 
+LATE = {"tinygrad_edu.tensor", "tinygrad_edu.nn.module"}  # import draw in a method: most programs draw nothing
+
+
 def is_type_checking(node):
     """Whether a statement is `if TYPE_CHECKING:`."""
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def imported(name, late=False):
-    """The files of the package that a file imports when it is loaded; with `late` also within functions."""
-    found, waiting = set(), list(ast.parse(FILES[name].read_text(encoding="utf-8")).body)
+def import_statements(name, late, typing=False):
+    """The (module, name or None) that a file imports of the package, when it is loaded and, if `late`, in functions."""
+    waiting = list(ast.parse(FILES[name].read_text(encoding="utf-8")).body)
     while waiting:
         node = waiting.pop()
-        if is_type_checking(node) or (isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not late):
+        if is_type_checking(node) and not typing:
+            continue
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not late:
             continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_edu"):
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= {module for module in inner if module in FILES}
-            if not all(module in FILES for module in inner):
-                found.add(node.module)
+            yield from [(node.module, alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name in FILES}
+            yield from [(alias.name, None) for alias in node.names if alias.name in FILES]
         waiting += ast.iter_child_nodes(node)
+
+
+def imported(name, late=True):
+    """The files of the package that a file needs: when it is loaded and, with `late`, in its functions."""
+    found = set()
+    for module, inner in import_statements(name, late=late and name not in LATE):
+        found.add(f"{module}.{inner}" if f"{module}.{inner}" in FILES else module)
     return found - {name}
 
 
@@ -72,10 +81,15 @@ def test_a_circle_would_be_found():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
 
 
-def test_engine_ops_and_tensor_know_nothing_above_them_even_in_functions():
-    below = [n for n in FILES if n.split(".")[1:2] in (["engine"], ["ops"])]
-    for name in below:
-        assert all(after.split(".")[1] in ("engine", "ops") for after in imported(name, late=True)), name
+def test_nothing_imports_the_package_itself_but_what_stands_in_it():
+    for name in FILES:
+        assert "tinygrad_edu" not in imported(name), f"{name}: import from the file where the name is defined"
+
+
+@pytest.mark.parametrize("name", sorted(LATE))
+def test_the_late_imports_are_those_of_draw(name):
+    late = set(import_statements(name, late=True)) - set(import_statements(name, late=False))
+    assert late == {("tinygrad_edu", "draw")}
 
 
 def room(name):
@@ -87,7 +101,7 @@ def room(name):
 @pytest.mark.parametrize("name", [n for n in FILES if n != "tinygrad_edu"])
 def test_imports_run_one_way(name):
     floor, own = room(name)
-    for after in imported(name) - {"tinygrad_edu"}:
+    for after in imported(name):
         below, other = room(after)
         assert other == own or below < floor, f"{name} imports {after}, which stands above it or beside it"
 
@@ -105,6 +119,22 @@ def test_rooms_of_draw_import_from_below(name):
     for after in imported(name):
         if after.startswith("tinygrad_edu.draw."):
             assert draw_room(after) <= draw_room(name), f"{name} imports {after}"
+
+
+@pytest.mark.parametrize("name", list(FILES))
+def test_files_use_only_public_names_of_each_other(name):
+    modules = {}
+    for module, inner in import_statements(name, late=True, typing=True):
+        if f"{module}.{inner}" in FILES:
+            modules[inner] = f"{module}.{inner}"
+        elif inner not in (None, "*") and (public := getattr(importlib.import_module(module), "__all__", None)):
+            assert inner in public, f"{name} imports {inner}, which is private to {module}"
+    for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            module = importlib.import_module(modules[node.value.id])
+            binds = name == "tinygrad_edu.engine" and node.attr == "Tensor"  # the line that tells the engine of Tensor
+            known = {*module.__all__, "__all__"}
+            assert binds or node.attr in known or f"{module.__name__}.{node.attr}" in FILES, f"{name} uses {node.attr}"
 
 
 PUBLIC = [

@@ -68,9 +68,9 @@ def test_what_is_not_a_number(value):
 def test_pairs():
     assert check_pair("size", 3, 1) == (3, 3)
     assert check_pair("size", (3, np.int64(0)), 0) == check_pair("size", [3, 0], 0) == (3, 0)
-    with pytest.raises(ValueError, match=r"size\[1\] is 0; it must be an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"size is \(2, 0\); it must be an integer of at least 1, or a pair of them"):
         check_pair("size", (2, 0), 1)
-    with pytest.raises(TypeError, match=r"size\[1\] is 2.5; it must be an integer of at least 1"):
+    with pytest.raises(TypeError, match=r"size is \(2, 2.5\); it must be an integer of at least 1, or a pair of them"):
         check_pair("size", (2, 2.5), 1)
     for value in ((), (1,), (1, 2, 3)):
         with pytest.raises(ValueError, match=r"size is \(.*\); it must be an integer of at least 1, or a pair of them"):

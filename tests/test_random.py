@@ -77,3 +77,16 @@ def test_generators_in(thing, paths):
 def test_generators_in_leaves_out_the_librarys():
     manual_seed(0)
     assert generators_in([default_generator(), default_generator]) == {}
+
+
+rng = np.random.default_rng(0)  # has the name of an attribute below
+
+
+def test_an_attribute_is_not_taken_for_a_global_variable_of_its_name():
+    class Augment:
+        def __init__(self):
+            self.rng = np.random.default_rng(1)
+
+    augment = Augment()
+    assert list(generators_in(lambda x: x + augment.rng.normal())) == ["augment.rng"]
+    assert list(generators_in(lambda x: x + rng.normal())) == ["rng"]

@@ -14,7 +14,7 @@ from tinygrad_edu.engine import no_grad, op
 from tinygrad_edu.functional import *
 from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.ops.elementwise import *
-from tinygrad_edu.ops.fused import *
+from tinygrad_edu.ops.fused import log_softmax, softmax
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *

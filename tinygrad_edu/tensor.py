@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
 from tinygrad_edu.dispatch import dispatch
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Handle", "Tensor", "seed"]
 
 
-def comparison(ufunc: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+def comparison(ufunc: Callable[..., Any]) -> Callable[[Tensor, Operand], NDArray[np.bool_]]:
     """The operator for `self < other` and its like: it works on the values and returns booleans."""
     return lambda self, other: ufunc(self._data, plain(other))
 
@@ -97,7 +97,7 @@ class Tensor(Node):
         self._op = self._params = self._hooks = self._scopes = self.grad = None
 
     @property
-    def data(self) -> Array:
+    def data(self) -> NDArray[Any]:
         """The values: an ndarray (read-only if an op made it), or a NumPy scalar where the shape is ().
 
         backward() notices `leaf.data -= step` and assign(), but not writes to single elements.
@@ -282,8 +282,8 @@ class Tensor(Node):
         return dispatch(func, args, kwargs)
 
     __hash__ = object.__hash__  # by identity: == compares elements, as in NumPy
-    __eq__ = comparison(np.equal)
-    __ne__ = comparison(np.not_equal)
+    __eq__ = comparison(np.equal)  # type: ignore[assignment]  # Python's own returns one bool
+    __ne__ = comparison(np.not_equal)  # type: ignore[assignment]
     __lt__ = comparison(np.less)
     __le__ = comparison(np.less_equal)
     __gt__ = comparison(np.greater)

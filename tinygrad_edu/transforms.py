@@ -29,7 +29,7 @@ from tinygrad_edu.tensor import Tensor, seed
 Function: TypeAlias = Callable[..., Tensor]
 Derivative: TypeAlias = "Tensor | NDArray[Any]"  # a Tensor where a gradient can flow on
 
-__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "pull_back", "value_and_grad", "vjp"]
 
 
 def gradients(
@@ -114,7 +114,7 @@ def pull_back(output: Tensor, inputs: list[Tensor], gradient: Operand | None, cr
     if output.requires_grad:
         return gradients(output, inputs, gradient=gradient, create_graph=create_graph)
     zeros = [np.zeros_like(x.data)[()] for x in inputs]
-    return [Tensor(z, requires_grad=False) for z in zeros] if create_graph else zeros
+    return [Tensor(z, requires_grad=False) if create_graph else z for z in zeros]
 
 
 def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Callable[..., tuple[Derivative, Any]]:

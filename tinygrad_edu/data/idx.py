@@ -26,7 +26,7 @@ import numpy as np
 
 from tinygrad_edu.files import StrPath
 
-__all__ = ["read_idx"]
+__all__ = ["parse_idx", "read_idx", "unzipped"]
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_BYTES = 2**30

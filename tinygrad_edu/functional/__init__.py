@@ -10,7 +10,7 @@ from tinygrad_edu.functional.activations import *
 from tinygrad_edu.functional.layers import *
 from tinygrad_edu.functional.losses import *
 from tinygrad_edu.ops.elementwise import *
-from tinygrad_edu.ops.fused import *
+from tinygrad_edu.ops.fused import log_softmax, softmax
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
@@ -20,8 +20,9 @@ __all__ = [
     "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d", "copy",
     "cross_entropy", "diagonal", "dot", "einsum", "elu", "flatten", "flip", "gelu", "huber_loss", "l1_loss",
     "l1_penalty", "l2_penalty", "leaky_relu", "linear", "log_softmax", "logsumexp", "max_pool2d", "moveaxis",
-    "mse_loss", "nll_loss", "outer", "pad", "prelu", "ravel", "repeat", "roll", "silu", "softmax", "sort", "split",
-    "square", "squeeze", "stack", "std", "swapaxes", "tile", "trace", "tril", "triu", "var",
+    "mse_loss", "nll_loss", "outer", "pad", "prelu", "ravel", "relu", "repeat", "roll", "sigmoid", "silu", "softmax",
+    "softplus", "sort", "split", "square", "squeeze", "stack", "std", "swapaxes", "tanh", "tile", "trace", "tril",
+    "triu", "var",
 ]  # fmt: skip
 
 

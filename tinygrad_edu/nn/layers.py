@@ -22,7 +22,7 @@ from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["SCHEMES", "Dropout", "Flatten", "Init", "Linear", "Maxout"]
+__all__ = ["SCHEMES", "Dropout", "Flatten", "Init", "Linear", "Maxout", "initialize", "zero_bias"]
 
 Init = str | Callable[[Tensor], object]
 
@@ -43,7 +43,7 @@ def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.G
     elif init in SCHEMES:
         getattr(initializers, init)(weight, rng=rng)
     else:
-        bound = 1 / math.sqrt(initializers.fans(weight)[0])
+        bound = 1 / math.sqrt(math.prod(weight.shape[1:]))
         for p in (weight,) if bias is None else (weight, bias):
             initializers.uniform(p, -bound, bound, rng=rng)
 

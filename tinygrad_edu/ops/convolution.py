@@ -32,7 +32,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
 
-__all__ = ["conv2d", "conv2d_input", "conv2d_weight", "fold", "max_pool", "mean_pool", "windows"]
+__all__ = [
+    "Pair", "conv2d", "conv2d_input", "conv2d_weight", "fold", "inside", "max_pool", "mean_pool", "windows", "winners",
+]  # fmt: skip
 
 Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]

@@ -17,7 +17,7 @@ from tinygrad_edu.ops.shapes import expand_dims
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["log_softmax", "softmax"]
+__all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax"]
 
 
 @op(lambda g, out, x, axis: g - exp(out) * g.sum(axis=axis, keepdims=True))

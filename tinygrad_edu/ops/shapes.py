@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "broadcast_to", "expand_dims", "flatten", "moveaxis", "ravel", "reshape", "squeeze", "swapaxes", "tile",
+    "Axis", "broadcast_to", "expand_dims", "flatten", "moveaxis", "ravel", "reshape", "squeeze", "swapaxes", "tile",
     "transpose",
 ]  # fmt: skip
 

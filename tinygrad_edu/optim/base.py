@@ -17,7 +17,7 @@ from numpy import ndarray
 from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "Params", "State"]
+__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters"]
 
 Group = dict[str, Any]  # hyperparameters, and "params", a list of Tensors
 State = dict[str, Any]  # of one parameter: "step", an int, and its moments, arrays

@@ -27,7 +27,10 @@ from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training.history import Record
 
-__all__ = ["RunningMeans", "evaluate", "predict", "progress_bar", "step_scheduler"]
+__all__ = [
+    "Batches", "Criterion", "RunningMeans", "evaluate", "keep_modes", "one_pass", "predict", "progress_bar",
+    "step_scheduler",
+]  # fmt: skip
 
 Batches = Iterable[Any]  # of pairs (inputs, targets)
 Criterion = Callable[[Any, Any], Tensor]  # a loss, as a function of (outputs, targets)
