@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from tinygrad_edu.checks import check_choice, check_int, check_number, check_pair, check_positive_int
+from tinygrad_edu.checks import broadcasts_to, check_choice, check_int, check_number, check_pair, check_positive_int
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int8(7), np.uint64(2)])
@@ -92,3 +92,11 @@ def test_long_values_do_not_fill_the_message():
     with pytest.raises(ValueError) as caught:
         check_number("x", "long" * 1000)
     assert len(str(caught.value)) < 120
+
+
+def test_shapes_that_broadcast_to_another():
+    for shape in ((), (3,), (1,), (2, 1), (2, 3)):
+        assert broadcasts_to(shape, (2, 3))
+    for shape in ((2,), (1, 2, 3), (3, 2), (0,)):
+        assert not broadcasts_to(shape, (2, 3))
+    assert broadcasts_to((1,), (0,)) and not broadcasts_to((2, 3), (3,))

@@ -12,7 +12,7 @@ from numbers import Real
 
 import numpy as np
 
-__all__ = ["check_choice", "check_int", "check_number", "check_pair", "check_positive_int"]
+__all__ = ["broadcasts_to", "check_choice", "check_int", "check_number", "check_pair", "check_positive_int"]
 
 
 def refusal(name: str, value: object, allowed: str) -> str:
@@ -102,3 +102,11 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> str:
         *first, last = [repr(choice) for choice in choices]
         raise ValueError(refusal(name, value, f"{', '.join(first)} or {last}" if first else last))
     return value
+
+
+def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether NumPy stretches an array of one shape to exactly the other."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False

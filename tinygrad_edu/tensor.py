@@ -15,6 +15,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
+from tinygrad_edu.checks import broadcasts_to
 from tinygrad_edu.dispatch import dispatch
 from tinygrad_edu.engine import Array, Node, backward_pass, bind_tensor, is_tensor, new_number, plain, setting
 from tinygrad_edu.ops import Operand
@@ -123,9 +124,7 @@ class Tensor(Node):
             ValueError: The values do not broadcast to its shape.
         """
         new = floating(values, self.dtype, self.dtype)
-        if new.ndim > self.ndim or any(
-            n not in (1, m) for n, m in zip(new.shape[::-1], self.shape[::-1], strict=False)
-        ):
+        if not broadcasts_to(new.shape, self.shape):
             raise ValueError(f"assign: values of shape {new.shape} do not fit a tensor of shape {self.shape}")
         self._renumber("assign")
         if type(self._data) is ndarray:

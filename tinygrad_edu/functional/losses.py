@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import check_number
+from tinygrad_edu.checks import broadcasts_to, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand, fused
 
@@ -29,8 +29,16 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss", "l1_penalty",
-    "l2_penalty", "mse_loss", "nll_loss",
+    "Reduction",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "huber_loss",
+    "l1_loss",
+    "l1_penalty",
+    "l2_penalty",
+    "mse_loss",
+    "nll_loss",
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
@@ -173,10 +181,8 @@ def binary_cross_entropy_with_logits(
     if_yes, if_no = ops.softplus(-1.0 * input), ops.softplus(input)
     if pos_weight is not None:
         pos_weight = constant_like(pos_weight, input)
-        shape = pos_weight.shape
-        if len(shape) > input.ndim or any(
-            n not in (1, m) for n, m in zip(shape[::-1], input.shape[::-1], strict=False)
-        ):
+        if not broadcasts_to(pos_weight.shape, input.shape):
+            shape = pos_weight.shape
             raise ValueError(f"{name}: pos_weight of shape {shape} does not broadcast to the input's {input.shape}")
         if_yes = if_yes * pos_weight
     return reduced(if_yes * target + if_no * (1 - target), reduction)

@@ -6,23 +6,19 @@ and the `weight` of its two BCE losses are left out.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu import functional
 from tinygrad_edu.checks import check_choice
+from tinygrad_edu.functional.losses import Reduction
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
 
-__all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "Loss", "MSELoss", "NLLLoss",
-    "Reduction",
-]  # fmt: skip
-
-Reduction = Literal["mean", "sum", "none"]
+__all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "Loss", "MSELoss", "NLLLoss"]
 
 
 class Loss(Module):
