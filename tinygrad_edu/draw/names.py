@@ -4,12 +4,10 @@ A tensor is named, in this order, by the picture's own `names=`, by the path of 
 `name`, by the variable that holds it where the picture is asked for, by the array that it is a part of, or by its op
 and a number.
 
-A result knows its op and its operands, but not the module that made it. Marking each result would slow down every op.
-But numbers are given in the order of creation, so a call that began when the counter stood at 10 and returned tensor 17
-made the tensors 11 to 17. One mark for each module call is therefore enough, on its output:
+Which module made a result is not marked on each, which would slow down every op. Numbers are given in the order of
+creation, so one mark for each module call, on its output, is enough:
 
-    y = linear(x)               # y._scopes is ((linear, 10),), and y._number is 17
-    z = y * 2                   # 18: outside
+    y = linear(x)               # y._scopes is ((linear, 10),), and y._number is 17: it made the tensors 11 to 17
 """
 
 from __future__ import annotations
@@ -78,7 +76,8 @@ def caller_variables() -> Variables:
     inside = [(name + suffix, part) for name, value in shown for suffix, part in parts_of(value)]
     found: Variables = {}
     for name, value in shown + inside:
-        if issubclass(type(value), (Tensor, ndarray)) or is_module(value):
+        kind = type(value)  # a Module is told by its methods, so that the class need not be imported
+        if issubclass(kind, (Tensor, ndarray)) or (hasattr(kind, "named_parameters") and hasattr(kind, "forward")):
             found.setdefault(id(value), name)
     return found
 
@@ -97,11 +96,6 @@ def parts_of(value: Any) -> Iterable[tuple[str, Any]]:
     return [(f".{name}", part) for name, part in list(islice(attributes.items(), PARTS))]
 
 
-def is_module(value: object) -> bool:
-    """Whether a value is a Module; that class is not imported for it."""
-    return hasattr(type(value), "named_parameters") and hasattr(type(value), "forward")
-
-
 def name_cards(found: Record, names: Names | None = None, variables: Variables | None = None) -> None:
     """Gives every card its name, its kind and its scope, in place.
 
@@ -115,7 +109,8 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
     for model, name in find_scopes(found, variables).items():
         for path, parameter in model.named_parameters():
             paths.setdefault(id(parameter), f"{name}.{path}" if name else path)
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter()  # of the names that are made up
+    namesakes: Counter[str] = Counter()
     for card in found.cards:
         thing = card.constant if card.tensor is None else card.tensor
         if card.tensor is not None and id(card.tensor) in paths and card.op is None:
@@ -128,7 +123,10 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
         if chosen is None and card.kind == "data" and card.tensor is not None and card.value.ndim == 0 and card.uses:
             card.constant, card.tensor = card.value, None  # a number in an expression like any other
         card.name = chosen or made_up_name(card, counts)
-    number_namesakes(found)
+        if card.named:
+            namesakes[card.name] += 1
+            if namesakes[card.name] > 1:  # h, h₂, h₃
+                card.name += str(namesakes[card.name]).translate(SUBSCRIPTS)
 
 
 def names_by_id(names: Names) -> Variables:
@@ -159,16 +157,6 @@ def part_name(array: object, variables: Variables) -> str | None:
     if (array.shape[1:], array.strides) == (base.shape[1:], base.strides):
         return f"{name}[{start}:{start + len(array)}]"
     return None
-
-
-def number_namesakes(found: Record) -> None:
-    """Numbers the later ones of tensors that share a name: h, h₂, h₃."""
-    counts: Counter[str] = Counter()
-    for card in found.cards:
-        if card.named:
-            counts[card.name] += 1
-            if counts[card.name] > 1:
-                card.name += str(counts[card.name]).translate(SUBSCRIPTS)
 
 
 def made_up_name(card: Card, counts: Counter[str]) -> str:

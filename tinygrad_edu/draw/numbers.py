@@ -37,36 +37,20 @@ def format_number(x: Number, precision: int = 3, latex: bool = False) -> str:
         For example "−0.538", "12", "1.23e−5", "∞", "NaN", "true".
     """
     x = x.item() if isinstance(x, (np.ndarray, np.generic)) else x
-    if isinstance(x, bool):
-        return rf"\mathrm{{{str(x).lower()}}}" if latex else str(x).lower()
-    if isinstance(x, complex):
-        return format_number(x.real, precision, latex)
-    if isinstance(x, float) and not math.isfinite(x):
-        return format_not_finite(x, latex)
-    text = str(int(x)) if x == int(x) and abs(x) < 1e6 else f"{x:.{precision}g}"
-    if "e+" in text and abs(float(text)) < 1e6:
-        text = str(int(float(text)))
-    mantissa, _, exponent = text.partition("e")
-    if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    if not exponent:
-        return typeset_minus(mantissa, latex)
-    power = str(int(exponent))
-    if latex:
-        return rf"{mantissa} \cdot 10^{{{power}}}"
-    return typeset_minus(f"{mantissa}e{power}", latex)
-
-
-def format_not_finite(x: float, latex: bool) -> str:
-    """Infinity or NaN."""
-    if math.isnan(x):
-        return r"\mathrm{NaN}" if latex else "NaN"
-    infinity = r"\infty" if latex else "∞"
-    return infinity if x > 0 else typeset_minus("-", latex) + infinity
-
-
-def typeset_minus(text: str, latex: bool) -> str:
-    """The text with the minus sign of the notation; Unicode has one that is not a hyphen."""
+    x = x.real if isinstance(x, complex) else x
+    if isinstance(x, bool) or x != x:
+        text = "NaN" if x != x else str(x).lower()
+        return rf"\mathrm{{{text}}}" if latex else text
+    if abs(x) == math.inf:
+        infinity = r"\infty" if latex else "∞"
+        text = infinity if x > 0 else f"-{infinity}"
+    else:
+        text = str(int(x)) if x == int(x) and abs(x) < 1e6 else f"{x:.{precision}g}"
+        if "e+" in text and abs(float(text)) < 1e6:
+            text = str(int(float(text)))
+        mantissa, _, exponent = text.partition("e")
+        if exponent:
+            text = rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if latex else f"{mantissa}e{int(exponent)}"
     return text if latex else text.replace("-", MINUS)
 
 

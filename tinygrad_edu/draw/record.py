@@ -56,35 +56,22 @@ class Scope:
 class Card:
     """A tensor, or a constant operand, in the picture.
 
-    Attributes:
-        id: "t0", "t1" ... in forward order; constants "c0" ...
-        name: What the picture calls it.
-        kind: "parameter", "input" (a leaf that needs a gradient), "data" (what needs none) or "op".
-        value: Its values, an array.
-        tensor: The Tensor, or None.
-        constant: The array or number that it is instead.
-        gradient: The gradient of the output with respect to it, of the same shape; None where none is needed.
-        before_hooks: The gradient that arrived, if a hook changed it; else None.
-        op: The op that made it, or None.
-        params: The op's parameters, such as axis.
-        wires: From its operands, in their order.
-        scope: The innermost module call that it was made in, or None.
-        named: Whether the name is its own, a path, or from a variable, rather than made up here.
+    Its gradient is that of the output with respect to it, of its value's shape; None where none is needed.
     """
 
-    id: str
-    name: str
-    kind: Kind
+    id: str  # "t0", "t1" ... in forward order; constants "c0" ...
+    name: str  # what the picture calls it
+    kind: Kind  # "input" is a leaf that needs a gradient, "data" what needs none
     value: ndarray
     tensor: Tensor | None = None
-    constant: ArrayLike | None = None
+    constant: ArrayLike | None = None  # the array or number that it is instead of a Tensor
     gradient: ndarray | None = None
-    before_hooks: ndarray | None = None
-    op: Op | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    wires: list[Wire] = field(default_factory=list, repr=False)
-    scope: Scope | None = None
-    named: bool = False
+    before_hooks: ndarray | None = None  # the gradient that arrived, if a hook changed it
+    op: Op | None = None  # which made it
+    params: dict[str, Any] = field(default_factory=dict)  # of the op, such as axis
+    wires: list[Wire] = field(default_factory=list, repr=False)  # from its operands, in their order
+    scope: Scope | None = None  # the innermost module call that it was made in
+    named: bool = False  # whether the name is its own, a path, or from a variable, rather than made up here
     _uses: list[ref[Wire]] = field(default_factory=list, repr=False)
 
     @property
@@ -94,7 +81,6 @@ class Card:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
         return self.value.shape
 
     @property
@@ -114,20 +100,13 @@ class Card:
 
 @dataclass(eq=False)
 class Wire:
-    """From an operand to the result of an op.
+    """From an operand to the result of an op."""
 
-    Attributes:
-        source: The operand.
-        position: Which operand of the op it is.
-        contribution: What the op's rule hands back over it, of the source's shape; None where nothing flows.
-        local: The local derivative d target / d source where both are single numbers and a gradient flows.
-    """
-
-    source: Card
-    position: int
+    source: Card  # the operand
+    position: int  # which operand of the op it is
     _target: ref[Card] = field(repr=False)
-    contribution: ndarray | None = None
-    local: float | None = None
+    contribution: ndarray | None = None  # what the rule hands back over it, of the source's shape; None: nothing flows
+    local: float | None = None  # d target / d source where both are single numbers and a gradient flows
 
     @property
     def target(self) -> Card:
@@ -217,8 +196,10 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
             if isinstance(x, Tensor) and x._number > tensor._number:
                 raise RuntimeError(outdated(x, tensor))
             key = id(x) if isinstance(x, (Tensor, ndarray)) else (id(tensor), position)  # a number: one card for each
-            if key not in cards:
-                cards[key] = leaf_card(x, len(cards))
+            if key not in cards and isinstance(x, Tensor):
+                cards[key] = card_of(x, len(cards))
+            elif key not in cards:
+                cards[key] = Card(f"c{len(cards)}", "", "data", np.array(x), constant=x)
             wires.append((cards[key], position))
         card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
         for source, position in wires:
@@ -260,11 +241,6 @@ def card_of(tensor: Tensor, number: int) -> Card:
     if tensor._op is not None:
         card.op, card.params = tensor._op, dict(tensor._params)
     return card
-
-
-def leaf_card(x: Tensor | ArrayLike, number: int) -> Card:
-    """The card of an operand that has not been met yet: a leaf, an array or a number."""
-    return card_of(x, number) if isinstance(x, Tensor) else Card(f"c{number}", "", "data", np.array(x), constant=x)
 
 
 def run_backward(found: Record, cards: dict[int | tuple[int, int], Card], start: Array) -> None:
