@@ -22,21 +22,12 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.draw.algebra.terms import (
-    Shape,
-    Term,
-    TermLike,
-    as_shape,
-    as_term,
-    builds,
-    elementwise,
-    literal,
-    named_call,
-)
+from tinygrad_edu.draw.algebra.terms import Shape, Term, TermLike, as_shape, as_term, builds, elementwise, literal
 from tinygrad_edu.engine import REGISTRY
 
-__all__ = ["add", "function_term", "multiply", "product", "split_product"]
+__all__ = ["add", "function_term", "multiply", "named_call", "product", "split_product"]
 
 
 def split_product(x: Term) -> tuple[float, list[Term], list[Term]]:
@@ -140,7 +131,6 @@ def multiply(x: TermLike, y: TermLike) -> Term:
 
 @builds("divide")
 def divide(x: TermLike, y: TermLike) -> Term:
-    """x / y, elementwise."""
     x, y = as_term(x), as_term(y)
     (m, tops, bottoms), (n, below, more) = split_product(x), split_product(y)
     m, n = (-m, -n) if n < 0 else (m, n)
@@ -149,7 +139,6 @@ def divide(x: TermLike, y: TermLike) -> Term:
 
 @builds("add")
 def add(x: TermLike, y: TermLike) -> Term:
-    """x + y."""
     return plus_or_minus("+", as_term(x), as_term(y))
 
 
@@ -199,7 +188,6 @@ def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
 
 @builds("power")
 def power(x: TermLike, y: TermLike) -> Term:
-    """x ** y."""
     x, y = as_term(x), as_term(y)
     shape = np.broadcast_shapes(x.shape, y.shape)
     if x.kind == y.kind == "number":
@@ -256,6 +244,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "onehot": lambda labels, like: np.eye(like.shape[-1])[labels],
     "softmax": lambda x, axis=-1: np.exp(REGISTRY["log_softmax"].forward(x, axis)),
 }
+
+
+def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequence[str] = ()) -> Term:
+    """A value that is printed as name(args, params); as a number if it is one whatever the tensors are."""
+    array = np.asarray(value)
+    if array.size and all(x.kind == "number" for x in args) and (array == array.flat[0]).all():
+        return literal(array.flat[0].item(), array.shape)
+    return Term("function", (name, *args, *params), value)
 
 
 @builds("function")

@@ -15,19 +15,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.arithmetic import function_term, multiply, product, split_product
-from tinygrad_edu.draw.algebra.terms import (
-    Shape,
-    Term,
-    TermLike,
-    as_shape,
-    as_term,
-    builds,
-    exchange_axes,
-    literal,
-    named_call,
-    values_of,
-)
+from tinygrad_edu.draw.algebra.arithmetic import function_term, multiply, named_call, product, split_product
+from tinygrad_edu.draw.algebra.terms import Shape, Term, TermLike, as_shape, as_term, builds, literal, values_of
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.convolution import Pair, winners
 
@@ -39,7 +28,6 @@ Index = Any  # what stands between brackets: x[index]
 
 @builds("matmul")
 def matmul(x: TermLike, y: TermLike) -> Term:
-    """x @ y."""
     x, y = as_term(x), as_term(y)
     value = np.matmul(x.value, y.value)
     if x.size == y.size == 1:
@@ -52,7 +40,6 @@ def matmul(x: TermLike, y: TermLike) -> Term:
 
 @builds("einsum")
 def einsum(*operands: TermLike, subscripts: str, optimize: object = False) -> Term:
-    """einsum(subscripts, operands)."""
     terms = [as_term(x) for x in operands]
     if len(terms) == 1 and len(set(subscripts.split("->"))) == 1:
         return terms[0]
@@ -70,7 +57,7 @@ def transpose(x: TermLike, axes: Sequence[int] | None = None) -> Term:
         return as_term(x)
     if x.size == 1 or x.kind == "number":
         return as_shape(x, value.shape)
-    if order != exchange_axes(x.ndim, -1, -2):
+    if order != [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]:
         return Term("permuted", (x, tuple(order)), value)
     if x.kind == "T":
         base: Term = x.parts[0]
@@ -106,7 +93,6 @@ def expand_dims(x: TermLike, axis: int | Sequence[int]) -> Term:
 
 @builds("broadcast_to")
 def broadcast_to(x: TermLike, shape: int | Sequence[int]) -> Term:
-    """x repeated to a shape."""
     x = as_term(x)
     value = np.broadcast_to(x.value, shape)
     if value.size == x.size or x.kind == "number":
@@ -116,7 +102,6 @@ def broadcast_to(x: TermLike, shape: int | Sequence[int]) -> Term:
 
 @builds("reshape")
 def reshape(x: TermLike, shape: int | Sequence[int]) -> Term:
-    """The elements in another shape."""
     x = as_term(x)
     value = np.reshape(x.value, shape)
     base = x.parts[0] if x.kind == "reshape" else x

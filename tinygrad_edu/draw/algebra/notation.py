@@ -101,7 +101,6 @@ class Notation:
         return text if precedence >= least else f"({text})"
 
     def words(self, text: str) -> str:
-        """Plain words."""
         return upright(text) if self.latex else text
 
     def name(self, text: str, place: Any) -> Text:
@@ -118,7 +117,6 @@ class Notation:
         return f"{self.words(words)}({', '.join([self.text(x)[0] for x in given])})", PHRASE
 
     def number(self, x: float) -> Text:
-        """A number."""
         text = format_number(x, self.precision, self.latex)
         if text.lstrip("-" + MINUS) == "1" and abs(x) != 1:
             text = format_number(x, 6, self.latex)  # 1.0004 is not 1 in a product
@@ -167,20 +165,16 @@ class Notation:
         return text
 
     def outer(self, x: Term, y: Term) -> Text:
-        """An outer product."""
         sign = r"\otimes" if self.latex else "⊗"
         return f"{self.within(x, ATOM)} {sign} {self.within(y, ATOM)}", PRODUCT
 
     def plus(self, x: Term, y: Term) -> Text:
-        """A sum."""
         return f"{self.within(x, SUM)} + {self.within(y, SUM)}", SUM
 
     def minus(self, x: Term, y: Term) -> Text:
-        """A difference."""
         return f"{self.within(x, SUM)} {'-' if self.latex else MINUS} {self.within(y, PRODUCT)}", SUM
 
     def at(self, x: Term, y: Term) -> Text:
-        """A matrix product."""
         left, sign = self.within(x, PRODUCT if x.kind == "@" else POWER), r"\,@\," if self.latex else "@"
         return f"{left} {sign} {self.within(y, POWER)}", PRODUCT
 
@@ -226,11 +220,9 @@ class Notation:
         return f"{self.function_name(name)}({', '.join(texts)})", ATOM
 
     def T(self, x: Term) -> Text:
-        """A transpose."""
         return self.within(x, ATOM) + (r"^\top" if self.latex else "ᵀ"), POWER
 
     def permuted(self, x: Term, order: tuple[int, ...]) -> Text:
-        """Axes in another order."""
         return f"{self.within(x, ATOM)}{self.words(f' with axes {order}')}", PHRASE
 
     def index(self, x: Term, index: str) -> Text:
@@ -242,7 +234,6 @@ class Notation:
     broadcast = text  # copies along axes are not written
 
     def reshape(self, x: Term, shape: tuple[int, ...]) -> Text:
-        """Another shape."""
         return f"{self.within(x, ATOM)}{self.words(f' as {shape}')}", PHRASE
 
     def phrase(self, x: Term, words: str) -> Text:

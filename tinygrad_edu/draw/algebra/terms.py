@@ -23,8 +23,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.engine import Op
 
 __all__ = [
-    "BUILDERS", "Shape", "Term", "TermLike", "as_shape", "as_term", "builds", "elementwise", "exchange_axes",
-    "literal", "named_call", "values_of",
+    "BUILDERS", "Shape", "Term", "TermLike", "as_shape", "as_term", "builds", "elementwise", "literal", "values_of",
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
@@ -57,8 +56,8 @@ class Count(int):
 
 
 def operator(name: str) -> Callable[..., Term]:
-    """A method of Term for `x + other`, which calls the builder of this name."""
-    return lambda self, *others: BUILDERS[name](self, *others)
+    """A method of Term, as for `x + other`, which calls the builder of this name."""
+    return lambda self, *others, **params: BUILDERS[name](self, *others, **params)
 
 
 def reflected(name: str) -> Callable[..., Term]:
@@ -115,17 +114,15 @@ class Term:
         """Whether one element is true, here and now."""
         return bool(self.value.any())
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Term:
-        """As the array's method."""
-        return BUILDERS["sum"](self, axis, keepdims=keepdims)
-
     def reshape(self, *shape: Any) -> Term:
         """As the array's method."""
         return BUILDERS["reshape"](self, shape[0] if len(shape) == 1 else shape)
 
     def swapaxes(self, first: int, second: int) -> Term:
         """As the array's method."""
-        return BUILDERS["transpose"](self, exchange_axes(self.ndim, first, second))
+        order = list(range(self.ndim))
+        order[first], order[second] = second % self.ndim, first % self.ndim
+        return BUILDERS["transpose"](self, order)
 
     def transpose(self, *axes: Any) -> Term:
         """As the array's method."""
@@ -143,7 +140,7 @@ class Term:
     __hash__ = object.__hash__  # which a class with __eq__ would lose
     __or__, __and__ = operator("bitwise_or"), operator("bitwise_and")
     __neg__, __abs__ = operator("negative"), operator("abs")
-    __getitem__ = operator("getitem")
+    __getitem__, sum = operator("getitem"), operator("sum")
 
 
 TermLike = Term | ArrayLike  # an array without a name is refused, unless it is a number or all ones
@@ -206,18 +203,3 @@ def elementwise(compute: Callable[..., Any], parts: Sequence[Term]) -> tuple[lis
         if other.shape == value.shape and np.array_equal(other, value, equal_nan=value.dtype.kind == "f"):
             return short, value
     return list(parts), value
-
-
-def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequence[str] = ()) -> Term:
-    """A value that is printed as name(args, params)."""
-    array = np.asarray(value)
-    if array.size and all(x.kind == "number" for x in args) and (array == array.flat[0]).all():
-        return literal(array.flat[0].item(), array.shape)
-    return Term("function", (name, *args, *params), value)
-
-
-def exchange_axes(ndim: int, first: int, second: int) -> list[int]:
-    """The order of axes with two of them exchanged."""
-    order = list(range(ndim))
-    order[first], order[second] = order[second], order[first]
-    return order
