@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 from tinygrad_edu.checks import check_choice, check_int
-from tinygrad_edu.draw.explain.alt_text import alt_text
-from tinygrad_edu.draw.explain.tree import tree
+from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, caller_variables, name_cards
 from tinygrad_edu.draw.picture.cards import Mode
 from tinygrad_edu.draw.picture.engines import DigraphBase
@@ -110,7 +109,6 @@ class Graph(DigraphBase):
 
     @property
     def precision(self) -> int:
-        """Significant digits."""
         return self.options["precision"]
 
     def forward(self, **changes: Unpack[Options]) -> Graph:
@@ -126,11 +124,9 @@ class Graph(DigraphBase):
         return self.at("both", **changes)
 
     def copy(self) -> Graph:
-        """The same picture once more."""
         return self.at(self.mode)
 
     def at(self, mode: Mode, **changes: Unpack[Options]) -> Graph:
-        """The same graph in another mode."""
         options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
         return Graph(self.record, mode=mode, **options)
 

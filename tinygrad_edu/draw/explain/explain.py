@@ -6,16 +6,11 @@
           = −0.538 · 0.197 · 2
           = −0.212
 
-The steps lead from one named tensor to the next; a tensor between them that has no name becomes part of a formula, as
-`y − a` does here. Between single numbers every path is written out. Between arrays a derivative would have more axes
-than a page, so there the gradients themselves are derived, one tensor after another, as backward() does it.
+The steps lead from one named tensor to the next. Between arrays, whose derivatives would have more axes than a page,
+the gradients themselves are derived, one tensor after another, as backward() does it.
 
-The hard idea is the number of paths. Each step of this loop doubles it:
-
-    for _ in range(40):
-        a = a * b + a.sin()     # 2 ** 40 paths to the first a
-
-So paths are counted, and what they contribute is added up, tensor by tensor; only a few are walked.
+The hard idea is the number of paths: `a = a * b + a.sin()` in a loop of 40 makes 2 ** 40 of them to the first a. So
+paths are counted, and what they contribute is added up, tensor by tensor; only a few are walked.
 """
 
 from __future__ import annotations
@@ -23,10 +18,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_edu.checks import check_int
-from tinygrad_edu.draw.explain.chain import cards_between, count_paths, first_paths, steps_between, total_derivative
-from tinygrad_edu.draw.explain.expressions import Expressions, is_rewritten
-from tinygrad_edu.draw.explain.solution import Block, Explanation, Solution
-from tinygrad_edu.draw.explain.writer import Writer
+from tinygrad_edu.draw.explain import expressions
+from tinygrad_edu.draw.explain.solution import Block, Explanation, Solution, Writer
 from tinygrad_edu.draw.names import Variables, caller_variables, name_cards
 from tinygrad_edu.draw.numbers import SMALL
 from tinygrad_edu.draw.record import Card, Record, record
@@ -73,7 +66,7 @@ def explain_record(found: Record, inputs: tuple[Tensor, ...], precision: int, va
         leaves = [card.tensor for card in found.cards if card.op is None and card.needs_gradient]
         named = [x for x in leaves if x is not None and cards[id(x)].named]
         inputs = tuple(named or [x for x in leaves if x is not None])
-    notes, solutions = Expressions(found, precision), []
+    notes, solutions = expressions.Expressions(found, precision), []
     for x in inputs:
         if id(x) in cards and cards[id(x)].gradient is not None:
             solutions.append(solve(notes, cards[id(x)]))
@@ -84,7 +77,6 @@ def explain_record(found: Record, inputs: tuple[Tensor, ...], precision: int, va
 
 
 def explain_independence(found: Record, x: Tensor, name: str) -> Solution:
-    """Why there is no gradient."""
     out = found.output.name
     if not found.output.needs_gradient:
         why = f"Nothing that {out} was made of needs a gradient."
@@ -95,19 +87,20 @@ def explain_independence(found: Record, x: Tensor, name: str) -> Solution:
     return Solution(name, np.zeros(x.shape), [], 0, [Block(why)])
 
 
-def solve(notes: Expressions, card: Card) -> Solution:
+def solve(notes: expressions.Expressions, card: Card) -> Solution:
     """The solution for a card to which a gradient flows."""
-    output, value, relevant = notes.found.output, np.array(card.gradient), cards_between(card)
+    output, value, relevant = notes.found.output, np.array(card.gradient), expressions.cards_between(card)
     scalars = all(other.value.size == 1 for other in relevant[1:]) and value.size <= SMALL
-    ends = {x: x is card or not scalars or not is_rewritten(x, notes.terms[x]) for x in relevant}
+    ends = {x: x is card or not scalars or not expressions.is_rewritten(x, notes.terms[x]) for x in relevant}
     writer = Writer(notes, card, ends, scalars)
     if card is output:
         why = "" if card.before_hooks is None else "A hook changes the gradient:"
         return Solution(card.name, value, [(card.name,)], 1, [Block(why, [writer.result([])])])
-    steps = steps_between(ends, scalars)
-    count, paths = count_paths(steps, output, card), first_paths(steps, output, card, WRITTEN_OUT)
+    steps = expressions.steps_between(ends, scalars)
+    count = expressions.count_paths(steps, output, card)
+    paths = expressions.first_paths(steps, output, card, WRITTEN_OUT)
     blocks = writer.chain(paths, count) if scalars else writer.derivation()
-    if scalars and not np.allclose(total_derivative(relevant), value, rtol=1e-3, atol=1e-6, equal_nan=True):
+    if scalars and not np.allclose(expressions.total_derivative(relevant), value, rtol=1e-3, atol=1e-6, equal_nan=True):
         blocks.append(Block("A hook changes the gradient on the way; with it:", [writer.result([])]))
     blocks += writer.where()
     names = [(output.name, *[step.source.name for step in path]) for path in paths]

@@ -1,16 +1,31 @@
-"""A worked solution as text, Markdown and LaTeX: blocks of lines, aligned at their equals signs."""
+"""A worked solution: blocks of lines, aligned at their equals signs, in text, Markdown and LaTeX; who writes them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import reduce
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.draw.numbers import MINUS
+from tinygrad_edu.draw.algebra.arithmetic import add
+from tinygrad_edu.draw.algebra.formulas import forward_term, random_gradient, vjp_term
+from tinygrad_edu.draw.algebra.notation import PHRASE, SUM
+from tinygrad_edu.draw.algebra.terms import Term, as_term
+from tinygrad_edu.draw.explain.expressions import ChainStep, Ends, Expressions, card_term, ids_in, step_formula
+from tinygrad_edu.draw.numbers import MINUS, SMALL, format_array, format_nested, format_number, format_shape
+from tinygrad_edu.draw.record import Card, Wire
 
-__all__ = ["Block", "Both", "Equation", "Explanation", "Solution"]
+__all__ = ["Block", "Explanation", "Solution", "Writer"]
+
+T = TypeVar("T")
+MANY = 9  # factors of a product that are written out
+LINES, LAST = 24, 6  # of a derivation over arrays, and how many of these are the last ones
 
 
 class Both(NamedTuple):
@@ -18,6 +33,9 @@ class Both(NamedTuple):
 
     text: str
     latex: str
+
+
+DOTS, DOT, PLUS = Both("⋯", r"\cdots"), Both(" · ", r" \cdot "), Both(" + ", " + ")
 
 
 class Equation(NamedTuple):
@@ -36,21 +54,13 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Solution:
-    """The chain rule from an output to one tensor.
+    """The chain rule from an output to one tensor."""
 
-    Attributes:
-        name: The tensor's name.
-        value: The gradient.
-        paths: The first paths, each as the names from the output to the tensor.
-        count: How many paths there are.
-        blocks: What is printed.
-    """
-
-    name: str
-    value: ndarray
-    paths: list[tuple[str, ...]]
-    count: int
-    blocks: list[Block] = field(repr=False)
+    name: str  # of the tensor
+    value: ndarray  # the gradient
+    paths: list[tuple[str, ...]]  # the first ones, each as the names from the output to the tensor
+    count: int  # of all paths
+    blocks: list[Block] = field(repr=False)  # what is printed
 
     def __str__(self) -> str:
         parts = []
@@ -109,7 +119,6 @@ class Explanation:
         return self._join(escape_latex, "\\[\n{}\n\\]")
 
     def _join(self, escape: Callable[[str], str], display: str) -> str:
-        """Sentences and equations, one after another."""
         parts = []
         for sentence, body in self._latex_blocks():
             parts += [escape(sentence), display.format(body) if body else ""]
@@ -136,10 +145,189 @@ MATH = {"←": "\\leftarrow", "∂": "\\partial", "⋯": "\\cdots", MINUS: "-", 
 
 
 def escape_latex(sentence: str) -> str:
-    """A sentence in LaTeX."""
     return "".join([f"${MATH[c]}$" if c in MATH else ESCAPES.get(c, c) for c in sentence])
 
 
 def escape_markdown(sentence: str) -> str:
     """A sentence in Markdown, where names may hold signs that mean something there."""
     return "".join([f"\\{c}" if c in "\\`*_{}[]<>#|$" else c for c in sentence])
+
+
+class Writer:
+    """Writes the blocks of one solution."""
+
+    def __init__(self, notes: Expressions, card: Card, ends: Ends, scalars: bool) -> None:
+        self.notes, self.card, self.ends, self.scalars = notes, card, ends, scalars
+        self.output, self.precision = notes.found.output, notes.precision
+        self.met: set[str] = set()  # the ids of the tensors in the formulas
+
+    def both(self, term: Term) -> Both:
+        """A formula in Unicode and in LaTeX."""
+        self.met |= ids_in(term)
+        return Both(*[notation.write(term) for notation in self.notes.notations])
+
+    @property
+    def left(self) -> Both:
+        """What is worked out."""
+        return self.both(self.notes.partial(self.output, self.card))
+
+    def numeric(self, array: ArrayLike) -> Both:
+        values = np.asarray(array).tolist()
+        return Both(*[format_nested(values, self.precision, latex) for latex in (False, True)])
+
+    def result(self, before: list[Both]) -> Equation:
+        """The gradient, with its numbers on the last line."""
+        gradient = np.asarray(self.card.gradient)
+        return Equation(self.left, [*before, self.numeric(gradient.item() if gradient.size == 1 else gradient)])
+
+    def chain(self, paths: list[list[ChainStep]], count: int) -> list[Block]:
+        """Every path and, where there are several, their sum."""
+        if count == 1:
+            return [Block("", [Equation(self.left, self.path(paths[0]))])]
+        blocks = [Block(f"{self.left.text} is the sum over {format_paths(count)} paths.")]
+        for i, path in enumerate(paths, 1):
+            stations = leave_out_middle([self.output.name, *[step.source.name for step in path]], "⋯")
+            blocks.append(Block(f"Path {i}: {' ← '.join(stations)}", [Equation(path_label(i), self.path(path))]))
+        labels = [path_label(i) for i in range(1, len(paths) + 1)]
+        parts = [bracket_minus(self.numeric(multiply_along(path)), i) for i, path in enumerate(paths)]
+        if count > len(paths):
+            blocks.append(Block(f"{format_paths(count - len(paths))} more paths are not shown."))
+            labels.append(DOTS)
+            parts.append(DOTS)
+        sums = [join_formulas(terms, PLUS) for terms in (labels, parts)]
+        return [*blocks, Block("", [self.result(sums)])]
+
+    def path(self, path: list[ChainStep]) -> list[Both]:
+        """A path in symbols, formulas and numbers, and its product; a line like the one before is left out."""
+        places = leave_out_middle([*range(len(path))], -1)
+        lines = [self.left]
+        for write in (self.symbol, self.formula, self.factor):
+            lines.append(join_formulas([write(path[i], i, len(path)) if i >= 0 else DOTS for i in places], DOT))
+        single = near_one(path[0].value, self.precision) if len(path) == 1 else None
+        lines.append(single or self.numeric(multiply_along(path)))
+        return [line for before, line in pairwise(lines) if line != before]
+
+    def symbol(self, step: ChainStep, i: int, n: int) -> Both:
+        return self.both(self.notes.partial(step.target, step.source))
+
+    def factor(self, step: ChainStep, i: int, n: int) -> Both:
+        """The number of a step, in brackets where a product needs them."""
+        return bracket_minus(near_one(step.value, self.precision) or self.numeric(step.value), i)
+
+    def formula(self, step: ChainStep, i: int, n: int) -> Both:
+        """The formula of a step, in brackets where a product needs them."""
+        term = step_formula(step, self.notes, self.ends)
+        if term.kind == "number" and step.value.size == 1:
+            return self.factor(step, i, n)  # it may only round to 1
+        self.met |= ids_in(term)
+        (text, precedence), (latex, _) = [notation.text(term) for notation in self.notes.notations]
+        negative = term.kind in ("product", "number") and text[0] == MINUS
+        if n > 1 and (precedence == PHRASE or term.kind == "@" or (precedence == SUM and (i or not negative))):
+            return Both(f"({text})", rf"\left({latex}\right)")
+        return Both(f"({text})" if n > 1 and term.kind == "product" and term.parts[2] else text, latex)
+
+    def derivation(self) -> list[Block]:
+        """The gradients of all cards on the way, from the output on, each from those before it."""
+        derived, sentences = self.notes.derived, []
+        cards = [card for card in [*reversed(self.ends)][1:] if card is self.card or card not in derived]
+        hidden = max(len(cards) - LINES, 0)
+        shown = [*cards[: LINES - LAST], *cards[LINES - LAST + hidden :]]
+        if self.output not in derived:
+            sentences.append(self.beginning(shown[0].name))
+        derived |= {self.output, *cards}
+        hooked = [f"∂{card.name}" for card in [self.output, *cards] if card.before_hooks is not None]
+        if hooked:
+            sentences.append(f"Hooks change {', '.join(hooked)} before it is passed on.")
+        equations = [self.gradient(card) for card in shown]
+        if hidden:
+            equations.insert(LINES - LAST, Equation(DOTS, [Both(f"{hidden} more", rf"\text{{{hidden} more}}")]))
+        return [Block(" ".join(sentences), equations)]
+
+    def beginning(self, first: str) -> str:
+        """What the symbols of a derivation mean, and what the backward pass begins with."""
+        out, seed = self.output.name, self.notes.found.seed
+        assert seed is not None
+        start = format_array(seed, self.precision)
+        if (seed == 1).all():
+            start = "1 everywhere" if seed.size > 1 else "1"
+        return f"∂{first} is short for ∂{out}/∂{first}, and so on. It begins with ∂{out} = {start}."
+
+    def where(self) -> list[Block]:
+        """What the unnamed tensors in the formulas were made of; of single numbers also what these were made of."""
+        equations: list[Equation] = []
+        met = set(self.met)
+        unnamed = [x for x in self.notes.found.cards if x.op is not None and not x.named and x is not self.output]
+        for card in reversed(unnamed):  # operands come after what they make
+            wanted = card.id in met or (self.scalars and card.id in self.met and len(equations) < LINES)
+            if wanted and card not in self.notes.defined:
+                self.notes.defined.add(card)
+                equations.append(Equation(self.both(as_term(card_term(card))), [self.both(self.definition(card))]))
+        return [Block("where", equations)] if equations else []
+
+    def definition(self, card: Card) -> Term:
+        assert card.op is not None
+        sources = [wire.source for wire in card.wires]
+        operands = [self.notes.terms[x] if self.scalars else card_term(x) for x in sources]
+        term = forward_term(card.op, operands, card.params, card.value)
+        if term.kind == "expand":
+            return Term("index", term.parts, card.value)  # said even where NumPy does it by itself
+        base = term.parts[0] if term.kind == "broadcast" else term
+        other = any(isinstance(x, Term) and x.key == base.key and x.shape != card.shape for x in operands)
+        return Term("reshape", (base, card.shape), card.value) if other and card.value.size != 1 else term
+
+    def gradient(self, card: Card) -> Equation:
+        """The gradient of one card as the sum of what its consumers hand back, with its numbers or its shape."""
+        wires: list[Wire | None] = [*card.contributions()]  # all of them lead to the output
+        right = self.both(reduce(add, map(self.contribution, leave_out_middle(wires, None))))
+        left = self.both(Term("partial", (card_term(self.output), card_term(card)), 0))
+        if card.value.size <= SMALL:
+            return Equation(left, [right, self.numeric(np.asarray(card.gradient))])
+        size = r" \times ".join(map(str, card.shape))
+        return Equation(left, [Both(f"{right.text}   {format_shape(card.shape)}", rf"{right.latex} \quad [{size}]")])
+
+    def contribution(self, wire: Wire | None) -> Term:
+        """What the rule of an op hands back to one operand, as a formula; dots for wires left out."""
+        if wire is None:
+            return Term("name", ("⋯", "dots"), 0.0)
+        target, operands = wire.target, [card_term(other.source) for other in wire.target.wires]
+        assert target.op is not None
+        g = Term("name", (f"∂{target.name}", "g"), random_gradient(target.value))
+        return vjp_term(target.op, wire.position, g, as_term(card_term(target)), operands, target.params)
+
+
+def multiply_along(path: list[ChainStep]) -> ndarray:
+    return math.prod([step.value for step in path], start=np.ones(()))
+
+
+def near_one(value: ndarray, precision: int) -> Both | None:
+    """A factor that is not 1 but rounds to it, with enough digits to tell, "1.0006", or as "1.00"; else None."""
+    if value.size != 1 or abs(value) == 1 or format_number(abs(value), precision) != "1":
+        return None
+    digits = 1 + math.ceil(-math.log10(abs(abs(value.item()) - 1)))
+    text = format_number(value, digits) if digits <= precision + 3 else f"{value.item():.{max(precision - 1, 1)}f}"
+    return Both(text.replace("-", MINUS), text.replace(MINUS, "-"))
+
+
+def join_formulas(parts: list[Both], sign: Both) -> Both:
+    return Both(sign.text.join([part.text for part in parts]), sign.latex.join([part.latex for part in parts]))
+
+
+def bracket_minus(part: Both, i: int) -> Both:
+    """A formula in brackets if it begins with a minus and is not the first."""
+    if i and part.text.startswith(MINUS):
+        return Both(f"({part.text})", rf"\left({part.latex}\right)")
+    return part
+
+
+def path_label(i: int) -> Both:
+    return Both(f"path {i}", rf"\text{{path {i}}}")
+
+
+def leave_out_middle(parts: list[T], dots: T) -> list[T]:
+    """A long list with its middle left out."""
+    return parts if len(parts) <= MANY else [*parts[: MANY // 2], dots, *parts[-MANY // 3 :]]
+
+
+def format_paths(n: int) -> str:
+    """A number of paths, however large, as text."""
+    return f"{n:,}" if n < 10**15 else f"about 10^{int(math.log10(n))}"
