@@ -97,13 +97,7 @@ def parts_of(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def name_cards(found: Record, names: Names | None = None, variables: Variables | None = None) -> None:
-    """Gives every card its name, its kind and its scope, in place.
-
-    Args:
-        found: The record.
-        names: Tensor -> name or name -> Tensor, stronger than all other names.
-        variables: As from caller_variables().
-    """
+    """Gives every card its name, its kind and its scope, in place; `names` are stronger than all other names."""
     variables, given = variables or {}, names_by_id({} if names is None else names)
     paths: Variables = {}
     for model, name in find_scopes(found, variables).items():
@@ -178,31 +172,25 @@ def find_scopes(found: Record, variables: Variables) -> dict[Module, str]:
     calls = [(start, tensor._number, module) for _, tensor in results for module, start in tensor._scopes or ()]
     calls.sort(key=lambda call: -call[0])  # the first to begin is popped first: outer calls before those inside
     models: dict[Module, str] = {}
-    paths: dict[int, Variables] = {}  # of the modules within a module
+    paths: dict[Module, Variables] = {}  # of the modules within a module
     running: list[tuple[Scope, int]] = []  # the calls around the current tensor, each with the number of its last one
     for card, tensor in results:  # in the order of creation
         while calls and calls[-1][0] < tensor._number:
             start, end, module = calls.pop()
             while running and running[-1][1] <= start:
                 running.pop()
-            running.append((scope_of(module, running[-1][0] if running else None, variables, models, paths), end))
+            parent = running[-1][0] if running else None
+            if parent is None or parent.module is None:
+                name = models.setdefault(module, variables.get(id(module), ""))
+            else:
+                if parent.module not in paths:
+                    paths[parent.module] = {id(child): path for path, child in parent.module.named_modules()}
+                name = paths[parent.module].get(id(module), "")
+            running.append((Scope(name, module_label(module), module, parent), end))
         while running and running[-1][1] < tensor._number:
             running.pop()
         card.scope = running[-1][0] if running else None
     return models
-
-
-def scope_of(
-    module: Module, parent: Scope | None, variables: Variables, models: dict[Module, str], paths: dict[int, Variables]
-) -> Scope:
-    """The scope of a module call: named by its variable or, inside another, by its path there."""
-    if parent is None:
-        name = models.setdefault(module, variables.get(id(module), ""))
-        return Scope(name, module_label(module), module)
-    outer = parent.module
-    if outer is not None and id(outer) not in paths:
-        paths[id(outer)] = {id(child): path for path, child in outer.named_modules()}
-    return Scope(paths[id(outer)].get(id(module), ""), module_label(module), module, parent)
 
 
 def module_label(module: Module) -> str:

@@ -1,18 +1,15 @@
 """What a picture shows: the recorded graph as cards and wires, with values, gradients and contributions.
 
-A `Card` is a tensor or a constant, a `Wire` leads from an operand to the result of an op. Pictures, text trees, worked
-solutions and the step player are made of these alone, so their numbers agree.
+Pictures, text trees, worked solutions and the step player are made of these alone, so their numbers agree.
 
-The hard idea is where the numbers of the backward pass come from. `.grad` of a tensor is not the gradient of this
-output: leaves add up over several calls of backward(), and before the first call they have none. So a record runs a
-backward pass of its own, which leaves every `.grad` alone, and listens to what each rule hands to each operand:
+The hard idea is where the numbers of the backward pass come from. `.grad` adds up over several calls of backward(), and
+before the first call there is none. So a record runs a backward pass of its own, which leaves every `.grad` alone:
 
     a = Tensor(3.0)
     h = a * a
     h.backward(); h.backward()          # a.grad is 12, but the picture of h shows 6, the sum of 3 and 3
 
-A result holds its operands, as in the engine, and the way back from an operand to its uses is a weak reference. So
-reference counts free the record, with all its arrays, as soon as nobody holds it.
+A result holds its operands, and the way back to its uses is a weak reference: reference counts free the record.
 """
 
 from __future__ import annotations
@@ -85,7 +82,6 @@ class Card:
 
     @property
     def needs_gradient(self) -> bool:
-        """Whether gradients flow to it."""
         return self.tensor is not None and self.tensor.requires_grad
 
     @property
@@ -125,7 +121,6 @@ class Wire:
 
 
 def dereference(reference: ref[T]) -> T:
-    """What a weak reference leads to."""
     found = reference()
     if found is None:
         how = "keep it in a variable, found = record(y), as long as you follow its cards to their uses"
@@ -135,19 +130,12 @@ def dereference(reference: ref[T]) -> T:
 
 @dataclass(eq=False)
 class Record:
-    """A graph, from its leaves to one output.
-
-    Attributes:
-        output: The card of the output.
-        cards: All cards, operands before results.
-        backward: The wires in the order in which the backward pass ran over them; empty if nothing needs a gradient.
-        seed: The gradient that the backward pass began with, or None.
-    """
+    """A graph, from its leaves to one output."""
 
     output: Card
-    cards: list[Card]
-    backward: list[Wire] = field(default_factory=list)
-    seed: ndarray | None = None
+    cards: list[Card]  # all of them, operands before results
+    backward: list[Wire] = field(default_factory=list)  # in the order in which the backward pass ran over them
+    seed: ndarray | None = None  # the gradient that the backward pass began with
 
     def wires(self) -> Iterator[Wire]:
         """All wires in forward order, each operand of each op once."""
@@ -176,9 +164,6 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
         backward: False leaves out gradients and contributions.
         gradient: What the backward pass begins with, of the output's shape. If None, 1 for a single number, whose
             gradients are derivatives then; else what backward(gradient) has left in `output.grad`, or ones.
-
-    Returns:
-        The record.
 
     Hooks of the tensors are called, as in any backward pass. Leaves show the values that they have now: an array
     that was written to after its use does not agree with what was computed from it.
@@ -233,7 +218,6 @@ def reachable(output: Tensor) -> Iterable[Tensor]:
 
 
 def card_of(tensor: Tensor, number: int) -> Card:
-    """The card of a Tensor."""
     kind: Kind = "op" if tensor._op is not None else "input" if tensor.requires_grad else "data"
     shared = tensor._op is None or getattr(tensor._data, "base", None) is not None  # may change under the picture
     value = np.array(tensor._data) if shared else np.asarray(tensor._data)

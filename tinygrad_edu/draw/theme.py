@@ -47,15 +47,10 @@ def palette(theme: Theme = "light") -> dict[str, str]:
 
 
 def heat(share: float, theme: Theme = "light") -> str:
-    """The colour of a heat map's cell.
+    """The colour of a heat map's cell, one of 17, as "#rrggbb".
 
-    Args:
-        share: The cell's number divided by the largest magnitude: -1 is full blue, 0 neutral, 1 full orange. Numbers
-            outside are cut off; NaN is neutral.
-        theme: The theme of the picture.
-
-    Returns:
-        One of 17 colours, as "#rrggbb".
+    `share` is the cell's number divided by the largest magnitude: -1 is full blue, 0 and NaN are neutral, 1 is full
+    orange. Numbers outside are cut off.
     """
     level = 0 if share != share else round(max(-1.0, min(1.0, share)) * HEAT_LEVELS)
     cold, neutral, warm = HEAT_ENDS["dark" if theme == "dark" else "light"]

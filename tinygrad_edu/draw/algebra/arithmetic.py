@@ -137,11 +137,6 @@ def divide(x: TermLike, y: TermLike) -> Term:
     return product(m, [*tops, *more], [*bottoms, literal(n), *below], np.broadcast_shapes(x.shape, y.shape))
 
 
-@builds("add")
-def add(x: TermLike, y: TermLike) -> Term:
-    return plus_or_minus("+", as_term(x), as_term(y))
-
-
 @builds("subtract")
 def subtract(x: TermLike, y: TermLike) -> Term:
     """x - y; of [x > 0] and [x < 0] it is the sign of x."""
@@ -162,8 +157,9 @@ def summands(x: Term, sign: int = 1) -> list[tuple[float, list[Term], list[Term]
     return [(sign * coefficient, tops, bottoms, x.shape)]
 
 
-def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
+def plus_or_minus(sign: str, x: TermLike, y: TermLike) -> Term:
     """x + y or x - y, without zeros and double signs, like terms collected."""
+    x, y = as_term(x), as_term(y)
     shape = np.broadcast_shapes(x.shape, y.shape)
     if is_literal(y, 0):
         return as_shape(x, shape)
@@ -184,6 +180,9 @@ def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
         return plus_or_minus("-" if sign == "+" else "+", x, multiply(-1, y))
     parts, value = elementwise(np.add if sign == "+" else lambda a, b: a * 1.0 - b, [x, y])
     return as_shape(Term(sign, tuple(parts), value), shape)
+
+
+add = builds("add")(partial(plus_or_minus, "+"))
 
 
 @builds("power")

@@ -37,10 +37,7 @@ def role(op: Op) -> str:
 def symbol(op: Op, params: Mapping[str, Any], values: Sequence[ArrayLike] = ()) -> str:
     """What a node of the picture shows for the op, such as "+", "Σ" or "[1]"; else the op's name.
 
-    Args:
-        op: The op.
-        params: Its parameters.
-        values: Its operands, if the exponent of a power is to be shown: "x²".
+    `values` are its operands, if the exponent of a power is to be shown: "x²".
     """
     if op.name == "getitem":
         text = index_text(params.get("index"))
@@ -99,10 +96,8 @@ def rule_node(op: Op, place: int, source: str) -> ast.expr | None:
 
 @lru_cache(maxsize=64)
 def functions_of(source: str) -> list[ast.FunctionDef]:
-    """All functions of a module."""
     return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
 
 
 def one_line(text: str | None) -> str:
-    """The text without line breaks."""
     return " ".join((text or "").split())

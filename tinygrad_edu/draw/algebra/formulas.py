@@ -1,8 +1,7 @@
 """The gradient that an op hands to an operand, as a formula, and the local derivative between single numbers.
 
-No formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`. The rule is run on
-Terms instead of arrays. It takes the branches that the real
-call takes, and the rule of a user's op, from a file, a notebook or a string, becomes a formula as well.
+No formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`, which is run on
+Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op.
 
 A wrong formula would be worse than none. So the rule is run a second time, on arrays, with random numbers for the
 gradient that arrives. Where the two do not agree, or the rule does what Terms cannot follow, the text only names the
@@ -38,21 +37,11 @@ DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
 def vjp_formula(
     op: Op, position: int, names: OperandNames, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
 ) -> str:
-    """The gradient that an operand receives, as a formula.
+    """The gradient that an operand receives, as a formula, such as "∂h ⊙ [a > 0]".
 
-    Args:
-        op: The op.
-        position: Which operand.
-        names: What to call "g" (the gradient that arrives), "out", and each operand, by `op.argument(i)`. A constant
-            that is named by its digits is a number: "2", or "1" for ones of any shape.
-        values: The operands, arrays or numbers, as the op got them.
-        out: The output.
-        params: The op's parameters.
-        latex: LaTeX instead of Unicode.
-
-    Returns:
-        For example "∂h ⊙ [a > 0]". Branches, ties and sums over broadcast axes are those of these values. If the rule
-        cannot be followed: "vjp of hypot to x (∂h, x, y)".
+    `names` has what to call "g" (the gradient that arrives), "out", and each operand, by `op.argument(i)`. A constant
+    that is named by its digits is a number: "2", or "1" for ones of any shape. Branches, ties and sums over broadcast
+    axes are those of `values`, the operands as the op got them. If the rule cannot be followed: "vjp of hypot to x".
     """
     value = np.asarray(out)
     g, result, operands = named_terms(op, position, names, random_gradient(value), value, values)
@@ -60,7 +49,6 @@ def vjp_formula(
 
 
 def random_gradient(out: ndarray) -> ndarray:
-    """Random numbers for the gradient that arrives."""
     return np.asarray(np.random.default_rng(0).standard_normal(out.shape), out.dtype)
 
 

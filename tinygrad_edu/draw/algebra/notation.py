@@ -1,10 +1,7 @@
 """How Terms are written: in Unicode for pictures and terminals, in LaTeX for papers.
 
-Every text has a precedence, so that brackets stand where they are needed and nowhere else.
-
-A name is always one factor, whatever it contains:
-
-    x = Tensor(2.0, name="σ(1 − b)")    # looks like a function, but x * x is σ(1 − b)²
+Every text has a precedence, so that brackets stand where they are needed and nowhere else. A name is always one factor,
+whatever it contains: with name="σ(1 − b)", which looks like a function, x * x is σ(1 − b)².
 """
 
 from __future__ import annotations
@@ -71,13 +68,7 @@ def broadcasts(x: ndarray, full: ndarray) -> bool:
 
 
 class Notation:
-    """Writes Terms.
-
-    Attributes:
-        latex: In LaTeX instead of Unicode.
-        precision: Significant digits of numbers.
-        tight: As part of a longer product: a·b instead of a · b.
-    """
+    """Writes Terms; `tight` is for parts of a longer product, a·b instead of a · b."""
 
     def __init__(self, latex: bool, precision: int = 3, tight: bool = False) -> None:
         self.latex, self.precision, self.tight = latex, precision, tight
@@ -90,7 +81,6 @@ class Notation:
         return self.text(term)[0]
 
     def text(self, term: Term) -> Text:
-        """A Term's text and its precedence."""
         write = getattr(self, {"+": "plus", "-": "minus", "@": "at"}.get(term.kind, term.kind))
         result: Text = write(*term.parts)
         return result

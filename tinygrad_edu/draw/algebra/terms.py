@@ -1,12 +1,11 @@
 """Terms: values that remember how they were computed, so that a rule run on them comes out as a formula.
 
-A rule such as `g * (1 - out * out)` does not care what its arguments are, as long as they multiply and subtract. Run
-on Terms it returns a Term that knows "g times (1 minus out squared)". It takes the branches of the real call, since
-every Term has its value with it. A Term answers operators, methods, NumPy's functions and, by `__op__`, ops.
+Run on Terms, a rule such as `g * (1 - out * out)` returns a Term that knows "g times (1 minus out squared)". Every Term
+has its value with it, so the rule takes the branches of the real call. Terms answer operators, methods, NumPy's
+functions and, by `__op__`, ops; arithmetic.py and arrangement.py have these operations.
 
-Each simplification makes a Term whose value is computed anew from what will be printed. Comparing the value of the last
-Term with what the rule returns on arrays therefore tells whether the formula is right: a slip in the algebra is found
-before anybody reads it. This file has the class; arithmetic.py and arrangement.py have the operations.
+Each simplification makes a Term whose value is computed anew from what will be printed. Comparing it with what the rule
+returns on arrays therefore tells whether the formula is right.
 """
 
 from __future__ import annotations
@@ -85,7 +84,6 @@ class Term:
 
     @property
     def T(self) -> Term:
-        """All axes in reverse order."""
         return BUILDERS["transpose"](self)
 
     def __array__(self, *args: object, **kwargs: object) -> ndarray:
@@ -107,25 +105,20 @@ class Term:
         return bool(self.value)
 
     def all(self) -> bool:
-        """Whether all elements are true, here and now."""
         return bool(self.value.all())
 
     def any(self) -> bool:
-        """Whether one element is true, here and now."""
         return bool(self.value.any())
 
     def reshape(self, *shape: Any) -> Term:
-        """As the array's method."""
         return BUILDERS["reshape"](self, shape[0] if len(shape) == 1 else shape)
 
     def swapaxes(self, first: int, second: int) -> Term:
-        """As the array's method."""
         order = list(range(self.ndim))
         order[first], order[second] = second % self.ndim, first % self.ndim
         return BUILDERS["transpose"](self, order)
 
     def transpose(self, *axes: Any) -> Term:
-        """As the array's method."""
         return BUILDERS["transpose"](self, (axes[0] if len(axes) == 1 else axes) or None)
 
     __add__, __radd__ = operator("add"), reflected("add")
