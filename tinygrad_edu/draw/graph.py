@@ -6,7 +6,6 @@ notebook.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
@@ -20,6 +19,7 @@ from tinygrad_edu.draw.picture.painter import Painter
 from tinygrad_edu.draw.player.player import Player, frames, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
+from tinygrad_edu.files import StrPath
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Graph(DigraphBase):
         options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
         return Graph(self.record, mode=mode, **options)
 
-    def frames(self, pattern: str | os.PathLike[str]) -> list[Path]:
+    def frames(self, pattern: StrPath) -> list[Path]:
         """Writes one SVG for each step, for slides. All have the same size, with the equation under the picture.
 
         Args:
@@ -145,7 +145,7 @@ class Graph(DigraphBase):
         """
         return frames(self, pattern)
 
-    def player(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Player:
+    def player(self, path: StrPath | None = None, *, title: str | None = None) -> Player:
         """Makes a page that plays the forward and backward pass step by step; it needs no network.
 
         Args:
@@ -167,5 +167,4 @@ class Graph(DigraphBase):
         """The graph as an indented tree, for a terminal."""
         return tree(self.record, precision=self.precision)
 
-    def __str__(self) -> str:
-        return self.text()
+    __str__ = text

@@ -6,8 +6,7 @@ from tinygrad_edu import Tensor
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.cards import font, table
 from tinygrad_edu.draw.picture.engines import engine
-from tinygrad_edu.draw.picture.painter import Painter
-from tinygrad_edu.draw.picture.sizes import extent, ranks
+from tinygrad_edu.draw.picture.painter import Painter, extent, ranks
 from tinygrad_edu.draw.record import record
 
 

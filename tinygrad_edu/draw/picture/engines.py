@@ -1,7 +1,7 @@
 """How DOT becomes a picture, on any machine: by the program `dot`, else by the engine in pygraphviz's wheel, else not.
 
-The hard idea is that a layout may take minutes, and inside a process nothing can stop it: it runs in C, where neither
-Ctrl-C nor a timer of Python's gets through. So both engines run in a process of their own, which can be ended:
+A layout may take minutes, and inside a process nothing can stop it: it runs in C, where neither Ctrl-C nor a timer of
+Python's gets through. So both engines run in a process of their own, which can be ended:
 
     AGraph(string=source).layout("dot")    # 20,000 nodes: the notebook hangs until its kernel is killed
 """
@@ -9,7 +9,6 @@ Ctrl-C nor a timer of Python's gets through. So both engines run in a process of
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import graphviz
 
 from tinygrad_edu.draw.picture.svg import finish
 from tinygrad_edu.draw.theme import Theme
+from tinygrad_edu.files import StrPath
 
 __all__ = ["DigraphBase", "NoEngineError", "engine", "render"]
 
@@ -54,16 +54,13 @@ def engine() -> Literal["dot", "pygraphviz"] | None:
 
 
 def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str = "dot") -> bytes:
-    """Draws a graph.
+    """Draws a graph, and returns the bytes of a file.
 
     Args:
         source: The graph in the language DOT.
         format: One of Graphviz's formats: "svg", "png", "pdf", "plain", "json" ...; "png:cairo" names a renderer too.
         timeout: Time limit, in seconds.
         layout: Which of Graphviz's layouts places the nodes: "dot", "neato" ...
-
-    Returns:
-        The picture, as the bytes of a file.
 
     Raises:
         NoEngineError: Neither `dot` nor pygraphviz is installed, or the program cannot be run.
@@ -75,17 +72,12 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
     found = engine()
     if found is None:
         raise NoEngineError
-    command = [str(shutil.which("dot")), f"-K{layout}", f"-T{format}"]
-    if found == "pygraphviz":
-        command = [sys.executable, "-c", CHILD, format, layout]
+    dot = [str(shutil.which("dot")), f"-K{layout}", f"-T{format}"]
+    command = dot if found == "dot" else [sys.executable, "-c", CHILD, format, layout]
     try:
-        done = subprocess.run(
-            command,
-            input=source.encode(errors="replace"),
-            capture_output=True,
-            timeout=timeout,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # on Windows
-        )
+        flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows
+        text = source.encode(errors="replace")
+        done = subprocess.run(command, input=text, capture_output=True, timeout=timeout, creationflags=flags)
     except subprocess.TimeoutExpired:
         raise TimeoutError(
             f"{found} was not done with the layout after {timeout:g} s. Draw less: graph(depth=1) makes each module "
@@ -105,11 +97,9 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
 
 
 def check_known(what: str, name: str, names: Iterable[str], common: str) -> None:
-    """Refuses a name that Graphviz does not have."""
     if name not in names:
-        raise ValueError(
-            f"Graphviz has no {what} {name!r}: the usual ones are {common}; it has {', '.join(sorted(names))}"
-        )
+        known = ", ".join(sorted(names))
+        raise ValueError(f"Graphviz has no {what} {name!r}: the usual ones are {common}; it has {known}")
 
 
 class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
@@ -129,67 +119,42 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
         return str(self.source)
 
     def pipe(
-        self,
-        format: str | None = None,
-        renderer: str | None = None,
-        formatter: str | None = None,
-        neato_no_op: bool | int | None = None,
-        quiet: bool = False,
-        *,
-        engine: str | None = None,
-        encoding: str | None = None,
-    ) -> bytes | str:
-        """Draws the graph; the arguments are those of graphviz.Digraph.pipe.
-
-        Returns:
-            The picture: bytes, or text if `encoding` is given.
+        self, format: str | None = None, renderer: str | None = None, formatter: str | None = None,
+        neato_no_op: bool | int | None = None, quiet: bool = False, *,
+        engine: str | None = None, encoding: str | None = None,
+    ) -> bytes | str:  # fmt: skip
+        """Draws the graph into bytes, or text if `encoding` is given; the arguments are those of graphviz.Digraph.pipe.
 
         Raises:
             NoEngineError, TimeoutError, ValueError: See `render`.
         """
-        kind = format or self.format
         layout = engine or self.engine
         if neato_no_op:
             layout = "nop2" if neato_no_op == 2 else "nop"
-        full = ":".join(filter(None, (kind, renderer or self.renderer, formatter or self.formatter)))
+        kinds = (format or self.format, renderer or self.renderer, formatter or self.formatter)
+        full = ":".join(filter(None, kinds))
         picture = render(self.source, full, self.time_limit, layout)
         if full == "svg":
             title = self.title or self.name or "graph"
             try:
                 picture = finish(picture.decode(), title=title, description=self.alt_text, theme=self.theme).encode()
             except (ET.ParseError, UnicodeDecodeError) as problem:
-                raise ValueError(
-                    f"Graphviz gave no SVG, but something that begins with {picture[:40]!r} ({problem}): is the `dot` "
-                    "on the PATH Graphviz's?"
-                ) from problem
+                what = f"something that begins with {picture[:40]!r} ({problem})"
+                raise ValueError(f"Graphviz gave no SVG, but {what}: is the `dot` on the PATH Graphviz's?") from problem
         return picture.decode(encoding) if encoding else picture
 
     def render(
-        self,
-        filename: os.PathLike[str] | str | None = None,
-        directory: os.PathLike[str] | str | None = None,
-        view: bool = False,
-        cleanup: bool = False,
-        format: str | None = None,
-        renderer: str | None = None,
-        formatter: str | None = None,
-        neato_no_op: bool | int | None = None,
-        quiet: bool = False,
-        quiet_view: bool = False,
-        *,
-        outfile: os.PathLike[str] | str | None = None,
-        engine: str | None = None,
-        raise_if_result_exists: bool = False,
-        overwrite_source: bool = False,
-    ) -> str:
-        """Draws the graph into a file; the arguments are those of graphviz.Digraph.render.
+        self, filename: StrPath | None = None, directory: StrPath | None = None,
+        view: bool = False, cleanup: bool = False, format: str | None = None, renderer: str | None = None,
+        formatter: str | None = None, neato_no_op: bool | int | None = None, quiet: bool = False,
+        quiet_view: bool = False, *, outfile: StrPath | None = None, engine: str | None = None,
+        raise_if_result_exists: bool = False, overwrite_source: bool = False,
+    ) -> str:  # fmt: skip
+        """Draws the graph into a file, and returns its path; the arguments are those of graphviz.Digraph.render.
 
         The DOT source is written to `filename` and the picture beside it, with the format added to the name:
         render("loss", format="svg") writes "loss" and "loss.svg"; with cleanup=True, the picture alone. `outfile`
         names the picture instead, and gives the format by its ending.
-
-        Returns:
-            The path of the picture.
 
         Raises:
             NoEngineError, TimeoutError, ValueError: See `render`; no file is written then.
@@ -218,20 +183,18 @@ class DigraphBase(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no ty
         if cleanup and target.resolve() != saved.resolve():
             saved.unlink()
         if view:
-            self._view(os.fspath(target), format=kind, quiet=quiet_view)
-        return os.fspath(target)
+            self._view(str(target), format=kind, quiet=quiet_view)
+        return str(target)
 
     def unflatten(self, stagger: int | None = None, fanout: bool = False, chain: int | None = None) -> graphviz.Source:
         """As graphviz.Digraph.unflatten; NoEngineError where Graphviz's programs are not installed."""
         try:
             return super().unflatten(stagger=stagger, fanout=fanout, chain=chain)
         except graphviz.ExecutableNotFound:
-            raise NoEngineError(
-                "the program unflatten is not installed: it comes with Graphviz, not with pygraphviz"
-            ) from None
+            how = "it comes with Graphviz, not with pygraphviz"
+            raise NoEngineError(f"the program unflatten is not installed: {how}") from None
 
     def _repr_svg_(self) -> str | None:
-        """The picture for a notebook; None where there is none."""
         return self.attempt()[0]
 
     def attempt(self) -> tuple[str | None, str]:
