@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import ref
 
@@ -259,10 +260,7 @@ def slope(wire: Wire) -> ndarray:
     tensor, x = wire.target.tensor, wire.source.tensor
     assert tensor is not None and x is not None
     op, given = tensor._op, [plain(y) for y in tensor._inputs]
-    before = (wire.position,) if op.variadic else ()
-    rule = op.vjps[0 if op.variadic else wire.position]
-    one = np.ones(tensor.shape, tensor.dtype)[()]
+    rule = partial(op.vjps[0], wire.position) if op.variadic else op.vjps[wire.position]
     with np.errstate(all="ignore"):
-        return np.asarray(
-            unbroadcast(rule(*before, one, tensor._data, *given, **tensor._params), x, tensor, wire.position)
-        )
+        gradient = rule(np.ones(tensor.shape, tensor.dtype)[()], tensor._data, *given, **tensor._params)
+        return np.asarray(unbroadcast(gradient, x, tensor, wire.position))

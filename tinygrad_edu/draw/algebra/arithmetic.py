@@ -39,7 +39,6 @@ def split_product(x: Term) -> tuple[float, list[Term], list[Term]]:
 
 
 def is_literal(x: Term, value: float) -> bool:
-    """Whether x is this number, written out."""
     return bool(x.kind == "number" and x.parts[0] == value)
 
 

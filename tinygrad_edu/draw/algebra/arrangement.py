@@ -78,9 +78,8 @@ def expand_dims(x: TermLike, axis: int | Sequence[int]) -> Term:
         return as_shape(x, value.shape)
     new = {k % value.ndim for k in np.atleast_1d(axis).tolist()}
     marks = ["None" if k in new else ":" for k in range(value.ndim)]
-    kept = "".join(":" if m == ":" else "N" for m in marks).rstrip("N")
-    if len(kept) > 1 and "N" not in kept:
-        marks = ["...", *marks[len(kept) :]]
+    if x.ndim > 1 and min(new, default=x.ndim) == x.ndim:
+        marks = ["...", *marks[x.ndim :]]
     while marks[-1] == ":":
         marks.pop()
     if x.kind == "product" and marks[-1:] == ["None"] and set(marks) != {"None"}:
@@ -144,7 +143,6 @@ for name in ("mean", "prod", "max", "min"):
 
 
 def sum_words(axes: Sequence[int], ndim: int, name: str = "sum") -> str:
-    """What a sum, or another reduction, over axes is called."""
     if len(axes) == ndim:
         return f"{name} of"
     if ndim == 2:
@@ -219,7 +217,6 @@ def index_text(index: Index) -> str:
 
 
 def index_part(part: Index) -> str:
-    """One axis of an index."""
     if isinstance(part, slice):
         step = "" if part.step is None else f":{part.step}"
         return f"{'' if part.start is None else part.start}:{'' if part.stop is None else part.stop}{step}"

@@ -27,7 +27,7 @@ from tinygrad_edu.engine import REGISTRY, Op
 __all__ = ["forward_term", "local_formula", "local_term", "random_gradient", "trace_rule", "vjp_formula", "vjp_term"]
 
 Arrays = Sequence[ArrayLike]
-OperandNames = Mapping[str, str]  # by op.argument(i), "g" and "out"
+Names = Mapping[str, str]  # by op.argument(i), "g" and "out"
 Params = Mapping[str, Any]
 UNPRINTED = {"axis", "stride", "padding", "shape"}  # parameters that the formula has already, or that are too long
 DEFINED = {"relu", "divide", "log_softmax"}  # where out is shown by what it is: [a > 0], x / y**2
@@ -35,7 +35,7 @@ DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
 
 
 def vjp_formula(
-    op: Op, position: int, names: OperandNames, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
+    op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
 ) -> str:
     """The gradient that an operand receives, as a formula, such as "∂h ⊙ [a > 0]".
 
@@ -53,7 +53,7 @@ def random_gradient(out: ndarray) -> ndarray:
 
 
 def local_formula(
-    op: Op, position: int, names: OperandNames, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
+    op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
 ) -> str:
     """The derivative of the output with respect to an operand, both single numbers, as a formula.
 
@@ -63,9 +63,7 @@ def local_formula(
     return "" if term is None else Notation(latex).write(term)
 
 
-def local_term(
-    op: Op, position: int, names: OperandNames, values: Arrays, out: ArrayLike, params: Params
-) -> Term | None:
+def local_term(op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params) -> Term | None:
     """The same as a Term; None if the rule cannot be followed, or if one of the two has several elements."""
     value = np.asarray(out)
     if not value.size == np.size(values[position]) == 1:
@@ -78,7 +76,7 @@ def local_term(
 
 
 def named_terms(
-    op: Op, position: int, names: OperandNames, g: ArrayLike, out: ArrayLike, values: Arrays
+    op: Op, position: int, names: Names, g: ArrayLike, out: ArrayLike, values: Arrays
 ) -> tuple[Term, Term, list[TermLike]]:
     """The gradient that arrives, the output and the operands as Terms; a constant named by its digits is a number."""
     operands: list[TermLike] = []

@@ -24,6 +24,12 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNICODE = {"log": "log", "sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
 LATEX = {name: rf"\{name}" for name in ("log", "sin", "cos", "tanh")}
 LATEX |= {"sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min"}
+INFIX = {  # the sign in Unicode and in LaTeX, and the precedences: of the left side and of the right at least, of all
+    "+": ("+", "+", SUM, SUM, SUM),
+    "-": (MINUS, "-", SUM, PRODUCT, SUM),
+    "outer": ("⊗", r"\otimes", ATOM, ATOM, PRODUCT),
+    "@": ("@", r"\,@\,", POWER, POWER, PRODUCT),
+}
 SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
 UPRIGHT = {" ": r"\ ", ":": "{:}", "\\": r"\backslash ", "^": r"\ ", "~": r"\ ", MINUS: "-", "·": r"\cdot "}
 UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\ldots "} | {c: f"\\{c}" for c in "&%_#${}"}
@@ -81,8 +87,9 @@ class Notation:
         return self.text(term)[0]
 
     def text(self, term: Term) -> Text:
-        write = getattr(self, {"+": "plus", "-": "minus", "@": "at"}.get(term.kind, term.kind))
-        result: Text = write(*term.parts)
+        if term.kind in INFIX:
+            return self.infix(term.kind, *term.parts)
+        result: Text = getattr(self, term.kind)(*term.parts)
         return result
 
     def within(self, term: Term, least: int) -> str:
@@ -154,19 +161,10 @@ class Notation:
             digits = term.kind == "number" and text.replace(".", "").isdigit()
         return text
 
-    def outer(self, x: Term, y: Term) -> Text:
-        sign = r"\otimes" if self.latex else "⊗"
-        return f"{self.within(x, ATOM)} {sign} {self.within(y, ATOM)}", PRODUCT
-
-    def plus(self, x: Term, y: Term) -> Text:
-        return f"{self.within(x, SUM)} + {self.within(y, SUM)}", SUM
-
-    def minus(self, x: Term, y: Term) -> Text:
-        return f"{self.within(x, SUM)} {'-' if self.latex else MINUS} {self.within(y, PRODUCT)}", SUM
-
-    def at(self, x: Term, y: Term) -> Text:
-        left, sign = self.within(x, PRODUCT if x.kind == "@" else POWER), r"\,@\," if self.latex else "@"
-        return f"{left} {sign} {self.within(y, POWER)}", PRODUCT
+    def infix(self, kind: str, x: Term, y: Term) -> Text:
+        unicode, latex, left, right, all_of_it = INFIX[kind]
+        left = PRODUCT if kind == x.kind == "@" else left
+        return f"{self.within(x, left)} {latex if self.latex else unicode} {self.within(y, right)}", all_of_it
 
     def power(self, x: Term, y: Term) -> Text:
         """A power; a whole exponent is raised."""
@@ -193,7 +191,6 @@ class Notation:
         return f"[{'' if positive else self.words('not ')}{self.text(x)[0]}]", ATOM
 
     def function_name(self, name: str) -> str:
-        """A function's usual sign."""
         return LATEX.get(name) or self.words(UNICODE.get(name, name)) if self.latex else UNICODE.get(name, name)
 
     def function(self, name: str, *args: Term | str) -> Text:
@@ -216,7 +213,6 @@ class Notation:
         return f"{self.within(x, ATOM)}{self.words(f' with axes {order}')}", PHRASE
 
     def index(self, x: Term, index: str) -> Text:
-        """An element or a part."""
         return self.within(x, ATOM) + self.words(index), ATOM
 
     expand = index  # new axes, as NumPy writes them

@@ -40,10 +40,6 @@ def builds(*names: str) -> Callable[[Callable[..., Term]], Callable[..., Term]]:
     return decorate
 
 
-class Opaque(TypeError):
-    """A rule did something that has no notation here."""
-
-
 class Count(int):
     """A number of elements; the quotient of two is printed as a division: 2 / 16 is 1 / 8, not 0.125."""
 
@@ -87,11 +83,11 @@ class Term:
         return BUILDERS["transpose"](self)
 
     def __array__(self, *args: object, **kwargs: object) -> ndarray:
-        raise Opaque("a Term is not an array")
+        raise TypeError("a Term is not an array")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
-            raise Opaque(f"np.{ufunc.__name__}.{method}")
+            raise TypeError(f"np.{ufunc.__name__}.{method}")
         return call_numpy(ufunc, inputs, {})
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -147,12 +143,11 @@ def part_key(part: object) -> Any:
 
 
 def as_term(x: TermLike) -> Term:
-    """A number as a Term; a Term as it is."""
     if isinstance(x, Term):
         return x
     array = np.asarray(x)
     if array.dtype.kind not in "biuf" or (array.size != 1 and not (array == 1).all()):
-        raise Opaque("an array without a name")
+        raise TypeError("an array without a name")
     return literal(array.flat[0].item() if array.size else 1, array.shape)
 
 

@@ -88,7 +88,6 @@ def explain_independence(found: Record, x: Tensor, name: str) -> Solution:
 
 
 def solve(notes: expressions.Expressions, card: Card) -> Solution:
-    """The solution for a card to which a gradient flows."""
     output, value, relevant = notes.found.output, np.array(card.gradient), expressions.cards_between(card)
     scalars = all(other.value.size == 1 for other in relevant[1:]) and value.size <= SMALL
     ends = {x: x is card or not scalars or not expressions.is_rewritten(x, notes.terms[x]) for x in relevant}

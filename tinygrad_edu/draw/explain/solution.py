@@ -84,15 +84,11 @@ def rows(equations: Sequence[Equation]) -> list[tuple[Both, Both]]:
     return [(Both("", "") if i else left, right) for left, rights in equations for i, right in enumerate(rights)]
 
 
+@dataclass(eq=False, repr=False)
 class Explanation:
-    """The worked solutions for one or several tensors; `str()`, `.markdown()` and `.latex()` write them.
+    """The worked solutions for one or several tensors; `str()`, `.markdown()` and `.latex()` write them."""
 
-    Attributes:
-        solutions: One for each tensor; later ones do not repeat what earlier ones derived or defined.
-    """
-
-    def __init__(self, solutions: list[Solution]) -> None:
-        self.solutions = solutions
+    solutions: list[Solution]  # later ones do not repeat what earlier ones derived or defined
 
     @property
     def value(self) -> ndarray | list[ndarray]:
@@ -168,7 +164,6 @@ class Writer:
 
     @property
     def left(self) -> Both:
-        """What is worked out."""
         return self.both(self.notes.partial(self.output, self.card))
 
     def numeric(self, array: ArrayLike) -> Both:
@@ -324,10 +319,8 @@ def path_label(i: int) -> Both:
 
 
 def leave_out_middle(parts: list[T], dots: T) -> list[T]:
-    """A long list with its middle left out."""
     return parts if len(parts) <= MANY else [*parts[: MANY // 2], dots, *parts[-MANY // 3 :]]
 
 
 def format_paths(n: int) -> str:
-    """A number of paths, however large, as text."""
     return f"{n:,}" if n < 10**15 else f"about 10^{int(math.log10(n))}"

@@ -80,7 +80,6 @@ def count_unseen(cards: list[Card], seen: set[Card]) -> int:
 
 
 def more_line(count: int) -> str:
-    """What stands for tensors that are not shown."""
     return f"⋯ {count} more" if count else "⋯ shown above"
 
 
