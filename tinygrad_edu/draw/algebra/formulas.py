@@ -1,4 +1,4 @@
-"""The gradient that an op hands to an operand, as a formula, and the local derivative between single numbers.
+"""What a picture says of an op: the gradient that it hands to an operand, as a formula, its symbol, its rule's source.
 
 No formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`, which is run on
 Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op.
@@ -10,21 +10,28 @@ rule: "vjp of hypot to x (∂h, x, y)".
 
 from __future__ import annotations
 
+import ast
+import inspect
+import linecache
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.draw.algebra.arrangement import RULES, sum_over
-from tinygrad_edu.draw.algebra.notation import Notation
+from tinygrad_edu.draw.algebra.arrangement import RULES, index_text, sum_over
+from tinygrad_edu.draw.algebra.notation import RAISED, Notation
 from tinygrad_edu.draw.algebra.terms import BUILDERS, Term, TermLike, as_shape, as_term, literal, values_of
-from tinygrad_edu.draw.numbers import format_number
+from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import REGISTRY, Op
 
-__all__ = ["forward_term", "local_formula", "local_term", "random_gradient", "trace_rule", "vjp_formula", "vjp_term"]
+__all__ = [
+    "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source", "symbol", "trace_rule",
+    "vjp_formula", "vjp_term",
+]  # fmt: skip
 
 Arrays = Sequence[ArrayLike]
 Names = Mapping[str, str]  # by op.argument(i), "g" and "out"
@@ -32,6 +39,13 @@ Params = Mapping[str, Any]
 UNPRINTED = {"axis", "stride", "padding", "shape"}  # parameters that the formula has already, or that are too long
 DEFINED = {"relu", "divide", "log_softmax"}  # where out is shown by what it is: [a > 0], x / y**2
 DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
+ROLES = {"add": "distributes", "subtract": "distributes", "multiply": "swaps and scales", "sum": "copies to all"}
+ROLES |= {"mean": "shares", "mean_pool": "shares", "broadcast_to": "sums copies"}  # CS231n's words for gates
+ROLES |= dict.fromkeys(("maximum", "minimum", "max", "min", "max_pool"), "routes")
+SYMBOLS = {"add": "+", "subtract": MINUS, "negative": MINUS, "multiply": "\u00d7", "divide": "÷", "abs": "|x|"}
+SYMBOLS |= {"matmul": "@", "linear": "@ +", "sum": "Σ", "cumsum": "Σ…", "prod": "Π", "sqrt": "√", "astype": "as"}
+SYMBOLS |= {"sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
+SYMBOLS |= {"broadcast_to": "copy", "expand_dims": "reshape"}
 
 
 def vjp_formula(
@@ -147,3 +161,77 @@ def check_formula(found: ArrayLike, expected: ArrayLike, values: Arrays) -> None
     largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
     if not np.allclose(found.reshape(expected.shape), expected, tolerance, tolerance * largest, equal_nan=True):
         raise ValueError("the formula does not give what the rule gives")
+
+
+def role(op: Op) -> str:
+    """What the op does to the gradient, in a word or two; "" for an op that has no such word."""
+    return ROLES.get(op.name, "")
+
+
+def symbol(op: Op, params: Mapping[str, Any], values: Sequence[ArrayLike] = ()) -> str:
+    """What a node of the picture shows for the op, such as "+", "Σ" or "[1]"; else the op's name.
+
+    `values` are its operands, if the exponent of a power is to be shown: "x²".
+    """
+    if op.name == "getitem":
+        text = index_text(params.get("index"))
+        return text if len(text) <= 12 else "[…]"
+    if op.name == "power":
+        exponent = format_number(values[1]) if len(values) == 2 and np.size(values[1]) == 1 else ""
+        return f"x{exponent.translate(RAISED)}" if exponent.isdigit() else "√" if exponent == "0.5" else "xʸ"
+    if op.name == "transpose":
+        return "ᵀ" if params.get("axes") is None else "transpose"
+    return SYMBOLS.get(op.name, op.name)
+
+
+def rule_source(op: Op, position: int) -> str:
+    """The rule to an operand as it stands in the source, in one line, such as "g * y".
+
+    Of a rule that is a function of several statements the name and the first line of its docstring; "" if there is no
+    rule, or its source cannot be found.
+    """
+    place = 0 if op.variadic else position
+    vjp = op.vjps[place]
+    try:
+        return read_source(op, place, vjp) if vjp is not None else ""
+    except (OSError, TypeError, SyntaxError, ValueError, LookupError):
+        return ""
+
+
+def read_source(op: Op, place: int, vjp: Callable[..., Any]) -> str:
+    """What stands at a place of `@op(...)`, or an exception."""
+    source = "".join(linecache.getlines(op.forward.__code__.co_filename, op.forward.__globals__))
+    rule = rule_node(op, place, source)
+    if rule is None:
+        return ""
+    if isinstance(rule, ast.Lambda):
+        return one_line(ast.get_source_segment(source, rule.body))
+    text = textwrap.dedent(inspect.getsource(vjp))
+    (function,) = ast.parse(text).body
+    if not isinstance(function, ast.FunctionDef):
+        return one_line(ast.get_source_segment(source, rule))
+    statements = [x for x in function.body if not (isinstance(x, ast.Expr) and isinstance(x.value, ast.Constant))]
+    if len(statements) == 1 and isinstance(statements[0], ast.Return) and statements[0].value is not None:
+        return one_line(ast.get_source_segment(text, statements[0].value))
+    summary = (vjp.__doc__ or "").strip().partition("\n")[0]
+    return f"{function.name}({', '.join(a.arg for a in function.args.args)})" + (f"  # {summary}" if summary else "")
+
+
+def rule_node(op: Op, place: int, source: str) -> ast.expr | None:
+    """The argument of `@op(...)` at a place, in the module that defines the op."""
+    found = None
+    for node in functions_of(source):
+        lines = [node.lineno, *[decorator.lineno for decorator in node.decorator_list]]
+        if node.name == op.forward.__name__ and op.forward.__code__.co_firstlineno in lines:
+            (call,) = [d for d in node.decorator_list if isinstance(d, ast.Call) and len(d.args) > place]
+            found = call.args[place]
+    return found
+
+
+@lru_cache(maxsize=64)
+def functions_of(source: str) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+
+
+def one_line(text: str | None) -> str:
+    return " ".join((text or "").split())

@@ -96,8 +96,9 @@ def solve(notes: expressions.Expressions, card: Card) -> Solution:
         why = "" if card.before_hooks is None else "A hook changes the gradient:"
         return Solution(card.name, value, [(card.name,)], 1, [Block(why, [writer.result([])])])
     steps = expressions.steps_between(ends, scalars)
-    count = expressions.count_paths(steps, output, card)
-    paths = expressions.first_paths(steps, output, card, WRITTEN_OUT)
+    counts = expressions.count_paths(steps, card)
+    count = counts[output]
+    paths = [expressions.find_path(steps, counts, output, card, i) for i in range(min(count, WRITTEN_OUT))]
     blocks = writer.chain(paths, count) if scalars else writer.derivation()
     if scalars and not np.allclose(expressions.total_derivative(relevant), value, rtol=1e-3, atol=1e-6, equal_nan=True):
         blocks.append(Block("A hook changes the gradient on the way; with it:", [writer.result([])]))

@@ -23,7 +23,7 @@ from tinygrad_edu.draw.algebra.terms import Term, TermLike, as_shape, as_term, l
 from tinygrad_edu.draw.record import Card, Record, Wire, slope
 
 __all__ = [
-    "ChainStep", "Ends", "Expressions", "card_term", "cards_between", "count_paths", "first_paths",
+    "ChainStep", "Ends", "Expressions", "card_term", "cards_between", "count_paths", "find_path",
     "ids_in", "is_rewritten", "step_formula", "steps_between", "total_derivative",
 ]  # fmt: skip
 
@@ -191,28 +191,23 @@ def total_derivative(relevant: list[Card]) -> ndarray:
     return apply_chain_rule(relevant[-1], ends, np.ones(()), pass_slope, np.add)[relevant[0]]
 
 
-def count_paths(steps: Steps, output: Card, card: Card) -> int:
-    counts = {output: 1}
-    for target in sorted(steps, key=forward_order, reverse=True):
-        for step in steps[target]:
-            counts[step.source] = counts.get(step.source, 0) + counts.get(target, 0)
-    return counts.get(card, 0)
+def count_paths(steps: Steps, card: Card) -> dict[Card, int]:
+    """How many paths lead from each tensor to a card."""
+    counts = {card: 1}
+    for target, found in steps.items():
+        counts[target] = sum([counts[step.source] for step in found])
+    return counts
 
 
-def first_paths(steps: Steps, output: Card, card: Card, few: int) -> list[list[ChainStep]]:
-    """The first few paths, by depth-first search; every step leads on to the card, so there are no dead ends."""
-    paths: list[list[ChainStep]] = []
+def find_path(steps: Steps, counts: dict[Card, int], output: Card, card: Card, number: int) -> list[ChainStep]:
+    """A path by its number from 0: those over the first step come before those over the next."""
     path: list[ChainStep] = []
-    choices = [iter(steps[output])] if output is not card else []
-    while choices and len(paths) < few:
-        step = next(choices[-1], None)
-        if step is None:
-            choices.pop()
-            if path:
-                path.pop()
-        elif step.source is card:
-            paths.append([*path, step])
-        else:
-            path.append(step)
-            choices.append(iter(steps[step.source]))
-    return paths
+    target = output
+    while target is not card:
+        for step in steps[target]:
+            if number < counts[step.source]:
+                break
+            number -= counts[step.source]
+        path.append(step)
+        target = step.source
+    return path

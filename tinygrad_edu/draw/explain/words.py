@@ -16,7 +16,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.draw import numbers
-from tinygrad_edu.draw.algebra.captions import symbol
+from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import FEW, SMALL, format_array, format_number
 from tinygrad_edu.draw.record import Card, Record, Scope

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.captions import role, rule_source
-from tinygrad_edu.draw.algebra.formulas import forward_term, local_term
+from tinygrad_edu.draw.algebra.formulas import forward_term, local_term, role, rule_source
 from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, Text
 from tinygrad_edu.draw.algebra.terms import Term, TermLike
 from tinygrad_edu.draw.explain.expressions import card_term
