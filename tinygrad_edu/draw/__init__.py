@@ -11,8 +11,7 @@ from the ops' rules), `explain/` (words), `picture/` (DOT and SVG), `player/` (p
 
 from __future__ import annotations
 
-from tinygrad_edu.draw.explain.explain import explain
-from tinygrad_edu.draw.explain.solution import Explanation
+from tinygrad_edu.draw.explain.explain import Explanation, explain
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import NoEngineError, engine
 from tinygrad_edu.draw.record import Record, record
