@@ -124,7 +124,6 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
 
 
 def names_by_id(names: Names) -> Variables:
-    """The names that a picture was given, by the id of the tensor or array."""
     if not isinstance(names, Mapping):
         raise TypeError(f"names is a {type(names).__name__}; it must be a dict, {{tensor: name}} or {{name: tensor}}")
     given: Variables = {}

@@ -208,7 +208,6 @@ def outdated(x: Tensor, consumer: Tensor) -> str:
 
 
 def reachable(output: Tensor) -> Iterable[Tensor]:
-    """The output and every Tensor that it was made of, each once."""
     seen, waiting = {id(output): output}, [output]
     while waiting:
         for x in waiting.pop()._inputs:
@@ -223,8 +222,7 @@ def card_of(tensor: Tensor, number: int) -> Card:
     shared = tensor._op is None or getattr(tensor._data, "base", None) is not None  # may change under the picture
     value = np.array(tensor._data) if shared else np.asarray(tensor._data)
     card = Card(f"t{number}", tensor.name or "", kind, value, tensor, named=tensor.name is not None)
-    if tensor._op is not None:
-        card.op, card.params = tensor._op, dict(tensor._params)
+    card.op, card.params = tensor._op, dict(tensor._params or {})
     return card
 
 

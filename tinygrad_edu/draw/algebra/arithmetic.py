@@ -118,7 +118,6 @@ def outer_product(a: Term, b: Term) -> Term | None:
 
 @builds("multiply")
 def multiply(x: TermLike, y: TermLike) -> Term:
-    """x * y, elementwise; of a column and a row the outer product."""
     x, y = as_term(x), as_term(y)
     for a, b in ((x, y), (y, x)):
         outer = outer_product(a, b)
@@ -254,7 +253,6 @@ def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequen
 
 @builds("function")
 def function_term(name: str, *args: TermLike, **params: Any) -> Term:
-    """name(args), with the function in FUNCTIONS or the op of that name."""
     terms = [as_term(x) for x in args]
     compute = FUNCTIONS.get(name) or REGISTRY[name].forward
     value = compute(*[x.value[()] for x in terms], **params)
@@ -265,7 +263,6 @@ def function_term(name: str, *args: TermLike, **params: Any) -> Term:
 
 @builds("exp")
 def exp(x: TermLike) -> Term:
-    """e to the power x; of log_softmax it is softmax."""
     x = as_term(x)
     if x.kind == "function" and x.parts[0] == "log_softmax":
         return Term("function", ("softmax", *x.parts[1:]), np.exp(x.value))

@@ -129,7 +129,6 @@ def sum_over(x: TermLike, axis: Axis = None, dtype: object = None, keepdims: boo
 
 
 def reduction(name: str, x: TermLike, axis: Axis = None, keepdims: bool = False) -> Term:
-    """The mean, product, largest or smallest element over axes."""
     x = as_term(x)
     value = np.asarray(REGISTRY[name].forward(x.value, axis, keepdims))
     if x.size == 1:

@@ -219,13 +219,12 @@ def read_source(op: Op, place: int, vjp: Callable[..., Any]) -> str:
 
 def rule_node(op: Op, place: int, source: str) -> ast.expr | None:
     """The argument of `@op(...)` at a place, in the module that defines the op."""
-    found = None
     for node in functions_of(source):
         lines = [node.lineno, *[decorator.lineno for decorator in node.decorator_list]]
         if node.name == op.forward.__name__ and op.forward.__code__.co_firstlineno in lines:
             (call,) = [d for d in node.decorator_list if isinstance(d, ast.Call) and len(d.args) > place]
-            found = call.args[place]
-    return found
+            return call.args[place]
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -30,6 +30,10 @@ INFIX = {  # the sign in Unicode and in LaTeX, and the precedences: of the left 
     "outer": ("⊗", r"\otimes", ATOM, ATOM, PRODUCT),
     "@": ("@", r"\,@\,", POWER, POWER, PRODUCT),
 }
+POSTFIX = {  # the precedence of what stands before the words at least, the words, the precedence of all
+    "index": (ATOM, "{}", ATOM), "expand": (ATOM, "{}", ATOM), "phrase": (PRODUCT, " {}", PHRASE),
+    "reshape": (ATOM, " as {}", PHRASE), "permuted": (ATOM, " with axes {}", PHRASE),
+}  # fmt: skip
 SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
 UPRIGHT = {" ": r"\ ", ":": "{:}", "\\": r"\backslash ", "^": r"\ ", "~": r"\ ", MINUS: "-", "·": r"\cdot "}
 UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\ldots "} | {c: f"\\{c}" for c in "&%_#${}"}
@@ -89,6 +93,8 @@ class Notation:
     def text(self, term: Term) -> Text:
         if term.kind in INFIX:
             return self.infix(term.kind, *term.parts)
+        if term.kind in POSTFIX:
+            return self.postfix(term.kind, *term.parts)
         result: Text = getattr(self, term.kind)(*term.parts)
         return result
 
@@ -209,22 +215,11 @@ class Notation:
     def T(self, x: Term) -> Text:
         return self.within(x, ATOM) + (r"^\top" if self.latex else "ᵀ"), POWER
 
-    def permuted(self, x: Term, order: tuple[int, ...]) -> Text:
-        return f"{self.within(x, ATOM)}{self.words(f' with axes {order}')}", PHRASE
-
-    def index(self, x: Term, index: str) -> Text:
-        return self.within(x, ATOM) + self.words(index), ATOM
-
-    expand = index  # new axes, as NumPy writes them
-
     broadcast = text  # copies along axes are not written
 
-    def reshape(self, x: Term, shape: tuple[int, ...]) -> Text:
-        return f"{self.within(x, ATOM)}{self.words(f' as {shape}')}", PHRASE
-
-    def phrase(self, x: Term, words: str) -> Text:
-        """Something that is done with all of it, in words."""
-        return f"{self.within(x, PRODUCT)}{self.words(f' {words}')}", PHRASE
+    def postfix(self, kind: str, x: Term, what: object) -> Text:
+        least, words, precedence = POSTFIX[kind]
+        return self.within(x, least) + self.words(words.format(what)), precedence
 
     def sum(self, x: Term, words: str) -> Text:
         """A sum over axes, in words."""

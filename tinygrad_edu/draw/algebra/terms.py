@@ -152,7 +152,6 @@ def as_term(x: TermLike) -> Term:
 
 
 def values_of(x: Any) -> Any:
-    """The values of Terms, also within tuples and lists; anything else as it is."""
     if isinstance(x, (tuple, list)):
         return type(x)([values_of(y) for y in x])
     return x.value[()] if isinstance(x, Term) else x

@@ -175,7 +175,6 @@ class Writer:
         self.met: set[str] = set()  # the ids of the tensors in the formulas
 
     def both(self, term: Term) -> Both:
-        """A formula in Unicode and in LaTeX."""
         self.met |= expressions.ids_in(term)
         return Both(*[notation.write(term) for notation in self.notes.notations])
 
@@ -188,7 +187,6 @@ class Writer:
         return Both(*[format_nested(values, self.precision, latex) for latex in (False, True)])
 
     def result(self, before: list[Both]) -> Equation:
-        """The gradient, with its numbers on the last line."""
         gradient = np.asarray(self.card.gradient)
         return Equation(self.left, [*before, self.numeric(gradient.item() if gradient.size == 1 else gradient)])
 

@@ -102,7 +102,6 @@ def within_functions(found: Record) -> set[Card]:
 
 
 def ids_in(term: Term) -> set[str]:
-    """The ids of the tensors that a formula speaks of."""
     if term.kind == "name":
         return {term.parts[1]}
     found = set[str]()

@@ -209,9 +209,8 @@ def summary_sentences(found: Record, ops: list[Card], leaves: list[Card]) -> lis
         sentences.append(f"The backward pass takes {steps} steps, from the output to {len(gradients)} leaves")
     for card, gradient in gradients[:SMALL]:
         norm = f"of norm {speak_number(numbers.gradient_norm(gradient))}"
-        sentences.append(
-            f"The gradient of {speak_name(card.name)} is {speak_array(gradient) if gradient.size == 1 else norm}"
-        )
+        size = speak_array(gradient) if gradient.size == 1 else norm
+        sentences.append(f"The gradient of {speak_name(card.name)} is {size}")
     if len(gradients) > SMALL:
         sentences.append(f"{len(gradients) - SMALL} more leaves have gradients")
     hooked = sum(card.before_hooks is not None for card in found.cards)
