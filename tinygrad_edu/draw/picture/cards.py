@@ -89,7 +89,11 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     if card.is_number:
         return frame([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
     is_output = not card.uses
-    rows = [header(card, look), value_row(item, "value", card.value, look)]
+    kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
+    words = filter(None, [kind, "output" if is_output else "", format_shape(card.shape)])
+    name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
+    header = table([[name, cell(font("  ".join(words), look["muted"], 10), 'ALIGN="RIGHT"')]], 4)
+    rows = [[cell(header)], value_row(item, "value", card.value, look)]
     if card.gradient is not None:
         label = f"∂{shorten(look.output, 12)}/∂{shorten(card.name, 16)}"
         if is_output and card.before_hooks is None:
@@ -104,8 +108,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     if card.op is not None and fused:
         text = symbol_of(card)
         size = 20 if len(text) == 1 else 13 if len(text) <= 5 else 10
-        symbol_text = font(text, look["op_text"], size, "B")
-        left = cell(symbol_text, f'WIDTH="34" CELLPADDING="6" BGCOLOR="{look["op"]}"')
+        left = cell(font(text, look["op_text"], size, "B"), f'WIDTH="34" CELLPADDING="6" BGCOLOR="{look["op"]}"')
     else:
         left = strip(look[card.kind] if card.op is None else look["rule"])
     right = [strip(look["output"])] if is_output else []
@@ -125,16 +128,8 @@ def strip(colour: str) -> str:
 
 
 def symbol_of(card: Card) -> str:
-    """What the op looks like in a formula."""
     assert card.op is not None
     return shorten(symbol(card.op, card.params, [wire.source.value for wire in card.wires]), 16)
-
-
-def header(card: Card, look: Look) -> list[str]:
-    kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
-    words = filter(None, [kind, "" if card.uses else "output", format_shape(card.shape)])
-    name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
-    return [cell(table([[name, cell(font("  ".join(words), look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]
 
 
 def value_row(item: Item, label: str, value: ndarray, look: Look, part: str = "value") -> list[str]:
@@ -196,10 +191,7 @@ def blocks(grid: ndarray) -> ndarray:
 
 
 def sum_text(card: Card, look: Look) -> str:
-    """How the gradient of a tensor that is used more than once adds up, and what a hook made of it.
-
-    "Σ 3 + 3", "Σ of 5 paths = 15, hook → 150", "seed 1, hook → 3"; of tensors "1 path, then a hook".
-    """
+    """How a gradient adds up: "Σ 3 + 3", "Σ of 5 paths = 15, hook → 150", "seed 1, hook → 3", "1 path, then a hook"."""
     parts = [wire.contribution for wire in card.uses if wire.contribution is not None]
     single = card.value.size == 1
     if len(parts) > 1:
@@ -220,7 +212,6 @@ def sum_text(card: Card, look: Look) -> str:
 
 
 def chip_label(card: Card, look: Look) -> str:
-    """A leaf drawn once more."""
     ink = look["parameter"] if card.kind == "parameter" else look["text"]
     name = look.format(card.value) if card.is_number else shorten(card.name)
     return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
@@ -242,7 +233,7 @@ def folded_label(item: Item, look: Look) -> str:
     own = set(item.cards)
     shared = {leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)}
     rows = [[cell(font(f"{shorten(item.title, 40)}\u2002", look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
-    counts = [format_count(item.ops, "op")] if item.ops else []
+    counts = [item.op_count] if item.ops else []
     if weights:
         size = sum(leaf.value.size for leaf in weights)
         counts.append(format_count(size, "shared weight" if shared else "weight"))

@@ -2,7 +2,6 @@
 
 The hard idea is what may be folded together. Wires have to run forward, so no path may lead out of a fold and back in:
 
-    a = x + 1
     b = a * 2
     c = a + b           # folding a and c into one node gives it a wire to b and a wire from b: a circle
 
@@ -55,6 +54,11 @@ class Item:
     @property
     def ops(self) -> int:
         return sum(card.op is not None for card in self.cards)
+
+    @property
+    def op_count(self) -> str:
+        """How many ops: "1 op", "4,096 ops"."""
+        return format_count(self.ops, "op")
 
     @property
     def leaves(self) -> list[Card]:
@@ -256,20 +260,19 @@ def connect(found: Record, results: list[Item], large: bool) -> Plan:
         for item in leaf_items([leaf for leaf in leaves if leaf not in holders], users, large, visible):
             holders.update(dict.fromkeys(item.cards, item))
             before.setdefault(first, []).append(item)
-    items = inserted(results, before)
-    links = links_between(items, holders)
-    used = {wire.source for link in links for wire in link.wires} | {found.output}
+    items = [node for item in results for node in (*before.get(item, []), item)]
+    links: dict[Hashable, Link] = {}  # for each wire between tensors, and for all between items of which one is folded
+    for target in items:
+        for wire in [wire for card in target.cards for wire in card.wires]:
+            source = holders[wire.source]
+            is_listed = wire.source.op is None and source.ops > 0  # a shared parameter in the first item that uses it
+            if source is not target and not is_listed:
+                key = (source, target) if source.folded or target.folded else wire
+                links.setdefault(key, Link(source, target, [])).wires.append(wire)
+    used = {wire.source for link in links.values() for wire in link.wires} | {found.output}
     for item in items:
         item.outputs = [card for card in item.cards if card in used]
-    return with_chips(items, links)
-
-
-def inserted(items: list[Item], before: dict[Item, list[Item]]) -> list[Item]:
-    """The items, each after what stands before it."""
-    found = []
-    for item in items:
-        found += [*before.get(item, []), item]
-    return found
+    return with_chips(items, list(links.values()))
 
 
 def is_absorbed(leaf: Card, users: Sequence[Item]) -> bool:
@@ -303,21 +306,6 @@ def common_scope(things: Sequence[Item | Card]) -> Scope | None:
     return shared[-1] if shared else None
 
 
-def links_between(items: list[Item], holders: dict[Card, Item]) -> list[Link]:
-    """The lines: one for each wire between tensors, one for all wires between items of which one is folded.
-
-    A parameter that several folded items share is in the first, and listed in each.
-    """
-    links: dict[Hashable, Link] = {}
-    for target in items:
-        for wire in [wire for card in target.cards for wire in card.wires]:
-            source = holders[wire.source]
-            if source is not target and (wire.source.op is not None or not source.ops):
-                key = (source, target) if source.folded or target.folded else wire
-                links.setdefault(key, Link(source, target, [])).wires.append(wire)
-    return list(links.values())
-
-
 def with_chips(items: list[Item], links: list[Link]) -> Plan:
     """Leaves with more than two consumers keep the line to the first; the others get a chip each."""
     consumers: dict[Item, dict[Item, list[Link]]] = {}  # of each leaf, with the lines that lead there
@@ -332,4 +320,4 @@ def with_chips(items: list[Item], links: list[Link]) -> Plan:
             before.setdefault(target, []).append(chip)
             for line in lines:
                 line.source = chip
-    return Plan(inserted(items, before), links)
+    return Plan([node for item in items for node in (*before.get(item, []), item)], links)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import graphviz
@@ -43,16 +42,19 @@ SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass 
 
 
 class Painter:
-    """Writes the DOT statements of a Graph into it, and keeps the sizes of the labels."""
+    """Writes the DOT statements of a Graph into it, and keeps the sizes of all labels."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.plan, self.sizes = graph, graph.plan, Sizes(graph.plan)
+        self.graph, self.plan = graph, graph.plan
+        self.nodes: dict[Item, Size] = {}  # the sizes of labels
+        self.gates: dict[Item, Size] = {}  # before the items that they make
+        self.wires: dict[Link, Size] = {}
         heat_maps = len(graph.plan.items) <= HEAT_MAPS
         self.look = cards.Look(graph.mode, graph.theme, graph.precision, graph.record.output.name, heat_maps)
         style, items = graph.options["style"], self.plan.items
         few = sum(item.ops for item in items) <= GATES
         small = few and all(not item.folded and item.cards[0].value.ndim == 0 for item in items)
-        self.gates = style == "gates" or (style == "auto" and small)
+        self.has_gates = style == "gates" or (style == "auto" and small)
         self.names = {item: f"n{i}" for i, item in enumerate(items)}
         self.clusters = 0
         self.strongest = max((strength(gradients_over(link)) for link in self.plan.links), default=0.0)
@@ -68,9 +70,9 @@ class Painter:
         self.draw_inside(self.graph, self.plan.items, 0)
         for link in self.plan.links:
             self.link(link)
-        self.sizes.heading = extent(heading)
+        self.top = extent(heading)
         rankdir = self.graph.options["rankdir"]
-        self.graph.attr(rankdir=self.sizes.direction() if rankdir == "auto" else rankdir)
+        self.graph.attr(rankdir=self.direction() if rankdir == "auto" else rankdir)
 
     def draw_inside(self, into: graphviz.Digraph, items: list[Item], level: int) -> None:
         """Nodes with `level` clusters around them, and the clusters that they stand in, which are module calls."""
@@ -93,9 +95,9 @@ class Painter:
     def node(self, into: graphviz.Digraph, item: Item) -> None:
         """One item: a node, or a gate and a node."""
         look, name, card = self.look, self.names[item], item.cards[-1]
-        gate = self.gates and not item.folded and card.op is not None
+        gate = self.has_gates and not item.folded and card.op is not None
         text = cards.node_label(item, look, not gate)
-        label, self.sizes.nodes[item] = f"<{text}>", extent(text)
+        label, self.nodes[item] = f"<{text}>", extent(text)
         full = printable(item.title if item.folded else card.name)
         if item.kind == "chip":
             line = look["parameter" if card.kind == "parameter" else "muted"]
@@ -106,8 +108,9 @@ class Painter:
             return
         into.node(name, label, id=item.id, tooltip=tooltip_text(full))
         if gate and card.op is not None:
-            text, (gate_id, out) = cards.gate_label(card, look), gate_ids(card)
-            self.sizes.gates[item] = extent(text)
+            text = cards.gate_label(card, look)
+            gate_id, out = gate_ids(card)
+            self.gates[item] = extent(text)
             into.node(
                 f"{name}g", f"<{text}>", id=gate_id, shape="box", color=look["op"], style="rounded,filled",
                 fillcolor=look["op"], margin=".14,.06", height="0", tooltip=tooltip_text(card.op.name),
@@ -118,11 +121,11 @@ class Painter:
         wire, look = link.wires[0], self.look
         attributes = self.line(gradients_over(link))
         if label := cards.wire_label(link, look):
-            self.sizes.wires[link] = extent(label)
+            self.wires[link] = extent(label)
             attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
         tooltip = tooltip_text(" → ".join(map(printable, ends)))
-        target = self.names[link.target] + ("g" if self.gates and not link.target.folded else "")
+        target = self.names[link.target] + ("g" if self.has_gates and not link.target.folded else "")
         self.graph.edge(
             self.names[link.source], target, id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
         )  # fmt: skip
@@ -146,20 +149,9 @@ class Painter:
         return {"color": back, "dir": "back", "arrowtail": tail, "style": style, "penwidth": f"{width:.2f}"}
 
     def heading(self) -> str:
-        look, legend = self.look, ""
-        for part, words in self.legend():
-            visible = part in ("value_wire", "highlight") or look.mode != "forward"
-            inks = (look[part], look["muted"]) if visible else ("transparent", "transparent")
-            legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
-        rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
-        if self.graph.title:
-            text = cards.font(shorten(self.graph.title, 100), look["text"], 18, "B")
-            rows.insert(0, [cards.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
-        return cards.table(rows, 2)
-
-    def legend(self) -> list[tuple[str, str]]:
-        """Parts of the palette, with what they mean."""
-        entries, record = [("value_wire", "value, forward")], self.graph.record
+        """Title and legend."""
+        look, record = self.look, self.graph.record
+        entries = [("value_wire", "value, forward")]
         if record.seed is not None:
             entries.append(("gradient_wire", "gradient, backward"))
             if zeros := [wire for wire in record.wires() if wire.zero]:
@@ -169,28 +161,16 @@ class Painter:
         arrays = [array for card in shown for array in (card.value, card.gradient) if array is not None]
         if not all(np.isfinite(array).all() for array in arrays):
             entries.append(("highlight", "NaN or ∞"))
-        return entries
-
-
-def gradients_over(link: Link) -> list[ndarray]:
-    return [wire.contribution for wire in link.wires if wire.contribution is not None]
-
-
-def strength(gradients: list[ndarray]) -> float:
-    """The sum of the norms of gradients; 0 if it is not finite."""
-    norms = sum(gradient_norm(gradient) for gradient in gradients)
-    return norms if np.isfinite(norms) else 0.0
-
-
-@dataclass
-class Sizes:
-    """The sizes of all labels of a picture."""
-
-    plan: Plan
-    heading: Size = (0.0, 0.0)  # title and legend
-    nodes: dict[Item, Size] = field(default_factory=dict)
-    gates: dict[Item, Size] = field(default_factory=dict)  # before the items that they make
-    wires: dict[Link, Size] = field(default_factory=dict)
+        legend = ""
+        for part, words in entries:
+            visible = part in ("value_wire", "highlight") or look.mode != "forward"
+            inks = (look[part], look["muted"]) if visible else ("transparent", "transparent")
+            legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
+        rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
+        if self.graph.title:
+            text = cards.font(shorten(self.graph.title, 100), look["text"], 18, "B")
+            rows.insert(0, [cards.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
+        return cards.table(rows, 2)
 
     def direction(self) -> str:
         """The one in which letters are larger on a slide; if they would be too small, the narrower, to scroll down."""
@@ -220,7 +200,17 @@ class Sizes:
         length = sum(lengths.values()) + BETWEEN_RANKS * len(lengths) + sum(gaps.values())
         breadth = SLACK * max(breadths.values())
         width, height = (length, breadth) if sideways else (breadth, length)
-        return max(width, self.heading[0]), height + self.heading[1]
+        return max(width, self.top[0]), height + self.top[1]
+
+
+def gradients_over(link: Link) -> list[ndarray]:
+    return [wire.contribution for wire in link.wires if wire.contribution is not None]
+
+
+def strength(gradients: list[ndarray]) -> float:
+    """The sum of the norms of gradients; 0 if it is not finite."""
+    norms = sum(gradient_norm(gradient) for gradient in gradients)
+    return norms if np.isfinite(norms) else 0.0
 
 
 def ranks(drawn: Plan) -> dict[Item, int]:
@@ -236,14 +226,13 @@ def ranks(drawn: Plan) -> dict[Item, int]:
 
 
 def extent(label: str) -> Size:
-    """About how wide and high a label will be."""
     return measure(ET.fromstring(f"<TD>{label}</TD>"), 11)
 
 
 def measure(part: ET.Element, size: float) -> Size:
     """Width and height of a table, or of lines of text and tables; `size` is that of the letters."""
+    padding = 2 * float(part.get("CELLPADDING", 0))
     if part.tag == "TABLE":
-        padding = 2 * float(part.get("CELLPADDING", 0))
         rows = [[measure(cell, size) for cell in row] for row in part]
         columns = itertools.zip_longest(*rows, fillvalue=(0.0, 0.0))
         width = sum(max(wide for wide, _ in column) + padding for column in columns)
@@ -259,6 +248,5 @@ def measure(part: ET.Element, size: float) -> Size:
         wide, high = measure(child, size)
         widths[-1] += wide
         height = max(height, high)
-    padding = 2 * float(part.get("CELLPADDING", 0))
     width, height = max(widths) + padding, above + height + padding
     return max(width, float(part.get("WIDTH", 0))), max(height, float(part.get("HEIGHT", 0)))

@@ -57,21 +57,16 @@ class Nest:
             kinds = [source.op is None for source in sources]
             signature, loose = self.code(item.signature, *kinds), self.code(item.signature)
             self.nodes.append(Stretch(place, place + 1, signature, loose))
-        self.fold_all()
-
-    def code(self, *signature: Hashable) -> int:
-        """A small integer for each signature."""
-        return self.codes.setdefault(signature, len(self.codes))
-
-    def fold_all(self) -> None:
-        """Folds runs from the shortest period to the longest, again from the shortest after each fold."""
-        longest = max(200, 3_000_000 // len(self.items))
+        longest = max(200, 3_000_000 // len(items))
         period, signatures = 1, self.signatures()
         while period <= min(longest, len(self.nodes) // REPEATS):
             self.fold_repeats(period, signatures)
             period += 1
-            if len(self.nodes) < len(signatures):
+            if len(self.nodes) < len(signatures):  # after each fold again from the shortest period
                 period, signatures = 1, self.signatures()
+
+    def code(self, *signature: Hashable) -> int:
+        return self.codes.setdefault(signature, len(self.codes))
 
     def signatures(self) -> ndarray:
         return np.array([node.signature for node in self.nodes])
@@ -98,10 +93,7 @@ class Nest:
         self.nodes = folded + nodes[done:]
 
     def phase(self, start: int, period: int) -> int:
-        """How much later a run begins, so that its blocks begin where module calls do, or fewest values pass between.
-
-        Found by signatures alone, it may begin anywhere: the end of a neuron and the beginning of the next look alike.
-        """
+        """How much later a run begins, so that its blocks begin where module calls do, or where fewest values pass."""
         base = self.nodes[start].start
         passing = self.passing(base, self.nodes[start + 2 * period].start)
 

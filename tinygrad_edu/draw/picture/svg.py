@@ -27,7 +27,7 @@ from tinygrad_edu.draw.theme import FONT, Theme, roles
 __all__ = ["NAMESPACE", "finish", "label_text", "link_cells", "parse", "script_json", "tooltip_text", "xml_text"]
 
 NAMESPACE = "http://www.w3.org/2000/svg"
-XLINK = "{http://www.w3.org/1999/xlink}"
+TOOLTIP = "{http://www.w3.org/1999/xlink}title"
 
 
 def tooltip_text(text: str) -> str:
@@ -72,8 +72,7 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
 
     Args:
         svg: What Graphviz wrote, in the colours of either theme.
-        title: The name of the picture.
-        description: The picture in words.
+        title, description: The picture's name, and the picture in words.
         theme: "auto" follows the reader's setting (prefers-color-scheme).
         prefix: The id of the root; that of a part is `prefix-id`, where id is what the DOT says ("node-t0"). By default
             made from the content, so that the same picture has the same ids.
@@ -85,16 +84,13 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
     root = parse(svg)
     prefix = prefix or "g" + hashlib.sha256(f"{title}\n{theme}\n{svg}".encode(errors="replace")).hexdigest()[:8]
     for element in list(root.iter())[::-1]:  # parts before what holds them
-        drop_hidden(element)
-        unwrap_links(element)
+        unwrap(element)
     for element in list(root.iter()):
         own_ids(element, prefix)
     raise_headings(root)
     used = colour(root, theme)
     words = text_parts("title", title, id=f"{prefix}-title") + text_parts("desc", description, id=f"{prefix}-desc")
-    style = ET.Element("style")
-    style.text = rules(prefix, used)
-    for place, part in enumerate([*words, style]):
+    for place, part in enumerate([*words, *text_parts("style", rules(prefix, used))]):
         part.tail = "\n"
         root.insert(place, part)
     root.attrib |= {
@@ -119,24 +115,19 @@ def legal_reference(match: re.Match[str]) -> str:
     return match[0] if code <= 0x10FFFF and xml_text(chr(code)) == chr(code) else "\ufffd"
 
 
-def drop_hidden(element: ET.Element) -> None:
-    """Takes out text that only holds a place, pictures from other files, and Graphviz's titles, which are DOT names."""
-    for child in list(element):
-        hidden = child.tag == "text" and child.get("fill") in ("transparent", "none")
-        if hidden or child.tag == "image" or (child.tag == "title" and element.tag in ("g", "svg")):
-            element.remove(child)
-
-
-def unwrap_links(element: ET.Element) -> None:
+def unwrap(element: ET.Element) -> None:
     """Makes Graphviz's tooltip, `<g id="a_x"><a xlink:title="tip">...</a></g>`, the title of what it belongs to."""
     title: list[ET.Element] = []
     parts: list[ET.Element] = []
     for child in element:
+        hidden = child.tag == "text" and child.get("fill") in ("transparent", "none")
         link = child.find("a") if child.tag == "g" else None
+        if hidden or child.tag == "image" or (child.tag == "title" and element.tag in ("g", "svg")):
+            continue  # text that only holds a place, pictures from other files, and titles, which are DOT names
         if link is None:
             parts.append(child)
         elif child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
-            title = title or text_parts("title", link.get(XLINK + "title", ""))
+            title = title or text_parts("title", link.get(TOOLTIP, ""))
             parts.extend(link)
         else:  # a cell of a table: its tooltip is that of the node
             child.set("id", child.get("id", "").removeprefix("a_"))
@@ -146,12 +137,10 @@ def unwrap_links(element: ET.Element) -> None:
 
 
 def text_parts(tag: str, text: str, **attributes: str) -> list[ET.Element]:
-    """A <title> or <desc>; none of an empty text."""
-    if not text:
-        return []
+    """A <title>, <desc> or <style>; none of an empty text."""
     element = ET.Element(tag, attributes)
     element.text = xml_text(text)
-    return [element]
+    return [element] if text else []
 
 
 def raise_headings(root: ET.Element) -> None:

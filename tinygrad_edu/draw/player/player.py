@@ -94,25 +94,8 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
 
 def frames(graph: Graph, pattern: StrPath) -> list[Path]:
     """Writes the slides; see Graph.frames."""
-    found = script(graph)
-    paths = frame_paths(os.fspath(pattern), len(found.steps))
-    title = graph.title or shorten(graph.record.output.name)
-    root = marked(graph, found, graph.title, title)
-    width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
-    root.set("viewBox", f"0 0 {width:g} {height + CAPTION:g}")
-    root.attrib.update({"width": f"{width:g}pt", "height": f"{height + CAPTION:g}pt"})
-    for i, (path, step) in enumerate(zip(paths, found.steps, strict=True)):
-        slide = deepcopy(root)
-        freeze(slide, i, step)
-        for name in slide.findall("title"):
-            name.text = xml_text(f"{title}: {step.equation}")
-        caption(slide, step, palette(graph.theme), width, height)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(ET.tostring(slide, encoding="unicode"), encoding="utf-8")
-    return paths
-
-
-def frame_paths(pattern: str, count: int) -> list[Path]:
+    found, pattern = script(graph), os.fspath(pattern)
+    count = len(found.steps)
     try:
         names = [pattern.format(i) for i in range(count)]
     except (IndexError, KeyError, ValueError) as error:
@@ -120,7 +103,21 @@ def frame_paths(pattern: str, count: int) -> list[Path]:
     if len(set(names)) < count:
         how = f"give the pattern a place for the number of the step, {HINT}"
         raise ValueError(f"frames: all {count} steps would be written to {names[0]!r}, one over the other: {how}")
-    return [Path(name) for name in names]
+    title = graph.title or shorten(graph.record.output.name)
+    root = marked(graph, found, graph.title, title)
+    width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
+    root.set("viewBox", f"0 0 {width:g} {height + CAPTION:g}")
+    root.attrib.update({"width": f"{width:g}pt", "height": f"{height + CAPTION:g}pt"})
+    paths = [Path(name) for name in names]
+    for i, (path, step) in enumerate(zip(paths, found.steps, strict=True)):
+        slide = deepcopy(root)
+        freeze(slide, i, step)
+        for words in slide.findall("title"):
+            words.text = xml_text(f"{title}: {step.equation}")
+        caption(slide, step, palette(graph.theme), width, height)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(ET.tostring(slide, encoding="unicode"), encoding="utf-8")
+    return paths
 
 
 def fill_template(text: str, **parts: str) -> str:
@@ -164,12 +161,10 @@ def name_of(group: ET.Element) -> str:
     return group.get("id", "").removeprefix(f"{PICTURE}-")
 
 
-def appear(element: ET.Element, start: int | None, stop: int | None = None) -> None:
-    """Says when a part is there; it always is if `start` is None."""
+def appear(element: ET.Element, start: int | None) -> None:
+    """Says from when on a part is there; it always is if `start` is None."""
     if start is not None:
         element.set("data-from", str(start))
-    if stop is not None:
-        element.set("data-until", str(stop))
 
 
 def mark_wire(group: ET.Element, found: Script) -> None:
@@ -214,8 +209,7 @@ def add_sums(group: ET.Element, texts: list[ET.Element], events: list[tuple[int,
         for text, word in zip(texts, words, strict=False):
             copy = deepcopy(text)
             copy.text = word
-            copy.set("data-part", "sum")
-            appear(copy, start, stop)
+            copy.attrib |= {"data-part": "sum", "data-from": str(start), "data-until": str(stop)}
             group.append(copy)
 
 

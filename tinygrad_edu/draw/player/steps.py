@@ -19,15 +19,7 @@ from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, 
 from tinygrad_edu.draw.algebra.terms import Term, TermLike
 from tinygrad_edu.draw.explain.expressions import card_term
 from tinygrad_edu.draw.names import printable, shorten
-from tinygrad_edu.draw.numbers import (
-    FEW,
-    MINUS,
-    format_array,
-    format_count,
-    format_number,
-    format_product,
-    format_shape,
-)
+from tinygrad_edu.draw.numbers import FEW, MINUS, format_array, format_number, format_product, format_shape
 from tinygrad_edu.draw.picture import cards
 from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
 from tinygrad_edu.draw.record import Card, Wire
@@ -61,7 +53,6 @@ class Script:
     flows: dict[str, int] = field(default_factory=dict)  # when a gradient flows over a wire
 
     def add(self, step: Step) -> int:
-        """Appends a step; returns its number."""
         self.steps.append(step)
         return len(self.steps) - 1
 
@@ -93,11 +84,10 @@ def play_forward(graph: Graph, found: Script) -> None:
 
 
 def forward_words(item: Item, precision: int) -> tuple[str, str]:
-    """Equation and note of a node's forward step."""
     card = item.cards[-1]
     if item.folded:
         name, value, _ = cards.shown_output(item)
-        note = f"It stands for {format_count(item.ops, 'op')}." if item.ops else ""
+        note = f"It stands for {item.op_count}." if item.ops else ""
         if value is None:
             return printable(item.title), note
         result = f"{name} {format_shape(value.shape)}".rstrip()
@@ -109,10 +99,7 @@ def forward_words(item: Item, precision: int) -> tuple[str, str]:
 
 
 def op_words(card: Card, precision: int) -> tuple[str, str]:
-    """What an op computes, and what shapes it makes of what shapes.
-
-    "q = x + y = −2 + 5 = 3", "The op add."; "y = h @ W", "The op matmul: [4×2], [2×3] → [4×3]."
-    """
+    """ "q = x + y = −2 + 5 = 3" and "The op add."; "y = h @ W" and "The op matmul: [4×2], [2×3] → [4×3]."."""
     assert card.op is not None
     sources = [wire.source for wire in card.wires]
     symbols = [format_number(x.value, precision) if x.is_number else shorten(x.name, SHORT) for x in sources]
@@ -193,8 +180,7 @@ def play_backward(graph: Graph, found: Script) -> None:
             step = found.add(backward_step(graph, item, link, wire, parts))
             found.flows[link.id] = step
             if not link.target.folded:
-                _, out = gate_ids(wire.target)
-                found.flows.setdefault(out, step)
+                found.flows.setdefault(gate_ids(wire.target)[1], step)
         now = len(found.steps) - 1
         if source in listed:
             found.norms.update(dict.fromkeys(listed[source], now))
@@ -233,16 +219,13 @@ def join_sentences(*sentences: str) -> str:
 
 
 def right_side(wire: Wire, upstream: str, precision: int) -> str:
-    """ "z · ∂f/∂f = −4 · 1 = −4" between single numbers, else the rule as a formula.
-
-    The first factor is the local derivative, as a number if its rule cannot be followed.
-    """
+    """ "z · ∂f/∂f = −4 · 1 = −4" between single numbers, else the rule as a formula."""
     assert wire.contribution is not None
     if wire.local is None or wire.target.gradient is None:
         formula = cards.wire_rule(wire)
         is_long = wire.contribution.size > FEW
         return formula if is_long else f"{formula} = {format_value(wire.contribution, precision)}"
-    factor = format_number(wire.local, precision)
+    factor = format_number(wire.local, precision)  # if its rule cannot be followed
     if (term := local_term(*cards.rule_arguments(wire))) is not None:
         factor, precedence = Notation(False, precision).text(term)
         has_denominator = term.kind == "product" and term.parts[2]
