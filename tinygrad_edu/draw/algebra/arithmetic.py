@@ -116,9 +116,8 @@ def outer_product(a: Term, b: Term) -> Term | None:
     return Term("outer", (column, row), column.value[..., :, None] * row.value[..., None, :])
 
 
-@builds("multiply")
-def multiply(x: TermLike, y: TermLike) -> Term:
-    x, y = as_term(x), as_term(y)
+@builds("multiply", operands=2)
+def multiply(x: Term, y: Term) -> Term:
     for a, b in ((x, y), (y, x)):
         outer = outer_product(a, b)
         if outer is not None:
@@ -127,18 +126,16 @@ def multiply(x: TermLike, y: TermLike) -> Term:
     return product(m * n, [*tops, *more], [*bottoms, *below], np.broadcast_shapes(x.shape, y.shape))
 
 
-@builds("divide")
-def divide(x: TermLike, y: TermLike) -> Term:
-    x, y = as_term(x), as_term(y)
+@builds("divide", operands=2)
+def divide(x: Term, y: Term) -> Term:
     (m, tops, bottoms), (n, below, more) = split_product(x), split_product(y)
     m, n = (-m, -n) if n < 0 else (m, n)
     return product(m, [*tops, *more], [*bottoms, literal(n), *below], np.broadcast_shapes(x.shape, y.shape))
 
 
-@builds("subtract")
-def subtract(x: TermLike, y: TermLike) -> Term:
+@builds("subtract", operands=2)
+def subtract(x: Term, y: Term) -> Term:
     """x - y; of [x > 0] and [x < 0] it is the sign of x."""
-    x, y = as_term(x), as_term(y)
     coefficient, tops, bottoms = split_product(x)
     if tops and tops[-1].key[:2] == ("compare", ">") and is_literal(tops[-1].parts[2], 0):
         _, z, zero = tops[-1].parts
@@ -183,9 +180,8 @@ def plus_or_minus(sign: str, x: TermLike, y: TermLike) -> Term:
 add = builds("add")(partial(plus_or_minus, "+"))
 
 
-@builds("power")
-def power(x: TermLike, y: TermLike) -> Term:
-    x, y = as_term(x), as_term(y)
+@builds("power", operands=2)
+def power(x: Term, y: Term) -> Term:
     shape = np.broadcast_shapes(x.shape, y.shape)
     if x.kind == y.kind == "number":
         return literal(float(x.parts[0]) ** y.parts[0], shape)
@@ -217,10 +213,9 @@ def compare(sign: str, x: TermLike, y: TermLike) -> Term:
     return Term("compare", (sign, *parts), value)
 
 
-@builds("where")
-def where(condition: TermLike, x: TermLike, y: TermLike) -> Term:
+@builds("where", operands=3)
+def where(condition: Term, x: Term, y: Term) -> Term:
     """x where the condition holds, else y; only one of them if the condition is the same everywhere."""
-    condition, x, y = as_term(condition), as_term(x), as_term(y)
     value = np.where(condition.value, x.value, y.value)
     if condition.kind in ("compare", "number") and (condition.all() or not condition.any()):
         return as_shape(x if condition.any() else y, value.shape)
@@ -251,7 +246,7 @@ def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequen
     return Term("function", (name, *args, *params), value)
 
 
-@builds("function")
+@builds("function", operands=0)
 def function_term(name: str, *args: TermLike, **params: Any) -> Term:
     terms = [as_term(x) for x in args]
     compute = FUNCTIONS.get(name) or REGISTRY[name].forward
@@ -262,24 +257,21 @@ def function_term(name: str, *args: TermLike, **params: Any) -> Term:
 
 
 @builds("exp")
-def exp(x: TermLike) -> Term:
-    x = as_term(x)
+def exp(x: Term) -> Term:
     if x.kind == "function" and x.parts[0] == "log_softmax":
         return Term("function", ("softmax", *x.parts[1:]), np.exp(x.value))
     return function_term("exp", x)
 
 
 @builds("log_softmax")
-def log_softmax(x: TermLike, axis: int = -1) -> Term:
+def log_softmax(x: Term, axis: int = -1) -> Term:
     """log_softmax(x); the last axis is not printed."""
-    x = as_term(x)
     return function_term("log_softmax", x, axis=-1 if axis == x.ndim - 1 else axis)
 
 
-@builds("cross_entropy_slope")
-def cross_entropy_slope(logits: TermLike, target: TermLike) -> Term:
+@builds("cross_entropy_slope", operands=2)
+def cross_entropy_slope(logits: Term, target: Term) -> Term:
     """softmax(logits) - target; a label stands for the distribution with all its weight there."""
-    logits, target = as_term(logits), as_term(target)
     share = exp(log_softmax(logits))
     if target.ndim < logits.ndim:
         labels = Term("function", ("onehot", target), FUNCTIONS["onehot"](target.value, logits.value))
@@ -290,7 +282,7 @@ def cross_entropy_slope(logits: TermLike, target: TermLike) -> Term:
 
 builds("negative")(partial(multiply, -1))
 builds("square")(lambda x: multiply(x, x))
-builds("astype")(lambda x, dtype=None: as_term(x))  # dtypes are not shown
+builds("astype")(lambda x, dtype=None: x)  # dtypes are not shown
 for name in ("abs", "sign", "log", "sin", "cos", "tanh", "sigmoid", "relu", "sqrt", "maximum", "minimum"):
     builds(name)(partial(function_term, name))
 for sign, ufunc in COMPARE.items():

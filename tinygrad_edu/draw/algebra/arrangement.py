@@ -26,9 +26,8 @@ Axis = int | Sequence[int] | None
 Index = Any  # what stands between brackets: x[index]
 
 
-@builds("matmul")
-def matmul(x: TermLike, y: TermLike) -> Term:
-    x, y = as_term(x), as_term(y)
+@builds("matmul", operands=2)
+def matmul(x: Term, y: Term) -> Term:
     value = np.matmul(x.value, y.value)
     if x.size == y.size == 1:
         return as_shape(multiply(as_shape(x, ()), as_shape(y, ())), value.shape)
@@ -48,13 +47,12 @@ def einsum(*operands: TermLike, subscripts: str, optimize: object = False) -> Te
 
 
 @builds("transpose")
-def transpose(x: TermLike, axes: Sequence[int] | None = None) -> Term:
+def transpose(x: Term, axes: Sequence[int] | None = None) -> Term:
     """Axes in another order; two exchanged at the end are a matrix's transpose, and (x @ y)T is yT @ xT."""
-    x = as_term(x)
     order = [k % x.ndim for k in (range(x.ndim)[::-1] if axes is None else axes)]
     value = np.transpose(x.value, order)
     if order == sorted(order):
-        return as_term(x)
+        return x
     if x.size == 1 or x.kind == "number":
         return as_shape(x, value.shape)
     if order != [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]:
@@ -70,9 +68,8 @@ def transpose(x: TermLike, axes: Sequence[int] | None = None) -> Term:
 
 
 @builds("expand_dims")
-def expand_dims(x: TermLike, axis: int | Sequence[int]) -> Term:
+def expand_dims(x: Term, axis: int | Sequence[int]) -> Term:
     """New axes of length 1; those of x / 2 are given to x."""
-    x = as_term(x)
     value = np.expand_dims(x.value, axis)
     if x.size == 1 or x.kind == "number":
         return as_shape(x, value.shape)
@@ -91,8 +88,7 @@ def expand_dims(x: TermLike, axis: int | Sequence[int]) -> Term:
 
 
 @builds("broadcast_to")
-def broadcast_to(x: TermLike, shape: int | Sequence[int]) -> Term:
-    x = as_term(x)
+def broadcast_to(x: Term, shape: int | Sequence[int]) -> Term:
     value = np.broadcast_to(x.value, shape)
     if value.size == x.size or x.kind == "number":
         return as_shape(x, value.shape)
@@ -100,8 +96,7 @@ def broadcast_to(x: TermLike, shape: int | Sequence[int]) -> Term:
 
 
 @builds("reshape")
-def reshape(x: TermLike, shape: int | Sequence[int]) -> Term:
-    x = as_term(x)
+def reshape(x: Term, shape: int | Sequence[int]) -> Term:
     value = np.reshape(x.value, shape)
     base = x.parts[0] if x.kind == "reshape" else x
     if value.shape == base.shape or x.size == 1 or x.kind == "number":
@@ -110,9 +105,8 @@ def reshape(x: TermLike, shape: int | Sequence[int]) -> Term:
 
 
 @builds("sum")
-def sum_over(x: TermLike, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Term:
+def sum_over(x: Term, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Term:
     """The sum over axes. Where it counts the winners of a comparison and there is one in each place, it is 1."""
-    x = as_term(x)
     axes = tuple(range(x.ndim)) if axis is None else tuple([k % x.ndim for k in np.atleast_1d(axis).tolist()])
     value = x.value.sum(axes, keepdims=keepdims)
     if x.kind == "compare" and x.parts[0] == "=" and (value == 1).all():
@@ -165,9 +159,8 @@ def getitem(x: TermLike, index: Index) -> Term:
 
 
 @builds("scatter")
-def scatter(x: TermLike, index: Index, shape: Shape) -> Term:
+def scatter(x: Term, index: Index, shape: Shape) -> Term:
     """Zeros with x added at [index]."""
-    x = as_term(x)
     value = REGISTRY["scatter"].forward(x.value, index, shape)
     if x.size == value.size and (x.size == 1 or in_order(index)):
         return reshape(x, shape)
@@ -177,9 +170,8 @@ def scatter(x: TermLike, index: Index, shape: Shape) -> Term:
 
 
 @builds("fold")
-def fold(x: TermLike, size: Pair, stride: Pair, shape: Shape) -> Term:
+def fold(x: Term, size: Pair, stride: Pair, shape: Shape) -> Term:
     """Windows added up at their places; of a pooling in words: each has one gradient, for its largest or for all."""
-    x = as_term(x)
     value = REGISTRY["fold"].forward(x.value, size, stride, shape)
     coefficient, tops, bottoms = split_product(x.parts[0] if x.kind == "broadcast" else x)
     won = next((y for y in tops if y.key[:2] == ("function", "winners") and len(y.parts) == 3), None)

@@ -11,7 +11,7 @@ returns on arrays therefore tells whether the formula is right.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
 from math import gcd
 from typing import Any
 
@@ -26,16 +26,19 @@ __all__ = [
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
-
 BUILDERS: dict[str, Callable[..., Term]] = {}  # what makes Terms, by the names of ops and of NumPy's functions
 
 
-def builds(*names: str) -> Callable[[Callable[..., Term]], Callable[..., Term]]:
-    """Decorator: the function makes the Terms of these ops."""
+def builds(*names: str, operands: int = 1) -> Callable[[Callable[..., Term]], Callable[..., Term]]:
+    """Decorator: the function makes the Terms of these ops. Its first arguments, the operands, become Terms before."""
 
     def decorate(function: Callable[..., Term]) -> Callable[..., Term]:
-        BUILDERS.update(dict.fromkeys(names, function))
-        return function
+        @wraps(function)
+        def build(*args: Any, **params: Any) -> Term:
+            return function(*map(as_term, args[:operands]), *args[operands:], **params)
+
+        BUILDERS.update(dict.fromkeys(names, build))
+        return build
 
     return decorate
 
