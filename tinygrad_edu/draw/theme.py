@@ -14,7 +14,6 @@ from typing import Literal
 __all__ = ["DARK", "FONT", "HEAT_LEVELS", "LIGHT", "Theme", "heat", "mix", "palette", "roles"]
 
 Theme = Literal["light", "dark", "auto"]
-
 FONT = "Helvetica,Arial,sans-serif"
 
 LIGHT: dict[str, str] = {

@@ -144,9 +144,9 @@ def sum_words(axes: Sequence[int], ndim: int, name: str = "sum") -> str:
 
 
 @builds("getitem")
-def getitem(x: TermLike, index: Index) -> Term:
+def getitem(x: Term, index: Index) -> Term:
     """x[index]; matrix times column, its last axis dropped, is matrix times vector."""
-    x, index = as_term(x), values_of(index)
+    index = values_of(index)
     value = x.value[index]
     if x.kind == "@" and isinstance(index, tuple) and str(index) == "(Ellipsis, 0)" and x.shape[-1] == 1:
         left, right = x.parts

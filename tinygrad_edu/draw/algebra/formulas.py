@@ -69,10 +69,7 @@ def random_gradient(out: ndarray) -> ndarray:
 def local_formula(
     op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
 ) -> str:
-    """The derivative of the output with respect to an operand, both single numbers, as a formula.
-
-    The arguments are those of vjp_formula. Returns "z", "1", "2·a"; "" if there is no local_term.
-    """
+    """The derivative of the output with respect to an operand, "z", "1", "2·a"; "" if there is no local_term."""
     term = local_term(op, position, names, values, out, params)
     return "" if term is None else Notation(latex).write(term)
 
@@ -169,10 +166,7 @@ def role(op: Op) -> str:
 
 
 def symbol(op: Op, params: Mapping[str, Any], values: Sequence[ArrayLike] = ()) -> str:
-    """What a node of the picture shows for the op, such as "+", "Σ" or "[1]"; else the op's name.
-
-    `values` are its operands, if the exponent of a power is to be shown: "x²".
-    """
+    """What a node of the picture shows for the op: "+", "Σ", "[1]", for these operands "x²"; else the op's name."""
     if op.name == "getitem":
         text = index_text(params.get("index"))
         return text if len(text) <= 12 else "[…]"

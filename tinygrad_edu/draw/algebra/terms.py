@@ -30,7 +30,7 @@ BUILDERS: dict[str, Callable[..., Term]] = {}  # what makes Terms, by the names 
 
 
 def builds(*names: str, operands: int = 1) -> Callable[[Callable[..., Term]], Callable[..., Term]]:
-    """Decorator: the function makes the Terms of these ops. Its first arguments, the operands, become Terms before."""
+    """Decorator: the function makes the Terms of these ops. It gets its first arguments, the operands, as Terms."""
 
     def decorate(function: Callable[..., Term]) -> Callable[..., Term]:
         @wraps(function)

@@ -8,10 +8,9 @@ and whatever would be long keep their names; the chain rule makes a step there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from heapq import heappop, heappush
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -111,8 +110,7 @@ def ids_in(term: Term) -> set[str]:
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class ChainStep:
+class ChainStep(NamedTuple):
     """∂ target / ∂ source, other named tensors held still."""
 
     target: Card  # nearer to the output
