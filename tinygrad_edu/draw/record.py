@@ -153,7 +153,6 @@ class Listener:
         """Ignored: a rule may compute with ops, which do not belong to the graph."""
 
     def backward(self, tensor: Tensor, position: int, gradient: Array) -> None:
-        """A contribution to operand `position` of `tensor`."""
         self.parts.append((tensor, position, gradient))
 
 

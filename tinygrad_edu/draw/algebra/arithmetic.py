@@ -265,8 +265,7 @@ def exp(x: Term) -> Term:
 
 @builds("log_softmax")
 def log_softmax(x: Term, axis: int = -1) -> Term:
-    """log_softmax(x); the last axis is not printed."""
-    return function_term("log_softmax", x, axis=-1 if axis == x.ndim - 1 else axis)
+    return function_term("log_softmax", x, axis=-1 if axis == x.ndim - 1 else axis)  # the last is not printed
 
 
 @builds("cross_entropy_slope", operands=2)

@@ -160,7 +160,6 @@ def getitem(x: Term, index: Index) -> Term:
 
 @builds("scatter")
 def scatter(x: Term, index: Index, shape: Shape) -> Term:
-    """Zeros with x added at [index]."""
     value = REGISTRY["scatter"].forward(x.value, index, shape)
     if x.size == value.size and (x.size == 1 or in_order(index)):
         return reshape(x, shape)

@@ -179,10 +179,9 @@ def symbol(op: Op, params: Mapping[str, Any], values: Sequence[ArrayLike] = ()) 
 
 
 def rule_source(op: Op, position: int) -> str:
-    """The rule to an operand as it stands in the source, in one line, such as "g * y".
+    """The rule to an operand as it stands in the source, in one line, such as "g * y"; "" if it cannot be found.
 
-    Of a rule that is a function of several statements the name and the first line of its docstring; "" if there is no
-    rule, or its source cannot be found.
+    Of a rule that is a function of several statements it is the name and the first line of the docstring.
     """
     place = 0 if op.variadic else position
     vjp = op.vjps[place]

@@ -107,7 +107,6 @@ class Notation:
         return upright(text) if self.latex else text
 
     def name(self, text: str, place: Any) -> Text:
-        """A name, which is one factor whatever it says."""
         return name_in_latex(text) if self.latex else text, ATOM
 
     def partial(self, above: Term, below: Term) -> Text:
@@ -126,7 +125,6 @@ class Notation:
         return text, SUM if text[0] in "-" + MINUS else PRODUCT if "cdot" in text else ATOM
 
     def product(self, coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term]) -> Text:
-        """A number, factors, and divisors below a line or after a slash."""
         above = [*tops]
         if abs(coefficient) != 1 or not tops:
             above.insert(0, literal(abs(coefficient)))
@@ -173,7 +171,6 @@ class Notation:
         return f"{self.within(x, left)} {latex if self.latex else unicode} {self.within(y, right)}", all_of_it
 
     def power(self, x: Term, y: Term) -> Text:
-        """A power; a whole exponent is raised."""
         exponent = self.text(y)[0]
         if y.kind == "number" and not self.latex and exponent.isdigit():
             raised = exponent.translate(RAISED)
@@ -193,7 +190,6 @@ class Notation:
         return f"{sides[0]} {SIGNS.get(sign, sign) if self.latex else sign} {sides[1]}"
 
     def truth(self, x: Term, positive: bool) -> Text:
-        """A mask in the same bracket."""
         return f"[{'' if positive else self.words('not ')}{self.text(x)[0]}]", ATOM
 
     def function_name(self, name: str) -> str:
@@ -201,7 +197,7 @@ class Notation:
 
     def function(self, name: str, *args: Term | str) -> Text:
         """A function of Terms; texts among the arguments are printed as they are."""
-        texts = [x if isinstance(x, str) else self.text(x)[0] for x in args]
+        texts = [self.words(x) if isinstance(x, str) else self.text(x)[0] for x in args]
         first = args[0] if args and isinstance(args[0], Term) else None
         if name == "exp" and first is not None:
             return (f"e^{{{texts[0]}}}" if self.latex else f"e^{self.within(first, ATOM)}"), POWER
@@ -209,7 +205,6 @@ class Notation:
             return (rf"\sqrt{{{texts[0]}}}" if self.latex else f"√{self.within(first, ATOM)}"), POWER
         if name == "abs":
             return f"|{texts[0]}|", ATOM
-        texts = [self.words(x) if isinstance(a, str) else x for a, x in zip(args, texts, strict=True)]
         return f"{self.function_name(name)}({', '.join(texts)})", ATOM
 
     def T(self, x: Term) -> Text:
@@ -222,5 +217,4 @@ class Notation:
         return self.within(x, least) + self.words(words.format(what)), precedence
 
     def sum(self, x: Term, words: str) -> Text:
-        """A sum over axes, in words."""
         return f"{self.words(words + ' ')}{self.within(x, PRODUCT)}", PHRASE

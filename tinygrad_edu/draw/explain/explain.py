@@ -33,7 +33,7 @@ from tinygrad_edu.draw.algebra.notation import PHRASE, SUM
 from tinygrad_edu.draw.algebra.terms import Term, as_term
 from tinygrad_edu.draw.explain import expressions
 from tinygrad_edu.draw.explain.expressions import ChainStep, Ends, Expressions, card_term
-from tinygrad_edu.draw.names import Variables, caller_variables, name_cards
+from tinygrad_edu.draw.names import caller_variables, name_cards
 from tinygrad_edu.draw.numbers import MINUS, SMALL, format_array, format_nested, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.tensor import Tensor
@@ -356,13 +356,7 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
         if not isinstance(x, Tensor):
             raise TypeError(f"explain: {x!r:.60} is not a Tensor; pass tensors of the graph, as in loss.explain(w)")
     precision = check_int("explain: precision", precision, 1, 17)
-    variables = caller_variables()
-    with np.errstate(all="ignore"):  # what is not finite is printed
-        return explain_record(record(output), inputs, precision, variables)
-
-
-def explain_record(found: Record, inputs: tuple[Tensor, ...], precision: int, variables: Variables) -> Explanation:
-    """The worked solutions of a recorded graph; later ones do not repeat what earlier ones derived and defined."""
+    found, variables = record(output), caller_variables()
     name_cards(found, variables=variables)
     if not found.output.named:
         found.output.name = "output" if any(card.name == "L" for card in found.cards) else "L"
@@ -374,7 +368,8 @@ def explain_record(found: Record, inputs: tuple[Tensor, ...], precision: int, va
     notes, solutions = Expressions(found, precision), []
     for x in inputs:
         if id(x) in cards and cards[id(x)].gradient is not None:
-            solutions.append(solve(notes, cards[id(x)]))
+            with np.errstate(all="ignore"):  # what is not finite is printed
+                solutions.append(solve(notes, cards[id(x)]))
         else:
             name = cards[id(x)].name if id(x) in cards else x.name or variables.get(id(x), "the tensor")
             solutions.append(explain_independence(found, x, name))

@@ -150,9 +150,8 @@ def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
 
 def describe_leaf(card: Card) -> str:
     """Its kind and its value: "input, 3", "parameter of shape 4 by 2"."""
-    if card.value.size <= FEW:
-        return f"{card.kind} {speak_array(card.value)}"
-    return f"{card.kind} of shape {' by '.join(map(str, card.shape))}"
+    size = f"of shape {' by '.join(map(str, card.shape))}"
+    return f"{card.kind} {speak_array(card.value) if card.value.size <= FEW else size}"
 
 
 def describe_op(card: Card) -> str:
@@ -191,9 +190,8 @@ def backward_sentences(found: Record) -> list[str]:
 
 def hook_clause(card: Card) -> str:
     """What a hook makes of the gradient that arrives, after a comma; "" if there is none."""
-    if card.gradient is None or card.before_hooks is None:
-        return ""
-    return f", which a hook changes to {speak_array(card.gradient)}"
+    changed = None if card.before_hooks is None else card.gradient
+    return "" if changed is None else f", which a hook changes to {speak_array(changed)}"
 
 
 def summary_sentences(found: Record, ops: list[Card], leaves: list[Card]) -> list[str]:
