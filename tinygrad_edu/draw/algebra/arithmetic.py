@@ -152,9 +152,8 @@ def summands(x: Term, sign: int = 1) -> list[tuple[float, list[Term], list[Term]
     return [(sign * coefficient, tops, bottoms, x.shape)]
 
 
-def plus_or_minus(sign: str, x: TermLike, y: TermLike) -> Term:
+def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
     """x + y or x - y, without zeros and double signs, like terms collected."""
-    x, y = as_term(x), as_term(y)
     shape = np.broadcast_shapes(x.shape, y.shape)
     if is_literal(y, 0):
         return as_shape(x, shape)
@@ -177,7 +176,7 @@ def plus_or_minus(sign: str, x: TermLike, y: TermLike) -> Term:
     return as_shape(Term(sign, tuple(parts), value), shape)
 
 
-add = builds("add")(partial(plus_or_minus, "+"))
+add = builds("add", operands=2)(partial(plus_or_minus, "+"))
 
 
 @builds("power", operands=2)
@@ -202,13 +201,12 @@ COMPARE: dict[str, np.ufunc] = {"or": np.bitwise_or, "and": np.bitwise_and, "=":
 COMPARE |= {">": np.greater, "<": np.less, "≥": np.greater_equal, "≤": np.less_equal}
 
 
-def compare(sign: str, x: TermLike, y: TermLike) -> Term:
+def compare(sign: str, x: Term, y: Term) -> Term:
     """x > y and the like, a boolean Term; the output of relu is positive where its operand is."""
-    left, right = as_term(x), as_term(y)
-    if sign == ">" and is_literal(right, 0) and left.kind == "function" and left.parts[0] == "relu":
-        left = left.parts[1]
-    parts, value = elementwise(COMPARE[sign], [left, right])
-    if left.key == right.key and value.all() == value.any():
+    if sign == ">" and is_literal(y, 0) and x.kind == "function" and x.parts[0] == "relu":
+        x = x.parts[1]
+    parts, value = elementwise(COMPARE[sign], [x, y])
+    if x.key == y.key and value.all() == value.any():
         return literal(int(value.all()), value.shape)
     return Term("compare", (sign, *parts), value)
 
@@ -285,4 +283,4 @@ builds("astype")(lambda x, dtype=None: x)  # dtypes are not shown
 for name in ("abs", "sign", "log", "sin", "cos", "tanh", "sigmoid", "relu", "sqrt", "maximum", "minimum"):
     builds(name)(partial(function_term, name))
 for sign, ufunc in COMPARE.items():
-    builds(ufunc.__name__)(partial(compare, sign))
+    builds(ufunc.__name__, operands=2)(partial(compare, sign))

@@ -58,8 +58,7 @@ def transpose(x: Term, axes: Sequence[int] | None = None) -> Term:
     if order != [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]:
         return Term("permuted", (x, tuple(order)), value)
     if x.kind == "T":
-        base: Term = x.parts[0]
-        return base
+        return as_shape(x.parts[0], value.shape)
     if x.kind == "outer" and x.ndim == 2:
         return Term("outer", x.parts[::-1], value)
     if x.kind == "@" and x.parts[0].ndim == x.parts[1].ndim == 2:
@@ -122,8 +121,7 @@ def sum_over(x: Term, axis: Axis = None, dtype: object = None, keepdims: bool = 
     return Term("sum", (x, sum_words(axes, x.ndim)), value)
 
 
-def reduction(name: str, x: TermLike, axis: Axis = None, keepdims: bool = False) -> Term:
-    x = as_term(x)
+def reduction(name: str, x: Term, axis: Axis = None, keepdims: bool = False) -> Term:
     value = np.asarray(REGISTRY[name].forward(x.value, axis, keepdims))
     if x.size == 1:
         return as_shape(x, value.shape)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
-from math import gcd
 from typing import Any
 
 import numpy as np
@@ -49,8 +48,7 @@ class Count(int):
     def __truediv__(self, other: object) -> Any:
         if not isinstance(other, int) or not other or not self:
             return int(self) / other  # type: ignore[operator]
-        common = gcd(self, other)
-        return BUILDERS["divide"](self // common, other // common)
+        return BUILDERS["divide"](int(self), int(other))
 
 
 def operator(name: str) -> Callable[..., Term]:
