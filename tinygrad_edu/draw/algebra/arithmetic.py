@@ -229,7 +229,6 @@ def where(condition: Term, x: Term, y: Term) -> Term:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": np.abs,
     "sign": np.sign,
     "onehot": lambda labels, like: np.eye(like.shape[-1])[labels],
     "softmax": lambda x, axis=-1: np.exp(REGISTRY["log_softmax"].forward(x, axis)),

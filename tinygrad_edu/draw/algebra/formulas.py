@@ -22,9 +22,9 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from tinygrad_edu.draw.algebra import terms
 from tinygrad_edu.draw.algebra.arrangement import RULES, index_text, sum_over
-from tinygrad_edu.draw.algebra.notation import RAISED, Notation
-from tinygrad_edu.draw.algebra.terms import BUILDERS, Term, TermLike, as_shape, as_term, literal, values_of
+from tinygrad_edu.draw.algebra.terms import Notation, Term, TermLike, as_shape, as_term, literal, values_of
 from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import REGISTRY, Op
 
@@ -120,7 +120,7 @@ def trace_rule(
     for_terms: Callable[..., Any] = RULES.get(op.name, rule)
     with np.errstate(all="ignore"):
         if op.name in (DEFINED_LOCALLY if local else DEFINED) and REGISTRY.get(op.name) is op:
-            out = BUILDERS[op.name](*operands, **params)
+            out = terms.BUILDERS[op.name](*operands, **params)
         term = as_term(for_terms(g, out, *operands, **params))
         expected = rule(values_of(g) * 1, *values_of((out, *operands)), **params)
         check_formula(term.value, expected, values_of([out, *operands]))  # not after the sum, where errors may cancel
@@ -135,7 +135,7 @@ def forward_term(op: Op, operands: Sequence[TermLike], params: Params, value: Ar
             check_formula(term.value, value, values_of([value, *operands]))
     except Exception:  # whatever a user's op may raise
         term = Term("function", (op.name, *map(as_term, operands)), value)
-    if term.kind != "function" or op.name in BUILDERS:
+    if term.kind != "function" or op.name in terms.BUILDERS:
         return Term(term.kind, term.parts, value)
     shown = [f"{key}={x}" for key, x in params.items() if key not in UNPRINTED and str(x) != str(op.defaults.get(key))]
     return Term("function", (*term.parts, *shown), value)
@@ -172,7 +172,7 @@ def symbol(op: Op, params: Mapping[str, Any], values: Sequence[ArrayLike] = ()) 
         return text if len(text) <= 12 else "[…]"
     if op.name == "power":
         exponent = format_number(values[1]) if len(values) == 2 and np.size(values[1]) == 1 else ""
-        return f"x{exponent.translate(RAISED)}" if exponent.isdigit() else "√" if exponent == "0.5" else "xʸ"
+        return f"x{exponent.translate(terms.RAISED)}" if exponent.isdigit() else "√" if exponent == "0.5" else "xʸ"
     if op.name == "transpose":
         return "ᵀ" if params.get("axes") is None else "transpose"
     return SYMBOLS.get(op.name, op.name)

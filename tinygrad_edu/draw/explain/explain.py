@@ -29,8 +29,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.checks import check_int
 from tinygrad_edu.draw.algebra.arithmetic import add
 from tinygrad_edu.draw.algebra.formulas import forward_term, random_gradient, vjp_term
-from tinygrad_edu.draw.algebra.notation import PHRASE, SUM
-from tinygrad_edu.draw.algebra.terms import Term, as_term
+from tinygrad_edu.draw.algebra.terms import PHRASE, SUM, Term, as_term
 from tinygrad_edu.draw.explain import expressions
 from tinygrad_edu.draw.explain.expressions import ChainStep, Ends, Expressions, card_term
 from tinygrad_edu.draw.names import caller_variables, name_cards

@@ -17,8 +17,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.arithmetic import add, multiply
 from tinygrad_edu.draw.algebra.formulas import forward_term, trace_rule
-from tinygrad_edu.draw.algebra.notation import Notation
-from tinygrad_edu.draw.algebra.terms import Term, TermLike, as_shape, as_term, literal
+from tinygrad_edu.draw.algebra.terms import Notation, Term, TermLike, as_shape, as_term, literal
 from tinygrad_edu.draw.record import Card, Record, Wire, slope
 
 __all__ = [

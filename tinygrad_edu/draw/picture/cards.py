@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.formulas import local_formula, role, symbol, vjp_formula
-from tinygrad_edu.draw.algebra.notation import break_lines
+from tinygrad_edu.draw.algebra.terms import break_lines
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.numbers import (
     format_count,

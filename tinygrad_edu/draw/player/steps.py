@@ -15,8 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.formulas import forward_term, local_term, role, rule_source
-from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, Text
-from tinygrad_edu.draw.algebra.terms import Term, TermLike
+from tinygrad_edu.draw.algebra.terms import ATOM, PHRASE, PRODUCT, Notation, Term, TermLike, Text
 from tinygrad_edu.draw.explain.expressions import card_term
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import FEW, MINUS, format_array, format_number, format_product, format_shape
