@@ -47,7 +47,8 @@ def printable(name: str) -> str:
 
 def shorten(name: str, longest: int = LONGEST, *, keep_start: bool = False) -> str:
     """A printable name, cut if it is too long: a dotted path loses its beginning, where paths are alike, another name
-    its middle; with `keep_start` all lose their end."""
+    its middle; with `keep_start` all lose their end.
+    """
     name = printable(name)
     if len(name) <= longest:
         return name

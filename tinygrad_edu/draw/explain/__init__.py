@@ -1,1 +1,1 @@
-"""Graphs in words: worked solutions, trees for a terminal, alt texts for a screen reader."""
+"""Graphs in words: worked solutions, trees, alt texts. `tinygrad_edu.draw.explain`, to users, is the function."""
