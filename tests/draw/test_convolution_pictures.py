@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.draw.algebra.captions import rule_source
+from tinygrad_edu.draw.algebra.formulas import rule_source
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.engine import REGISTRY
 

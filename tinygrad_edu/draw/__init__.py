@@ -5,14 +5,13 @@
     loss.graph().player("loss.html")        # forward and backward, step by step
 
 Read `record.py` first: what it finds is all that the others show. `names.py`, `numbers.py` and `theme.py` say how
-names, numbers and colours are written. The rooms stand on these and on each other, in this order: `algebra/` (formulas
-from the ops' rules), `explain/` (words), `picture/` (DOT and SVG), `player/` (pages). `graph.py` opens them to users.
+names, numbers and colours are written; then come `algebra/` (formulas), `explain/` (words), `picture/` (DOT and SVG),
+`player/` (pages) and `graph.py`, each standing on those before it.
 """
 
 from __future__ import annotations
 
-from tinygrad_edu.draw.explain.explain import explain
-from tinygrad_edu.draw.explain.solution import Explanation
+from tinygrad_edu.draw.explain.explain import Explanation, explain
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import NoEngineError, engine
 from tinygrad_edu.draw.record import Record, record

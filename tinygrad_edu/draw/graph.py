@@ -1,26 +1,30 @@
 """`Graph`, the picture that users hold: it stands above the rooms, and each of its methods leads into one of them.
 
 It is a graphviz.Digraph, so everything known of that class works: source, save, render, pipe, and the picture in a
-notebook.
+notebook. But it draws itself with either engine, and finishes its SVG.
 """
 
 from __future__ import annotations
 
-import os
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
+import graphviz
+
 from tinygrad_edu.checks import check_choice, check_int
-from tinygrad_edu.draw.explain.alt_text import alt_text
-from tinygrad_edu.draw.explain.tree import tree
+from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, caller_variables, name_cards
 from tinygrad_edu.draw.picture.cards import Mode
-from tinygrad_edu.draw.picture.engines import DigraphBase
+from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.picture.painter import Painter
+from tinygrad_edu.draw.picture.svg import finish
 from tinygrad_edu.draw.player.player import Player, frames, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
+from tinygrad_edu.files import StrPath
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ class Options(TypedDict, total=False):
     title: str | None
 
 
-class Graph(DigraphBase):
+class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     """A picture of how an output was computed, and of how its gradient flows back.
 
     Tensors without a name are called by the variables that hold them where the picture is asked for. Drawing runs a
@@ -74,21 +78,16 @@ class Graph(DigraphBase):
         plan: What of it is folded.
         mode: As given; so are theme and title.
         options: style, rankdir, depth and precision as given.
+        time_limit: Of a layout, in seconds.
     """
 
+    time_limit = 20.0
+
     def __init__(
-        self,
-        output: Tensor | Record,
-        *,
-        mode: Mode = "both",
-        style: Style = "auto",
-        depth: int | None = None,
-        rankdir: Rankdir = "auto",
-        precision: int = 3,
-        theme: Theme = "light",
-        names: Names | None = None,
+        self, output: Tensor | Record, *, mode: Mode = "both", style: Style = "auto", depth: int | None = None,
+        rankdir: Rankdir = "auto", precision: int = 3, theme: Theme = "light", names: Names | None = None,
         title: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if not isinstance(output, (Tensor, Record)):
             raise TypeError(f"a picture is drawn of a Tensor or a Record, not of {type(output).__name__}")
         super().__init__(name="graph")
@@ -134,7 +133,7 @@ class Graph(DigraphBase):
         options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
         return Graph(self.record, mode=mode, **options)
 
-    def frames(self, pattern: str | os.PathLike[str]) -> list[Path]:
+    def frames(self, pattern: StrPath) -> list[Path]:
         """Writes one SVG for each step, for slides. All have the same size, with the equation under the picture.
 
         Args:
@@ -149,7 +148,7 @@ class Graph(DigraphBase):
         """
         return frames(self, pattern)
 
-    def player(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Player:
+    def player(self, path: StrPath | None = None, *, title: str | None = None) -> Player:
         """Makes a page that plays the forward and backward pass step by step; it needs no network.
 
         Args:
@@ -171,5 +170,109 @@ class Graph(DigraphBase):
         """The graph as an indented tree, for a terminal."""
         return tree(self.record, precision=self.precision)
 
-    def __str__(self) -> str:
-        return self.text()
+    __str__ = text
+
+    def pipe(
+        self, format: str | None = None, renderer: str | None = None, formatter: str | None = None,
+        neato_no_op: bool | int | None = None, quiet: bool = False, *,
+        engine: str | None = None, encoding: str | None = None,
+    ) -> bytes | str:  # fmt: skip
+        """Draws the graph into bytes, or text if `encoding` is given; the arguments are those of graphviz.Digraph.pipe.
+
+        Raises:
+            NoEngineError, TimeoutError, ValueError: See engines.render.
+        """
+        layout = engine or self.engine
+        if neato_no_op:
+            layout = "nop2" if neato_no_op == 2 else "nop"
+        kinds = (format or self.format, renderer or self.renderer, formatter or self.formatter)
+        full = ":".join(filter(None, kinds))
+        picture = render(self.source, full, self.time_limit, layout)
+        if full == "svg":
+            title = self.title or self.name or "graph"
+            try:
+                picture = finish(picture.decode(), title=title, description=self.alt_text, theme=self.theme).encode()
+            except (ET.ParseError, UnicodeDecodeError) as problem:
+                what = f"something that begins with {picture[:40]!r} ({problem})"
+                raise ValueError(f"Graphviz gave no SVG, but {what}: is the `dot` on the PATH Graphviz's?") from problem
+        return picture.decode(encoding) if encoding else picture
+
+    def render(
+        self, filename: StrPath | None = None, directory: StrPath | None = None,
+        view: bool = False, cleanup: bool = False, format: str | None = None, renderer: str | None = None,
+        formatter: str | None = None, neato_no_op: bool | int | None = None, quiet: bool = False,
+        quiet_view: bool = False, *, outfile: StrPath | None = None, engine: str | None = None,
+        raise_if_result_exists: bool = False, overwrite_source: bool = False,
+    ) -> str:  # fmt: skip
+        """Draws the graph into a file, and returns its path; the arguments are those of graphviz.Digraph.render.
+
+        The DOT source is written to `filename` and the picture beside it, with the format added to the name:
+        render("loss", format="svg") writes "loss" and "loss.svg"; with cleanup=True, the picture alone. `outfile`
+        names the picture instead, and gives the format by its ending.
+
+        Raises:
+            NoEngineError, TimeoutError, ValueError: See pipe(); no file is written then.
+            FileExistsError: raise_if_result_exists, and it does.
+        """
+        kind = format or self.format
+        if outfile is None:
+            saved = Path(self.directory if directory is None else directory, filename or self.filename)
+            endings = (formatter or self.formatter, renderer or self.renderer, kind)
+            target = saved.with_name(".".join([saved.name, *filter(None, endings)]))
+        else:
+            target = Path(outfile)
+            kind = format or target.suffix[1:].lower() or self.format
+            directory = target.parent if directory is None else directory
+            filename = filename or target.with_suffix(".gv").name
+            saved = Path(directory, filename)
+        if target.resolve() == saved.resolve() and not overwrite_source:
+            raise ValueError(f"the picture would overwrite the DOT source {saved}: choose another name for one of them")
+        if raise_if_result_exists and target.exists():
+            raise FileExistsError(f"{target} exists already, and raise_if_result_exists was given")
+        picture = self.pipe(kind, renderer, formatter, neato_no_op, engine=engine)
+        assert isinstance(picture, bytes)
+        self.save(filename, directory=directory)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(picture)
+        if cleanup and target.resolve() != saved.resolve():
+            saved.unlink()
+        if view:
+            self._view(str(target), format=kind, quiet=quiet_view)
+        return str(target)
+
+    def unflatten(self, stagger: int | None = None, fanout: bool = False, chain: int | None = None) -> graphviz.Source:
+        """As graphviz.Digraph.unflatten; NoEngineError where Graphviz's programs are not installed."""
+        try:
+            return super().unflatten(stagger=stagger, fanout=fanout, chain=chain)
+        except graphviz.ExecutableNotFound:
+            how = "it comes with Graphviz, not with pygraphviz"
+            raise NoEngineError(f"the program unflatten is not installed: {how}") from None
+
+    def _repr_svg_(self) -> str | None:
+        return self.attempt()[0]
+
+    def attempt(self) -> tuple[str | None, str]:
+        """The picture, or None and the reason: an error while a notebook shows an object would hide the object."""
+        try:
+            return str(self.pipe("svg", encoding="utf-8")), ""
+        except Exception as problem:
+            return None, f"\n\nNo picture: {problem}"
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: object
+    ) -> dict[str, str]:
+        """What a notebook shows: the picture, and the text for where no picture can be, with the reason."""
+        kinds = ("image/svg+xml", "text/plain")
+        wanted = [kind for kind in kinds if (not include or kind in include) and kind not in (exclude or ())]
+        shown, hint = dict[str, str](), ""
+        if "image/svg+xml" in wanted:
+            picture, hint = self.attempt()
+            if picture is not None:
+                shown["image/svg+xml"] = picture
+        if "text/plain" in wanted or hint:
+            try:
+                text = self.text()
+            except Exception as problem:
+                text = f"No text: {problem}"
+            shown["text/plain"] = text + hint
+        return shown

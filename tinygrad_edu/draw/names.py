@@ -4,12 +4,10 @@ A tensor is named, in this order, by the picture's own `names=`, by the path of 
 `name`, by the variable that holds it where the picture is asked for, by the array that it is a part of, or by its op
 and a number.
 
-A result knows its op and its operands, but not the module that made it. Marking each result would slow down every op.
-But numbers are given in the order of creation, so a call that began when the counter stood at 10 and returned tensor 17
-made the tensors 11 to 17. One mark for each module call is therefore enough, on its output:
+Which module made a result is not marked on each, which would slow down every op. Numbers are given in the order of
+creation, so one mark for each module call, on its output, is enough:
 
-    y = linear(x)               # y._scopes is ((linear, 10),), and y._number is 17
-    z = y * 2                   # 18: outside
+    y = linear(x)               # y._scopes is ((linear, 10),), and y._number is 17: it made the tensors 11 to 17
 """
 
 from __future__ import annotations
@@ -48,10 +46,8 @@ def printable(name: str) -> str:
 
 
 def shorten(name: str, longest: int = LONGEST, *, keep_start: bool = False) -> str:
-    """A printable name, cut if it is too long.
-
-    A dotted path loses its beginning, where paths are alike, other names their middle; with `keep_start` all lose
-    their end.
+    """A printable name, cut if it is too long: a dotted path loses its beginning, where paths are alike, another name
+    its middle; with `keep_start` all lose their end.
     """
     name = printable(name)
     if len(name) <= longest:
@@ -78,7 +74,8 @@ def caller_variables() -> Variables:
     inside = [(name + suffix, part) for name, value in shown for suffix, part in parts_of(value)]
     found: Variables = {}
     for name, value in shown + inside:
-        if issubclass(type(value), (Tensor, ndarray)) or is_module(value):
+        kind = type(value)  # a Module is told by its methods, so that the class need not be imported
+        if issubclass(kind, (Tensor, ndarray)) or (hasattr(kind, "named_parameters") and hasattr(kind, "forward")):
             found.setdefault(id(value), name)
     return found
 
@@ -97,25 +94,15 @@ def parts_of(value: Any) -> Iterable[tuple[str, Any]]:
     return [(f".{name}", part) for name, part in list(islice(attributes.items(), PARTS))]
 
 
-def is_module(value: object) -> bool:
-    """Whether a value is a Module; that class is not imported for it."""
-    return hasattr(type(value), "named_parameters") and hasattr(type(value), "forward")
-
-
 def name_cards(found: Record, names: Names | None = None, variables: Variables | None = None) -> None:
-    """Gives every card its name, its kind and its scope, in place.
-
-    Args:
-        found: The record.
-        names: Tensor -> name or name -> Tensor, stronger than all other names.
-        variables: As from caller_variables().
-    """
+    """Gives every card its name, its kind and its scope, in place; `names` are stronger than all other names."""
     variables, given = variables or {}, names_by_id({} if names is None else names)
     paths: Variables = {}
     for model, name in find_scopes(found, variables).items():
         for path, parameter in model.named_parameters():
             paths.setdefault(id(parameter), f"{name}.{path}" if name else path)
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter()  # of the names that are made up
+    namesakes: Counter[str] = Counter()
     for card in found.cards:
         thing = card.constant if card.tensor is None else card.tensor
         if card.tensor is not None and id(card.tensor) in paths and card.op is None:
@@ -128,11 +115,13 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
         if chosen is None and card.kind == "data" and card.tensor is not None and card.value.ndim == 0 and card.uses:
             card.constant, card.tensor = card.value, None  # a number in an expression like any other
         card.name = chosen or made_up_name(card, counts)
-    number_namesakes(found)
+        if card.named:
+            namesakes[card.name] += 1
+            if namesakes[card.name] > 1:  # h, h₂, h₃
+                card.name += str(namesakes[card.name]).translate(SUBSCRIPTS)
 
 
 def names_by_id(names: Names) -> Variables:
-    """The names that a picture was given, by the id of the tensor or array."""
     if not isinstance(names, Mapping):
         raise TypeError(f"names is a {type(names).__name__}; it must be a dict, {{tensor: name}} or {{name: tensor}}")
     given: Variables = {}
@@ -161,16 +150,6 @@ def part_name(array: object, variables: Variables) -> str | None:
     return None
 
 
-def number_namesakes(found: Record) -> None:
-    """Numbers the later ones of tensors that share a name: h, h₂, h₃."""
-    counts: Counter[str] = Counter()
-    for card in found.cards:
-        if card.named:
-            counts[card.name] += 1
-            if counts[card.name] > 1:
-                card.name += str(counts[card.name]).translate(SUBSCRIPTS)
-
-
 def made_up_name(card: Card, counts: Counter[str]) -> str:
     """A name for a card that has none: its digits, or what it is and a count."""
     if card.is_number:
@@ -190,31 +169,25 @@ def find_scopes(found: Record, variables: Variables) -> dict[Module, str]:
     calls = [(start, tensor._number, module) for _, tensor in results for module, start in tensor._scopes or ()]
     calls.sort(key=lambda call: -call[0])  # the first to begin is popped first: outer calls before those inside
     models: dict[Module, str] = {}
-    paths: dict[int, Variables] = {}  # of the modules within a module
+    paths: dict[Module, Variables] = {}  # of the modules within a module
     running: list[tuple[Scope, int]] = []  # the calls around the current tensor, each with the number of its last one
     for card, tensor in results:  # in the order of creation
         while calls and calls[-1][0] < tensor._number:
             start, end, module = calls.pop()
             while running and running[-1][1] <= start:
                 running.pop()
-            running.append((scope_of(module, running[-1][0] if running else None, variables, models, paths), end))
+            parent = running[-1][0] if running else None
+            if parent is None or parent.module is None:
+                name = models.setdefault(module, variables.get(id(module), ""))
+            else:
+                if parent.module not in paths:
+                    paths[parent.module] = {id(child): path for path, child in parent.module.named_modules()}
+                name = paths[parent.module].get(id(module), "")
+            running.append((Scope(name, module_label(module), module, parent), end))
         while running and running[-1][1] < tensor._number:
             running.pop()
         card.scope = running[-1][0] if running else None
     return models
-
-
-def scope_of(
-    module: Module, parent: Scope | None, variables: Variables, models: dict[Module, str], paths: dict[int, Variables]
-) -> Scope:
-    """The scope of a module call: named by its variable or, inside another, by its path there."""
-    if parent is None:
-        name = models.setdefault(module, variables.get(id(module), ""))
-        return Scope(name, module_label(module), module)
-    outer = parent.module
-    if outer is not None and id(outer) not in paths:
-        paths[id(outer)] = {id(child): path for path, child in outer.named_modules()}
-    return Scope(paths[id(outer)].get(id(module), ""), module_label(module), module, parent)
 
 
 def module_label(module: Module) -> str:

@@ -26,54 +26,32 @@ Number = Any  # bool, int, float, complex, NumPy's scalars, or an array of one e
 
 
 def format_number(x: Number, precision: int = 3, latex: bool = False) -> str:
-    """One number, rounded to `precision` significant digits.
+    """One number, rounded to `precision` significant digits: "−0.538", "12", "1.23e−5", "∞", "NaN", "true".
 
-    Args:
-        x: A bool, an integer or a real number, Python's or NumPy's; or an array of one element.
-        precision: Significant digits, at least 1. Integers below a million are printed in full.
-        latex: LaTeX notation (ASCII minus, powers of ten with \\cdot) instead of Unicode.
-
-    Returns:
-        For example "−0.538", "12", "1.23e−5", "∞", "NaN", "true".
+    Integers below a million are printed in full. LaTeX has an ASCII minus, and powers of ten with \\cdot.
     """
     x = x.item() if isinstance(x, (np.ndarray, np.generic)) else x
-    if isinstance(x, bool):
-        return rf"\mathrm{{{str(x).lower()}}}" if latex else str(x).lower()
-    if isinstance(x, complex):
-        return format_number(x.real, precision, latex)
-    if isinstance(x, float) and not math.isfinite(x):
-        return format_not_finite(x, latex)
-    text = str(int(x)) if x == int(x) and abs(x) < 1e6 else f"{x:.{precision}g}"
-    if "e+" in text and abs(float(text)) < 1e6:
-        text = str(int(float(text)))
-    mantissa, _, exponent = text.partition("e")
-    if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    if not exponent:
-        return typeset_minus(mantissa, latex)
-    power = str(int(exponent))
-    if latex:
-        return rf"{mantissa} \cdot 10^{{{power}}}"
-    return typeset_minus(f"{mantissa}e{power}", latex)
-
-
-def format_not_finite(x: float, latex: bool) -> str:
-    """Infinity or NaN."""
-    if math.isnan(x):
-        return r"\mathrm{NaN}" if latex else "NaN"
-    infinity = r"\infty" if latex else "∞"
-    return infinity if x > 0 else typeset_minus("-", latex) + infinity
-
-
-def typeset_minus(text: str, latex: bool) -> str:
-    """The text with the minus sign of the notation; Unicode has one that is not a hyphen."""
+    x = x.real if isinstance(x, complex) else x
+    if isinstance(x, bool) or x != x:
+        text = "NaN" if x != x else str(x).lower()
+        return rf"\mathrm{{{text}}}" if latex else text
+    if abs(x) == math.inf:
+        infinity = r"\infty" if latex else "∞"
+        text = infinity if x > 0 else f"-{infinity}"
+    else:
+        text = str(int(x)) if x == int(x) and abs(x) < 1e6 else f"{x:.{precision}g}"
+        if "e+" in text and abs(float(text)) < 1e6:
+            text = str(int(float(text)))
+        mantissa, _, exponent = text.partition("e")
+        if exponent:
+            text = rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if latex else f"{mantissa}e{int(exponent)}"
     return text if latex else text.replace("-", MINUS)
 
 
-def format_factor(x: Number, precision: int = 3, latex: bool = False) -> str:
+def format_factor(x: Number, precision: int = 3) -> str:
     """A number as a second operand: in brackets if it begins with a minus."""
-    text = format_number(x, precision, latex)
-    return f"({text})" if text[0] in "-" + MINUS else text
+    text = format_number(x, precision)
+    return f"({text})" if text[0] == MINUS else text
 
 
 def format_product(a: Number, b: Number, precision: int = 3) -> str:
@@ -101,11 +79,10 @@ def format_mean(array: ndarray, precision: int = 3) -> str:
 
 
 def format_statistics(array: ndarray, precision: int = 3) -> tuple[str, str]:
-    """Mean and standard deviation (of all finite elements, divided by their number), and the extremes.
+    """("mean 0.35 std 0.539", "min −0.5 max 1.3") of all finite elements; the deviation divides by their number.
 
-    Returns:
-        ("mean 0.35 std 0.539", "min −0.5 max 1.3"). The second also counts the elements that are not finite:
-        "min 0 max 1 NaN 2 ∞ 1". Without a finite element the first is empty, and the second has the counts alone.
+    The second also counts the elements that are not finite, "min 0 max 1 NaN 2 ∞ 1". Without a finite element the first
+    is empty, and the second has the counts alone.
     """
     if array.dtype == bool:
         array = array.astype(np.int64)
@@ -141,7 +118,6 @@ def format_array(array: ndarray, precision: int = 3, brief: int = 0) -> str:
 
 
 def format_nested(values: Number | list[Any], precision: int, latex: bool = False) -> str:
-    """Nested lists of numbers in brackets."""
     if isinstance(values, list):
         return f"[{', '.join([format_nested(value, precision, latex) for value in values])}]"
     return format_number(values, precision, latex)
@@ -153,6 +129,5 @@ def format_count(count: int, word: str) -> str:
 
 
 def gradient_norm(gradient: ndarray) -> float:
-    """The Euclidean norm of all elements."""
     with np.errstate(all="ignore"):
         return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))

@@ -1,24 +1,22 @@
 """What a picture shows: the recorded graph as cards and wires, with values, gradients and contributions.
 
-A `Card` is a tensor or a constant, a `Wire` leads from an operand to the result of an op. Pictures, text trees, worked
-solutions and the step player are made of these alone, so their numbers agree.
+Pictures, text trees, worked solutions and the step player are made of these alone, so their numbers agree.
 
-The hard idea is where the numbers of the backward pass come from. `.grad` of a tensor is not the gradient of this
-output: leaves add up over several calls of backward(), and before the first call they have none. So a record runs a
-backward pass of its own, which leaves every `.grad` alone, and listens to what each rule hands to each operand:
+The hard idea is where the numbers of the backward pass come from. `.grad` adds up over several calls of backward(), and
+before the first call there is none. So a record runs a backward pass of its own, which leaves every `.grad` alone:
 
     a = Tensor(3.0)
     h = a * a
     h.backward(); h.backward()          # a.grad is 12, but the picture of h shows 6, the sum of 3 and 3
 
-A result holds its operands, as in the engine, and the way back from an operand to its uses is a weak reference. So
-reference counts free the record, with all its arrays, as soon as nobody holds it.
+A result holds its operands, and the way back to its uses is a weak reference: reference counts free the record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import ref
 
@@ -56,35 +54,22 @@ class Scope:
 class Card:
     """A tensor, or a constant operand, in the picture.
 
-    Attributes:
-        id: "t0", "t1" ... in forward order; constants "c0" ...
-        name: What the picture calls it.
-        kind: "parameter", "input" (a leaf that needs a gradient), "data" (what needs none) or "op".
-        value: Its values, an array.
-        tensor: The Tensor, or None.
-        constant: The array or number that it is instead.
-        gradient: The gradient of the output with respect to it, of the same shape; None where none is needed.
-        before_hooks: The gradient that arrived, if a hook changed it; else None.
-        op: The op that made it, or None.
-        params: The op's parameters, such as axis.
-        wires: From its operands, in their order.
-        scope: The innermost module call that it was made in, or None.
-        named: Whether the name is its own, a path, or from a variable, rather than made up here.
+    Its gradient is that of the output with respect to it, of its value's shape; None where none is needed.
     """
 
-    id: str
-    name: str
-    kind: Kind
+    id: str  # "t0", "t1" ... in forward order; constants "c0" ...
+    name: str  # what the picture calls it
+    kind: Kind  # "input" is a leaf that needs a gradient, "data" what needs none
     value: ndarray
     tensor: Tensor | None = None
-    constant: ArrayLike | None = None
+    constant: ArrayLike | None = None  # the array or number that it is instead of a Tensor
     gradient: ndarray | None = None
-    before_hooks: ndarray | None = None
-    op: Op | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    wires: list[Wire] = field(default_factory=list, repr=False)
-    scope: Scope | None = None
-    named: bool = False
+    before_hooks: ndarray | None = None  # the gradient that arrived, if a hook changed it
+    op: Op | None = None  # which made it
+    params: dict[str, Any] = field(default_factory=dict)  # of the op, such as axis
+    wires: list[Wire] = field(default_factory=list, repr=False)  # from its operands, in their order
+    scope: Scope | None = None  # the innermost module call that it was made in
+    named: bool = False  # whether the name is its own, a path, or from a variable, rather than made up here
     _uses: list[ref[Wire]] = field(default_factory=list, repr=False)
 
     @property
@@ -94,12 +79,10 @@ class Card:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
         return self.value.shape
 
     @property
     def needs_gradient(self) -> bool:
-        """Whether gradients flow to it."""
         return self.tensor is not None and self.tensor.requires_grad
 
     @property
@@ -114,20 +97,13 @@ class Card:
 
 @dataclass(eq=False)
 class Wire:
-    """From an operand to the result of an op.
+    """From an operand to the result of an op."""
 
-    Attributes:
-        source: The operand.
-        position: Which operand of the op it is.
-        contribution: What the op's rule hands back over it, of the source's shape; None where nothing flows.
-        local: The local derivative d target / d source where both are single numbers and a gradient flows.
-    """
-
-    source: Card
-    position: int
+    source: Card  # the operand
+    position: int  # which operand of the op it is
     _target: ref[Card] = field(repr=False)
-    contribution: ndarray | None = None
-    local: float | None = None
+    contribution: ndarray | None = None  # what the rule hands back over it, of the source's shape; None: nothing flows
+    local: float | None = None  # d target / d source where both are single numbers and a gradient flows
 
     @property
     def target(self) -> Card:
@@ -146,7 +122,6 @@ class Wire:
 
 
 def dereference(reference: ref[T]) -> T:
-    """What a weak reference leads to."""
     found = reference()
     if found is None:
         how = "keep it in a variable, found = record(y), as long as you follow its cards to their uses"
@@ -156,19 +131,12 @@ def dereference(reference: ref[T]) -> T:
 
 @dataclass(eq=False)
 class Record:
-    """A graph, from its leaves to one output.
-
-    Attributes:
-        output: The card of the output.
-        cards: All cards, operands before results.
-        backward: The wires in the order in which the backward pass ran over them; empty if nothing needs a gradient.
-        seed: The gradient that the backward pass began with, or None.
-    """
+    """A graph, from its leaves to one output."""
 
     output: Card
-    cards: list[Card]
-    backward: list[Wire] = field(default_factory=list)
-    seed: ndarray | None = None
+    cards: list[Card]  # all of them, operands before results
+    backward: list[Wire] = field(default_factory=list)  # in the order in which the backward pass ran over them
+    seed: ndarray | None = None  # the gradient that the backward pass began with
 
     def wires(self) -> Iterator[Wire]:
         """All wires in forward order, each operand of each op once."""
@@ -185,7 +153,6 @@ class Listener:
         """Ignored: a rule may compute with ops, which do not belong to the graph."""
 
     def backward(self, tensor: Tensor, position: int, gradient: Array) -> None:
-        """A contribution to operand `position` of `tensor`."""
         self.parts.append((tensor, position, gradient))
 
 
@@ -197,9 +164,6 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
         backward: False leaves out gradients and contributions.
         gradient: What the backward pass begins with, of the output's shape. If None, 1 for a single number, whose
             gradients are derivatives then; else what backward(gradient) has left in `output.grad`, or ones.
-
-    Returns:
-        The record.
 
     Hooks of the tensors are called, as in any backward pass. Leaves show the values that they have now: an array
     that was written to after its use does not agree with what was computed from it.
@@ -217,8 +181,10 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
             if isinstance(x, Tensor) and x._number > tensor._number:
                 raise RuntimeError(outdated(x, tensor))
             key = id(x) if isinstance(x, (Tensor, ndarray)) else (id(tensor), position)  # a number: one card for each
-            if key not in cards:
-                cards[key] = leaf_card(x, len(cards))
+            if key not in cards and isinstance(x, Tensor):
+                cards[key] = card_of(x, len(cards))
+            elif key not in cards:
+                cards[key] = Card(f"c{len(cards)}", "", "data", np.array(x), constant=x)
             wires.append((cards[key], position))
         card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
         for source, position in wires:
@@ -241,7 +207,6 @@ def outdated(x: Tensor, consumer: Tensor) -> str:
 
 
 def reachable(output: Tensor) -> Iterable[Tensor]:
-    """The output and every Tensor that it was made of, each once."""
     seen, waiting = {id(output): output}, [output]
     while waiting:
         for x in waiting.pop()._inputs:
@@ -252,19 +217,12 @@ def reachable(output: Tensor) -> Iterable[Tensor]:
 
 
 def card_of(tensor: Tensor, number: int) -> Card:
-    """The card of a Tensor."""
     kind: Kind = "op" if tensor._op is not None else "input" if tensor.requires_grad else "data"
     shared = tensor._op is None or getattr(tensor._data, "base", None) is not None  # may change under the picture
     value = np.array(tensor._data) if shared else np.asarray(tensor._data)
     card = Card(f"t{number}", tensor.name or "", kind, value, tensor, named=tensor.name is not None)
-    if tensor._op is not None:
-        card.op, card.params = tensor._op, dict(tensor._params)
+    card.op, card.params = tensor._op, dict(tensor._params or {})
     return card
-
-
-def leaf_card(x: Tensor | ArrayLike, number: int) -> Card:
-    """The card of an operand that has not been met yet: a leaf, an array or a number."""
-    return card_of(x, number) if isinstance(x, Tensor) else Card(f"c{number}", "", "data", np.array(x), constant=x)
 
 
 def run_backward(found: Record, cards: dict[int | tuple[int, int], Card], start: Array) -> None:
@@ -299,10 +257,7 @@ def slope(wire: Wire) -> ndarray:
     tensor, x = wire.target.tensor, wire.source.tensor
     assert tensor is not None and x is not None
     op, given = tensor._op, [plain(y) for y in tensor._inputs]
-    before = (wire.position,) if op.variadic else ()
-    rule = op.vjps[0 if op.variadic else wire.position]
-    one = np.ones(tensor.shape, tensor.dtype)[()]
+    rule = partial(op.vjps[0], wire.position) if op.variadic else op.vjps[wire.position]
     with np.errstate(all="ignore"):
-        return np.asarray(
-            unbroadcast(rule(*before, one, tensor._data, *given, **tensor._params), x, tensor, wire.position)
-        )
+        gradient = rule(np.ones(tensor.shape, tensor.dtype)[()], tensor._data, *given, **tensor._params)
+        return np.asarray(unbroadcast(gradient, x, tensor, wire.position))

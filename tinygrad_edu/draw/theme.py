@@ -14,58 +14,27 @@ from typing import Literal
 __all__ = ["DARK", "FONT", "HEAT_LEVELS", "LIGHT", "Theme", "heat", "mix", "palette", "roles"]
 
 Theme = Literal["light", "dark", "auto"]
-
 FONT = "Helvetica,Arial,sans-serif"
 
 LIGHT: dict[str, str] = {
-    "paper": "#ffffff",
-    "card": "#fefefe",
-    "text": "#1c2531",
-    "muted": "#56616e",  # kinds, shapes, `local:`
-    "rule": "#b9c3cf",  # borders of cards and clusters
-    "value_text": "#005a8f",
-    "value_fill": "#e6f2fa",
-    "value_wire": "#0072b2",
-    "gradient_text": "#a63c00",
-    "gradient_fill": "#fdeee3",
-    "gradient_wire": "#d55e00",
-    "parameter": "#007557",
-    "input": "#5b6775",
-    "data": "#84909c",
-    "output": "#8c4a76",
-    "op": "#1b2430",
-    "op_text": "#fdfdfd",  # the symbol of an op and the role of a gate
-    "blocked": "#74808c",
-    "cluster1": "#f5f7f9",
-    "cluster2": "#ebeff3",
-    "cluster3": "#e1e7ed",
-    "highlight": "#e69f00",
-}
+    "paper": "#ffffff", "card": "#fefefe", "text": "#1c2531",
+    "muted": "#56616e", "rule": "#b9c3cf",  # kinds, shapes, `local:`; borders of cards and clusters
+    "value_text": "#005a8f", "value_fill": "#e6f2fa", "value_wire": "#0072b2",
+    "gradient_text": "#a63c00", "gradient_fill": "#fdeee3", "gradient_wire": "#d55e00",
+    "parameter": "#007557", "input": "#5b6775", "data": "#84909c", "output": "#8c4a76",
+    "op": "#1b2430", "op_text": "#fdfdfd", "blocked": "#74808c",  # op_text: the symbol of an op, the role of a gate
+    "cluster1": "#f5f7f9", "cluster2": "#ebeff3", "cluster3": "#e1e7ed", "highlight": "#e69f00",
+}  # fmt: skip
 
 DARK: dict[str, str] = {
-    "paper": "#11161d",
-    "card": "#1b232c",
-    "text": "#eef2f6",
-    "muted": "#a9b4c0",
-    "rule": "#465260",
-    "value_text": "#7cc4f5",
-    "value_fill": "#12334a",
-    "value_wire": "#56b4e9",
-    "gradient_text": "#ffab73",
-    "gradient_fill": "#43230f",
-    "gradient_wire": "#f28a3c",
-    "parameter": "#3fc79d",
-    "input": "#a3afbb",
-    "data": "#7f8b98",
-    "output": "#e29cc9",
-    "op": "#e6eaf2",
-    "op_text": "#12171e",
-    "blocked": "#8e9aa6",
-    "cluster1": "#161d25",
-    "cluster2": "#1d2630",
-    "cluster3": "#252f3a",
-    "highlight": "#f2c14e",
-}
+    "paper": "#11161d", "card": "#1b232c", "text": "#eef2f6",
+    "muted": "#a9b4c0", "rule": "#465260",
+    "value_text": "#7cc4f5", "value_fill": "#12334a", "value_wire": "#56b4e9",
+    "gradient_text": "#ffab73", "gradient_fill": "#43230f", "gradient_wire": "#f28a3c",
+    "parameter": "#3fc79d", "input": "#a3afbb", "data": "#7f8b98", "output": "#e29cc9",
+    "op": "#e6eaf2", "op_text": "#12171e", "blocked": "#8e9aa6",
+    "cluster1": "#161d25", "cluster2": "#1d2630", "cluster3": "#252f3a", "highlight": "#f2c14e",
+}  # fmt: skip
 
 HEAT_LEVELS = 8
 HEAT_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
@@ -77,15 +46,10 @@ def palette(theme: Theme = "light") -> dict[str, str]:
 
 
 def heat(share: float, theme: Theme = "light") -> str:
-    """The colour of a heat map's cell.
+    """The colour of a heat map's cell, one of 17, as "#rrggbb".
 
-    Args:
-        share: The cell's number divided by the largest magnitude: -1 is full blue, 0 neutral, 1 full orange. Numbers
-            outside are cut off; NaN is neutral.
-        theme: The theme of the picture.
-
-    Returns:
-        One of 17 colours, as "#rrggbb".
+    `share` is the cell's number divided by the largest magnitude: -1 is full blue, 0 and NaN are neutral, 1 is full
+    orange. Numbers outside are cut off.
     """
     level = 0 if share != share else round(max(-1.0, min(1.0, share)) * HEAT_LEVELS)
     cold, neutral, warm = HEAT_ENDS["dark" if theme == "dark" else "light"]

@@ -5,7 +5,7 @@ import linecache
 import numpy as np
 
 from tinygrad_edu import op
-from tinygrad_edu.draw.algebra.captions import role, rule_source, symbol
+from tinygrad_edu.draw.algebra.formulas import role, rule_source, symbol
 from tinygrad_edu.engine import REGISTRY
 
 A = np.random.default_rng(1).normal(size=(4, 3))

@@ -8,8 +8,7 @@ from hypothesis import given, settings, strategies as st
 from op_domains import DOMAINS
 
 from tinygrad_edu import op
-from tinygrad_edu.draw.algebra.captions import rule_source
-from tinygrad_edu.draw.algebra.formulas import local_formula, vjp_formula
+from tinygrad_edu.draw.algebra.formulas import local_formula, rule_source, vjp_formula
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.engine import REGISTRY, plain
 from tinygrad_edu.ops.convolution import fold

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu.draw.algebra.notation import Notation, break_lines
-from tinygrad_edu.draw.algebra.terms import Term
+from tinygrad_edu.draw.algebra.terms import Notation, Term, break_lines
 
 MINUS = "\u2212"
 

@@ -39,17 +39,17 @@ def evaluated(formula, values):
     text = formula
     for old, new in {"·": "*", "−": "-", "σ": "sigmoid", "ReLU": "relu", "=": "==", "≥": ">=", "≤": "<="}.items():
         text = text.replace(old, new)
-    text = re.sub(r"(tanh|sigmoid|sin|cos)²", r"\1_squared", text)
-    text = re.sub(
-        r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: "**" + m.group().translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")), text
-    )
+    digits = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+    raised = r"(tanh|sigmoid|sin|cos)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)\("
+    text = re.sub(raised, lambda m: f"raised({m[1]}, {m[2].translate(digits)}, ", text)
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: "**" + m.group().translate(digits), text)
     text = re.sub(r"(?<=[)\]])(?=[(\[])|(?<=\*\*\d)(?=[(\[])", "*", text)
     text = re.sub(r"(?<!\w)(\d+(?:\.\d+)?)(?=[(\[√])", r"\1*", text)
     text = text.replace("√", "root**").replace("e^", "euler**").replace("^", "**")
     text = text.replace("[", "float(").replace("]", ")")
     names = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "relu": lambda x: max(x, 0.0), "euler": np.exp(1.0)}
     names |= {"tanh": np.tanh, "log": np.log, "sin": np.sin, "cos": np.cos, "max": max, "root": Root(), "sign": np.sign}
-    names |= {f"{name}_squared": (lambda x, f=names[name]: f(x) ** 2) for name in ("tanh", "sigmoid", "sin", "cos")}
+    names["raised"] = lambda f, n, x: f(x) ** n
     return eval(text, names | values)
 
 

@@ -9,26 +9,18 @@ from pathlib import Path
 import graphviz
 import pytest
 
+from tinygrad_edu import Tensor
+from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture import engines
-from tinygrad_edu.draw.picture.engines import DigraphBase, NoEngineError, render
+from tinygrad_edu.draw.picture.engines import NoEngineError, render
 
 SOURCE = "digraph { a -> b }"
 SVG, PNG, PDF = b"<?xml", b"\x89PNG", b"%PDF"
 
 
-class Picture(DigraphBase):
-    title = "a picture"
-    alt_text = "a leads to b"
-
-    def text(self):
-        return "b\n└ a"
-
-
 @pytest.fixture
 def picture():
-    graph = Picture(name="ab")
-    graph.edge("a", "b")
-    return graph
+    return Graph(-Tensor(2.0, name="a"), title="a picture")
 
 
 @pytest.fixture(params=["dot", "pygraphviz"])
@@ -126,7 +118,7 @@ def test_unflatten_says_where_it_comes_from(no_engine, picture):
 
 @pytest.mark.parametrize("method", ["pipe", "render", "save", "unflatten", "_repr_mimebundle_"])
 def test_the_arguments_are_those_of_graphviz(method):
-    ours, theirs = (inspect.signature(getattr(kind, method)).parameters for kind in (DigraphBase, graphviz.Digraph))
+    ours, theirs = (inspect.signature(getattr(kind, method)).parameters for kind in (Graph, graphviz.Digraph))
     assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()]
 
 
@@ -134,7 +126,7 @@ def test_pipe_finishes_the_svg(engine, picture):
     svg = picture.pipe("svg", encoding="utf-8")
     root = ET.fromstring(svg)
     assert root.get("role") == "img"
-    assert [part.text for part in root[:2]] == ["a picture", "a leads to b"]
+    assert [part.text for part in root[:2]] == ["a picture", picture.alt_text]
     assert picture.pipe("svg").decode() == svg == picture._repr_svg_()
     assert picture.pipe("png").startswith(PNG)
     assert picture.pipe().startswith(PDF), "graphviz's default"
@@ -154,13 +146,14 @@ def test_render_writes_the_source_and_the_picture(engine, picture, tmp_path):
     assert picture.render(outfile=tmp_path / "new" / "k.pdf") == str(tmp_path / "new" / "k.pdf")
     assert {path.name for path in tmp_path.iterdir()} == {"g", "g.png", "h.svg", "new"}
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"k.gv", "k.pdf"}
-    named = Picture(name="ab", format="svg", directory=tmp_path)
-    assert named.render() == str(tmp_path / "ab.gv.svg")
+    named = picture.copy()
+    named.format, named.directory = "svg", tmp_path
+    assert named.render() == str(tmp_path / "graph.gv.svg")
 
 
 def test_render_opens_the_picture_when_asked(engine, picture, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(Picture, "_view", lambda self, path, **options: seen.append((path, options["format"])))
+    monkeypatch.setattr(Graph, "_view", lambda self, path, **options: seen.append((path, options["format"])))
     path = picture.render(tmp_path / "g", format="svg", view=True)
     assert seen == [(path, "svg")]
 
@@ -179,7 +172,7 @@ def test_render_overwrites_only_what_it_may(engine, picture, tmp_path):
 
 def test_a_notebook_shows_the_picture_and_has_the_text(engine, picture):
     shown = picture._repr_mimebundle_()
-    assert shown == {"image/svg+xml": picture.pipe("svg", encoding="utf-8"), "text/plain": "b\n└ a"}
+    assert shown == {"image/svg+xml": picture.pipe("svg", encoding="utf-8"), "text/plain": picture.text()}
     assert list(picture._repr_mimebundle_(include={"text/plain"})) == ["text/plain"]
     assert list(picture._repr_mimebundle_(exclude={"text/plain"})) == ["image/svg+xml"]
 
@@ -187,8 +180,8 @@ def test_a_notebook_shows_the_picture_and_has_the_text(engine, picture):
 def test_a_notebook_without_an_engine_shows_the_text_and_how_to_get_one(no_engine, picture):
     shown = picture._repr_mimebundle_()
     assert list(shown) == ["text/plain"]
-    assert shown["text/plain"].startswith("b\n└ a\n\nNo picture: no engine")
-    assert shown["text/plain"].count("\n") == 3
+    assert shown["text/plain"].startswith(f"{picture}\n\nNo picture: no engine")
+    assert shown["text/plain"].count("\n") == str(picture).count("\n") + 2
     assert picture._repr_svg_() is None
 
 
@@ -230,18 +223,12 @@ def test_a_dot_that_is_no_graphviz(install, picture, script, error, message):
     with pytest.raises(error, match=message):
         picture.pipe("svg")
     assert picture._repr_svg_() is None
-    assert "b\n└ a\n\nNo picture: " in picture._repr_mimebundle_()["text/plain"]
+    assert f"{picture}\n\nNo picture: " in picture._repr_mimebundle_()["text/plain"]
 
 
 def test_a_notebook_shows_an_object_whose_words_fail(no_engine, picture, monkeypatch):
     def fail(self):
         raise KeyError("bug")
 
-    monkeypatch.setattr(Picture, "text", fail)
+    monkeypatch.setattr(Graph, "text", fail)
     assert picture._repr_mimebundle_()["text/plain"].startswith("No text: 'bug'\n\nNo picture: no engine")
-
-
-def test_the_text_of_a_plain_graph_is_its_source(no_engine):
-    graph = DigraphBase()
-    graph.node("a")
-    assert graph.source in graph._repr_mimebundle_()["text/plain"]

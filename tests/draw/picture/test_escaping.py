@@ -11,7 +11,7 @@ from tinygrad_edu import Tensor, nn
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.picture import engines
-from tinygrad_edu.draw.picture.escaping import script_json, xml_text
+from tinygrad_edu.draw.picture.svg import script_json, xml_text
 from tinygrad_edu.draw.record import record
 
 SVG = "{http://www.w3.org/2000/svg}"

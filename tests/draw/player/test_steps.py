@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from drawn import f_of_xyz, named, network, three_uses
@@ -29,7 +31,7 @@ def test_the_textbook_example_step_by_step():
     ]
     assert [step.rule for step in found.steps[7:]] == ["g * y", "g * x", "g", "g"]
     assert found.steps[7].note == "The gate × swaps and scales." and found.steps[9].note == "The gate + distributes."
-    assert (found.count("start"), found.count("forward"), found.count("backward")) == (1, 5, 5)
+    assert Counter(step.phase for step in found.steps) == {"start": 1, "forward": 5, "backward": 5}
 
 
 def test_a_gradient_grows_with_each_contribution():
@@ -90,7 +92,8 @@ def test_a_large_graph_has_a_step_for_each_node_and_line_drawn(steps):
     graph = Graph(record(h))
     found = script(graph)
     shown = [item for item in graph.plan.items if item.kind != "chip"]
-    assert found.count("forward") == len(shown) and found.count("backward") == 1 + len(graph.plan.links)
+    counts = Counter(step.phase for step in found.steps)
+    assert counts["forward"] == len(shown) and counts["backward"] == 1 + len(graph.plan.links)
     assert all(step.active for step in found.steps[1:])
 
 

@@ -22,21 +22,12 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.draw.algebra.terms import (
-    Shape,
-    Term,
-    TermLike,
-    as_shape,
-    as_term,
-    builds,
-    elementwise,
-    literal,
-    named_call,
-)
+from tinygrad_edu.draw.algebra.terms import Shape, Term, TermLike, as_shape, as_term, builds, elementwise, literal
 from tinygrad_edu.engine import REGISTRY
 
-__all__ = ["add", "function_term", "multiply", "product", "split_product"]
+__all__ = ["add", "function_term", "multiply", "named_call", "product", "split_product"]
 
 
 def split_product(x: Term) -> tuple[float, list[Term], list[Term]]:
@@ -48,7 +39,6 @@ def split_product(x: Term) -> tuple[float, list[Term], list[Term]]:
 
 
 def is_literal(x: Term, value: float) -> bool:
-    """Whether x is this number, written out."""
     return bool(x.kind == "number" and x.parts[0] == value)
 
 
@@ -126,10 +116,8 @@ def outer_product(a: Term, b: Term) -> Term | None:
     return Term("outer", (column, row), column.value[..., :, None] * row.value[..., None, :])
 
 
-@builds("multiply")
-def multiply(x: TermLike, y: TermLike) -> Term:
-    """x * y, elementwise; of a column and a row the outer product."""
-    x, y = as_term(x), as_term(y)
+@builds("multiply", operands=2)
+def multiply(x: Term, y: Term) -> Term:
     for a, b in ((x, y), (y, x)):
         outer = outer_product(a, b)
         if outer is not None:
@@ -138,25 +126,16 @@ def multiply(x: TermLike, y: TermLike) -> Term:
     return product(m * n, [*tops, *more], [*bottoms, *below], np.broadcast_shapes(x.shape, y.shape))
 
 
-@builds("divide")
-def divide(x: TermLike, y: TermLike) -> Term:
-    """x / y, elementwise."""
-    x, y = as_term(x), as_term(y)
+@builds("divide", operands=2)
+def divide(x: Term, y: Term) -> Term:
     (m, tops, bottoms), (n, below, more) = split_product(x), split_product(y)
     m, n = (-m, -n) if n < 0 else (m, n)
     return product(m, [*tops, *more], [*bottoms, literal(n), *below], np.broadcast_shapes(x.shape, y.shape))
 
 
-@builds("add")
-def add(x: TermLike, y: TermLike) -> Term:
-    """x + y."""
-    return plus_or_minus("+", as_term(x), as_term(y))
-
-
-@builds("subtract")
-def subtract(x: TermLike, y: TermLike) -> Term:
+@builds("subtract", operands=2)
+def subtract(x: Term, y: Term) -> Term:
     """x - y; of [x > 0] and [x < 0] it is the sign of x."""
-    x, y = as_term(x), as_term(y)
     coefficient, tops, bottoms = split_product(x)
     if tops and tops[-1].key[:2] == ("compare", ">") and is_literal(tops[-1].parts[2], 0):
         _, z, zero = tops[-1].parts
@@ -197,10 +176,11 @@ def plus_or_minus(sign: str, x: Term, y: Term) -> Term:
     return as_shape(Term(sign, tuple(parts), value), shape)
 
 
-@builds("power")
-def power(x: TermLike, y: TermLike) -> Term:
-    """x ** y."""
-    x, y = as_term(x), as_term(y)
+add = builds("add", operands=2)(partial(plus_or_minus, "+"))
+
+
+@builds("power", operands=2)
+def power(x: Term, y: Term) -> Term:
     shape = np.broadcast_shapes(x.shape, y.shape)
     if x.kind == y.kind == "number":
         return literal(float(x.parts[0]) ** y.parts[0], shape)
@@ -221,21 +201,19 @@ COMPARE: dict[str, np.ufunc] = {"or": np.bitwise_or, "and": np.bitwise_and, "=":
 COMPARE |= {">": np.greater, "<": np.less, "≥": np.greater_equal, "≤": np.less_equal}
 
 
-def compare(sign: str, x: TermLike, y: TermLike) -> Term:
+def compare(sign: str, x: Term, y: Term) -> Term:
     """x > y and the like, a boolean Term; the output of relu is positive where its operand is."""
-    left, right = as_term(x), as_term(y)
-    if sign == ">" and is_literal(right, 0) and left.kind == "function" and left.parts[0] == "relu":
-        left = left.parts[1]
-    parts, value = elementwise(COMPARE[sign], [left, right])
-    if left.key == right.key and value.all() == value.any():
+    if sign == ">" and is_literal(y, 0) and x.kind == "function" and x.parts[0] == "relu":
+        x = x.parts[1]
+    parts, value = elementwise(COMPARE[sign], [x, y])
+    if x.key == y.key and value.all() == value.any():
         return literal(int(value.all()), value.shape)
     return Term("compare", (sign, *parts), value)
 
 
-@builds("where")
-def where(condition: TermLike, x: TermLike, y: TermLike) -> Term:
+@builds("where", operands=3)
+def where(condition: Term, x: Term, y: Term) -> Term:
     """x where the condition holds, else y; only one of them if the condition is the same everywhere."""
-    condition, x, y = as_term(condition), as_term(x), as_term(y)
     value = np.where(condition.value, x.value, y.value)
     if condition.kind in ("compare", "number") and (condition.all() or not condition.any()):
         return as_shape(x if condition.any() else y, value.shape)
@@ -251,16 +229,22 @@ def where(condition: TermLike, x: TermLike, y: TermLike) -> Term:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": np.abs,
     "sign": np.sign,
     "onehot": lambda labels, like: np.eye(like.shape[-1])[labels],
     "softmax": lambda x, axis=-1: np.exp(REGISTRY["log_softmax"].forward(x, axis)),
 }
 
 
-@builds("function")
+def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequence[str] = ()) -> Term:
+    """A value that is printed as name(args, params); as a number if it is one whatever the tensors are."""
+    array = np.asarray(value)
+    if array.size and all(x.kind == "number" for x in args) and (array == array.flat[0]).all():
+        return literal(array.flat[0].item(), array.shape)
+    return Term("function", (name, *args, *params), value)
+
+
+@builds("function", operands=0)
 def function_term(name: str, *args: TermLike, **params: Any) -> Term:
-    """name(args), with the function in FUNCTIONS or the op of that name."""
     terms = [as_term(x) for x in args]
     compute = FUNCTIONS.get(name) or REGISTRY[name].forward
     value = compute(*[x.value[()] for x in terms], **params)
@@ -270,25 +254,20 @@ def function_term(name: str, *args: TermLike, **params: Any) -> Term:
 
 
 @builds("exp")
-def exp(x: TermLike) -> Term:
-    """e to the power x; of log_softmax it is softmax."""
-    x = as_term(x)
+def exp(x: Term) -> Term:
     if x.kind == "function" and x.parts[0] == "log_softmax":
         return Term("function", ("softmax", *x.parts[1:]), np.exp(x.value))
     return function_term("exp", x)
 
 
 @builds("log_softmax")
-def log_softmax(x: TermLike, axis: int = -1) -> Term:
-    """log_softmax(x); the last axis is not printed."""
-    x = as_term(x)
-    return function_term("log_softmax", x, axis=-1 if axis == x.ndim - 1 else axis)
+def log_softmax(x: Term, axis: int = -1) -> Term:
+    return function_term("log_softmax", x, axis=-1 if axis == x.ndim - 1 else axis)  # the last is not printed
 
 
-@builds("cross_entropy_slope")
-def cross_entropy_slope(logits: TermLike, target: TermLike) -> Term:
+@builds("cross_entropy_slope", operands=2)
+def cross_entropy_slope(logits: Term, target: Term) -> Term:
     """softmax(logits) - target; a label stands for the distribution with all its weight there."""
-    logits, target = as_term(logits), as_term(target)
     share = exp(log_softmax(logits))
     if target.ndim < logits.ndim:
         labels = Term("function", ("onehot", target), FUNCTIONS["onehot"](target.value, logits.value))
@@ -299,8 +278,8 @@ def cross_entropy_slope(logits: TermLike, target: TermLike) -> Term:
 
 builds("negative")(partial(multiply, -1))
 builds("square")(lambda x: multiply(x, x))
-builds("astype")(lambda x, dtype=None: as_term(x))  # dtypes are not shown
+builds("astype")(lambda x, dtype=None: x)  # dtypes are not shown
 for name in ("abs", "sign", "log", "sin", "cos", "tanh", "sigmoid", "relu", "sqrt", "maximum", "minimum"):
     builds(name)(partial(function_term, name))
 for sign, ufunc in COMPARE.items():
-    builds(ufunc.__name__)(partial(compare, sign))
+    builds(ufunc.__name__, operands=2)(partial(compare, sign))

@@ -15,19 +15,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.arithmetic import function_term, multiply, product, split_product
-from tinygrad_edu.draw.algebra.terms import (
-    Shape,
-    Term,
-    TermLike,
-    as_shape,
-    as_term,
-    builds,
-    exchange_axes,
-    literal,
-    named_call,
-    values_of,
-)
+from tinygrad_edu.draw.algebra.arithmetic import function_term, multiply, named_call, product, split_product
+from tinygrad_edu.draw.algebra.terms import Shape, Term, TermLike, as_shape, as_term, builds, literal, values_of
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.convolution import Pair, winners
 
@@ -37,10 +26,8 @@ Axis = int | Sequence[int] | None
 Index = Any  # what stands between brackets: x[index]
 
 
-@builds("matmul")
-def matmul(x: TermLike, y: TermLike) -> Term:
-    """x @ y."""
-    x, y = as_term(x), as_term(y)
+@builds("matmul", operands=2)
+def matmul(x: Term, y: Term) -> Term:
     value = np.matmul(x.value, y.value)
     if x.size == y.size == 1:
         return as_shape(multiply(as_shape(x, ()), as_shape(y, ())), value.shape)
@@ -52,7 +39,6 @@ def matmul(x: TermLike, y: TermLike) -> Term:
 
 @builds("einsum")
 def einsum(*operands: TermLike, subscripts: str, optimize: object = False) -> Term:
-    """einsum(subscripts, operands)."""
     terms = [as_term(x) for x in operands]
     if len(terms) == 1 and len(set(subscripts.split("->"))) == 1:
         return terms[0]
@@ -61,20 +47,18 @@ def einsum(*operands: TermLike, subscripts: str, optimize: object = False) -> Te
 
 
 @builds("transpose")
-def transpose(x: TermLike, axes: Sequence[int] | None = None) -> Term:
+def transpose(x: Term, axes: Sequence[int] | None = None) -> Term:
     """Axes in another order; two exchanged at the end are a matrix's transpose, and (x @ y)T is yT @ xT."""
-    x = as_term(x)
     order = [k % x.ndim for k in (range(x.ndim)[::-1] if axes is None else axes)]
     value = np.transpose(x.value, order)
     if order == sorted(order):
-        return as_term(x)
+        return x
     if x.size == 1 or x.kind == "number":
         return as_shape(x, value.shape)
-    if order != exchange_axes(x.ndim, -1, -2):
+    if order != [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]:
         return Term("permuted", (x, tuple(order)), value)
     if x.kind == "T":
-        base: Term = x.parts[0]
-        return base
+        return as_shape(x.parts[0], value.shape)
     if x.kind == "outer" and x.ndim == 2:
         return Term("outer", x.parts[::-1], value)
     if x.kind == "@" and x.parts[0].ndim == x.parts[1].ndim == 2:
@@ -83,17 +67,15 @@ def transpose(x: TermLike, axes: Sequence[int] | None = None) -> Term:
 
 
 @builds("expand_dims")
-def expand_dims(x: TermLike, axis: int | Sequence[int]) -> Term:
+def expand_dims(x: Term, axis: int | Sequence[int]) -> Term:
     """New axes of length 1; those of x / 2 are given to x."""
-    x = as_term(x)
     value = np.expand_dims(x.value, axis)
     if x.size == 1 or x.kind == "number":
         return as_shape(x, value.shape)
     new = {k % value.ndim for k in np.atleast_1d(axis).tolist()}
     marks = ["None" if k in new else ":" for k in range(value.ndim)]
-    kept = "".join(":" if m == ":" else "N" for m in marks).rstrip("N")
-    if len(kept) > 1 and "N" not in kept:
-        marks = ["...", *marks[len(kept) :]]
+    if x.ndim > 1 and min(new, default=x.ndim) == x.ndim:
+        marks = ["...", *marks[x.ndim :]]
     while marks[-1] == ":":
         marks.pop()
     if x.kind == "product" and marks[-1:] == ["None"] and set(marks) != {"None"}:
@@ -105,9 +87,7 @@ def expand_dims(x: TermLike, axis: int | Sequence[int]) -> Term:
 
 
 @builds("broadcast_to")
-def broadcast_to(x: TermLike, shape: int | Sequence[int]) -> Term:
-    """x repeated to a shape."""
-    x = as_term(x)
+def broadcast_to(x: Term, shape: int | Sequence[int]) -> Term:
     value = np.broadcast_to(x.value, shape)
     if value.size == x.size or x.kind == "number":
         return as_shape(x, value.shape)
@@ -115,9 +95,7 @@ def broadcast_to(x: TermLike, shape: int | Sequence[int]) -> Term:
 
 
 @builds("reshape")
-def reshape(x: TermLike, shape: int | Sequence[int]) -> Term:
-    """The elements in another shape."""
-    x = as_term(x)
+def reshape(x: Term, shape: int | Sequence[int]) -> Term:
     value = np.reshape(x.value, shape)
     base = x.parts[0] if x.kind == "reshape" else x
     if value.shape == base.shape or x.size == 1 or x.kind == "number":
@@ -126,9 +104,8 @@ def reshape(x: TermLike, shape: int | Sequence[int]) -> Term:
 
 
 @builds("sum")
-def sum_over(x: TermLike, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Term:
+def sum_over(x: Term, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Term:
     """The sum over axes. Where it counts the winners of a comparison and there is one in each place, it is 1."""
-    x = as_term(x)
     axes = tuple(range(x.ndim)) if axis is None else tuple([k % x.ndim for k in np.atleast_1d(axis).tolist()])
     value = x.value.sum(axes, keepdims=keepdims)
     if x.kind == "compare" and x.parts[0] == "=" and (value == 1).all():
@@ -144,9 +121,7 @@ def sum_over(x: TermLike, axis: Axis = None, dtype: object = None, keepdims: boo
     return Term("sum", (x, sum_words(axes, x.ndim)), value)
 
 
-def reduction(name: str, x: TermLike, axis: Axis = None, keepdims: bool = False) -> Term:
-    """The mean, product, largest or smallest element over axes."""
-    x = as_term(x)
+def reduction(name: str, x: Term, axis: Axis = None, keepdims: bool = False) -> Term:
     value = np.asarray(REGISTRY[name].forward(x.value, axis, keepdims))
     if x.size == 1:
         return as_shape(x, value.shape)
@@ -159,7 +134,6 @@ for name in ("mean", "prod", "max", "min"):
 
 
 def sum_words(axes: Sequence[int], ndim: int, name: str = "sum") -> str:
-    """What a sum, or another reduction, over axes is called."""
     if len(axes) == ndim:
         return f"{name} of"
     if ndim == 2:
@@ -168,9 +142,9 @@ def sum_words(axes: Sequence[int], ndim: int, name: str = "sum") -> str:
 
 
 @builds("getitem")
-def getitem(x: TermLike, index: Index) -> Term:
+def getitem(x: Term, index: Index) -> Term:
     """x[index]; matrix times column, its last axis dropped, is matrix times vector."""
-    x, index = as_term(x), values_of(index)
+    index = values_of(index)
     value = x.value[index]
     if x.kind == "@" and isinstance(index, tuple) and str(index) == "(Ellipsis, 0)" and x.shape[-1] == 1:
         left, right = x.parts
@@ -183,9 +157,7 @@ def getitem(x: TermLike, index: Index) -> Term:
 
 
 @builds("scatter")
-def scatter(x: TermLike, index: Index, shape: Shape) -> Term:
-    """Zeros with x added at [index]."""
-    x = as_term(x)
+def scatter(x: Term, index: Index, shape: Shape) -> Term:
     value = REGISTRY["scatter"].forward(x.value, index, shape)
     if x.size == value.size and (x.size == 1 or in_order(index)):
         return reshape(x, shape)
@@ -195,9 +167,8 @@ def scatter(x: TermLike, index: Index, shape: Shape) -> Term:
 
 
 @builds("fold")
-def fold(x: TermLike, size: Pair, stride: Pair, shape: Shape) -> Term:
+def fold(x: Term, size: Pair, stride: Pair, shape: Shape) -> Term:
     """Windows added up at their places; of a pooling in words: each has one gradient, for its largest or for all."""
-    x = as_term(x)
     value = REGISTRY["fold"].forward(x.value, size, stride, shape)
     coefficient, tops, bottoms = split_product(x.parts[0] if x.kind == "broadcast" else x)
     won = next((y for y in tops if y.key[:2] == ("function", "winners") and len(y.parts) == 3), None)
@@ -234,7 +205,6 @@ def index_text(index: Index) -> str:
 
 
 def index_part(part: Index) -> str:
-    """One axis of an index."""
     if isinstance(part, slice):
         step = "" if part.step is None else f":{part.step}"
         return f"{'' if part.start is None else part.start}:{'' if part.stop is None else part.stop}{step}"

@@ -1,8 +1,7 @@
-"""The gradient that an op hands to an operand, as a formula, and the local derivative between single numbers.
+"""What a picture says of an op: the gradient that it hands to an operand, as a formula, its symbol, its rule's source.
 
-No formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`. The rule is run on
-Terms instead of arrays. It takes the branches that the real
-call takes, and the rule of a user's op, from a file, a notebook or a string, becomes a formula as well.
+No formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`, which is run on
+Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op.
 
 A wrong formula would be worse than none. So the rule is run a second time, on arrays, with random numbers for the
 gradient that arrives. Where the two do not agree, or the rule does what Terms cannot follow, the text only names the
@@ -11,48 +10,52 @@ rule: "vjp of hypot to x (∂h, x, y)".
 
 from __future__ import annotations
 
+import ast
+import inspect
+import linecache
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.draw.algebra.arrangement import RULES, sum_over
-from tinygrad_edu.draw.algebra.notation import Notation
-from tinygrad_edu.draw.algebra.terms import BUILDERS, Term, TermLike, as_shape, as_term, literal, values_of
-from tinygrad_edu.draw.numbers import format_number
+from tinygrad_edu.draw.algebra import terms
+from tinygrad_edu.draw.algebra.arrangement import RULES, index_text, sum_over
+from tinygrad_edu.draw.algebra.terms import Notation, Term, TermLike, as_shape, as_term, literal, values_of
+from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import REGISTRY, Op
 
-__all__ = ["forward_term", "local_formula", "local_term", "random_gradient", "trace_rule", "vjp_formula", "vjp_term"]
+__all__ = [
+    "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source", "symbol", "trace_rule",
+    "vjp_formula", "vjp_term",
+]  # fmt: skip
 
 Arrays = Sequence[ArrayLike]
-OperandNames = Mapping[str, str]  # by op.argument(i), "g" and "out"
+Names = Mapping[str, str]  # by op.argument(i), "g" and "out"
 Params = Mapping[str, Any]
 UNPRINTED = {"axis", "stride", "padding", "shape"}  # parameters that the formula has already, or that are too long
 DEFINED = {"relu", "divide", "log_softmax"}  # where out is shown by what it is: [a > 0], x / y**2
 DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
+ROLES = {"add": "distributes", "subtract": "distributes", "multiply": "swaps and scales", "sum": "copies to all"}
+ROLES |= {"mean": "shares", "mean_pool": "shares", "broadcast_to": "sums copies"}  # CS231n's words for gates
+ROLES |= dict.fromkeys(("maximum", "minimum", "max", "min", "max_pool"), "routes")
+SYMBOLS = {"add": "+", "subtract": MINUS, "negative": MINUS, "multiply": "\u00d7", "divide": "÷", "abs": "|x|"}
+SYMBOLS |= {"matmul": "@", "linear": "@ +", "sum": "Σ", "cumsum": "Σ…", "prod": "Π", "sqrt": "√", "astype": "as"}
+SYMBOLS |= {"sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
+SYMBOLS |= {"broadcast_to": "copy", "expand_dims": "reshape"}
 
 
 def vjp_formula(
-    op: Op, position: int, names: OperandNames, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
+    op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
 ) -> str:
-    """The gradient that an operand receives, as a formula.
+    """The gradient that an operand receives, as a formula, such as "∂h ⊙ [a > 0]".
 
-    Args:
-        op: The op.
-        position: Which operand.
-        names: What to call "g" (the gradient that arrives), "out", and each operand, by `op.argument(i)`. A constant
-            that is named by its digits is a number: "2", or "1" for ones of any shape.
-        values: The operands, arrays or numbers, as the op got them.
-        out: The output.
-        params: The op's parameters.
-        latex: LaTeX instead of Unicode.
-
-    Returns:
-        For example "∂h ⊙ [a > 0]". Branches, ties and sums over broadcast axes are those of these values. If the rule
-        cannot be followed: "vjp of hypot to x (∂h, x, y)".
+    `names` has what to call "g" (the gradient that arrives), "out", and each operand, by `op.argument(i)`. A constant
+    that is named by its digits is a number: "2", or "1" for ones of any shape. Branches, ties and sums over broadcast
+    axes are those of `values`, the operands as the op got them. If the rule cannot be followed: "vjp of hypot to x".
     """
     value = np.asarray(out)
     g, result, operands = named_terms(op, position, names, random_gradient(value), value, values)
@@ -60,24 +63,18 @@ def vjp_formula(
 
 
 def random_gradient(out: ndarray) -> ndarray:
-    """Random numbers for the gradient that arrives."""
     return np.asarray(np.random.default_rng(0).standard_normal(out.shape), out.dtype)
 
 
 def local_formula(
-    op: Op, position: int, names: OperandNames, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
+    op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
 ) -> str:
-    """The derivative of the output with respect to an operand, both single numbers, as a formula.
-
-    The arguments are those of vjp_formula. Returns "z", "1", "2·a"; "" if there is no local_term.
-    """
+    """The derivative of the output with respect to an operand, "z", "1", "2·a"; "" if there is no local_term."""
     term = local_term(op, position, names, values, out, params)
     return "" if term is None else Notation(latex).write(term)
 
 
-def local_term(
-    op: Op, position: int, names: OperandNames, values: Arrays, out: ArrayLike, params: Params
-) -> Term | None:
+def local_term(op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params) -> Term | None:
     """The same as a Term; None if the rule cannot be followed, or if one of the two has several elements."""
     value = np.asarray(out)
     if not value.size == np.size(values[position]) == 1:
@@ -90,7 +87,7 @@ def local_term(
 
 
 def named_terms(
-    op: Op, position: int, names: OperandNames, g: ArrayLike, out: ArrayLike, values: Arrays
+    op: Op, position: int, names: Names, g: ArrayLike, out: ArrayLike, values: Arrays
 ) -> tuple[Term, Term, list[TermLike]]:
     """The gradient that arrives, the output and the operands as Terms; a constant named by its digits is a number."""
     operands: list[TermLike] = []
@@ -123,7 +120,7 @@ def trace_rule(
     for_terms: Callable[..., Any] = RULES.get(op.name, rule)
     with np.errstate(all="ignore"):
         if op.name in (DEFINED_LOCALLY if local else DEFINED) and REGISTRY.get(op.name) is op:
-            out = BUILDERS[op.name](*operands, **params)
+            out = terms.BUILDERS[op.name](*operands, **params)
         term = as_term(for_terms(g, out, *operands, **params))
         expected = rule(values_of(g) * 1, *values_of((out, *operands)), **params)
         check_formula(term.value, expected, values_of([out, *operands]))  # not after the sum, where errors may cancel
@@ -138,7 +135,7 @@ def forward_term(op: Op, operands: Sequence[TermLike], params: Params, value: Ar
             check_formula(term.value, value, values_of([value, *operands]))
     except Exception:  # whatever a user's op may raise
         term = Term("function", (op.name, *map(as_term, operands)), value)
-    if term.kind != "function" or op.name in BUILDERS:
+    if term.kind != "function" or op.name in terms.BUILDERS:
         return Term(term.kind, term.parts, value)
     shown = [f"{key}={x}" for key, x in params.items() if key not in UNPRINTED and str(x) != str(op.defaults.get(key))]
     return Term("function", (*term.parts, *shown), value)
@@ -161,3 +158,72 @@ def check_formula(found: ArrayLike, expected: ArrayLike, values: Arrays) -> None
     largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
     if not np.allclose(found.reshape(expected.shape), expected, tolerance, tolerance * largest, equal_nan=True):
         raise ValueError("the formula does not give what the rule gives")
+
+
+def role(op: Op) -> str:
+    """What the op does to the gradient, in a word or two; "" for an op that has no such word."""
+    return ROLES.get(op.name, "")
+
+
+def symbol(op: Op, params: Mapping[str, Any], values: Sequence[ArrayLike] = ()) -> str:
+    """What a node of the picture shows for the op: "+", "Σ", "[1]", for these operands "x²"; else the op's name."""
+    if op.name == "getitem":
+        text = index_text(params.get("index"))
+        return text if len(text) <= 12 else "[…]"
+    if op.name == "power":
+        exponent = format_number(values[1]) if len(values) == 2 and np.size(values[1]) == 1 else ""
+        return f"x{exponent.translate(terms.RAISED)}" if exponent.isdigit() else "√" if exponent == "0.5" else "xʸ"
+    if op.name == "transpose":
+        return "ᵀ" if params.get("axes") is None else "transpose"
+    return SYMBOLS.get(op.name, op.name)
+
+
+def rule_source(op: Op, position: int) -> str:
+    """The rule to an operand as it stands in the source, in one line, such as "g * y"; "" if it cannot be found.
+
+    Of a rule that is a function of several statements it is the name and the first line of the docstring.
+    """
+    place = 0 if op.variadic else position
+    vjp = op.vjps[place]
+    try:
+        return read_source(op, place, vjp) if vjp is not None else ""
+    except (OSError, TypeError, SyntaxError, ValueError, LookupError):
+        return ""
+
+
+def read_source(op: Op, place: int, vjp: Callable[..., Any]) -> str:
+    """What stands at a place of `@op(...)`, or an exception."""
+    source = "".join(linecache.getlines(op.forward.__code__.co_filename, op.forward.__globals__))
+    rule = rule_node(op, place, source)
+    if rule is None:
+        return ""
+    if isinstance(rule, ast.Lambda):
+        return one_line(ast.get_source_segment(source, rule.body))
+    text = textwrap.dedent(inspect.getsource(vjp))
+    (function,) = ast.parse(text).body
+    if not isinstance(function, ast.FunctionDef):
+        return one_line(ast.get_source_segment(source, rule))
+    statements = [x for x in function.body if not (isinstance(x, ast.Expr) and isinstance(x.value, ast.Constant))]
+    if len(statements) == 1 and isinstance(statements[0], ast.Return) and statements[0].value is not None:
+        return one_line(ast.get_source_segment(text, statements[0].value))
+    summary = (vjp.__doc__ or "").strip().partition("\n")[0]
+    return f"{function.name}({', '.join(a.arg for a in function.args.args)})" + (f"  # {summary}" if summary else "")
+
+
+def rule_node(op: Op, place: int, source: str) -> ast.expr | None:
+    """The argument of `@op(...)` at a place, in the module that defines the op."""
+    for node in functions_of(source):
+        lines = [node.lineno, *[decorator.lineno for decorator in node.decorator_list]]
+        if node.name == op.forward.__name__ and op.forward.__code__.co_firstlineno in lines:
+            (call,) = [d for d in node.decorator_list if isinstance(d, ast.Call) and len(d.args) > place]
+            return call.args[place]
+    return None
+
+
+@lru_cache(maxsize=64)
+def functions_of(source: str) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+
+
+def one_line(text: str | None) -> str:
+    return " ".join((text or "").split())

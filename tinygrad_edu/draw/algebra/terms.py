@@ -1,49 +1,69 @@
-"""Terms: values that remember how they were computed, so that a rule run on them comes out as a formula.
+"""Terms: values that remember how they were computed, so that a rule run on them comes out as a formula; how they are
+written, in Unicode for pictures and terminals, in LaTeX for papers.
 
-A rule such as `g * (1 - out * out)` does not care what its arguments are, as long as they multiply and subtract. Run
-on Terms it returns a Term that knows "g times (1 minus out squared)". It takes the branches of the real call, since
-every Term has its value with it. A Term answers operators, methods, NumPy's functions and, by `__op__`, ops.
+Run on Terms, a rule such as `g * (1 - out * out)` returns a Term that knows "g times (1 minus out squared)". Every Term
+has its value with it, so the rule takes the branches of the real call. Terms answer operators, methods, NumPy's
+functions and, by `__op__`, ops; arithmetic.py and arrangement.py have these operations.
 
-Each simplification makes a Term whose value is computed anew from what will be printed. Comparing the value of the last
-Term with what the rule returns on arrays therefore tells whether the formula is right: a slip in the algebra is found
-before anybody reads it. This file has the class; arithmetic.py and arrangement.py have the operations.
+Each simplification makes a Term whose value is computed anew from what will be printed. Comparing it with what the rule
+returns on arrays therefore tells whether the formula is right.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from functools import partial
-from math import gcd
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import Op
 
 __all__ = [
-    "BUILDERS", "Shape", "Term", "TermLike", "as_shape", "as_term", "builds", "elementwise", "exchange_axes",
-    "literal", "named_call", "values_of",
+    "ATOM", "BUILDERS", "PHRASE", "POWER", "PRODUCT", "RAISED", "SUM", "Notation", "Shape", "Term", "TermLike", "Text",
+    "as_shape", "as_term", "break_lines", "builds", "elementwise", "literal", "values_of",
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
-
 BUILDERS: dict[str, Callable[..., Term]] = {}  # what makes Terms, by the names of ops and of NumPy's functions
+PHRASE, SUM, PRODUCT, POWER, ATOM = range(5)  # precedences: from what binds least to what never needs brackets
+Text = tuple[str, int]  # with its precedence
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+UNICODE = {"log": "log", "sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
+LATEX = {name: rf"\{name}" for name in ("log", "sin", "cos", "tanh")}
+LATEX |= {"sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min"}
+INFIX = {  # the sign in Unicode and in LaTeX, and the precedences: of the left side and of the right at least, of all
+    "+": ("+", "+", SUM, SUM, SUM),
+    "-": (MINUS, "-", SUM, PRODUCT, SUM),
+    "outer": ("⊗", r"\otimes", ATOM, ATOM, PRODUCT),
+    "@": ("@", r"\,@\,", POWER, POWER, PRODUCT),
+}
+POSTFIX = {  # the precedence of what stands before the words at least, the words, the precedence of all
+    "index": (ATOM, "{}", ATOM), "expand": (ATOM, "{}", ATOM), "phrase": (PRODUCT, " {}", PHRASE),
+    "reshape": (ATOM, " as {}", PHRASE), "permuted": (ATOM, " with axes {}", PHRASE),
+}  # fmt: skip
+SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
+UPRIGHT = {" ": r"\ ", ":": "{:}", "\\": r"\backslash ", "^": r"\ ", "~": r"\ ", MINUS: "-", "·": r"\cdot "}
+UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\ldots "} | {c: f"\\{c}" for c in "&%_#${}"}
+BREAKS = re.compile(r" (?=[-+@·⊙⊗/" + MINUS + r"] )|(?<= of) ")
 
 
-def builds(*names: str) -> Callable[[Callable[..., Term]], Callable[..., Term]]:
-    """Decorator: the function makes the Terms of these ops."""
+def builds(*names: str, operands: int = 1) -> Callable[[Callable[..., Term]], Callable[..., Term]]:
+    """Decorator: the function makes the Terms of these ops. It gets its first arguments, the operands, as Terms."""
 
     def decorate(function: Callable[..., Term]) -> Callable[..., Term]:
-        BUILDERS.update(dict.fromkeys(names, function))
-        return function
+        @wraps(function)
+        def build(*args: Any, **params: Any) -> Term:
+            return function(*map(as_term, args[:operands]), *args[operands:], **params)
+
+        BUILDERS.update(dict.fromkeys(names, build))
+        return build
 
     return decorate
-
-
-class Opaque(TypeError):
-    """A rule did something that has no notation here."""
 
 
 class Count(int):
@@ -52,13 +72,12 @@ class Count(int):
     def __truediv__(self, other: object) -> Any:
         if not isinstance(other, int) or not other or not self:
             return int(self) / other  # type: ignore[operator]
-        common = gcd(self, other)
-        return BUILDERS["divide"](self // common, other // common)
+        return BUILDERS["divide"](int(self), int(other))
 
 
 def operator(name: str) -> Callable[..., Term]:
-    """A method of Term for `x + other`, which calls the builder of this name."""
-    return lambda self, *others: BUILDERS[name](self, *others)
+    """A method of Term, as for `x + other`, which calls the builder of this name."""
+    return lambda self, *others, **params: BUILDERS[name](self, *others, **params)
 
 
 def reflected(name: str) -> Callable[..., Term]:
@@ -86,15 +105,14 @@ class Term:
 
     @property
     def T(self) -> Term:
-        """All axes in reverse order."""
         return BUILDERS["transpose"](self)
 
     def __array__(self, *args: object, **kwargs: object) -> ndarray:
-        raise Opaque("a Term is not an array")
+        raise TypeError("a Term is not an array")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
-            raise Opaque(f"np.{ufunc.__name__}.{method}")
+            raise TypeError(f"np.{ufunc.__name__}.{method}")
         return call_numpy(ufunc, inputs, {})
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -108,27 +126,20 @@ class Term:
         return bool(self.value)
 
     def all(self) -> bool:
-        """Whether all elements are true, here and now."""
         return bool(self.value.all())
 
     def any(self) -> bool:
-        """Whether one element is true, here and now."""
         return bool(self.value.any())
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Term:
-        """As the array's method."""
-        return BUILDERS["sum"](self, axis, keepdims=keepdims)
-
     def reshape(self, *shape: Any) -> Term:
-        """As the array's method."""
         return BUILDERS["reshape"](self, shape[0] if len(shape) == 1 else shape)
 
     def swapaxes(self, first: int, second: int) -> Term:
-        """As the array's method."""
-        return BUILDERS["transpose"](self, exchange_axes(self.ndim, first, second))
+        order = list(range(self.ndim))
+        order[first], order[second] = second % self.ndim, first % self.ndim
+        return BUILDERS["transpose"](self, order)
 
     def transpose(self, *axes: Any) -> Term:
-        """As the array's method."""
         return BUILDERS["transpose"](self, (axes[0] if len(axes) == 1 else axes) or None)
 
     __add__, __radd__ = operator("add"), reflected("add")
@@ -143,7 +154,7 @@ class Term:
     __hash__ = object.__hash__  # which a class with __eq__ would lose
     __or__, __and__ = operator("bitwise_or"), operator("bitwise_and")
     __neg__, __abs__ = operator("negative"), operator("abs")
-    __getitem__ = operator("getitem")
+    __getitem__, sum = operator("getitem"), operator("sum")
 
 
 TermLike = Term | ArrayLike  # an array without a name is refused, unless it is a number or all ones
@@ -157,17 +168,15 @@ def part_key(part: object) -> Any:
 
 
 def as_term(x: TermLike) -> Term:
-    """A number as a Term; a Term as it is."""
     if isinstance(x, Term):
         return x
     array = np.asarray(x)
     if array.dtype.kind not in "biuf" or (array.size != 1 and not (array == 1).all()):
-        raise Opaque("an array without a name")
+        raise TypeError("an array without a name")
     return literal(array.flat[0].item() if array.size else 1, array.shape)
 
 
 def values_of(x: Any) -> Any:
-    """The values of Terms, also within tuples and lists; anything else as it is."""
     if isinstance(x, (tuple, list)):
         return type(x)([values_of(y) for y in x])
     return x.value[()] if isinstance(x, Term) else x
@@ -208,16 +217,181 @@ def elementwise(compute: Callable[..., Any], parts: Sequence[Term]) -> tuple[lis
     return list(parts), value
 
 
-def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequence[str] = ()) -> Term:
-    """A value that is printed as name(args, params)."""
-    array = np.asarray(value)
-    if array.size and all(x.kind == "number" for x in args) and (array == array.flat[0]).all():
-        return literal(array.flat[0].item(), array.shape)
-    return Term("function", (name, *args, *params), value)
+def break_lines(text: str, width: int) -> list[str]:
+    """A formula in lines of at most about `width` characters, break_lines before an operator or after "of"."""
+    lines = [""]
+    for part in BREAKS.split(text):
+        if lines[-1] and len(lines[-1]) + 1 + len(part) > width:
+            lines.append(part)
+        else:
+            lines[-1] += (" " if lines[-1] else "") + part
+    return lines
 
 
-def exchange_axes(ndim: int, first: int, second: int) -> list[int]:
-    """The order of axes with two of them exchanged."""
-    order = list(range(ndim))
-    order[first], order[second] = order[second], order[first]
-    return order
+def upright(text: str) -> str:
+    """Words in LaTeX, whatever they contain."""
+    letters = [UPRIGHT.get(c, c) if c.isprintable() else UPRIGHT[" "] for c in text]
+    return rf"\mathrm{{{''.join(letters)}}}"
+
+
+def name_in_latex(name: str) -> str:
+    """A tensor's name: x, W_{1}, and everything longer upright; ∂ stands before what it refers to."""
+    if len(name) > 1 and name[0] == "∂":
+        return rf"\partial {name_in_latex(name[1:])}"
+    if found := re.fullmatch(r"(.+?)([₀-₉]+)", name):
+        base, digits = name_in_latex(found[1]), "".join([str("₀₁₂₃₄₅₆₇₈₉".index(c)) for c in found[2]])
+        return f"{{{base}}}_{{{digits}}}" if "_" in base else f"{base}_{{{digits}}}"
+    if found := re.fullmatch(r"([A-Za-z])_?([0-9]*)", name):
+        return found[1] + (f"_{{{found[2]}}}" if found[2] else "")
+    return upright(name)
+
+
+def broadcasts(x: ndarray, full: ndarray) -> bool:
+    """Whether NumPy repeats x to `full` by itself: a row, but not a column that has lost its second axis."""
+    try:
+        return np.array_equal(np.broadcast_to(x, full.shape), full, equal_nan=full.dtype.kind == "f")
+    except ValueError:
+        return False
+
+
+class Notation:
+    """Writes Terms; `tight` is for parts of a longer product, a·b instead of a · b."""
+
+    def __init__(self, latex: bool, precision: int = 3, tight: bool = False) -> None:
+        self.latex, self.precision, self.tight = latex, precision, tight
+
+    def write(self, term: Term) -> str:
+        """The text of a whole formula. Copies along axes are not written where NumPy makes them by itself."""
+        full = term.value
+        while term.kind == "broadcast" or (term.kind == "expand" and broadcasts(term.parts[0].value, full)):
+            term = term.parts[0]
+        return self.text(term)[0]
+
+    def text(self, term: Term) -> Text:
+        if term.kind in INFIX:
+            return self.infix(term.kind, *term.parts)
+        if term.kind in POSTFIX:
+            return self.postfix(term.kind, *term.parts)
+        result: Text = getattr(self, term.kind)(*term.parts)
+        return result
+
+    def within(self, term: Term, least: int) -> str:
+        """The text as part of another, in brackets if it binds less than that asks for."""
+        text, precedence = self.text(term)
+        return text if precedence >= least else f"({text})"
+
+    def words(self, text: str) -> str:
+        return upright(text) if self.latex else text
+
+    def name(self, text: str, place: Any) -> Text:
+        return name_in_latex(text) if self.latex else text, ATOM
+
+    def partial(self, above: Term, below: Term) -> Text:
+        """A derivative that has no formula."""
+        a, b = self.within(above, ATOM), self.within(below, ATOM)
+        return rf"\frac{{\partial {a}}}{{\partial {b}}}" if self.latex else f"∂{a}/∂{b}", PRODUCT
+
+    def vjp(self, words: str, *given: Term) -> Text:
+        """A rule that has no formula, and what it is given."""
+        return f"{self.words(words)}({', '.join([self.text(x)[0] for x in given])})", PHRASE
+
+    def number(self, x: float) -> Text:
+        text = format_number(x, self.precision, self.latex)
+        if text.lstrip("-" + MINUS) == "1" and abs(x) != 1:
+            text = format_number(x, 6, self.latex)  # 1.0004 is not 1 in a product
+        return text, SUM if text[0] in "-" + MINUS else PRODUCT if "cdot" in text else ATOM
+
+    def product(self, coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term]) -> Text:
+        above = [*tops]
+        if abs(coefficient) != 1 or not tops:
+            above.insert(0, literal(abs(coefficient)))
+        text = self.factors(above, PRODUCT)
+        if bottoms and self.latex:
+            over, under = (self.text(x[0])[0] if len(x) == 1 else self.factors(x, PRODUCT) for x in (above, bottoms))
+            text = rf"\frac{{{over}}}{{{under}}}"
+        elif bottoms:
+            below = self.factors(bottoms, POWER)
+            text += f" / {below}" if len(bottoms) == 1 else f" / ({below})"
+        minus = "-" if self.latex else MINUS
+        return (minus + text, SUM) if coefficient < 0 else (text, PRODUCT)
+
+    def factors(self, terms: Sequence[Term], least: int) -> str:
+        """Factors with the signs between them: 2·a, a · b, a ⊙ b, 2(y - a), and (a + b)(c + d)."""
+        text = ""
+        arrays = False  # whether one of the factors so far is not a single number
+        digits = False  # whether the last factor is a number, and nothing else stands before it
+        closed = False  # whether the last factor ends with a bracket of its own
+        for term in terms:
+            factor, precedence = self.text(term)
+            brackets = precedence < (ATOM if term.kind == "@" and len(terms) > 1 else least)
+            factor = f"({factor})" if brackets else factor
+            several = term.value.size != 1
+            if arrays and several:
+                sign = r" \odot " if self.latex else " ⊙ "
+            elif not text or (brackets and (digits or (closed and term.kind != "sum"))):
+                sign = ""
+            elif self.latex:
+                sign = r" \, " if self.tight and digits else r" \cdot "
+            elif digits:
+                sign = "" if factor[0] == "√" else "·"
+            else:
+                sign = "·" if self.tight else " · "
+            text += sign + factor
+            closed = factor[-1] == ")" and (brackets or (term.kind == "function" and precedence == ATOM))
+            arrays = arrays or several
+            digits = term.kind == "number" and text.replace(".", "").isdigit()
+        return text
+
+    def infix(self, kind: str, x: Term, y: Term) -> Text:
+        unicode, latex, left, right, all_of_it = INFIX[kind]
+        left = PRODUCT if kind == x.kind == "@" else left
+        return f"{self.within(x, left)} {latex if self.latex else unicode} {self.within(y, right)}", all_of_it
+
+    def power(self, x: Term, y: Term) -> Text:
+        exponent = self.text(y)[0]
+        if y.kind == "number" and not self.latex and exponent.isdigit():
+            raised = exponent.translate(RAISED)
+        else:
+            raised = f"^{{{exponent}}}" if self.latex else f"^{self.within(y, ATOM)}"
+        if x.kind == "function" and x.parts[0] in ("sin", "cos", "tanh") and y.kind == "number":
+            return f"{self.function_name(x.parts[0])}{raised}({self.text(x.parts[1])[0]})", ATOM
+        return self.within(x, ATOM) + raised, POWER
+
+    def compare(self, sign: str, x: Term, y: Term) -> Text:
+        """A comparison in Iverson's bracket: 1 where it holds, else 0."""
+        return f"[{self.condition(sign, x, y)}]", ATOM
+
+    def condition(self, sign: str, x: Term, y: Term) -> str:
+        """A comparison without its bracket; one within another needs none."""
+        sides = [self.condition(*z.parts) if z.kind == "compare" else self.within(z, SUM) for z in (x, y)]
+        return f"{sides[0]} {SIGNS.get(sign, sign) if self.latex else sign} {sides[1]}"
+
+    def truth(self, x: Term, positive: bool) -> Text:
+        return f"[{'' if positive else self.words('not ')}{self.text(x)[0]}]", ATOM
+
+    def function_name(self, name: str) -> str:
+        return LATEX.get(name) or self.words(UNICODE.get(name, name)) if self.latex else UNICODE.get(name, name)
+
+    def function(self, name: str, *args: Term | str) -> Text:
+        """A function of Terms; texts among the arguments are printed as they are."""
+        texts = [self.words(x) if isinstance(x, str) else self.text(x)[0] for x in args]
+        first = args[0] if args and isinstance(args[0], Term) else None
+        if name == "exp" and first is not None:
+            return (f"e^{{{texts[0]}}}" if self.latex else f"e^{self.within(first, ATOM)}"), POWER
+        if name == "sqrt" and first is not None:
+            return (rf"\sqrt{{{texts[0]}}}" if self.latex else f"√{self.within(first, ATOM)}"), POWER
+        if name == "abs":
+            return f"|{texts[0]}|", ATOM
+        return f"{self.function_name(name)}({', '.join(texts)})", ATOM
+
+    def T(self, x: Term) -> Text:
+        return self.within(x, ATOM) + (r"^\top" if self.latex else "ᵀ"), POWER
+
+    broadcast = text  # copies along axes are not written
+
+    def postfix(self, kind: str, x: Term, what: object) -> Text:
+        least, words, precedence = POSTFIX[kind]
+        return self.within(x, least) + self.words(words.format(what)), precedence
+
+    def sum(self, x: Term, words: str) -> Text:
+        return f"{self.words(words + ' ')}{self.within(x, PRODUCT)}", PHRASE

@@ -1,11 +1,7 @@
 """The labels of nodes and wires, in Graphviz's HTML-like notation.
 
-The hard idea is that a picture must not jump when a lecture goes from the forward to the backward pass. Graphviz places
-nodes by the sizes of their labels, so every label is the same in all modes: what a mode does not show yet is there, in
-transparent ink.
-
-    mode="forward"      ∂f/∂x  −4       written, and laid out, but transparent on a blank row
-    mode="backward"     ∂f/∂x  −4       orange on a tinted row, at the same place
+A picture must not jump when a lecture goes from the forward to the backward pass, and Graphviz places nodes by the
+sizes of their labels. So every label is the same in all modes: what a mode does not show is in transparent ink.
 
 Cells that change while the graph is played have ids: that of the node, followed by "-value", "-gradient" or "-sum"; for
 the norms of gradients in a folded module, by "-norm" and "-norm-t3".
@@ -17,14 +13,13 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.captions import role, symbol
-from tinygrad_edu.draw.algebra.formulas import local_formula, vjp_formula
-from tinygrad_edu.draw.algebra.notation import break_lines
+from tinygrad_edu.draw.algebra.formulas import local_formula, role, symbol, vjp_formula
+from tinygrad_edu.draw.algebra.terms import break_lines
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.numbers import (
     format_count,
@@ -35,13 +30,13 @@ from tinygrad_edu.draw.numbers import (
     format_sum,
     gradient_norm,
 )
-from tinygrad_edu.draw.picture.escaping import label_text
-from tinygrad_edu.draw.picture.items import Item, Link
+from tinygrad_edu.draw.picture.fold import Item, Link
+from tinygrad_edu.draw.picture.svg import label_text
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
 from tinygrad_edu.engine import Op
 
-__all__ = ["Mode", "shown_output", "symbol_of", "wire_operands", "wire_rule"]
+__all__ = ["Mode", "rule_arguments", "shown_output", "symbol_of", "wire_rule"]
 
 Mode = Literal["forward", "backward", "both"]
 
@@ -65,7 +60,6 @@ class Look:
         return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
 
     def format(self, x: object) -> str:
-        """A number with the picture's precision."""
         return format_number(x, self.precision)
 
 
@@ -77,7 +71,6 @@ def font(text: str, colour: str, size: float = 11, style: str = "") -> str:
 
 
 def cell(content: str, attributes: str = "") -> str:
-    """One cell of a table."""
     return f"<TD {attributes}>{content}</TD>"
 
 
@@ -88,39 +81,41 @@ def table(rows: Sequence[Sequence[str]], padding: int = 0) -> str:
 
 def node_label(item: Item, look: Look, fused: bool = True) -> str:
     """The label of any item. `fused` joins an op's symbol to its result."""
+    card = item.cards[0]
     if item.kind == "chip":
-        return chip_label(item.cards[0], look)
+        return chip_label(card, look)
     if item.folded:
         return folded_label(item, look)
-    return constant_label(item.cards[0], look) if item.cards[0].is_number else card_label(item, look, fused)
-
-
-def card_label(item: Item, look: Look, fused: bool) -> str:
-    """Strip or symbol, header, value, gradient, sum."""
-    card = item.cards[0]
+    if card.is_number:
+        return frame([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
     is_output = not card.uses
-    rows = [header(card, look), value_row(item, "value", card.value, look)]
+    kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
+    words = filter(None, [kind, "output" if is_output else "", format_shape(card.shape)])
+    name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
+    header = table([[name, cell(font("  ".join(words), look["muted"], 10), 'ALIGN="RIGHT"')]], 4)
+    rows = [[cell(header)], value_row(item, "value", card.value, look)]
     if card.gradient is not None:
         label = f"∂{shorten(look.output, 12)}/∂{shorten(card.name, 16)}"
         if is_output and card.before_hooks is None:
             label += " (seed)"
         rows.append(value_row(item, label, card.gradient, look, "gradient"))
-        rows += sum_rows(item, look)
+        if text := sum_text(card, look):
+            style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
+            rows.append([cell(font(text, look["gradient_text"], 10), style)])
     else:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
         rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
     if card.op is not None and fused:
-        left = symbol_cell(card, look)
+        text = symbol_of(card)
+        size = 20 if len(text) == 1 else 13 if len(text) <= 5 else 10
+        left = cell(font(text, look["op_text"], size, "B"), f'WIDTH="34" CELLPADDING="6" BGCOLOR="{look["op"]}"')
     else:
         left = strip(look[card.kind] if card.op is None else look["rule"])
-    cells = [left, cell(table(rows))]
-    if is_output:
-        cells.append(strip(look["output"]))
-    return frame(cells, look)
+    right = [strip(look["output"])] if is_output else []
+    return frame([left, cell(table(rows)), *right], look)
 
 
 def frame(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
-    """The border and background of a node."""
     return (
         f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" COLOR="{look[colour]}" '
         f'BGCOLOR="{look["card"]}"><TR>{"".join(cells)}</TR></TABLE>'
@@ -132,32 +127,12 @@ def strip(colour: str) -> str:
     return cell("", f'WIDTH="8" BGCOLOR="{colour}"')
 
 
-def symbol_cell(card: Card, look: Look) -> str:
-    """The op's symbol on dark."""
-    text = symbol_of(card)
-    size = 20 if len(text) == 1 else 13 if len(text) <= 5 else 10
-    ink = look["op_text"]
-    return cell(font(text, ink, size, "B"), f'WIDTH="34" CELLPADDING="6" BGCOLOR="{look["op"]}"')
-
-
 def symbol_of(card: Card) -> str:
-    """What the op looks like in a formula."""
     assert card.op is not None
     return shorten(symbol(card.op, card.params, [wire.source.value for wire in card.wires]), 16)
 
 
-def header(card: Card, look: Look) -> list[str]:
-    """Name, kind and shape."""
-    kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
-    words = [kind, "" if card.uses else "output", format_shape(card.shape)]
-    right = "  ".join(filter(None, words))
-    name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
-    return [cell(table([[name, cell(font(right, look["muted"], 10), 'ALIGN="RIGHT"')]], 4))]
-
-
-def value_row(
-    item: Item, label: str, value: ndarray, look: Look, part: Literal["value", "gradient"] = "value"
-) -> list[str]:
+def value_row(item: Item, label: str, value: ndarray, look: Look, part: str = "value") -> list[str]:
     """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
     ink = look[f"{part}_text"]
     words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
@@ -215,21 +190,14 @@ def blocks(grid: ndarray) -> ndarray:
     return grid
 
 
-def sum_rows(item: Item, look: Look) -> list[list[str]]:
-    """How the gradient of a tensor that is used more than once adds up, and what a hook made of it."""
-    card = item.cards[0]
+def sum_text(card: Card, look: Look) -> str:
+    """How a gradient adds up: "Σ 3 + 3", "Σ of 5 paths = 15, hook → 150", "seed 1, hook → 3", "1 path, then a hook"."""
     parts = [wire.contribution for wire in card.uses if wire.contribution is not None]
-    if len(parts) < 2 and card.before_hooks is None:
-        return []
-    style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
-    return [[cell(font(sum_text(card, parts, look), look["gradient_text"], 10), style)]]
-
-
-def sum_text(card: Card, parts: list[ndarray], look: Look) -> str:
-    """ "Σ 3 + 3", "Σ of 5 paths = 15, hook → 150", "seed 1, hook → 3"; of tensors "1 path, then a hook"."""
     single = card.value.size == 1
     if len(parts) > 1:
         text = f"Σ {format_sum(parts, look.precision)}" if single and len(parts) <= 4 else f"Σ of {len(parts):,} paths"
+    elif card.before_hooks is None:
+        return ""
     elif single:
         text = look.format(parts[0]) if parts else f"seed {look.format(card.before_hooks)}"
     else:
@@ -243,13 +211,7 @@ def sum_text(card: Card, parts: list[ndarray], look: Look) -> str:
     return f"{text}, hook → {look.format(card.gradient)}"
 
 
-def constant_label(card: Card, look: Look) -> str:
-    """A small plain card with a number."""
-    return frame([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
-
-
 def chip_label(card: Card, look: Look) -> str:
-    """A leaf once more."""
     ink = look["parameter"] if card.kind == "parameter" else look["text"]
     name = look.format(card.value) if card.is_number else shorten(card.name)
     return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
@@ -267,10 +229,11 @@ def gate_label(card: Card, look: Look) -> str:
 
 def folded_label(item: Item, look: Look) -> str:
     """Title, number of ops and weights, parameters with the norms of their gradients, value and gradient."""
-    weights, own = [leaf for leaf in item.leaves if leaf.kind == "parameter"], set(item.cards)
+    weights = [leaf for leaf in item.leaves if leaf.kind == "parameter"]
+    own = set(item.cards)
     shared = {leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)}
     rows = [[cell(font(f"{shorten(item.title, 40)}\u2002", look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]
-    counts = [format_count(item.ops, "op")] if item.ops else []
+    counts = [item.op_count] if item.ops else []
     if weights:
         size = sum(leaf.value.size for leaf in weights)
         counts.append(format_count(size, "shared weight" if shared else "weight"))
@@ -288,13 +251,18 @@ def folded_label(item: Item, look: Look) -> str:
 
 
 def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) -> list[list[str]]:
-    """The parameters of a folded module, or the first five and the last, with the norms of their gradients."""
+    """The parameters of a folded module, or the first five and the last: name, shape, uses and norm of the gradient."""
     has_gradients = any(leaf.gradient is not None for leaf in weights)
     norm = font(f"‖∂{shorten(look.output, 12)}/∂·‖" if has_gradients else "", look["gradient_text"], 9)
     lines = [[cell(""), cell(norm, f'ID="{item.id}-norm" ALIGN="RIGHT"')]]
     prefix = common_path([leaf.name for leaf in weights])
     for leaf in weights if len(weights) <= 6 else [*weights[:5], weights[-1]]:
-        lines.append(weight_row(item, leaf, leaf.name[len(prefix) :], leaf in shared, look))
+        words = font(f"{shorten(leaf.name[len(prefix) :])} {format_shape(leaf.shape)}", look["parameter"], 10)
+        if leaf in shared:
+            words += font(f"  {format_count(len(leaf.uses), 'use')}", look["muted"], 9)
+        text = "" if leaf.gradient is None else look.format(gradient_norm(leaf.gradient))
+        number = cell(font(text, look["gradient_text"], 10, "B"), f'ID="{item.id}-norm-{leaf.id}" ALIGN="RIGHT"')
+        lines.append([cell(words, 'ALIGN="LEFT"'), number])
     if len(weights) > 6:
         more = font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10)
         lines.insert(-1, [cell(more, 'ALIGN="LEFT"'), cell("")])
@@ -303,19 +271,8 @@ def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) 
 
 def common_path(names: list[str]) -> str:
     """What all dotted names begin with: "net.0." for net.0.weight and net.0.bias."""
-    paths = [name.split(".")[:-1] for name in names]
-    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
-    return "".join(f"{parts[0]}." for parts in same)
-
-
-def weight_row(item: Item, leaf: Card, name: str, shared: bool, look: Look) -> list[str]:
-    """A parameter of a folded module: name, shape, where it is used elsewhere too, norm of its gradient."""
-    norm = "" if leaf.gradient is None else look.format(gradient_norm(leaf.gradient))
-    words = font(f"{shorten(name)} {format_shape(leaf.shape)}", look["parameter"], 10)
-    if shared:
-        words += font(f"  {format_count(len(leaf.uses), 'use')}", look["muted"], 9)
-    number = font(norm, look["gradient_text"], 10, "B")
-    return [cell(words, 'ALIGN="LEFT"'), cell(number, f'ID="{item.id}-norm-{leaf.id}" ALIGN="RIGHT"')]
+    levels = zip(*[name.split(".")[:-1] for name in names], strict=False)
+    return "".join(f"{level[0]}." for level in itertools.takewhile(lambda level: len(set(level)) == 1, levels))
 
 
 def shown_output(item: Item) -> tuple[str, ndarray | None, ndarray | None]:
@@ -341,8 +298,7 @@ def wire_label(link: Link, look: Look) -> str:
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
-    value = look.format(wire.local)
-    text = wire_derivative(wire)
+    value, text = look.format(wire.local), str(local_formula(*rule_arguments(wire)))
     line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
     muted = "transparent" if look.mode == "forward" else look["muted"]
     result = format_product(wire.local, upstream, look.precision)
@@ -351,24 +307,16 @@ def wire_label(link: Link, look: Look) -> str:
 
 def wire_rule(wire: Wire) -> str:
     """What the rule hands back over a wire, as a formula."""
-    op, names, values = wire_operands(wire)
-    return str(vjp_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
+    return str(vjp_formula(*rule_arguments(wire)))
 
 
-def wire_derivative(wire: Wire) -> str:
-    """The local derivative as a formula."""
-    op, names, values = wire_operands(wire)
-    return str(local_formula(op, wire.position, names, values, wire.target.value, wire.target.params))
-
-
-def wire_operands(wire: Wire) -> tuple[Op, dict[str, str], list[ndarray]]:
-    """The op at the end of a wire, and the names and values of all its operands, as formulas.py wants them."""
+def rule_arguments(wire: Wire) -> tuple[Op, int, dict[str, str], list[ndarray], ndarray, dict[str, Any]]:
+    """What formulas.py wants to know of a wire: op, operand, names and values of all operands, result, parameters."""
     target = wire.target
     assert target.op is not None
-    short = shorten(target.name, 16)
+    short, sources = shorten(target.name, 16), [other.source for other in target.wires]
     names = {"g": f"∂{short}", "out": short}
-    for other in target.wires:
-        source = other.source
-        text = format_number(source.value) if source.is_number else shorten(source.name, 16)
-        names[target.op.argument(other.position)] = text
-    return target.op, names, [other.source.value for other in target.wires]
+    for i, x in enumerate(sources):
+        names[target.op.argument(i)] = format_number(x.value) if x.is_number else shorten(x.name, 16)
+    values = [x.value for x in sources]
+    return target.op, wire.position, names, values, target.value, target.params

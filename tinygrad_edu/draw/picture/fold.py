@@ -1,50 +1,121 @@
-"""What of a record is folded: modules into one card each, and runs of alike siblings.
+"""What a picture consists of, items and the lines between them, and what is folded: a large graph to some dozen nodes.
 
-A picture is read at a glance or not at all, so a large graph is folded until it has some dozen nodes.
+The hard idea is what may be folded together. Wires have to run forward, so no path may lead out of a fold and back in:
 
-The hard idea is what may be folded together. Wires have to run forward from one node of the picture to another, so a
-fold must not have a path out of it and back in:
-
-    a = x + 1
     b = a * 2
     c = a + b           # folding a and c into one node gives it a wire to b and a wire from b: a circle
 
 Results that follow each other in the order of creation never have this: whatever is made between two of them is folded
-with them. A module call, a step of a loop and a neuron are all such stretches. So alike siblings are repeats in a
-sequence of ops, which runs.py finds.
+with them. Module calls, steps of a loop and neurons are such stretches; runs.py finds those that repeat.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
-from dataclasses import replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from tinygrad_edu.draw.picture.items import Item, Plan, common_scope, connect, leaves_of
+from tinygrad_edu.draw.numbers import format_count
 from tinygrad_edu.draw.picture.runs import Nest, Stretch
-from tinygrad_edu.draw.record import Card, Record, Scope
+from tinygrad_edu.draw.record import Card, Record, Scope, Wire
 
-__all__ = ["plan"]
+__all__ = ["Item", "Link", "Plan", "by_call", "gate_ids", "plan"]
 
 FOLD_ABOVE = 150  # tensors: a larger graph is folded without being asked
 ENOUGH = 32  # nodes: no further folds are opened
 FEW, MANY = 12, 45  # nodes: so few are opened once more, up to so many
 MOST = 150  # nodes made by ops: what no run or module makes fewer is cut in the middle
+LEAVES = 8  # operands of its own that one node may have in a folded picture
+SHARED = 2  # operands that the same nodes share, before they become one node
+
+
+@dataclass(eq=False)
+class Item:
+    """A node of the picture: a card, or several that are folded into one."""
+
+    cards: list[Card]  # in forward order
+    kind: Literal["card", "module", "run", "part", "chip"] = "card"  # run: alike siblings; chip: a leaf once more
+    scope: Scope | None = None  # the innermost cluster that it stands in
+    title: str = ""  # of a folded item
+    outputs: list[Card] = field(default_factory=list)  # what is used outside of it, or is the output of the graph
+    signature: Hashable = None  # equal for items that look alike
+
+    @property
+    def folded(self) -> bool:
+        """Whether it stands for more than it shows."""
+        return self.kind in ("module", "run", "part")
+
+    @property
+    def path(self) -> list[Scope]:
+        """The scopes around it, outermost first."""
+        return self.scope.path() if self.scope else []
+
+    @property
+    def ops(self) -> int:
+        return sum(card.op is not None for card in self.cards)
+
+    @property
+    def op_count(self) -> str:
+        """How many ops: "1 op", "4,096 ops"."""
+        return format_count(self.ops, "op")
+
+    @property
+    def leaves(self) -> list[Card]:
+        """The leaves that its ops use, each once."""
+        sources = [wire.source for card in self.cards for wire in card.wires]
+        return list(dict.fromkeys(source for source in sources if source.op is None))
+
+    @property
+    def id(self) -> str:
+        """The id in DOT, of the card that it shows."""
+        return f"node-{(self.outputs or self.cards)[-1].id}"
+
+
+@dataclass(eq=False)
+class Link:
+    """One line of the picture: a wire, or all wires between two items of which one is folded."""
+
+    source: Item
+    target: Item
+    wires: list[Wire]
+
+    @property
+    def id(self) -> str:
+        return f"wire-{self.wires[0].target.id}-{self.wires[0].position}"
+
+    @property
+    def single(self) -> bool:
+        """Whether it shows a single wire between tensors."""
+        return not (self.source.folded or self.target.folded)
+
+
+@dataclass(eq=False)
+class Plan:
+    """The items in forward order, and the links between them."""
+
+    items: list[Item]
+    links: list[Link]
+
+    @property
+    def size(self) -> int:
+        """The number of nodes, without chips."""
+        return sum(item.kind != "chip" for item in self.items)
 
 
 def plan(found: Record, depth: int | None = None) -> Plan:
-    """Decides what is drawn.
+    """Decides what is drawn: every card is in exactly one item; chips, which repeat a leaf, come on top.
 
     Args:
         found: The record.
         depth: How many levels of modules stay open: 0 makes a card of every outermost module call, 1 of every module
             call inside one. None folds only what is too large: more than 150 tensors.
-
-    Returns:
-        Every card is in exactly one item; chips, which repeat a leaf, come on top.
     """
-    results = [card for card in found.cards if card.op is not None]
-    items = [Item([card], scope=card.scope, signature=signature_of(card)) for card in results]
+    items = []
+    for card in found.cards:
+        if card.op is not None:
+            labels = tuple(scope.label for scope in card.scope.path()) if card.scope else ()
+            items.append(Item([card], scope=card.scope, signature=(card.op.name, card.shape, labels)))
     if depth is not None:
         items = fold_modules(items, depth)
     large = len(found.cards) > FOLD_ABOVE
@@ -53,18 +124,10 @@ def plan(found: Record, depth: int | None = None) -> Plan:
     return connect(found, items or [Item([found.output])], large)
 
 
-def signature_of(card: Card) -> Hashable:
-    """Equal for results that look alike: op, shape, and the classes and sizes of the modules around them."""
-    assert card.op is not None
-    scopes = tuple(scope.label for scope in card.scope.path()) if card.scope else ()
-    return card.op.name, card.shape, scopes
-
-
 def shrink(found: Record, items: list[Item]) -> Plan:
     """Folds runs, then modules from the innermost to the outermost, until the items are few enough to be looked at."""
     nodes, every = Nest(items).nodes, items
-    deepest = max(len(item.path) for item in items)
-    for depth in reversed(range(deepest)):
+    for depth in reversed(range(max(len(item.path) for item in items))):
         if len(nodes) <= MOST:
             break
         items = fold_modules(every, depth)
@@ -77,22 +140,27 @@ def shrink(found: Record, items: list[Item]) -> Plan:
     return unfold(found, items, nodes)
 
 
-def fold_modules(items: list[Item], depth: int) -> list[Item]:
-    """Makes one item of each module call that has `depth` module calls around it."""
-    calls: dict[Scope | Item, list[Item]] = {}  # or what is in no such call; a dict keeps the order of the first item
+def by_call(items: list[Item], depth: int) -> dict[Scope | Item, list[Item]]:
+    """The items of each module call that has `depth` module calls around it; an item in no such call stands alone."""
+    calls: dict[Scope | Item, list[Item]] = {}  # a dict keeps the order of the first items
     for item in items:
-        call = item.path[depth] if len(item.path) > depth else item
-        calls.setdefault(call, []).append(item)
-    return [call if isinstance(call, Item) else fold_call(call, group) for call, group in calls.items()]
+        calls.setdefault(item.path[depth] if len(item.path) > depth else item, []).append(item)
+    return calls
 
 
-def fold_call(call: Scope, items: list[Item]) -> Item:
-    """One item of a module call, unless its only card says as much: one op without parameters of its own."""
-    cards = [card for item in items for card in item.cards]
-    if len(cards) == 1 and not any(leaf.kind == "parameter" for leaf in leaves_of(cards)):
-        return Item(cards, scope=call.parent, signature=items[0].signature)
-    signatures = tuple(item.signature for item in items)
-    return Item(cards, "module", call.parent, title_of(call), signature=signatures)
+def fold_modules(items: list[Item], depth: int) -> list[Item]:
+    """Makes one item of each module call, unless its only card says as much: one op without parameters of its own."""
+    found = []
+    for call, group in by_call(items, depth).items():
+        if isinstance(call, Item):
+            found.append(call)
+        elif len(group) == 1 and not any(leaf.kind == "parameter" for leaf in group[0].leaves):
+            found.append(replace(group[0], scope=call.parent))
+        else:
+            signatures = tuple(item.signature for item in group)
+            cards = [card for item in group for card in item.cards]
+            found.append(Item(cards, "module", call.parent, title_of(call), signature=signatures))
+    return found
 
 
 def title_of(call: Scope) -> str:
@@ -131,25 +199,17 @@ def inside_of(items: list[Item], stretch: Stretch) -> list[Stretch]:
     """First block, what is between, and last block of a run; or the nodes of a block, in a cluster."""
     if not stretch.run:
         return [replace(part, scope=stretch.cluster or stretch.scope) for part in stretch.parts]
-    count, around = len(stretch.parts), scope_around(items, stretch)
-    first, last = (end_of(items, stretch, place, around) for place in (0, count - 1))
-    if count == 2:
-        return [first, last]
+    count, around = len(stretch.parts), common_scope(items[stretch.start : stretch.stop])
+    ends = []
+    for place in (0, count - 1):  # steps of a loop, which are not calls of a module, get a cluster
+        block, title = stretch.parts[place], f"{place + 1:,} of {count:,}"
+        is_step = all(item.scope is around for item in items[block.start : block.stop])
+        cluster = Scope("", title, None, stretch.scope or around) if is_step else None
+        ends.append(replace(block, title=title, scope=stretch.scope, cluster=cluster))
+    first, last = ends
     title = f"⋯ {count - 2:,} more, all alike"
-    return [first, Stretch(first.stop, last.start, run=True, title=title, scope=stretch.scope), last]
-
-
-def end_of(items: list[Item], run: Stretch, place: int, around: Scope | None) -> Stretch:
-    """The first or the last block of a run. If it is a step of a loop, not a call of a module, it has a cluster."""
-    block, title = run.parts[place], f"{place + 1:,} of {len(run.parts):,}"
-    is_step = all(item.scope is around for item in items[block.start : block.stop])
-    cluster = Scope("", title, None, run.scope or around) if is_step else None
-    return replace(block, title=title, scope=run.scope, cluster=cluster)
-
-
-def scope_around(items: list[Item], stretch: Stretch) -> Scope | None:
-    """The innermost scope around all items of a stretch."""
-    return common_scope(item.scope for item in items[stretch.start : stretch.stop])
+    between = Stretch(first.stop, last.start, run=True, title=title, scope=stretch.scope)
+    return [first, between, last] if count > 2 else ends
 
 
 def items_of(items: list[Item], nodes: list[Stretch], opened: dict[Stretch, list[Stretch]]) -> list[Item]:
@@ -166,10 +226,98 @@ def item_of(items: list[Item], stretch: Stretch) -> Item:
     if len(group) == 1:
         return replace(group[0], scope=stretch.scope or group[0].scope)
     cards = [card for item in group for card in item.cards]
-    around = scope_around(items, stretch)
+    around = common_scope(group)
     if around is not None and not stretch.run:
         neighbours = items[max(stretch.start - 1, 0) : stretch.start] + items[stretch.stop : stretch.stop + 1]
         for scope in around.path():
             if not any(scope in item.path for item in neighbours):  # a whole call
                 return Item(cards, "module", scope.parent, title_of(scope))
     return Item(cards, "run" if stretch.run else "part", stretch.scope or around, stretch.title)
+
+
+def gate_ids(card: Card) -> tuple[str, str]:
+    """The ids in DOT of the gate that made a card, where gates are drawn, and of the line between the two."""
+    return f"gate-{card.id}", f"wire-{card.id}-out"
+
+
+def connect(found: Record, results: list[Item], large: bool) -> Plan:
+    """Adds leaves, chips and lines to the items of all results; in a `large` graph many leaves become one node."""
+    holders = {card: item for item in results for card in item.cards}
+    visible = {scope for item in results for scope in item.path}
+    before: dict[Item, list[Item]] = {}  # the leaves that stand before the first item that uses them
+    users_of: dict[Card, list[Item]] = {}
+    for item in results:
+        for leaf in item.leaves:
+            users_of.setdefault(leaf, []).append(item)
+    groups: dict[tuple[str, tuple[Item, ...]], list[Card]] = {}  # leaves of one kind that the same items use
+    for leaf, items in users_of.items():
+        groups.setdefault((leaf.kind, tuple(items)), []).append(leaf)
+    for (_, users), leaves in groups.items():
+        first = users[0]
+        absorbed = [leaf for leaf in leaves if is_absorbed(leaf, users)]
+        first.cards = [*absorbed, *first.cards]
+        holders.update(dict.fromkeys(absorbed, first))
+        for item in leaf_items([leaf for leaf in leaves if leaf not in holders], users, large, visible):
+            holders.update(dict.fromkeys(item.cards, item))
+            before.setdefault(first, []).append(item)
+    items = [node for item in results for node in (*before.get(item, []), item)]
+    links: dict[Hashable, Link] = {}  # for each wire between tensors, and for all between items of which one is folded
+    for target in items:
+        for wire in [wire for card in target.cards for wire in card.wires]:
+            source = holders[wire.source]
+            is_listed = wire.source.op is None and source.ops > 0  # a shared parameter in the first item that uses it
+            if source is not target and not is_listed:
+                key = (source, target) if source.folded or target.folded else wire
+                links.setdefault(key, Link(source, target, [])).wires.append(wire)
+    used = {wire.source for link in links.values() for wire in link.wires} | {found.output}
+    for item in items:
+        item.outputs = [card for card in item.cards if card in used]
+    return with_chips(items, list(links.values()))
+
+
+def is_absorbed(leaf: Card, users: Sequence[Item]) -> bool:
+    """Whether a leaf goes into the first of the items that use it, if all are folded."""
+    if not all(user.folded for user in users):
+        return False
+    if any(user.kind == "module" for user in users):  # what it was called with stays outside
+        return leaf.kind == "parameter" or (leaf.constant is not None and leaf.value.ndim == 0)
+    return len(users) == 1
+
+
+def leaf_items(leaves: list[Card], users: Sequence[Item], large: bool, visible: set[Scope]) -> list[Item]:
+    """An item for each leaf, in the innermost of its scopes that is visible; or one for all if they are many."""
+    if large and len(leaves) > (LEAVES if len(users) == 1 else SHARED):
+        kind = leaves[0].kind
+        title = f"{len(leaves):,} data" if kind == "data" else format_count(len(leaves), kind)
+        return [Item(leaves, "run", common_scope(leaves), title)]
+    found = []
+    for leaf in leaves:
+        scope = leaf.scope
+        while scope is not None and scope not in visible:
+            scope = scope.parent
+        found.append(Item([leaf], scope=scope))
+    return found
+
+
+def common_scope(things: Sequence[Item | Card]) -> Scope | None:
+    """The innermost scope around all of them."""
+    paths = [scope.path() if scope else [] for scope in {thing.scope for thing in things}]
+    shared = [level[0] for level in zip(*paths, strict=False) if len(set(level)) == 1]
+    return shared[-1] if shared else None
+
+
+def with_chips(items: list[Item], links: list[Link]) -> Plan:
+    """Leaves with more than two consumers keep the line to the first; the others get a chip each."""
+    consumers: dict[Item, dict[Item, list[Link]]] = {}  # of each leaf, with the lines that lead there
+    for link in links:
+        if not link.source.ops:
+            consumers.setdefault(link.source, {}).setdefault(link.target, []).append(link)
+    before: dict[Item, list[Item]] = {}
+    for leaf, targets in consumers.items():
+        card = replace(leaf.cards[0], name=leaf.title, named=True) if leaf.folded else leaf.cards[0]
+        for target, lines in list(targets.items())[1:] if len(targets) > 2 else []:
+            chip = Item([card], "chip", target.scope)
+            before.setdefault(target, []).append(chip)
+            for line in lines:
+                line.source = chip
+    return Plan([node for item in items for node in (*before.get(item, []), item)], links)

@@ -1,26 +1,26 @@
 """Runs of alike siblings: repeats in the sequence of ops, found from the inside to the outside.
 
-A neuron of two inputs is m a m a t, its multiplies, adds and tanh. Then three neurons of two inputs and three of four
-are
+A neuron of two inputs is m a m a t: multiplies, adds and tanh. Three of two inputs, then three of four, are
 
     m a m a t  m a m a t  m a m a t  m a m a m a m a t  m a m a m a m a t  m a m a m a m a t
 
-The hard idea is where one neuron ends. The longest repeat would cut neurons in the middle: the end of each of the first
-three and the beginning of the next look like parts of the last three. What repeats most closely is therefore folded
-first, each sum to one node: 2t 2t 2t 4t 4t 4t. Now the neurons of one layer differ from those of the next, and are
-folded to 3N 3M. (Here two repeats are enough; in a picture it takes four.)
+The longest repeat would cut neurons in the middle: the end of each of the first three and the beginning of the next
+look like parts of the last three. So what repeats most closely is folded first, each sum to one node:
+2t 2t 2t 4t 4t 4t. Now the layers differ, and are folded to 3N 3M. (In a picture it takes four repeats, here two.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.picture.items import Item
-from tinygrad_edu.draw.record import Scope
+if TYPE_CHECKING:
+    from tinygrad_edu.draw.picture.fold import Item
+    from tinygrad_edu.draw.record import Scope
 
 __all__ = ["Nest", "Stretch"]
 
@@ -57,25 +57,18 @@ class Nest:
             kinds = [source.op is None for source in sources]
             signature, loose = self.code(item.signature, *kinds), self.code(item.signature)
             self.nodes.append(Stretch(place, place + 1, signature, loose))
-        self.fold_all()
-
-    def code(self, *signature: Hashable) -> int:
-        """A small integer for each signature."""
-        return self.codes.setdefault(signature, len(self.codes))
-
-    def fold_all(self) -> None:
-        """Folds runs from the shortest period to the longest, again from the shortest after each fold."""
-        longest = max(200, 3_000_000 // len(self.items))
+        longest = max(200, 3_000_000 // len(items))
         period, signatures = 1, self.signatures()
         while period <= min(longest, len(self.nodes) // REPEATS):
             self.fold_repeats(period, signatures)
-            if len(self.nodes) < len(signatures):
+            period += 1
+            if len(self.nodes) < len(signatures):  # after each fold again from the shortest period
                 period, signatures = 1, self.signatures()
-            else:
-                period += 1
+
+    def code(self, *signature: Hashable) -> int:
+        return self.codes.setdefault(signature, len(self.codes))
 
     def signatures(self) -> ndarray:
-        """The signatures of all nodes."""
         return np.array([node.signature for node in self.nodes])
 
     def fold_repeats(self, period: int, signatures: ndarray) -> None:
@@ -100,10 +93,7 @@ class Nest:
         self.nodes = folded + nodes[done:]
 
     def phase(self, start: int, period: int) -> int:
-        """How much later a run begins, so that its blocks begin where module calls do, or fewest values pass between.
-
-        Found by signatures alone, it may begin anywhere: the end of a neuron and the beginning of the next look alike.
-        """
+        """How much later a run begins, so that its blocks begin where module calls do, or where fewest values pass."""
         base = self.nodes[start].start
         passing = self.passing(base, self.nodes[start + 2 * period].start)
 
@@ -146,9 +136,7 @@ class Nest:
             else:
                 groups[-1].append(block)
         sizes = [len(group) for group in groups]
-        if max(sizes) < REPEATS and (max(sizes) == 1 or min(sizes) < max(sizes)):
-            return [blocks]
-        return groups
+        return groups if max(sizes) >= REPEATS or 1 < min(sizes) == max(sizes) else [blocks]
 
     def run(self, blocks: list[Stretch]) -> Stretch:
         """A run of blocks, of which the first may differ in its operands."""

@@ -1,36 +1,64 @@
-"""Finishes Graphviz's SVG for a page: words for screen readers, tooltips, both themes, a size that fits, own ids.
+"""Finishes Graphviz's SVG for a page, and writes names so that every language on the way shows them as they are.
 
-An SVG in an HTML page shares the page's ids and styles with all the others there. Graphviz calls the first node of
-every picture "node1", and a rule `.node {...}` of one picture restyles the next. So every id gets a prefix, made from
-the content, and every rule begins with the picture's own id:
+An SVG in an HTML page shares the page's ids and styles. So every id gets a prefix, made from the content:
 
     page = first + second       # both have a "clip1": without prefixes, the second is cut to the shape of the first
+
+A name is whatever a student typed, and `\\N` means something in DOT, `</script>` in HTML. Each language has a function:
+tooltip_text and label_text are for DOT, xml_text for SVG (ElementTree does the rest), script_json for a script
+element, and html.escape of the standard library for HTML.
 """
 
 from __future__ import annotations
 
 import hashlib
+import html
+import json
 import re
 import xml.etree.ElementTree as ET
 from typing import get_args
 
+import graphviz
+
 from tinygrad_edu.checks import check_choice
-from tinygrad_edu.draw.picture.escaping import xml_text
+from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.theme import FONT, Theme, roles
 
-__all__ = ["NAMESPACE", "finish", "link_cells", "parse"]
+__all__ = ["NAMESPACE", "finish", "label_text", "link_cells", "parse", "script_json", "tooltip_text", "xml_text"]
 
 NAMESPACE = "http://www.w3.org/2000/svg"
-XLINK = "{http://www.w3.org/1999/xlink}"
+TOOLTIP = "{http://www.w3.org/1999/xlink}title"
 
-Element = ET.Element
+
+def tooltip_text(text: str) -> str:
+    """A text as an attribute of DOT: tooltip, edgetooltip or labeltooltip. Beyond 600 characters it is cut."""
+    text = shorten(text, 600).replace("&", "&amp;").replace("\\", "\\\\")  # which Graphviz reads twice in tooltips
+    escaped: str = graphviz.escape(text)  # of a class that says that it is not HTML, which str() would undo
+    return escaped
+
+
+def label_text(text: str) -> str:
+    """A text within an HTML-like label of DOT, where Graphviz reads \\N as the name of the node."""
+    if text in ("]", "]]"):  # which Graphviz 2.43 refuses, if it is all that stands between two tags
+        return text.replace("]", "&#93;")
+    return html.escape(text).replace("\\", "\\\\")
+
+
+def xml_text(text: str) -> str:
+    """The text with "\ufffd" for each character that XML 1.0 has no way to write."""
+    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
+
+
+def script_json(value: object) -> str:
+    """JSON that may stand in a script element: no `</script>` or `<!--` can end or open anything in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
 
 
 def link_cells(source: str) -> str:
-    """Makes each cell that has an id, in a graph's DOT, a link: Graphviz leaves out the ids of all others.
-
-    `finish` takes the links away again. They are only there for the SVG: in a PDF they could be followed.
-    """
+    """Makes each cell with an id a link, in a graph's DOT, until `finish`: Graphviz leaves out the ids of others."""
     return source.replace('<TD ID="', '<TD HREF="#" ID="')  # a label has no other "<", and DOT's strings no other quote
 
 
@@ -44,8 +72,7 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
 
     Args:
         svg: What Graphviz wrote, in the colours of either theme.
-        title: The name of the picture.
-        description: The picture in words.
+        title, description: The picture's name, and the picture in words.
         theme: "auto" follows the reader's setting (prefers-color-scheme).
         prefix: The id of the root; that of a part is `prefix-id`, where id is what the DOT says ("node-t0"). By default
             made from the content, so that the same picture has the same ids.
@@ -57,66 +84,50 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
     root = parse(svg)
     prefix = prefix or "g" + hashlib.sha256(f"{title}\n{theme}\n{svg}".encode(errors="replace")).hexdigest()[:8]
     for element in list(root.iter())[::-1]:  # parts before what holds them
-        drop_hidden(element)
-        unwrap_links(element)
+        unwrap(element)
     for element in list(root.iter()):
         own_ids(element, prefix)
     raise_headings(root)
     used = colour(root, theme)
     words = text_parts("title", title, id=f"{prefix}-title") + text_parts("desc", description, id=f"{prefix}-desc")
-    style = ET.Element("style")
-    style.text = rules(prefix, used)
-    for place, part in enumerate([*words, style]):
+    for place, part in enumerate([*words, *text_parts("style", rules(prefix, used))]):
         part.tail = "\n"
         root.insert(place, part)
-    root.set("id", prefix)
-    root.set("role", "img")
-    root.set("aria-labelledby", " ".join(part.get("id", "") for part in words))
-    root.set("data-theme", theme)
-    root.set("font-family", FONT)
-    root.set("style", "max-width:100%;height:auto")
-    root.set("xmlns", NAMESPACE)
+    root.attrib |= {
+        "id": prefix, "role": "img", "aria-labelledby": " ".join(part.get("id", "") for part in words),
+        "data-theme": theme, "font-family": FONT, "style": "max-width:100%;height:auto", "xmlns": NAMESPACE,
+    }  # fmt: skip
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def parse(svg: str) -> Element:
-    """The root of an SVG; names are without namespaces, comments and doctype are gone.
-
-    Graphviz copies names as they are, with characters and entities that XML does not have: those become "\ufffd" and
-    plain text.
-    """
-    svg = xml_text(svg)
-    svg = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)", "&amp;", svg)
-    svg = re.sub(r"&#(x?)([\da-fA-F]+);", lambda m: reference(m[0], int(m[2], 16 if m[1] else 10)), svg)
-    root = ET.fromstring(svg)
+def parse(svg: str) -> ET.Element:
+    """The root of an SVG, without namespaces; what Graphviz copied but XML does not have becomes "\ufffd" or text."""
+    svg = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-fA-F]+);)", "&amp;", xml_text(svg))
+    root = ET.fromstring(re.sub(r"&#(x?)([\da-fA-F]+);", legal_reference, svg))
     for element in root.iter():
         element.tag = element.tag.removeprefix(f"{{{NAMESPACE}}}")
     return root
 
 
-def reference(text: str, code: int) -> str:
+def legal_reference(match: re.Match[str]) -> str:
     """A character reference, or "\ufffd" if it means a character that is not legal."""
-    return text if code <= 0x10FFFF and xml_text(chr(code)) == chr(code) else "\ufffd"
+    code = int(match[2], 16 if match[1] else 10)
+    return match[0] if code <= 0x10FFFF and xml_text(chr(code)) == chr(code) else "\ufffd"
 
 
-def drop_hidden(element: Element) -> None:
-    """Takes out text that only holds a place, pictures from other files, and Graphviz's titles, which are DOT names."""
-    for child in list(element):
-        hidden = child.tag == "text" and child.get("fill") in ("transparent", "none")
-        if hidden or child.tag == "image" or (child.tag == "title" and element.tag in ("g", "svg")):
-            element.remove(child)
-
-
-def unwrap_links(element: Element) -> None:
+def unwrap(element: ET.Element) -> None:
     """Makes Graphviz's tooltip, `<g id="a_x"><a xlink:title="tip">...</a></g>`, the title of what it belongs to."""
-    title: list[Element] = []
-    parts: list[Element] = []
+    title: list[ET.Element] = []
+    parts: list[ET.Element] = []
     for child in element:
+        hidden = child.tag == "text" and child.get("fill") in ("transparent", "none")
         link = child.find("a") if child.tag == "g" else None
+        if hidden or child.tag == "image" or (child.tag == "title" and element.tag in ("g", "svg")):
+            continue  # text that only holds a place, pictures from other files, and titles, which are DOT names
         if link is None:
             parts.append(child)
         elif child.get("id") in (f"a_{element.get('id')}", f"a_{element.get('id')}-label"):
-            title = title or text_parts("title", link.get(XLINK + "title", ""))
+            title = title or text_parts("title", link.get(TOOLTIP, ""))
             parts.extend(link)
         else:  # a cell of a table: its tooltip is that of the node
             child.set("id", child.get("id", "").removeprefix("a_"))
@@ -125,16 +136,14 @@ def unwrap_links(element: Element) -> None:
     element[:] = [*title, *parts]
 
 
-def text_parts(tag: str, text: str, **attributes: str) -> list[Element]:
-    """A <title> or <desc>; none of an empty text."""
-    if not text:
-        return []
+def text_parts(tag: str, text: str, **attributes: str) -> list[ET.Element]:
+    """A <title>, <desc> or <style>; none of an empty text."""
     element = ET.Element(tag, attributes)
     element.text = xml_text(text)
-    return [element]
+    return [element] if text else []
 
 
-def raise_headings(root: Element) -> None:
+def raise_headings(root: ET.Element) -> None:
     """Draws the headings of clusters last, with a margin in the cluster's colour: a wire may run where they stand."""
     graph = root.find("g")
     for cluster in root.iter("g"):
@@ -147,7 +156,7 @@ def raise_headings(root: Element) -> None:
             graph.extend(texts)
 
 
-def own_ids(element: Element, prefix: str) -> None:
+def own_ids(element: ET.Element, prefix: str) -> None:
     """Puts the prefix before the id and before the ids that are referred to; the font is the root's."""
     if "id" in element.attrib:
         element.set("id", f"{prefix}-{element.get('id')}")
@@ -158,7 +167,7 @@ def own_ids(element: Element, prefix: str) -> None:
         del element.attrib["font-family"]
 
 
-def colour(root: Element, theme: Theme) -> set[str]:
+def colour(root: ET.Element, theme: Theme) -> set[str]:
     """Marks colours of the palette by a class, sets them to the theme's, and returns the classes, "fill-paper" ..."""
     meaning = {value: role for named in (roles("light"), roles("dark")) for role, value in named.items()}
     meaning |= {"white": "paper", "black": "text"}

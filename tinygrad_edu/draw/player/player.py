@@ -1,12 +1,9 @@
 """The step player: one HTML page, without any network, that plays the forward and the backward pass of a graph.
 
-The hard idea is that going backwards has to restore every step exactly. So nothing is ever done or undone: each part of
-the picture says from which step on it is there, and until when, and a step shows what is there then.
+Going backwards has to restore every step exactly. So nothing is ever done or undone: each part of the picture says from
+which step on it is there, and until when, and a step shows what is there then. Slides are made in the same way.
 
-    <text data-from="3">                    from step 3 on
     <text data-from="5" data-until="7">     a sum so far: in steps 5 and 6, then the next one stands there
-
-Whoever jumps from step 9 to step 2 sees what those see who came from step 1. Slides are made in the same way.
 
 The parts are found by the ids that painter.py and cards.py give to nodes, wires and cells. `data-part` says how a part
 looks while it is not there: a "node", a "wire" and a line "back" are pale, all else is hidden.
@@ -31,10 +28,10 @@ from numpy import ndarray
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import SMALL, format_number
 from tinygrad_edu.draw.picture.engines import render
-from tinygrad_edu.draw.picture.escaping import script_json, xml_text
-from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse
+from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, palette
+from tinygrad_edu.files import StrPath
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
@@ -49,9 +46,7 @@ HINT = 'such as "step_{:02d}.svg"'
 
 
 class Player:
-    """A page that plays a graph.
-
-    In a notebook it shows itself, in a frame of its own.
+    """A page that plays a graph; in a notebook it shows itself, in a frame of its own.
 
     Attributes:
         html: The page.
@@ -72,90 +67,66 @@ class Player:
         return f"Player({self.title!r}, written to {self.path})" if self.path else f"Player({self.title!r})"
 
 
-def player(graph: Graph, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> Player:
+def player(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Player:
     """Makes the page; see Graph.player."""
     found = script(graph)
-    name = graph.record.output.name
-    title = printable(title or graph.title or f"{name}: forward and backward")
-    text = fill(
+    title = printable(title or graph.title or f"{graph.record.output.name}: forward and backward")
+    svg = marked(graph, found, None, title)
+    for attribute in ("width", "height", "style"):  # the page says how large the picture is
+        svg.attrib.pop(attribute, None)
+    for element in svg.iter():
+        lighten(element)
+    phases = [step.phase for step in found.steps]
+    places = [f"{phase} {phases[: i + 1].count(phase)} of {phases.count(phase)}" for i, phase in enumerate(phases)]
+    counts = ["start", *places[1:]]  # "start", "forward 1 of 5" ...
+    text = fill_template(
         files("tinygrad_edu.draw.player").joinpath("player.html").read_text(encoding="utf-8"),
-        title=html.escape(title),
-        theme=html.escape(graph.theme),
-        font=FONT,
-        light=variables(LIGHT),
-        dark=variables(DARK),
-        svg=page_svg(graph, found, title),
-        steps=script_json([{**vars(step), "count": place_in_pass(found, i)} for i, step in enumerate(found.steps)]),
-    )
-    written = None
-    if path is not None:
-        written = Path(path)
+        title=html.escape(title), theme=graph.theme, font=FONT, light=css_variables(LIGHT), dark=css_variables(DARK),
+        svg=ET.tostring(svg, encoding="unicode"),
+        steps=script_json([{**vars(step), "count": count} for step, count in zip(found.steps, counts, strict=True)]),
+    )  # fmt: skip
+    written = None if path is None else Path(path)
+    if written is not None:
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(text, encoding="utf-8")
     return Player(text, written, title)
 
 
-def frames(graph: Graph, pattern: str | os.PathLike[str]) -> list[Path]:
+def frames(graph: Graph, pattern: StrPath) -> list[Path]:
     """Writes the slides; see Graph.frames."""
-    found = script(graph)
-    paths = frame_paths(os.fspath(pattern), len(found.steps))
+    found, pattern = script(graph), os.fspath(pattern)
+    count = len(found.steps)
+    try:
+        names = [pattern.format(i) for i in range(count)]
+    except (IndexError, KeyError, ValueError) as error:
+        raise ValueError(f"frames: {pattern!r} does not say where the number goes ({error}): {HINT}") from error
+    if len(set(names)) < count:
+        how = f"give the pattern a place for the number of the step, {HINT}"
+        raise ValueError(f"frames: all {count} steps would be written to {names[0]!r}, one over the other: {how}")
     title = graph.title or shorten(graph.record.output.name)
     root = marked(graph, found, graph.title, title)
     width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
     root.set("viewBox", f"0 0 {width:g} {height + CAPTION:g}")
     root.attrib.update({"width": f"{width:g}pt", "height": f"{height + CAPTION:g}pt"})
+    paths = [Path(name) for name in names]
     for i, (path, step) in enumerate(zip(paths, found.steps, strict=True)):
         slide = deepcopy(root)
         freeze(slide, i, step)
-        for name in slide.findall("title"):
-            name.text = xml_text(f"{title}: {step.equation}")
+        for words in slide.findall("title"):
+            words.text = xml_text(f"{title}: {step.equation}")
         caption(slide, step, palette(graph.theme), width, height)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(ET.tostring(slide, encoding="unicode"), encoding="utf-8")
     return paths
 
 
-def frame_paths(pattern: str, count: int) -> list[Path]:
-    """The path of each slide."""
-    try:
-        names = [pattern.format(i) for i in range(count)]
-    except (IndexError, KeyError, ValueError) as error:
-        raise ValueError(f"frames: {pattern!r} does not say where the number goes ({error}): {HINT}") from error
-    if len(set(names)) < count:
-        raise ValueError(
-            f"frames: all {count} steps would be written to {names[0]!r}, one over the other: give the pattern a "
-            f"place for the number of the step, {HINT}"
-        )
-    return [Path(name) for name in names]
-
-
-def fill(text: str, **parts: str) -> str:
+def fill_template(text: str, **parts: str) -> str:
     """Puts the parts in the places of the template, all at once, so that no part is searched for places."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text)
 
 
-def variables(colours: dict[str, str]) -> str:
-    """A palette as CSS variables."""
+def css_variables(colours: dict[str, str]) -> str:
     return "".join(f"--{role}:{colour};" for role, colour in colours.items())
-
-
-def place_in_pass(found: Script, i: int) -> str:
-    """Where a step stands in its pass: "backward 5 of 6"."""
-    step = found.steps[i]
-    if step.phase == "start":
-        return "start"
-    before = sum(other.phase == step.phase for other in found.steps[: i + 1])
-    return f"{step.phase} {before} of {found.count(step.phase)}"
-
-
-def page_svg(graph: Graph, found: Script, title: str) -> str:
-    """The SVG of the page, which has a heading of its own and gives the picture its size."""
-    root = marked(graph, found, None, title)
-    for attribute in ("width", "height", "style"):
-        root.attrib.pop(attribute, None)
-    for element in root.iter():
-        lighten(element)
-    return ET.tostring(root, encoding="unicode")
 
 
 def lighten(element: ET.Element) -> None:
@@ -190,12 +161,10 @@ def name_of(group: ET.Element) -> str:
     return group.get("id", "").removeprefix(f"{PICTURE}-")
 
 
-def appear(element: ET.Element, start: int | None, stop: int | None = None) -> None:
-    """Says when a part is there; it always is if `start` is None."""
+def appear(element: ET.Element, start: int | None) -> None:
+    """Says from when on a part is there; it always is if `start` is None."""
     if start is not None:
         element.set("data-from", str(start))
-    if stop is not None:
-        element.set("data-until", str(stop))
 
 
 def mark_wire(group: ET.Element, found: Script) -> None:
@@ -240,8 +209,7 @@ def add_sums(group: ET.Element, texts: list[ET.Element], events: list[tuple[int,
         for text, word in zip(texts, words, strict=False):
             copy = deepcopy(text)
             copy.text = word
-            copy.set("data-part", "sum")
-            appear(copy, start, stop)
+            copy.attrib |= {"data-part": "sum", "data-from": str(start), "data-until": str(stop)}
             group.append(copy)
 
 
@@ -256,15 +224,19 @@ def ring(group: ET.Element, colour: str) -> ET.Element:
 
 
 def shapes(group: ET.Element) -> Iterator[ET.Element]:
-    """What is drawn in a group."""
     return (element for element in group.iter() if element.tag in ("polygon", "polyline", "path", "text"))
 
 
 def freeze(root: ET.Element, i: int, step: Step) -> None:
-    """Leaves of a marked picture what is there in step i."""
-    for group in root.iter("g"):
-        if name_of(group) in step.active:
-            emphasize(group, "back" if step.phase == "backward" else "wire")
+    """Leaves of a marked picture what is there in step i; nodes that it is about get a ring, and lines are thick."""
+    line = "back" if step.phase == "backward" else "wire"
+    for element in [part for group in root.iter("g") if name_of(group) in step.active for part in group.iter()]:
+        if element.get("data-part") == "ring":
+            del element.attrib["visibility"]
+        elif element.get("data-part") == line and element.tag == "path":
+            element.set("stroke-width", "4")
+            if line == "back":
+                element.set("stroke-dasharray", "9 5")
     for element in root.iter():
         start, stop = int(element.attrib.pop("data-from", 0)), float(element.attrib.pop("data-until", math.inf))
         part = element.attrib.pop("data-part", "")
@@ -274,17 +246,6 @@ def freeze(root: ET.Element, i: int, step: Step) -> None:
             element.set("opacity", PALE[part])
         else:
             element.set("visibility", "hidden")
-
-
-def emphasize(group: ET.Element, line: str) -> None:
-    """Shows the ring around a node, or thickens the line over which something flows."""
-    for element in group.iter():
-        if element.get("data-part") == "ring":
-            del element.attrib["visibility"]
-        elif element.get("data-part") == line and element.tag == "path":
-            element.set("stroke-width", "4")
-            if line == "back":
-                element.set("stroke-dasharray", "9 5")
 
 
 def caption(root: ET.Element, step: Step, colours: dict[str, str], width: float, height: float) -> None:

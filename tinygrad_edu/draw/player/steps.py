@@ -14,23 +14,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.captions import role, rule_source
-from tinygrad_edu.draw.algebra.formulas import forward_term, local_term
-from tinygrad_edu.draw.algebra.notation import ATOM, PHRASE, PRODUCT, Notation, Text
-from tinygrad_edu.draw.algebra.terms import Term, TermLike
+from tinygrad_edu.draw.algebra.formulas import forward_term, local_term, role, rule_source
+from tinygrad_edu.draw.algebra.terms import ATOM, PHRASE, PRODUCT, Notation, Term, TermLike, Text
 from tinygrad_edu.draw.explain.expressions import card_term
 from tinygrad_edu.draw.names import printable, shorten
-from tinygrad_edu.draw.numbers import (
-    FEW,
-    MINUS,
-    format_array,
-    format_count,
-    format_number,
-    format_product,
-    format_shape,
-)
+from tinygrad_edu.draw.numbers import FEW, MINUS, format_array, format_number, format_product, format_shape
 from tinygrad_edu.draw.picture import cards
-from tinygrad_edu.draw.picture.items import Item, Link, gate_ids
+from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
 from tinygrad_edu.draw.record import Card, Wire
 
 if TYPE_CHECKING:
@@ -44,8 +34,6 @@ LONG, SHORT = 120, 20  # characters of an expression, and of a name in it
 
 @dataclass(frozen=True)
 class Step:
-    """One step."""
-
     phase: Phase  # of which pass it is
     equation: str  # what is computed, with numbers
     note: str = ""  # what kind of tensor it is, the running sum, the gate's role
@@ -64,13 +52,8 @@ class Script:
     flows: dict[str, int] = field(default_factory=dict)  # when a gradient flows over a wire
 
     def add(self, step: Step) -> int:
-        """Appends a step; returns its number."""
         self.steps.append(step)
         return len(self.steps) - 1
-
-    def count(self, phase: Phase) -> int:
-        """The number of steps of a pass."""
-        return sum(step.phase == phase for step in self.steps)
 
 
 def script(graph: Graph) -> Script:
@@ -78,8 +61,7 @@ def script(graph: Graph) -> Script:
     name = shorten(graph.record.output.name)
     found = Script([Step("start", f"How {name} is computed", "Nothing has been computed yet.")])
     play_forward(graph, found)
-    if graph.record.seed is not None:
-        play_backward(graph, found)
+    play_backward(graph, found)
     return found
 
 
@@ -101,11 +83,10 @@ def play_forward(graph: Graph, found: Script) -> None:
 
 
 def forward_words(item: Item, precision: int) -> tuple[str, str]:
-    """Equation and note of a node's forward step."""
     card = item.cards[-1]
     if item.folded:
         name, value, _ = cards.shown_output(item)
-        note = f"It stands for {format_count(item.ops, 'op')}." if item.ops else ""
+        note = f"It stands for {item.op_count}." if item.ops else ""
         if value is None:
             return printable(item.title), note
         result = f"{name} {format_shape(value.shape)}".rstrip()
@@ -113,11 +94,11 @@ def forward_words(item: Item, precision: int) -> tuple[str, str]:
     if card.op is None:
         kinds = {"parameter": "A parameter.", "input": "An input.", "data": "Data: it needs no gradient."}
         return f"{shorten(card.name)} = {format_value(card.value, precision)}", kinds[card.kind]
-    return op_equation(card, precision), op_note(card)
+    return op_words(card, precision)
 
 
-def op_equation(card: Card, precision: int) -> str:
-    """ "q = x + y = −2 + 5 = 3" between single numbers, with the names alone between larger tensors."""
+def op_words(card: Card, precision: int) -> tuple[str, str]:
+    """ "q = x + y = −2 + 5 = 3" and "The op add."; "y = h @ W" and "The op matmul: [4×2], [2×3] → [4×3]."."""
     assert card.op is not None
     sources = [wire.source for wire in card.wires]
     symbols = [format_number(x.value, precision) if x.is_number else shorten(x.name, SHORT) for x in sources]
@@ -127,24 +108,17 @@ def op_equation(card: Card, precision: int) -> str:
         texts.append(expression(card, [format_number(x.value, precision) for x in sources], precision))
     if card.value.size <= FEW:
         texts.append(format_value(card.value, precision))
-    return " = ".join([shorten(card.name), *dict.fromkeys(texts)])  # each text once
-
-
-def op_note(card: Card) -> str:
-    """The op, and what shapes it makes of what shapes: "The op matmul: [4×2], [2×3] → [4×3]."."""
-    assert card.op is not None
-    operands = [wire.source for wire in card.wires]
-    if all(x.value.size == 1 for x in (*operands, card)):
-        return f"The op {card.op.name}."
-    shapes = [format_shape(x.shape) or "a number" for x in (*operands, card)]
-    return f"The op {card.op.name}: {', '.join(shapes[:-1])} → {shapes[-1]}."
+    equation = " = ".join([shorten(card.name), *dict.fromkeys(texts)])  # each text once
+    if all(x.value.size == 1 for x in (*sources, card)):
+        return equation, f"The op {card.op.name}."
+    *shapes, shape = [format_shape(x.shape) or "a number" for x in (*sources, card)]
+    return equation, f"The op {card.op.name}: {', '.join(shapes)} → {shape}."
 
 
 class Operands(Notation):
     """Writes an op whose operands may be numbers: with a minus they are in brackets, unless they stand first."""
 
     def name(self, text: str, place: int) -> Text:
-        """An operand."""
         if not text.startswith(MINUS):
             return text, ATOM
         return text, PHRASE if place else PRODUCT
@@ -181,14 +155,20 @@ def format_value(value: ndarray, precision: int) -> str:
 
 def play_backward(graph: Graph, found: Script) -> None:
     """The seed, then a step for each wire in the order of the engine."""
+    output, seed = graph.record.output, graph.record.seed
+    if seed is None:
+        return
     place = {card: item for item in graph.plan.items if item.kind != "chip" for card in item.cards}
     lines = {wire: link for link in graph.plan.links for wire in link.wires}
     last = {lines[wire]: wire for wire in graph.record.backward if wire in lines}  # a later wire replaces an earlier
     listed: dict[Card, list[str]] = {}  # the folded modules that show a parameter
     for item in graph.plan.items:
-        for leaf in item.leaves:
+        for leaf in item.leaves if item.folded else []:
             listed.setdefault(leaf, []).append(item.id)
-    play_seed(graph, found, place[graph.record.output].id)
+    equation = f"{derivative(graph, output)} = {format_value(seed, graph.precision)}"
+    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]))
+    node = place[output].id
+    found.gradients[node] = [(found.add(Step("backward", equation, note, active=(node,))), seed)]
     arrived: dict[Card, list[ndarray]] = {}
     for wire in graph.record.backward:
         assert wire.contribution is not None
@@ -199,23 +179,13 @@ def play_backward(graph: Graph, found: Script) -> None:
             step = found.add(backward_step(graph, item, link, wire, parts))
             found.flows[link.id] = step
             if not link.target.folded:
-                _, out = gate_ids(wire.target)
-                found.flows.setdefault(out, step)
+                found.flows.setdefault(gate_ids(wire.target)[1], step)
         now = len(found.steps) - 1
         if source in listed:
             found.norms.update(dict.fromkeys(listed[source], now))
         elif not item.folded or source in item.outputs:
             with np.errstate(all="ignore"):
                 found.gradients.setdefault(item.id, []).append((now, np.sum(parts, axis=0)))
-
-
-def play_seed(graph: Graph, found: Script, node: str) -> None:
-    """The gradient that the backward pass begins with."""
-    output, seed = graph.record.output, graph.record.seed
-    assert seed is not None
-    equation = f"{derivative(graph, output)} = {format_value(seed, graph.precision)}"
-    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]))
-    found.gradients[node] = [(found.add(Step("backward", equation, note, active=(node,))), seed)]
 
 
 def derivative(graph: Graph, card: Card) -> str:
@@ -244,33 +214,23 @@ def backward_step(graph: Graph, source: Item, link: Link, wire: Wire, parts: lis
 
 
 def join_sentences(*sentences: str) -> str:
-    """The sentences that there are."""
     return " ".join(filter(None, sentences))
 
 
 def right_side(wire: Wire, upstream: str, precision: int) -> str:
     """ "z · ∂f/∂f = −4 · 1 = −4" between single numbers, else the rule as a formula."""
     assert wire.contribution is not None
-    if wire.local is not None and wire.target.gradient is not None:
-        numbers = format_product(wire.local, wire.target.gradient, precision)
-        return f"{local_factor(wire, precision)} · {upstream} = {numbers}"
-    formula = cards.wire_rule(wire)
-    if wire.contribution.size > FEW:
-        return formula
-    return f"{formula} = {format_value(wire.contribution, precision)}"
-
-
-def local_factor(wire: Wire, precision: int) -> str:
-    """The local derivative as the first factor of a product; a number if its rule cannot be followed."""
-    op, names, values = cards.wire_operands(wire)
-    term = local_term(op, wire.position, names, values, wire.target.value, wire.target.params)
-    if term is None:
-        assert wire.local is not None
-        return format_number(wire.local, precision)
-    text, precedence = Notation(False, precision).text(term)
-    has_denominator = term.kind == "product" and term.parts[2]
-    is_loose = precedence < PRODUCT and term.kind not in ("product", "number")
-    return f"({text})" if has_denominator or is_loose else text
+    if wire.local is None or wire.target.gradient is None:
+        formula = cards.wire_rule(wire)
+        is_long = wire.contribution.size > FEW
+        return formula if is_long else f"{formula} = {format_value(wire.contribution, precision)}"
+    factor = format_number(wire.local, precision)  # if its rule cannot be followed
+    if (term := local_term(*cards.rule_arguments(wire))) is not None:
+        factor, precedence = Notation(False, precision).text(term)
+        has_denominator = term.kind == "product" and term.parts[2]
+        if has_denominator or (precedence < PRODUCT and term.kind not in ("product", "number")):
+            factor = f"({factor})"
+    return f"{factor} · {upstream} = {format_product(wire.local, wire.target.gradient, precision)}"
 
 
 def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) -> str:

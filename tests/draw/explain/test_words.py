@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn, no_grad
-from tinygrad_edu.draw.explain.alt_text import alt_text, speak_name
-from tinygrad_edu.draw.explain.tree import LINES, tree
+from tinygrad_edu.draw.explain.words import LINES, alt_text, speak_name, tree
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
 

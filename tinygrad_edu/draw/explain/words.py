@@ -1,4 +1,9 @@
-"""A graph in words, for a screen reader: one paragraph of whole sentences."""
+"""A graph in words: an indented tree for a terminal, and a paragraph of whole sentences for a screen reader.
+
+A graph is not a tree: `x = x + x` forty times makes 41 tensors, but 2 ** 40 ways down from the last to the first. So a
+tensor is expanded where it is first met, and is a reference from then on. Depth and number of lines are limited;
+tensors beyond are only counted.
+"""
 
 from __future__ import annotations
 
@@ -10,45 +15,112 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.draw.numbers import FEW, MINUS, SMALL, format_mean, format_number, gradient_norm
-from tinygrad_edu.draw.record import Card, Record
+from tinygrad_edu.draw import numbers
+from tinygrad_edu.draw.algebra.formulas import symbol
+from tinygrad_edu.draw.names import printable, shorten
+from tinygrad_edu.draw.numbers import FEW, SMALL, format_array, format_number
+from tinygrad_edu.draw.record import Card, Record, Scope
 
-__all__ = ["alt_text"]
+__all__ = ["alt_text", "tree"]
 
+LINES = 200  # of a tree
 STEPS = 12  # ops that alt_text goes through one by one
-
 PHRASES = {
-    "add": "{} plus {}",
-    "subtract": "{} minus {}",
-    "multiply": "{} times {}",
-    "divide": "{} divided by {}",
-    "power": "{} to the power {}",
-    "negative": "the negative of {}",
-    "matmul": "the matrix product of {} and {}",
-    "maximum": "the larger of {} and {}",
-    "minimum": "the smaller of {} and {}",
-    "max": "the largest element of {}",
-    "min": "the smallest element of {}",
-    "relu": "the ReLU of {}",
-    "sqrt": "the square root of {}",
-    "exp": "e to the power {}",
-    "log": "the natural logarithm of {}",
-    "abs": "the absolute value of {}",
+    "add": "{} plus {}", "subtract": "{} minus {}", "multiply": "{} times {}", "divide": "{} divided by {}",
+    "power": "{} to the power {}", "negative": "the negative of {}", "matmul": "the matrix product of {} and {}",
+    "maximum": "the larger of {} and {}", "minimum": "the smaller of {} and {}", "max": "the largest element of {}",
+    "min": "the smallest element of {}", "relu": "the ReLU of {}", "sqrt": "the square root of {}",
+    "exp": "e to the power {}", "log": "the natural logarithm of {}", "abs": "the absolute value of {}",
     "getitem": "an element or a part of {}",
-}
+}  # fmt: skip
+
+
+def tree(found: Record, precision: int = 3, width: int = 100) -> str:
+    """The graph as an indented tree, the output first and operands below their result.
+
+    One line for each tensor or constant: name, shape, what made it, value, gradient; a tensor that is met again is a
+    reference, "↑ q, above". Of a line longer than `width` columns the last entries are left out, "…"; no number is cut.
+    There are at most about LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more".
+    """
+    lines: list[str] = []
+    seen: set[Card] = set()
+    deepest = max(4, width // 8)
+    # (card, what stands before its branch, the branch, the scope of its consumer)
+    waiting: list[tuple[Card, str, str, Scope | None]] = [(found.output, "", "", None)]
+    while waiting and len(lines) < LINES:
+        card, margin, branch, outer = waiting.pop()
+        if card in seen:
+            name = shorten(card.name, width - len(f"{margin}{branch}↑ , above"), keep_start=True)
+            lines.append(f"{margin}{branch}↑ {name}, above")
+            continue
+        below = margin + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+        if len(below) >= 3 * deepest and card.op is not None:
+            lines.append(f"{margin}{branch}{more_line(count_unseen([card], seen))}")
+            continue
+        seen.add(card)
+        lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch))}")
+        operands = [wire.source for wire in card.wires]
+        branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
+        waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
+    if hidden := count_unseen([card for card, *_ in waiting], seen):
+        lines.append(more_line(hidden))
+    return "\n".join(lines)
+
+
+def count_unseen(cards: list[Card], seen: set[Card]) -> int:
+    """How many tensors can be reached that have not been seen; they are from then on."""
+    count, waiting = 0, cards
+    while waiting:
+        card = waiting.pop()
+        if card not in seen:
+            seen.add(card)
+            count += 1
+            waiting += [wire.source for wire in card.wires]
+    return count
+
+
+def more_line(count: int) -> str:
+    return f"⋯ {count} more" if count else "⋯ shown above"
+
+
+def tree_line(card: Card, outer: Scope | None, precision: int, room: int) -> str:
+    """A card in one line; its scope too where the scope begins."""
+    if card.is_number:
+        return format_number(card.value, precision)
+    for brief in range(3):
+        parts = line_entries(card, outer, precision, brief)
+        if len("  ".join(parts)) <= room:
+            break
+    text = "  ".join(parts)
+    while len(parts) > 1 and len(text) > room:
+        parts.pop()
+        text = "  ".join([*parts, "…"])
+    return text if len(text) <= room else shorten(f"{card.name}…", room, keep_start=True)
+
+
+def line_entries(card: Card, outer: Scope | None, precision: int, brief: int) -> list[str]:
+    """What a line says, the most important first."""
+    what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
+    parts = [f"{printable(card.name)} {numbers.format_shape(card.shape)}".rstrip(), what]
+    parts.append(f"= {format_array(card.value, precision, brief)}")
+    if card.gradient is not None:
+        before = card.before_hooks
+        hooked = "" if before is None else f"{format_array(before, precision, brief)}, hook → "
+        parts.append(f"gradient {hooked}{format_array(card.gradient, precision, brief)}")
+    elif not card.needs_gradient and card.kind != "data":
+        parts.append("no gradient needed")
+    if card.scope is not None and card.scope is not outer:
+        path = ".".join([scope.name for scope in card.scope.path() if scope.name])
+        parts.append(f"in {path}, {card.scope.label}" if path else f"in {card.scope.label}")
+    return parts
 
 
 def alt_text(found: Record, title: str | None = None) -> str:
     """The picture in words: one paragraph of whole sentences.
 
-    Args:
-        found: The record, its cards named.
-        title: The title of the picture, if it has one.
-
-    Returns:
-        What is computed, with values, then the backward pass in the order in which it ran, with what each op hands to
-        its operands and the gradients of the leaves; of more than STEPS ops a summary. Minus signs, powers of ten and
-        the like are written out.
+    What is computed, with values, then the backward pass in the order in which it ran, with what each op hands to its
+    operands and the gradients of the leaves; of more than STEPS ops a summary. Minus signs, powers of ten and the like
+    are written out.
     """
     ops = [card for card in found.cards if card.op is not None]
     leaves = [card for card in found.cards if card.op is None and not card.is_number]
@@ -66,7 +138,6 @@ def alt_text(found: Record, title: str | None = None) -> str:
 
 
 def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
-    """What is computed from what."""
     if not ops:
         return f"{speak_name(output.name)} is a single tensor, {describe_leaf(output)}, which no operation made"
     sources = [f"{speak_name(card.name)}, {describe_leaf(card)}" for card in leaves if card is not output]
@@ -79,13 +150,11 @@ def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
 
 def describe_leaf(card: Card) -> str:
     """Its kind and its value: "input, 3", "parameter of shape 4 by 2"."""
-    if card.value.size <= FEW:
-        return f"{card.kind} {speak_array(card.value)}"
-    return f"{card.kind} of shape {' by '.join(map(str, card.shape))}"
+    size = f"of shape {' by '.join(map(str, card.shape))}"
+    return f"{card.kind} {speak_array(card.value) if card.value.size <= FEW else size}"
 
 
 def describe_op(card: Card) -> str:
-    """An op and its operands."""
     assert card.op is not None
     sources = [wire.source for wire in card.wires]
     operands = [speak_array(x.value) if x.is_number else speak_name(x.name) for x in sources]
@@ -121,9 +190,8 @@ def backward_sentences(found: Record) -> list[str]:
 
 def hook_clause(card: Card) -> str:
     """What a hook makes of the gradient that arrives, after a comma; "" if there is none."""
-    if card.gradient is None or card.before_hooks is None:
-        return ""
-    return f", which a hook changes to {speak_array(card.gradient)}"
+    changed = None if card.before_hooks is None else card.gradient
+    return "" if changed is None else f", which a hook changes to {speak_array(changed)}"
 
 
 def summary_sentences(found: Record, ops: list[Card], leaves: list[Card]) -> list[str]:
@@ -138,10 +206,9 @@ def summary_sentences(found: Record, ops: list[Card], leaves: list[Card]) -> lis
     if steps:
         sentences.append(f"The backward pass takes {steps} steps, from the output to {len(gradients)} leaves")
     for card, gradient in gradients[:SMALL]:
-        norm = f"of norm {speak_number(gradient_norm(gradient))}"
-        sentences.append(
-            f"The gradient of {speak_name(card.name)} is {speak_array(gradient) if gradient.size == 1 else norm}"
-        )
+        norm = f"of norm {speak_number(numbers.gradient_norm(gradient))}"
+        size = speak_array(gradient) if gradient.size == 1 else norm
+        sentences.append(f"The gradient of {speak_name(card.name)} is {size}")
     if len(gradients) > SMALL:
         sentences.append(f"{len(gradients) - SMALL} more leaves have gradients")
     hooked = sum(card.before_hooks is not None for card in found.cards)
@@ -160,7 +227,7 @@ def speak_array(array: ndarray) -> str:
         return f"an empty array of shape {shape}"
     if array.size > FEW:
         with np.errstate(all="ignore"):
-            return f"an array of shape {shape} with mean {speak_text(format_mean(array))}"
+            return f"an array of shape {shape} with mean {speak_text(numbers.format_mean(array))}"
     rows = array.reshape(-1, array.shape[-1])
     return "; ".join([speak_list([speak_number(x) for x in row]) for row in rows])
 
@@ -171,11 +238,10 @@ def speak_number(x: ArrayLike) -> str:
 
 
 def speak_text(text: str) -> str:
-    """A printed number as it is said."""
     text = text.replace("≈", "about ").replace("∞", "infinity").replace("NaN", "not a number")
     mantissa, found, exponent = text.partition("e") if re.search(r"\de", text) else (text, "", "")
     text = f"{mantissa} times 10 to the power {exponent}" if found else text
-    return text.replace(MINUS, "minus ")
+    return text.replace(numbers.MINUS, "minus ")
 
 
 def speak_name(name: str) -> str:
