@@ -16,9 +16,9 @@ def test_integers_become_pythons(value):
 @pytest.mark.parametrize("value", [0, -1, np.int64(0)])
 def test_integers_out_of_range_are_value_errors(value):
     with pytest.raises(ValueError, match=r"Linear: in_features is .*; it must be an integer of at least 1$"):
-        check_positive_int("Linear: in_features", value, other=TypeError)
+        check_positive_int("Linear: in_features", value, wrong_type=TypeError)
     with pytest.raises(ValueError, match=r"n is 8; it must be an integer from 1 to 7$"):
-        check_int("n", 8, 1, 7, other=TypeError)
+        check_int("n", 8, 1, 7, wrong_type=TypeError)
 
 
 @pytest.mark.parametrize("value", [1.0, "1", None, True, np.float64(1), np.array([1]), math.nan, 1j])
@@ -26,7 +26,7 @@ def test_what_is_not_an_integer(value):
     with pytest.raises(ValueError, match=r"n is .*; it must be an integer of at least 0"):
         check_int("n", value, 0)
     with pytest.raises(TypeError, match="n is "):
-        check_positive_int("n", value, other=TypeError)
+        check_positive_int("n", value, wrong_type=TypeError)
 
 
 def test_numbers_become_pythons():
@@ -53,7 +53,7 @@ def test_numbers_become_pythons():
 )
 def test_numbers_out_of_range(value, limits, words):
     with pytest.raises(ValueError) as caught:
-        check_number("x", value, **limits, other=TypeError)
+        check_number("x", value, **limits, wrong_type=TypeError)
     assert str(caught.value) == words
 
 
@@ -62,7 +62,7 @@ def test_what_is_not_a_number(value):
     with pytest.raises(ValueError, match=r"x is .*; it must be a number, at least 0"):
         check_number("x", value, at_least=0)
     with pytest.raises(TypeError, match=r"x is .*; it must be a number"):
-        check_number("x", value, other=TypeError)
+        check_number("x", value, wrong_type=TypeError)
 
 
 def test_pairs():

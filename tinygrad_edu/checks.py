@@ -1,6 +1,6 @@
 """Checks of arguments, once for the whole package: each returns the value, or raises an error that says what is wrong.
 
-`name` is what the message calls the argument, with its owner in front: "Linear: in_features". `other` is the class of
+`name` is what the message calls the argument, with its owner in front: "Linear: in_features". `wrong_type` is the class of
 the error for values that are not even of the right kind; a value of the right kind but out of range is a ValueError.
 """
 
@@ -20,23 +20,23 @@ def refusal(name: str, value: object, allowed: str) -> str:
     return f"{name} is {value!r:.60}; it must be {allowed}"
 
 
-def check_positive_int(name: str, value: object, *, other: type[Exception] = ValueError) -> int:
+def check_positive_int(name: str, value: object, *, wrong_type: type[Exception] = ValueError) -> int:
     """An integer of at least 1, as a Python int; errors as for check_int."""
-    return check_int(name, value, 1, other=other)
+    return check_int(name, value, 1, wrong_type=wrong_type)
 
 
 def check_int(
-    name: str, value: object, low: int, high: int | None = None, *, other: type[Exception] = ValueError
+    name: str, value: object, low: int, high: int | None = None, *, wrong_type: type[Exception] = ValueError
 ) -> int:
     """An integer from `low` to `high`, both included, as a Python int. True and False are not integers here.
 
     Raises:
         ValueError: It is out of range.
-        other: It is not an integer.
+        wrong_type: It is not an integer.
     """
     allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise other(refusal(name, value, allowed))
+        raise wrong_type(refusal(name, value, allowed))
     if value < low or (high is not None and value > high):
         raise ValueError(refusal(name, value, allowed))
     return int(value)
@@ -51,13 +51,13 @@ def check_number(
     at_most: float | None = None,
     below: float | None = None,
     finite: bool = True,
-    other: type[Exception] = ValueError,
+    wrong_type: type[Exception] = ValueError,
 ) -> float:
     """A real number within the limits, as a Python float: a NumPy float64 would make float32 arithmetic float64.
 
     Raises:
         ValueError: It is NaN, out of range, or infinite although `finite` is set.
-        other: It is not a real number.
+        wrong_type: It is not a real number.
     """
     number = float(value) if isinstance(value, Real) else math.nan
     if (
@@ -72,7 +72,7 @@ def check_number(
         words = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
         words += ["finite"] if finite and len(words) < 2 else []  # two limits say so already
         allowed = f"a number, {' and '.join(words)}" if words else "a number"
-        error = ValueError if isinstance(value, Real) else other
+        error = ValueError if isinstance(value, Real) else wrong_type
         raise error(refusal(name, value, allowed))
     return number
 

@@ -45,7 +45,7 @@ class Augmentation:
 
     def __init__(self, fill: float, seed: int | None, rng: np.random.Generator | None) -> None:
         self.rng = new_generator(seed, rng)
-        self.fill = check_number("fill", fill, other=TypeError)
+        self.fill = check_number("fill", fill, wrong_type=TypeError)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Returns a new array: the images, each changed in its own way.
@@ -160,8 +160,8 @@ class ElasticTransform(Augmentation):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(fill, seed, rng)
-        self.alpha = check_number("alpha", alpha, at_least=0, other=TypeError)
-        self.sigma = check_number("sigma", sigma, above=0, other=TypeError)
+        self.alpha = check_number("alpha", alpha, at_least=0, wrong_type=TypeError)
+        self.sigma = check_number("sigma", sigma, above=0, wrong_type=TypeError)
 
     def warp(self, images: np.ndarray) -> np.ndarray:
         """Draws a field of displacements for each image and applies it."""
@@ -243,7 +243,7 @@ def check_two_numbers(name: str, value: object) -> tuple[float, float]:
     """A pair of finite numbers."""
     if not isinstance(value, Sequence | np.ndarray) or len(value) != 2:
         raise TypeError(f"{name} is {value!r:.60}; it must be a pair of numbers")
-    return check_number(name, value[0], other=TypeError), check_number(name, value[1], other=TypeError)
+    return check_number(name, value[0], wrong_type=TypeError), check_number(name, value[1], wrong_type=TypeError)
 
 
 def check_range(name: str, value: object) -> tuple[float, float]:

@@ -51,7 +51,7 @@ class DataLoader:
             raise ValueError(f"{len(self.images)} images but {len(self.labels)} labels; each image needs one label")
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable or None, got {type(transform).__name__}")
-        self.batch_size = check_positive_int("batch_size", batch_size, other=TypeError)
+        self.batch_size = check_positive_int("batch_size", batch_size, wrong_type=TypeError)
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.transform = transform

@@ -88,7 +88,7 @@ def synthetic_digits(n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[
         TypeError: `n` is not an integer.
         ValueError: `n` is negative.
     """
-    n = check_int("synthetic_digits: n", n, 0, other=TypeError)
+    n = check_int("synthetic_digits: n", n, 0, wrong_type=TypeError)
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)
     images = np.empty((n, SIZE, SIZE), np.uint8)

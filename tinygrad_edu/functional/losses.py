@@ -29,16 +29,8 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Reduction",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "huber_loss",
-    "l1_loss",
-    "l1_penalty",
-    "l2_penalty",
-    "mse_loss",
-    "nll_loss",
+    "Reduction", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss",
+    "l1_penalty", "l2_penalty", "mse_loss", "nll_loss",
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]

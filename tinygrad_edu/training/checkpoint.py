@@ -113,7 +113,7 @@ class Checkpoint:
         for key in (STATES_KEY, CHECKSUM_KEY):
             if key in texts:
                 raise ValueError(f"metadata: the name {key!r} belongs to the checkpoint itself; take another")
-        epoch = check_int("Checkpoint.save: epoch", epoch, 0, other=TypeError)
+        epoch = check_int("Checkpoint.save: epoch", epoch, 0, wrong_type=TypeError)
         given = {"optimizer": optimizer, "scheduler": scheduler, "early_stopping": early_stopping}
         parts = named_parts(model, given, history) | named_generators(model, generators)
         arrays: dict[str, np.ndarray] = {}

@@ -58,7 +58,7 @@ class EarlyStopping:
         restore_best: bool = True,
     ) -> None:
         self.patience = check_positive_int("EarlyStopping: patience", patience)
-        self.min_delta = check_number("EarlyStopping: min_delta", min_delta, at_least=0, other=TypeError)
+        self.min_delta = check_number("EarlyStopping: min_delta", min_delta, at_least=0, wrong_type=TypeError)
         self.mode = check_choice("EarlyStopping: mode", mode, ("min", "max"))
         self.restore_best = restore_best
         self.reset()

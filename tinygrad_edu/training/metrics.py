@@ -46,7 +46,7 @@ def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None 
         ValueError: Shapes that do not fit, or labels outside of 0 to classes - 1.
     """
     if classes is not None:
-        classes = check_int("confusion_matrix: classes", classes, 0, other=TypeError)
+        classes = check_int("confusion_matrix: classes", classes, 0, wrong_type=TypeError)
     predicted, true = predicted_and_true(predictions, labels)
     if classes is None:
         scores = np.shape(plain(predictions))

@@ -21,8 +21,8 @@ from tinygrad_edu.draw.algebra.terms import Notation, Term, TermLike, as_shape, 
 from tinygrad_edu.draw.record import Card, Record, Wire, slope
 
 __all__ = [
-    "ChainStep", "Ends", "Expressions", "card_term", "cards_between", "count_paths", "find_path",
-    "ids_in", "is_rewritten", "step_formula", "steps_between", "total_derivative",
+    "ChainStep", "Ends", "Expressions", "card_term", "cards_between", "count_paths", "find_path", "ids_in",
+    "is_rewritten", "step_formula", "steps_between", "total_derivative",
 ]  # fmt: skip
 
 T = TypeVar("T")

@@ -36,7 +36,10 @@ from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
 from tinygrad_edu.engine import Op
 
-__all__ = ["Mode", "rule_arguments", "shown_output", "symbol_of", "wire_rule"]
+__all__ = [
+    "Look", "Mode", "cell", "font", "gate_label", "node_label", "rule_arguments", "shown_output", "symbol_of", "table",
+    "wire_label", "wire_rule",
+]  # fmt: skip
 
 Mode = Literal["forward", "backward", "both"]
 
