@@ -1,7 +1,7 @@
 """Checks of arguments, once for the whole package: each returns the value, or raises an error that says what is wrong.
 
-`name` is what the message calls the argument, with its owner in front: "Linear: in_features". `wrong_type` is the class of
-the error for values that are not even of the right kind; a value of the right kind but out of range is a ValueError.
+`name` is what the message calls the argument, with its owner in front: "Linear: in_features". `wrong_type` is the class
+of the error for values that are not even of the right kind; one of the right kind but out of range is a ValueError.
 """
 
 from __future__ import annotations
