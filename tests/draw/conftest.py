@@ -1,7 +1,10 @@
 """What tests of drawing share."""
 
+import shutil
+
 import pytest
 
+from tinygrad_edu.draw.picture import engines
 from tinygrad_edu.engine import REGISTRY
 
 
@@ -12,3 +15,15 @@ def registry():
     yield REGISTRY
     REGISTRY.clear()
     REGISTRY.update(before)
+
+
+@pytest.fixture(params=["dot", "pygraphviz"])
+def engine(request, monkeypatch):
+    """Each engine in turn, where it is installed."""
+    if request.param == "dot" and not shutil.which("dot"):
+        pytest.skip("the program dot is not installed")
+    if request.param == "pygraphviz":
+        pytest.importorskip("pygraphviz")
+        monkeypatch.setenv("PATH", "")
+    assert engines.engine() == request.param
+    return request.param

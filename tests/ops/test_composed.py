@@ -10,6 +10,7 @@ import pytest
 from finite_differences import check, check_dtype, check_routes
 from hypothesis import assume, given, settings, strategies as st
 from loss_domains import LOSSES, REFERENCES as LOSS_REFERENCES
+from op_domains import one
 from strategies import (
     arrays,
     as_function,
@@ -33,9 +34,7 @@ import tinygrad_edu
 from tinygrad_edu import Tensor, functional, ops
 from tinygrad_edu.engine import REGISTRY
 
-one = st.tuples(st.tuples(arrays()), st.just({}))
 matrices = arrays(st.tuples(*[st.integers(1, 3)] * 2) | st.tuples(*[st.integers(1, 3)] * 3))
-two_kinked = st.tuples(pairs.flatmap(lambda s: st.tuples(spaced(s[0]), spaced(s[1], offset=0.2))), st.just({}))
 dots = products | pairs.map(lambda s: (s[0], ())) | st.sampled_from([((2, 3), (2, 3, 1)), ((3,), (2, 3, 2)), ((), ())])
 
 

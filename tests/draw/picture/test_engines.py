@@ -1,7 +1,6 @@
 import inspect
 import os
 import random
-import shutil
 import stat
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -21,18 +20,6 @@ SVG, PNG, PDF = b"<?xml", b"\x89PNG", b"%PDF"
 @pytest.fixture
 def picture():
     return Graph(-Tensor(2.0, name="a"), title="a picture")
-
-
-@pytest.fixture(params=["dot", "pygraphviz"])
-def engine(request, monkeypatch):
-    """Each engine in turn, where it is installed."""
-    if request.param == "dot" and not shutil.which("dot"):
-        pytest.skip("the program dot is not installed")
-    if request.param == "pygraphviz":
-        pytest.importorskip("pygraphviz")
-        monkeypatch.setenv("PATH", "")
-    assert engines.engine() == request.param
-    return request.param
 
 
 @pytest.fixture

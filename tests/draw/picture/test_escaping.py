@@ -1,7 +1,6 @@
 """Whatever a tensor, a module or a picture is called is read in the picture as it is, and nothing else happens."""
 
 import json
-import shutil
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -20,16 +19,6 @@ HOSTILE = [
     *("\ud800", "名前", "日本 🙂", "مرحبا", "\u202e", "-->", "]]>", "{a|b}", "{}", "--", "node", " ", "\U0001d6c1"),
     *("ﬀ\u0301", "1e5", "]", "]]", "</TD>", "<TABLE>", "</svg>", "</script>", '" ID="', '<TD ID="', "é" * 700),
 ]  # fmt: skip
-
-
-@pytest.fixture(params=["dot", "pygraphviz"])
-def engine(request, monkeypatch):
-    """Each engine in turn, where it is installed."""
-    if request.param == "dot" and not shutil.which("dot"):
-        pytest.skip("the program dot is not installed")
-    if request.param == "pygraphviz":
-        pytest.importorskip("pygraphviz")
-        monkeypatch.setenv("PATH", "")
 
 
 def read(svg, tag):
