@@ -203,7 +203,12 @@ def test_a_users_op_takes_its_own_names():
     def minus(a):
         return -a
 
+    @op(lambda i, g, out, *xs: g, variadic=True)
+    def total(*xs):
+        return sum(xs)
+
     try:
         assert times(a=Tensor(2.0), b=3.0).item() == 6.0 and minus(a=Tensor(2.0)).item() == -2.0
+        assert total(Tensor(2.0), 3.0, Tensor(1.0)).item() == 6.0
     finally:
-        del REGISTRY["times"], REGISTRY["minus"]
+        del REGISTRY["times"], REGISTRY["minus"], REGISTRY["total"]

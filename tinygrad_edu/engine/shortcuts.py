@@ -29,7 +29,7 @@ def op(*vjps: Vjp, variadic: bool = False) -> Callable[[Callable[P, Any]], Calla
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
         this = define(Op(forward, vjps, variadic))
-        if len(vjps) == 1 and this.names[0] == "x" and not variadic:  # the names that `call` below has
+        if len(vjps) == 1 and this.names[:1] == ("x",) and not variadic:  # the names that `call` below has
             this.call = unary(this, this.forward, this.call)
         elif this.arity == 2 and this.names == ("x", "y"):
             this.call = binary(this, this.forward, this.call)
