@@ -141,7 +141,9 @@ def save_graph(graph, path):
 
 
 def run(main, note="", advice="smaller numbers"):
-    """Runs a program, and ends it without a traceback: after Ctrl-C, or if its reader, memory, disk or numbers fail.
+    """Runs a program, and ends it without a traceback after Ctrl-C, or when one of these fails:
+
+    the reader of its output, memory, a file, a number that is not finite.
 
     Args:
         main: The program.

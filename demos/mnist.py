@@ -35,7 +35,7 @@ ROW = "{:5}  {:10.4f}  {:9.2%}  {:8.4f}  {:7.2%}  {:7.2f}"
 def train_epoch(model, training, optimizer, epoch):
     """Shows the model every training image once, with a step after each batch; returns the means of loss and accuracy.
 
-    The model improves meanwhile, so its validation, which comes after the epoch, looks better at first.
+    The model improves during the epoch and is validated after it, so validation looks better at first.
     """
     means = RunningMeans()
     for images, labels in progress_bar(training, f"epoch {epoch}", means):  # (batch, 784) and (batch,)

@@ -1,4 +1,4 @@
-"""demos/mnist.py with what goes around a training: recipes, remedies against overfitting, saved runs, pictures.
+"""demos/mnist.py with all that surrounds a training: recipes, remedies against overfitting, saved runs, pictures.
 
 It takes the options of mnist.py, and further ones: initial weights, dropout, batch norm, augmentation, schedules and
 early stopping; `--recipe best` sets those that go well together.
@@ -62,29 +62,30 @@ def main(argv=None):
     run, lr = new_run(args, rng)
     options = json.dumps({option: getattr(args, option) for option in SAVED})
     save = partial(Checkpoint(args.save).save, **run, metadata={"options": options})
-    other = args.save.exists() and args.save != args.resume  # another run is there: keep it until this one has an epoch
+    replaces_another = args.save.exists() and args.save != args.resume
     start = time.perf_counter()
-    begin(args, run, None if other else save)
+    begin(args, run, save, not replaces_another)  # another run's file stays until this one has an epoch
     scheduler = new_schedule(args, run["optimizer"], lr, run["history"])
     try:
         train(run, scheduler, training, validation, args.epochs, save, note)
         finish(args, run, name, note, training, test, start)
     except KeyboardInterrupt:
-        nothing = other and not run["history"]
-        how = "in the first epoch: nothing is saved" if nothing else f"to go on: {going_on(args)}"
-        print(f"interrupted; {how}", file=sys.stderr)
+        if replaces_another and not run["history"]:
+            print("interrupted; in the first epoch: nothing is saved", file=sys.stderr)
+        else:
+            print(f"interrupted; to go on: {going_on(args)}", file=sys.stderr)
         sys.exit(130)
 
 
-def begin(args, run, save):
-    """Brings back the run to resume, if any; saves right away, as an error is better now than after an epoch."""
+def begin(args, run, save, save_now):
+    """Brings back the run to resume, if any; may save right away, as an error is better now than after an epoch."""
     history = run["history"]
     try:
         if args.resume:
             patient = {} if args.was_patient else {"early_stopping": None}
             Checkpoint(args.resume).load(**run | patient)
             print(f"going on after epoch {len(history)} of {args.resume}")
-        if save is not None:
+        if save_now:
             save(epoch=len(history))
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
@@ -206,7 +207,7 @@ def read_pictures(argv):
     parser.add_argument("weights", metavar="WEIGHTS", help="file of a saved run")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture of one digit, of any size and colours")
     args = parser.parse_args(argv)
-    lesson.check_installed(NEEDS)
+    lesson.check_installed(["safetensors"])
     try:
         options = argparse.Namespace(**saved_options(args.weights))
         model = build(options)

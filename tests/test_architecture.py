@@ -149,6 +149,7 @@ PUBLIC = [
     ".training.metrics",
     ".draw",
     ".plots",
+    ".random",
 ]
 
 

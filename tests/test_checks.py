@@ -48,7 +48,7 @@ def test_numbers_become_pythons():
         (1.5, {"above": 0, "at_most": 1}, "x is 1.5; it must be a number, above 0 and at most 1"),
         (1, {"at_least": 0, "below": 1}, "x is 1; it must be a number, at least 0 and below 1"),
         (math.nan, {"finite": False}, "x is nan; it must be a number"),
-        (math.nan, {}, "x is nan; it must be a number, finite"),
+        (math.nan, {}, "x is nan; it must be a finite number"),
     ],
 )
 def test_numbers_out_of_range(value, limits, words):
@@ -61,7 +61,7 @@ def test_numbers_out_of_range(value, limits, words):
 def test_what_is_not_a_number(value):
     with pytest.raises(ValueError, match=r"x is .*; it must be a number, at least 0"):
         check_number("x", value, at_least=0)
-    with pytest.raises(TypeError, match=r"x is .*; it must be a number"):
+    with pytest.raises(TypeError, match=r"x is .*; it must be a finite number"):
         check_number("x", value, wrong_type=TypeError)
 
 

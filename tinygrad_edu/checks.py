@@ -7,8 +7,10 @@ of the error for values that are not even of the right kind; one of the right ki
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Collection
 from numbers import Real
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -35,11 +37,15 @@ def check_int(
         wrong_type: It is not an integer.
     """
     allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, SupportsIndex):
         raise wrong_type(refusal(name, value, allowed))
-    if value < low or (high is not None and value > high):
+    try:
+        number = operator.index(value)  # also of a NumPy integer, or an array of shape ()
+    except TypeError:
+        raise wrong_type(refusal(name, value, allowed)) from None
+    if number < low or (high is not None and number > high):
         raise ValueError(refusal(name, value, allowed))
-    return int(value)
+    return number
 
 
 def check_number(
@@ -70,8 +76,9 @@ def check_number(
     ):
         limits = {"at least": at_least, "above": above, "at most": at_most, "below": below}
         words = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
-        words += ["finite"] if finite and len(words) < 2 else []  # two limits say so already
-        allowed = f"a number, {' and '.join(words)}" if words else "a number"
+        if finite and len(words) == 1:  # two limits say so already
+            words.append("finite")
+        allowed = f"a number, {' and '.join(words)}" if words else "a finite number" if finite else "a number"
         error = ValueError if isinstance(value, Real) else wrong_type
         raise error(refusal(name, value, allowed))
     return number

@@ -91,7 +91,8 @@ def curves(
         panels: `{panel title: {line label: (x, y)}}`, x and y of shape (n,). Up to 8 labels have their own colours.
         xlabel, ylabel, xscale, yscale: One text for all panels, or a sequence with one for each. The scales are
             matplotlib's ("linear", "log", ...); a logarithmic one leaves a gap for numbers that are not positive.
-        markers: Whether to mark the points too, about ten of 20 or more; or the labels of lines to mark in every point.
+        markers: True marks points on every line: all of them, or from 20 on about ten. A collection of labels marks
+            every point of those lines, and no others.
     """
     xlabels, ylabels = for_each("xlabel", xlabel, len(panels)), for_each("ylabel", ylabel, len(panels))
     xscales, yscales = for_each("xscale", xscale, len(panels)), for_each("yscale", yscale, len(panels))

@@ -66,7 +66,7 @@ def generators_in(thing: object) -> dict[str, np.random.Generator]:
         ['transform.augment.rng', 'rng']
     """
     found = {}
-    seen: dict[int, object] = {id(library_generator): library_generator}  # the objects too: ids of dead ones return
+    seen: dict[int, object] = {id(library_generator): library_generator}  # keeps them alive: an id may return
     waiting = [("", thing)]
     while waiting:
         path, thing = waiting.pop()
@@ -115,3 +115,7 @@ def names_in(code: CodeType) -> list[str]:
         if isinstance(constant, CodeType):
             names += names_in(constant)
     return names
+
+
+def __dir__() -> list[str]:
+    return __all__

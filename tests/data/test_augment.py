@@ -249,7 +249,7 @@ def test_a_fill_that_the_dtype_cannot_hold_is_refused(fill):
     [
         (RandomAffine, {"degrees": -1}, ValueError, "degrees is -1; a single number"),
         (RandomAffine, {"degrees": (5, 1)}, ValueError, "lower number first"),
-        (RandomAffine, {"degrees": "10"}, TypeError, "degrees is '1'; it must be a number"),
+        (RandomAffine, {"degrees": "10"}, TypeError, "degrees is '1'; it must be a finite number"),
         (RandomAffine, {"degrees": np.inf}, ValueError, "degrees is .*finite"),
         (RandomAffine, {"degrees": (1, 2, 3)}, TypeError, "pair of numbers"),
         (RandomAffine, {"translate": 0.1}, TypeError, "translate is 0.1; it must be a pair"),

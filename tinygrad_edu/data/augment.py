@@ -45,7 +45,7 @@ class Augmentation:
 
     def __init__(self, fill: float, seed: int | None, rng: np.random.Generator | None) -> None:
         self.rng = new_generator(seed, rng)
-        self.fill = check_number("fill", fill, wrong_type=TypeError)
+        self.fill = check_number(f"{type(self).__name__}: fill", fill, wrong_type=TypeError)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Returns a new array: the images, each changed in its own way.
@@ -93,7 +93,7 @@ class RandomAffine(Augmentation):
         degrees: A turn clockwise between -degrees and degrees, or between the two numbers of a pair.
         translate: (a, b): shifts of up to a times the width to the left or right and b times the height up or down.
         scale: (a, b): the factor of size is between a and b.
-        shear: Degrees of the slant along x, as for degrees; four numbers are the ranges along x and along y.
+        shear: A slant along x, given in degrees as a turn is; four numbers are the ranges along x and along y.
         fill: What is seen outside the picture.
         seed: Seed of the draws: the same seed gives the same sequence of batches.
         rng: Generator to draw from, instead of `seed`.
@@ -114,17 +114,17 @@ class RandomAffine(Augmentation):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(fill, seed, rng)
-        self.degrees = check_range("degrees", degrees)
-        self.translate = check_two_numbers("translate", (0.0, 0.0) if translate is None else translate)
+        self.degrees = check_range("RandomAffine: degrees", degrees)
+        self.translate = check_two_numbers("RandomAffine: translate", (0.0, 0.0) if translate is None else translate)
         if not all(0 <= share <= 1 for share in self.translate):
             raise ValueError(f"translate is {translate!r}; it counts in widths and heights, each from 0 to 1")
-        self.scale = check_two_numbers("scale", (1.0, 1.0) if scale is None else scale)
+        self.scale = check_two_numbers("RandomAffine: scale", (1.0, 1.0) if scale is None else scale)
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale is {scale!r}; give the lowest factor, above 0, and then the highest")
         if isinstance(shear, Sequence | np.ndarray) and len(shear) == 4:
-            self.shear = check_range("shear", shear[:2]) + check_range("shear", shear[2:])
+            self.shear = check_range("RandomAffine: shear", shear[:2]) + check_range("RandomAffine: shear", shear[2:])
         else:
-            self.shear = (*check_range("shear", 0.0 if shear is None else shear), 0.0, 0.0)
+            self.shear = (*check_range("RandomAffine: shear", 0.0 if shear is None else shear), 0.0, 0.0)
         if max(map(abs, self.shear)) >= 90:
             raise ValueError(f"shear is {shear!r}; slants must be less than 90 degrees")
 
@@ -160,8 +160,8 @@ class ElasticTransform(Augmentation):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(fill, seed, rng)
-        self.alpha = check_number("alpha", alpha, at_least=0, wrong_type=TypeError)
-        self.sigma = check_number("sigma", sigma, above=0, wrong_type=TypeError)
+        self.alpha = check_number("ElasticTransform: alpha", alpha, at_least=0, wrong_type=TypeError)
+        self.sigma = check_number("ElasticTransform: sigma", sigma, above=0, wrong_type=TypeError)
 
     def warp(self, images: np.ndarray) -> np.ndarray:
         """Draws a field of displacements for each image and applies it."""
@@ -252,7 +252,7 @@ def check_range(name: str, value: object) -> tuple[float, float]:
         number = check_number(name, value)
         if number < 0:
             raise ValueError(f"{name} is {value!r}; a single number means both sides of zero and must be at least 0")
-        return -number, number
+        return 0.0 - number, number
     low, high = check_two_numbers(name, value)
     if low > high:
         raise ValueError(f"{name} is {value!r}; give the lower number first")

@@ -1,4 +1,4 @@
-"""Mini-batches: `DataLoader` cuts a data set into batches, and `normalize` prepares those of images as is usual."""
+"""Mini-batches: `DataLoader` cuts a data set into batches, and `normalize` scales and standardises images."""
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
@@ -51,7 +51,7 @@ class DataLoader:
             raise ValueError(f"{len(self.images)} images but {len(self.labels)} labels; each image needs one label")
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable or None, got {type(transform).__name__}")
-        self.batch_size = check_positive_int("batch_size", batch_size, wrong_type=TypeError)
+        self.batch_size = check_positive_int("DataLoader: batch_size", batch_size, wrong_type=TypeError)
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.transform = transform

@@ -91,7 +91,7 @@ def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> 
 def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """Absolute error |input - target|, Laplace 1774: outliers pull on it no harder than others. Its slope at 0 is 0.
 
-    Args, errors: As mse_loss.
+    Args and Raises: As for mse_loss.
     """
     input, target = of_equal_shape("l1_loss", input, target)
     return reduced(ops.abs(ops.subtract(input, target)), reduction)
@@ -336,6 +336,6 @@ def l2_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
 
     Its gradient is strength * p, so under SGD it is the same as weight_decay=strength.
 
-    Args, errors: As l1_penalty.
+    Args and Raises: As for l1_penalty.
     """
     return penalty("l2_penalty", parameters, lambda p: ops.multiply(p, 0.5 * p), strength)

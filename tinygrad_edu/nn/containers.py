@@ -77,7 +77,7 @@ class Sequential(Module):
 class Residual(Sequential):
     """x + layers(x), layers that learn a difference: He et al. 2016.
 
-    Args, errors: As for Sequential; together the layers must keep the shape of x.
+    Args and Raises: As for Sequential; together the layers must keep the shape of x.
     """
 
     def forward(self, x: Any) -> Any:

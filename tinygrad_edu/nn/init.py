@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.checks import check_choice
-from tinygrad_edu.random import (
+from tinygrad_edu.random import (  # generator, generators_in and manual_seed can be imported from here, too
     default_generator,
     generator_or_default,
     generators_in as generators_in,
@@ -33,7 +33,7 @@ __all__ = [
 
 Mode = Literal["fan_in", "fan_out"]
 
-generator = default_generator  # this and two imports above may be imported from here too
+generator = default_generator
 
 
 def __dir__() -> list[str]:
@@ -119,7 +119,7 @@ def xavier_normal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator
 
 def kaiming_std(tensor: Tensor, a: float, mode: Mode, nonlinearity: str) -> float:
     """gain / sqrt(fan)."""
-    check_choice("mode", mode, get_args(Mode))
+    check_choice("kaiming: mode", mode, get_args(Mode))
     fan_in, fan_out = fans(tensor)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 

@@ -26,7 +26,13 @@ __all__ = ["SCHEMES", "Dropout", "Flatten", "Init", "Linear", "Maxout", "initial
 
 Init = str | Callable[[Tensor], object]
 
-SCHEMES = ("kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal")  # in nn.init
+SCHEMES: dict[str, Callable[..., Tensor]] = {
+    "kaiming_uniform": initializers.kaiming_uniform,
+    "kaiming_normal": initializers.kaiming_normal,
+    "xavier_uniform": initializers.xavier_uniform,
+    "xavier_normal": initializers.xavier_normal,
+    "orthogonal": initializers.orthogonal,
+}
 
 
 def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.Generator | None) -> None:
@@ -41,7 +47,7 @@ def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.G
     elif not isinstance(init, str) or init not in ("default", *SCHEMES):
         raise ValueError(f"unknown init {init!r}; known are default, {', '.join(SCHEMES)}, or a function")
     elif init in SCHEMES:
-        getattr(initializers, init)(weight, rng=rng)
+        SCHEMES[init](weight, rng=rng)
     else:
         bound = 1 / math.sqrt(math.prod(weight.shape[1:]))
         for p in (weight,) if bias is None else (weight, bias):
@@ -178,12 +184,14 @@ class Maxout(Module):
     (..., in_features) -> (..., out_features). With two pieces it can become relu, abs, or any other bend.
 
     Args:
-        in_features, out_features, init, rng, dtype, errors: As for Linear.
+        in_features, out_features, init, rng, dtype: As for Linear.
         pieces: Number of linear functions for each output.
         bias: Whether each of them has a bias.
 
     Attributes:
         linear: Linear(in_features, pieces * out_features); the rows of a piece stand together.
+
+    Raises: As for Linear.
     """
 
     _shown = ("out_features", "pieces")

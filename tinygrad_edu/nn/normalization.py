@@ -185,10 +185,10 @@ class LayerNorm(Module):
         dtype: DTypeLike = np.float32,
     ) -> None:
         shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-        if not shape:
-            raise ValueError("LayerNorm: normalized_shape is (); it must have at least one length")
-        lengths = [check_positive_int(f"LayerNorm: normalized_shape[{i}]", n) for i, n in enumerate(shape)]
-        self.normalized_shape, self.eps = tuple(lengths), eps
+        if not shape or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in shape):
+            allowed = "an integer of at least 1 or a sequence of them"
+            raise ValueError(f"LayerNorm: normalized_shape is {normalized_shape!r}; it must be {allowed}")
+        self.normalized_shape, self.eps = tuple([int(n) for n in shape]), eps
         self.weight = Tensor(np.ones(shape, dtype), name="weight") if elementwise_affine else None
         self.bias = Tensor(np.zeros(shape, dtype), name="bias") if elementwise_affine and bias else None
 

@@ -185,4 +185,4 @@ def format_bytes(n: int) -> str:
     for unit, size in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
         if n >= size:
             return f"{n / size:,.1f} {unit}"
-    return f"{n} bytes"
+    return f"{n:,} bytes"

@@ -8,7 +8,6 @@ model.load_state_dict() and optimizer.load_state_dict() write in place, whicheve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -205,8 +204,11 @@ class Optimizer:
             ValueError: A group was changed in a wrong way, as for step().
         """
         self._parameters_and_groups()
-        number = count()
-        groups = [{**group, "params": [next(number) for _ in group["params"]]} for group in self.param_groups]
+        groups, first = [], 0
+        for group in self.param_groups:
+            last = first + len(group["params"])
+            groups.append({**group, "params": list(range(first, last))})
+            first = last
         state: dict[int, State] = {}
         for i, entry in enumerate(self.state):
             if entry:

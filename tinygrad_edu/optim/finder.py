@@ -54,8 +54,8 @@ def lr_finder(
     """Trains with a rate that grows from step to step, and leaves everything as it was.
 
     Put back at the end, or on an exception: parameters, gradients, buffers and all other attributes of the modules, the
-    optimizer, the library's random generator and those of the model and the loader that random.generators_in finds.
-    Graphs made before are used up: the parameters count as updated.
+    optimizer, the library's random generator, and those that tinygrad_edu.random.generators_in finds in the model and
+    the loader. Graphs made before are used up: the parameters count as updated.
 
     Args:
         model: Put into training mode for the test.

@@ -88,11 +88,13 @@ class RMSprop(Optimizer):
     step_sum, the decayed sum of grad / sqrt(square_sum), if there is momentum.
 
     Args:
-        params, lr, weight_decay, errors: As for SGD.
+        params, lr, weight_decay: As for SGD.
         alpha: Decay of the mean square, in [0, 1).
         eps: Added to the denominator.
         momentum: Share of the last step that is kept, in [0, 1).
         centered: Divide by the standard deviation: subtract the squared mean gradient from v (Graves 2013).
+
+    Raises: As for SGD.
     """
 
     def __init__(
@@ -143,10 +145,12 @@ class Adam(Optimizer):
     section 2 of the paper.
 
     Args:
-        params, weight_decay, errors: As for SGD.
+        params, weight_decay: As for SGD.
         lr: Learning rate: about the length of a step in each coordinate.
         betas: Decay of the mean of the gradient and of its square, in [0, 1).
         eps: Added to the denominator.
+
+    Raises: As for SGD.
     """
 
     def __init__(

@@ -114,9 +114,11 @@ class StepLR(Scheduler):
     """Multiplies the rate by gamma every `step_size` epochs: base_lr * gamma ** (epoch // step_size).
 
     Args:
-        optimizer, errors: As for Scheduler.
+        optimizer: As for Scheduler.
         step_size: Epochs from one reduction to the next, at least 1.
         gamma: The factor, at least 0.
+
+    Raises: As for Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
@@ -132,8 +134,10 @@ class ExponentialLR(Scheduler):
     """Multiplies the rate by gamma every epoch: base_lr * gamma ** epoch.
 
     Args:
-        optimizer, errors: As for Scheduler.
+        optimizer: As for Scheduler.
         gamma: The factor, at least 0.
+
+    Raises: As for Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
@@ -150,9 +154,11 @@ class CosineAnnealingLR(Scheduler):
         eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2
 
     Args:
-        optimizer, errors: As for Scheduler.
+        optimizer: As for Scheduler.
         T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again, as the cosine does.
         eta_min: The lowest rate.
+
+    Raises: As for Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
@@ -210,7 +216,7 @@ class ReduceLROnPlateau(Scheduler):
     """Multiplies the current rates by `factor` when a metric has not improved for more than `patience` epochs.
 
     Args:
-        optimizer, errors: As for Scheduler.
+        optimizer: As for Scheduler.
         mode: "min" if the metric should fall, as a loss, "max" if it should rise, as an accuracy.
         factor: What the rates are multiplied by, below 1.
         patience: Epochs without improvement that are tolerated.
@@ -227,6 +233,8 @@ class ReduceLROnPlateau(Scheduler):
     Example:
         scheduler = ReduceLROnPlateau(optimizer, patience=3)
         scheduler.step(validation_loss)     # after each epoch
+
+    Raises: As for Scheduler.
     """
 
     def __init__(

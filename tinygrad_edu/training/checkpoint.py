@@ -94,7 +94,8 @@ class Checkpoint:
     ) -> None:
         """Writes the file.
 
-        Always with it: the library's random generator, and those that random.generators_in finds in the model.
+        Always with it: the library's random generator, and those that tinygrad_edu.random.generators_in finds in the
+        model.
 
         Args:
             model: Its parameters and buffers are saved.

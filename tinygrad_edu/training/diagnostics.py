@@ -8,16 +8,6 @@ Bengio 2010). Both are products over the layers, so a little at each layer is en
 
 A unit's value may be large and carry nothing, if it is the same for every example, as happens in twenty layers of
 sigmoids. So the signal is measured as `spread`, how much a unit's value differs between the examples.
-
-The verdict on a layer is the first of these that holds:
-    not finite: its output or a gradient has a NaN or an infinity.
-    dead: more than 3/4 of the units after a rectifier are 0 for every example.
-    saturated: more than half of the numbers after tanh or sigmoid are where the slope is below 1/20 of the largest.
-    exploding: its spread is over 1000 times that of the first layer, or its gradient that of the last one.
-    vanishing: likewise below 1/1000; or its spread is 0 or, in the first layer, below 1/1000 of min(1, the input's).
-    healthy: none of them.
-The last layer is the last with parameters. What follows it turns scores into probabilities, where a sure prediction is
-not an illness, and can only be dead or not finite. Gradients are compared by their norm: Kaiming's weights keep both.
 """
 
 import math
@@ -106,7 +96,19 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
 
     The model runs in the mode it is in, and is afterwards as it was: gradients, running statistics and the states of
     random generators too. Modules are seen, functions called between them are not; a module that only passes on what a
-    module inside it returned has no row. The top of `tinygrad_edu.training.diagnostics` defines the verdicts.
+    module inside it returned has no row.
+
+    The verdict on a layer is the first of these that holds:
+        not finite: its output or a gradient has a NaN or an infinity.
+        dead: more than 3/4 of the units after a rectifier are 0 for every example.
+        saturated: more than half of the numbers after tanh or sigmoid are where the slope is below 1/20 of the largest.
+        exploding: its spread is over 1000 times that of the first layer, or its gradient that of the last one.
+        vanishing: one of the two is below 1/1000 of that; or its spread is 0; or it is the first layer, and its spread
+            is below 1/1000 of the input's (of 1, where the input's is larger).
+        healthy: none of them.
+    The last layer is the last with parameters. What follows it turns scores into probabilities, where a sure prediction
+    is not an illness, and can only be dead or not finite. Signals are compared by their spread and gradients by their
+    norm, because Kaiming's weights keep these, whatever the widths.
 
     Args:
         model: What to look at.

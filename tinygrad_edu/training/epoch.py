@@ -6,13 +6,14 @@ The hard idea is the mean over an epoch. The last batch is often shorter, and a 
 
     np.mean([loss(model(x), y).item() for x, y in batches])     # 9 examples in batches of 8: one has half of the weight
 
-So each batch's mean is multiplied by its number of examples, and the sum divided by the number of all. With class
-weights, by whose sum each batch was divided, the figure still depends on how the batches were cut, as in PyTorch.
+So each batch's mean is multiplied by its number of examples, and the sum is divided by the number of all examples. With
+class weights a batch's mean was divided by the sum of its weights, so the figure still depends on how the batches were
+cut, as in PyTorch.
 """
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -95,36 +96,57 @@ class RunningMeans:
             means[f"{split}_accuracy"] = self.accuracy
         return means
 
+    def __repr__(self) -> str:
+        return f"RunningMeans({self})"
+
     def __str__(self) -> str:
         return f"loss {self.loss:.4f}" + ("" if self.accuracy is None else f", accuracy {self.accuracy:.2%}")
 
 
-def evaluate(model: Module, batches: Batches, loss: Criterion, *, where: str = "evaluate") -> RunningMeans:
-    """Measures a model on batches, in evaluation mode and without gradients; its modes are then as they were.
+def evaluate(model: Module, batches: Batches, loss: Criterion) -> RunningMeans:
+    """Measures a model on batches, in evaluation mode and without gradients.
+
+    Afterwards its modules are in the modes they had. A loss of NaN or infinity is a mean like any other.
 
     Args:
         model: Takes a batch's inputs.
         batches: Pairs (inputs, targets), both with a first axis of examples.
         loss: Returns the mean over a batch as a Tensor of shape (); losses of `nn` with the reduction "sum" will do.
-        where: What errors call it.
 
     Raises:
-        TypeError, ValueError, FloatingPointError: As for fit: batches or a loss that cannot be used.
+        TypeError, ValueError: As for fit: batches or a loss that cannot be used.
     """
     with keep_modes(model):
         model.eval()
-        return one_pass(model, batches, loss, where)
+        return one_pass(model, batches, loss, "evaluate", must_be_finite=False)
 
 
 def predict(model: Module, batches: Batches) -> NDArray[Any]:
-    """The outputs, shape (n, ...), for the inputs of pairs (inputs, targets); in evaluation mode, as evaluate."""
+    """The outputs for all inputs, in evaluation mode and without gradients.
+
+    Args:
+        model: Takes a batch's inputs.
+        batches: Pairs (inputs, targets); the targets are not looked at.
+
+    Returns:
+        Array of shape (n, ...), n being the number of all examples.
+
+    Raises:
+        TypeError, ValueError: As for evaluate.
+    """
+    outputs = []
     with keep_modes(model), no_grad():
         model.eval()
-        return np.concatenate([plain(model(inputs)) for inputs, _ in batches])
+        for number, batch in enumerate(batches, 1):
+            inputs, _ = inputs_and_targets(batch, f"predict, batch {number}")
+            outputs.append(plain(model(inputs)))
+    if not outputs:
+        raise ValueError("predict: there are no batches; is the data set empty?")
+    return np.concatenate(outputs)
 
 
-def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Iterator[T]:
-    """Yields the batches; under a bar meanwhile, if stderr is a terminal and tqdm is installed.
+def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Generator[T, None, None]:
+    """Yields the batches, and shows a bar if stderr is a terminal and tqdm is installed.
 
     The text stands before the bar, and `means`, RunningMeans for example, after it, as str() shows it after each batch.
     """
@@ -151,7 +173,12 @@ def step_scheduler(scheduler: Scheduler | None, loss: float) -> None:
 
 
 def one_pass(
-    model: Module, batches: Batches, loss: Criterion, where: str, optimizer: Optimizer | None = None
+    model: Module,
+    batches: Batches,
+    loss: Criterion,
+    where: str,
+    optimizer: Optimizer | None = None,
+    must_be_finite: bool = True,
 ) -> RunningMeans:
     """The means over all batches, with a step after each if there is an optimizer, else without gradients."""
     means = RunningMeans()
@@ -162,7 +189,7 @@ def one_pass(
             outputs = model(inputs)
             batch_loss = loss(outputs, targets)
             value = loss_value(batch_loss, f"{where}, batch {number}")
-            if not math.isfinite(value):
+            if must_be_finite and not math.isfinite(value):
                 raise FloatingPointError(f"{where}, batch {number}: the loss became {value}. {NOT_FINITE}")
             if optimizer is not None:
                 optimizer.zero_grad()

@@ -6,6 +6,7 @@ In its middle stand the five lines forward, loss, zero_grad, backward, step: `on
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 from tinygrad_edu.checks import check_int
@@ -14,7 +15,7 @@ from tinygrad_edu.optim import Optimizer, Scheduler
 from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
-from tinygrad_edu.training.epoch import Batches, Criterion, evaluate, keep_modes, one_pass, progress_bar, step_scheduler
+from tinygrad_edu.training.epoch import Batches, Criterion, keep_modes, one_pass, progress_bar, step_scheduler
 from tinygrad_edu.training.history import History, Record
 
 __all__ = ["fit"]
@@ -45,12 +46,13 @@ def fit(
     With a checkpoint everything that the training needs is saved after each epoch; if the file is there already,
     training goes on after the epoch that it holds, and the result is the same to the bit as without the interruption.
     For that, random numbers must come from generators that are saved: the library's, and those of the model and of the
-    loaders with their transforms, as far as random.generators_in finds them. Settings of the optimizer and the
-    scheduler are those of the file; where the arguments have others, a line names them.
+    loaders with their transforms, as far as tinygrad_edu.random.generators_in finds them. Settings of the optimizer and
+    the scheduler are those of the file; where the arguments have others, a line names them.
 
     Args:
         model: Takes a batch's inputs; it is validated in evaluation mode, and afterwards in the mode it had.
-        train: A DataLoader or a list: pairs (inputs, targets), both with a first axis of examples, in each epoch anew.
+        train: A DataLoader, a list, or anything that can be iterated over once an epoch. It gives pairs (inputs,
+            targets), both with a first axis of examples.
         optimizer: Holds the model's parameters.
         loss: A function of (outputs, targets) that returns the mean over the batch as a Tensor of shape (). Losses of
             `nn` with the reduction "sum" are understood too.
@@ -98,12 +100,13 @@ def fit(
                 break
             start, lr = time.perf_counter(), optimizer.lr
             model.train()
-            shown = progress_bar(train, f"epoch {epoch}, training") if progress else train
-            means = one_pass(model, shown, loss, f"fit, epoch {epoch}, training", optimizer)
+            with shown(train, f"epoch {epoch}, training", progress) as batches:
+                means = one_pass(model, batches, loss, f"fit, epoch {epoch}, training", optimizer)
             record = {"epoch": epoch, **means.record("train")}
             if validation is not None:
-                shown = progress_bar(validation, f"epoch {epoch}, validation") if progress else validation
-                means = evaluate(model, shown, loss, where=f"fit, epoch {epoch}, validation")
+                model.eval()
+                with shown(validation, f"epoch {epoch}, validation", progress) as batches:
+                    means = one_pass(model, batches, loss, f"fit, epoch {epoch}, validation")
                 record |= means.record("val")
             history.append({**record, "lr": lr, "seconds": time.perf_counter() - start})
             step_scheduler(scheduler, means.loss)
@@ -116,6 +119,11 @@ def fit(
     if early_stopping is not None and early_stopping.best_state is not None:
         early_stopping.restore(model)
     return history
+
+
+def shown(batches: Batches, text: str, progress: bool) -> AbstractContextManager[Batches]:
+    """A context manager that gives the batches, under a bar if one is wanted, which is gone afterwards."""
+    return closing(progress_bar(batches, text)) if progress else nullcontext(batches)
 
 
 def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int:
