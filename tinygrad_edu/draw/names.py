@@ -98,7 +98,7 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
     """Gives every card its name, its kind and its scope, in place; `names` are stronger than all other names."""
     variables, given = variables or {}, names_by_id({} if names is None else names)
     paths: Variables = {}
-    for model, name in find_scopes(found, variables).items():
+    for model, name in find_scopes(found, variables):
         for path, parameter in model.named_parameters():
             paths.setdefault(id(parameter), f"{name}.{path}" if name else path)
     counts: Counter[str] = Counter()  # of the names that are made up
@@ -163,13 +163,13 @@ def made_up_name(card: Card, counts: Counter[str]) -> str:
     return stem if stem in ("zeros", "ones") and counts[stem] == 1 else f"{stem}{counts[stem]}"
 
 
-def find_scopes(found: Record, variables: Variables) -> dict[Module, str]:
+def find_scopes(found: Record, variables: Variables) -> list[tuple[Module, str]]:
     """Finds the scope of every result; returns the models, the modules of the outermost calls, with their names."""
     results = [(card, card.tensor) for card in found.cards if card.tensor is not None and card.op is not None]
     calls = [(start, tensor._number, module) for _, tensor in results for module, start in tensor._scopes or ()]
     calls.sort(key=lambda call: -call[0])  # the first to begin is popped first: outer calls before those inside
-    models: dict[Module, str] = {}
-    paths: dict[Module, Variables] = {}  # of the modules within a module
+    models: dict[int, tuple[Module, str]] = {}  # by id, as not every module can be hashed
+    paths: dict[int, Variables] = {}  # of the modules within a module
     running: list[tuple[Scope, int]] = []  # the calls around the current tensor, each with the number of its last one
     for card, tensor in results:  # in the order of creation
         while calls and calls[-1][0] < tensor._number:
@@ -178,16 +178,16 @@ def find_scopes(found: Record, variables: Variables) -> dict[Module, str]:
                 running.pop()
             parent = running[-1][0] if running else None
             if parent is None or parent.module is None:
-                name = models.setdefault(module, variables.get(id(module), ""))
+                _, name = models.setdefault(id(module), (module, variables.get(id(module), "")))
             else:
-                if parent.module not in paths:
-                    paths[parent.module] = {id(child): path for path, child in parent.module.named_modules()}
-                name = paths[parent.module].get(id(module), "")
+                if id(parent.module) not in paths:
+                    paths[id(parent.module)] = {id(child): path for path, child in parent.module.named_modules()}
+                name = paths[id(parent.module)].get(id(module), "")
             running.append((Scope(name, module_label(module), module, parent), end))
         while running and running[-1][1] < tensor._number:
             running.pop()
         card.scope = running[-1][0] if running else None
-    return models
+    return list(models.values())
 
 
 def module_label(module: Module) -> str:

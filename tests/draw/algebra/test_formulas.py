@@ -382,6 +382,24 @@ def test_ops_of_a_user(registry):
     assert rule_source(registry["strange"], 0) == "slope(x) * g"
 
 
+def test_an_op_of_a_user_may_have_any_name(registry):
+    @op(lambda g, out, x: 3 * g)
+    def max_pool(x):
+        return 3 * x
+
+    @op(lambda g, out, x: g * 2)
+    def function(x):
+        return x * 2
+
+    @op(lambda g, out, x: function(g) * function(x))
+    def use(x):
+        return 2 * x * x
+
+    assert shown(registry["max_pool"], A) == "3·∂h"
+    assert shown(registry["function"], A) == "2·∂h"
+    assert shown(registry["use"], A) == "function(∂h) ⊙ function(x)"
+
+
 def test_an_op_from_a_string_has_a_formula_but_no_source(registry):
     names = {"op": op, "np": np}
     exec("@op(lambda g, out, x: 3 * g * x * x)\ndef cube(x):\n    return x ** 3", names)

@@ -243,7 +243,7 @@ def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequen
     return Term("function", (name, *args, *params), value)
 
 
-@builds("function", operands=0)
+@builds("name()", operands=0)  # no op can be called that
 def function_term(name: str, *args: TermLike, **params: Any) -> Term:
     terms = [as_term(x) for x in args]
     compute = FUNCTIONS.get(name) or REGISTRY[name].forward

@@ -189,7 +189,7 @@ def max_pool_to_x(g: Term, out: Term, x: Term, size: Pair, stride: Pair) -> Term
     return fold(expand_dims(g, (-2, -1)) * won, size, stride, x.shape)
 
 
-RULES = {"max_pool": max_pool_to_x}  # instead of an op's own rule; checked against it like all others
+RULES = {REGISTRY["max_pool"].forward: max_pool_to_x}  # instead of an op's own rule; checked against it like all others
 
 
 def in_order(index: Index) -> bool:

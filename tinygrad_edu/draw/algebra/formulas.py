@@ -117,7 +117,7 @@ def trace_rule(
     x = as_term(operands[position])
     operands = [x if i == position else y for i, y in enumerate(operands)]
     rule = partial(op.vjps[0], position) if op.variadic else op.vjps[position]
-    for_terms: Callable[..., Any] = RULES.get(op.name, rule)
+    for_terms: Callable[..., Any] = RULES.get(op.forward, rule)
     with np.errstate(all="ignore"):
         if op.name in (DEFINED_LOCALLY if local else DEFINED) and REGISTRY.get(op.name) is op:
             out = terms.BUILDERS[op.name](*operands, **params)

@@ -120,7 +120,7 @@ class Term:
 
     def __op__(self, op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Term:
         """What an op makes of Terms; one without a notation of its own is printed by its name."""
-        return BUILDERS.get(op.name, partial(BUILDERS["function"], op.name))(*operands, **params)
+        return BUILDERS.get(op.name, partial(BUILDERS["name()"], op.name))(*operands, **params)
 
     def __bool__(self) -> bool:
         return bool(self.value)

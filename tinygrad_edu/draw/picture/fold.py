@@ -265,10 +265,10 @@ def connect(found: Record, results: list[Item], large: bool) -> Plan:
     for target in items:
         for wire in [wire for card in target.cards for wire in card.wires]:
             source = holders[wire.source]
-            is_listed = wire.source.op is None and source.ops > 0  # a shared parameter in the first item that uses it
-            if source is not target and not is_listed:
-                key = (source, target) if source.folded or target.folded else wire
-                links.setdefault(key, Link(source, target, [])).wires.append(wire)
+            if source is target or (wire.source.op is None and source.ops > 0):
+                continue  # within the item; or a shared parameter, listed in the first item that uses it
+            key = (source, target) if source.folded or target.folded else wire
+            links.setdefault(key, Link(source, target, [])).wires.append(wire)
     used = {wire.source for link in links.values() for wire in link.wires} | {found.output}
     for item in items:
         item.outputs = [card for card in item.cards if card in used]
