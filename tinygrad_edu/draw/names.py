@@ -4,8 +4,8 @@ A tensor is named, in this order, by the picture's own `names=`, by the path of 
 `name`, by the variable that holds it where the picture is asked for, by the array that it is a part of, or by its op
 and a number.
 
-Which module made a result is not marked on each, which would slow down every op. Numbers are given in the order of
-creation, so one mark for each module call, on its output, is enough:
+Marking every result with its module would slow down every op. Numbers are given in the order of creation, so one mark
+for each module call, on its output, is enough:
 
     y = linear(x)               # y._scopes is ((linear, 10),), and y._number is 17: it made the tensors 11 to 17
 """
@@ -30,7 +30,7 @@ from tinygrad_edu.tensor import Tensor
 if TYPE_CHECKING:
     from tinygrad_edu.nn import Module
 
-__all__ = ["Names", "Variables", "caller_variables", "name_cards", "printable", "shorten"]
+__all__ = ["Names", "caller_variables", "name_cards", "printable", "shorten"]
 
 Names = Mapping[Tensor, str] | Mapping[str, Tensor | ndarray]
 Variables = dict[int, str]  # id of the object -> name
@@ -46,8 +46,10 @@ def printable(name: str) -> str:
 
 
 def shorten(name: str, longest: int = LONGEST, *, keep_start: bool = False) -> str:
-    """A printable name, cut if it is too long: a dotted path loses its beginning, where paths are alike, another name
-    its middle; with `keep_start` all lose their end.
+    """A printable name, cut if it is too long.
+
+    A dotted path loses its beginning (paths differ at their ends), any other name its middle; with `keep_start` every
+    name loses its end.
     """
     name = printable(name)
     if len(name) <= longest:

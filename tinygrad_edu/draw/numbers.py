@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 __all__ = [
-    "FEW", "MINUS", "SMALL", "format_array", "format_count", "format_factor", "format_mean", "format_nested",
+    "FEW", "MINUS", "SMALL", "format_array", "format_count", "format_mean", "format_nested",
     "format_number", "format_product", "format_shape", "format_statistics", "format_sum", "gradient_norm",
 ]  # fmt: skip
 
@@ -69,7 +69,7 @@ def format_sum(parts: Sequence[Number], precision: int = 3) -> str:
 def format_mean(array: ndarray, precision: int = 3) -> str:
     """The mean of an array, or "≈0" if it is only rounding: its digits differ from processor to processor.
 
-    The gradients that softmax and cross-entropy hand to the logits add up to 0, but in float32 only to some 1e-10.
+    The gradients that softmax and cross-entropy hand to the logits add up to 0; in float32 some 1e-10 is left.
     """
     wide = np.result_type(array.dtype, np.float64)
     average = array.mean(dtype=wide)

@@ -1,11 +1,12 @@
 """What a picture says of an op: the gradient that it hands to an operand, as a formula, its symbol, its rule's source.
 
-No formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`, which is run on
-Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op.
+Almost no formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`, run on
+Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op. (max_pool
+has a rule for Terms, RULES in arrangement.py, checked in the same way.)
 
 A wrong formula would be worse than none. So the rule is run a second time, on arrays, with random numbers for the
-gradient that arrives. Where the two do not agree, or the rule does what Terms cannot follow, the text only names the
-rule: "vjp of hypot to x (∂h, x, y)".
+gradient that arrives. Where the two disagree, or where the rule or a function it calls does what Terms cannot follow,
+the text names the rule only: "vjp of hypot to x (∂h, x, y)".
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Arrays = Sequence[ArrayLike]
 Names = Mapping[str, str]  # by op.argument(i), "g" and "out"
 Params = Mapping[str, Any]
 UNPRINTED = {"axis", "stride", "padding", "shape"}  # parameters that the formula has already, or that are too long
-DEFINED = {"relu", "divide", "log_softmax"}  # where out is shown by what it is: [a > 0], x / y**2
+DEFINED = {"relu", "divide", "log_softmax"}  # written as what the output was computed from: [a > 0], x / y**2
 DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
 ROLES = {"add": "distributes", "subtract": "distributes", "multiply": "swaps and scales", "sum": "copies to all"}
 ROLES |= {"mean": "shares", "mean_pool": "shares", "broadcast_to": "sums copies"}  # CS231n's words for gates

@@ -7,7 +7,8 @@
           = −0.212
 
 The steps lead from one named tensor to the next. Between arrays, whose derivatives would have more axes than a page,
-the gradients themselves are derived, one tensor after another, as backward() does it.
+the gradients themselves are derived, one tensor after another, as backward() does it. Solutions are blocks of
+equations, aligned at their equals signs; `Explanation` writes them as text, Markdown and LaTeX.
 
 The hard idea is the number of paths: `a = a * b + a.sin()` in a loop of 40 makes 2 ** 40 of them to the first a. So
 paths are counted, and what they contribute is added up, tensor by tensor; only a few are walked.
@@ -37,7 +38,7 @@ from tinygrad_edu.draw.numbers import MINUS, SMALL, format_array, format_nested,
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Explanation", "Solution", "explain"]
+__all__ = ["Explanation", "explain"]
 
 T = TypeVar("T")
 MANY = 9  # factors of a product that are written out
@@ -327,7 +328,7 @@ def bracket_minus(part: Both, i: int) -> Both:
 
 
 def leave_out_middle(parts: list[T], dots: T) -> list[T]:
-    return parts if len(parts) <= MANY else [*parts[: MANY // 2], dots, *parts[-MANY // 3 :]]
+    return parts if len(parts) <= MANY else [*parts[: MANY // 2], dots, *parts[-(MANY // 3) :]]
 
 
 def format_paths(n: int) -> str:

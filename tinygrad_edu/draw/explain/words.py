@@ -131,9 +131,9 @@ def alt_text(found: Record, title: str | None = None) -> str:
         for card in ops:
             sentences.append(f"{speak_name(card.name)} is {describe_op(card)}, which is {speak_array(card.value)}")
         sentences += backward_sentences(found)
-        unneeding = [speak_name(card.name) for card in leaves if not card.needs_gradient]
-        if unneeding:
-            sentences.append(f"{speak_list(unneeding)} need{'' if len(unneeding) > 1 else 's'} no gradient")
+        constants = [speak_name(card.name) for card in leaves if not card.needs_gradient]
+        if constants:
+            sentences.append(f"{speak_list(constants)} {'needs' if len(constants) == 1 else 'need'} no gradient")
     return " ".join([sentence + "." for sentence in sentences if sentence])
 
 
@@ -160,7 +160,7 @@ def describe_op(card: Card) -> str:
     operands = [speak_array(x.value) if x.is_number else speak_name(x.name) for x in sources]
     phrase, axis = PHRASES.get(card.op.name, ""), card.params.get("axis")
     axes = [speak_number(k) for k in np.atleast_1d(() if axis is None else axis)]
-    along = f" along ax{'i' if len(axes) == 1 else 'e'}s {speak_list(axes)}" if axes else ""
+    along = f" along {'axis' if len(axes) == 1 else 'axes'} {speak_list(axes)}" if axes else ""
     if phrase.count("{}") == len(operands):
         return phrase.format(*operands) + along
     return f"{speak_name(card.op.name)} of {speak_list(operands)}{along}"
@@ -233,7 +233,7 @@ def speak_array(array: ndarray) -> str:
 
 
 def speak_number(x: ArrayLike) -> str:
-    """A number as it is said: "minus 12", "1.2 times 10 to the minus 5"."""
+    """A number as it is said: "minus 12", "1.2 times 10 to the power minus 5"."""
     return speak_text(format_number(x))
 
 
@@ -245,7 +245,10 @@ def speak_text(text: str) -> str:
 
 
 def speak_name(name: str) -> str:
-    """A name without the signs that are read out one by one, "weights 0" for "weights[0]"; of signs alone, theirs."""
+    """A name without the signs that are read out one by one, "weights 0" for "weights[0]".
+
+    A name of signs alone is read by their Unicode names.
+    """
     words = " ".join(re.sub(r"[^\w\s.,'-]|_", " ", name).split())
     return words or " and ".join([unicodedata.name(c, "").lower() for c in name if c.isprintable()][:3]) or "unnamed"
 

@@ -45,7 +45,6 @@ Mode = Literal["forward", "backward", "both"]
 
 CELLS = 8  # of a heat map, along each axis
 LINE = 24  # of a formula on a wire
-TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{}">{}</TABLE>'
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,11 @@ def cell(content: str, attributes: str = "") -> str:
     return f"<TD {attributes}>{content}</TD>"
 
 
-def table(rows: Sequence[Sequence[str]], padding: int = 0) -> str:
+def table(rows: Sequence[Sequence[str]], padding: int = 0, attributes: str = "") -> str:
     """A table without borders; rows are made of cells."""
-    return TABLE.format(padding, "".join(f"<TR>{''.join(row)}</TR>" for row in rows))
+    opening = f"TABLE {attributes}".rstrip()
+    lines = "".join([f"<TR>{''.join(row)}</TR>" for row in rows])
+    return f'<{opening} BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}">{lines}</TABLE>'
 
 
 def node_label(item: Item, look: Look, fused: bool = True) -> str:
@@ -139,32 +140,32 @@ def value_row(item: Item, label: str, value: ndarray, look: Look, part: str = "v
     """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
     ink = look[f"{part}_text"]
     words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
-    text = array(value, look, part)
-    beside = text.count("<TR>") < 2
+    text, beside = array_cells(value, look, part)
     numbers = cell(text, f'ID="{item.id}-{part}" ALIGN="{"RIGHT" if beside else "LEFT"}"')
     content = table([[words, numbers]] if beside else [[words], [numbers]], 4)
     return [cell(content, f'BGCOLOR="{look[f"{part}_fill"]}"')]
 
 
-def array(value: ndarray, look: Look, part: str) -> str:
-    """One number, a grid of up to 8 numbers (at most 3 x 4), or a heat map with statistics."""
+def array_cells(value: ndarray, look: Look, part: str) -> tuple[str, bool]:
+    """A number, a grid of up to 8 (at most 3 x 4), or a heat map with statistics; and whether that is one line."""
     ink = look[f"{part}_text"]
     if value.size == 1:
-        return font(look.format(value), ink, 16, "B")
+        return font(look.format(value), ink, 16, "B"), True
     if not value.size:
-        return font("empty", ink, 10, "I")
+        return font("empty", ink, 10, "I"), True
     grid = value.reshape(-1, value.shape[-1])
     if value.ndim <= 2 and value.size <= 8 and grid.shape[0] <= 3 and grid.shape[1] <= 4:
-        return table([[cell(font(look.format(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
+        cells = [[cell(font(look.format(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid]
+        return table(cells, 3), len(grid) == 1
     if (value == value.flat[0]).all():
-        return font(f"{look.format(value.flat[0])} everywhere", ink, 11)
+        return font(f"{look.format(value.flat[0])} everywhere", ink, 11), True
     words = " ".join(format_statistics(value, look.precision)).split()
     lines = [
         [cell(font(f"{name}\u2002", ink, 9), 'ALIGN="LEFT"'), cell(font(x, ink, 9, "B"), 'ALIGN="RIGHT"')]
         for name, x in zip(words[::2], words[1::2], strict=True)
     ]
     beside = [cell(heat_map(grid, look, part))] if look.heat_maps else []
-    return table([[*beside, cell(table(lines, 1))]], 2)
+    return table([[*beside, cell(table(lines, 1))]], 2), False
 
 
 def heat_map(grid: ndarray, look: Look, part: str) -> str:
@@ -179,9 +180,9 @@ def heat_map(grid: ndarray, look: Look, part: str) -> str:
         colour = "transparent" if hidden else colour
         return cell("", f'WIDTH="{size}" HEIGHT="{size}" FIXEDSIZE="TRUE" BGCOLOR="{colour}"')
 
-    rows = table([[square(x) for x in row] for row in means.tolist()])
     high, wide = (n * size for n in means.shape)
-    return rows.replace("<TABLE", f'<TABLE FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}" ALIGN="LEFT"', 1)
+    attributes = f'FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}" ALIGN="LEFT"'
+    return table([[square(x) for x in row] for row in means.tolist()], attributes=attributes)
 
 
 def blocks(grid: ndarray) -> ndarray:
@@ -301,7 +302,7 @@ def wire_label(link: Link, look: Look) -> str:
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
-    value, text = look.format(wire.local), str(local_formula(*rule_arguments(wire)))
+    value, text = look.format(wire.local), local_formula(*rule_arguments(wire))
     line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
     muted = "transparent" if look.mode == "forward" else look["muted"]
     result = format_product(wire.local, upstream, look.precision)
@@ -310,7 +311,7 @@ def wire_label(link: Link, look: Look) -> str:
 
 def wire_rule(wire: Wire) -> str:
     """What the rule hands back over a wire, as a formula."""
-    return str(vjp_formula(*rule_arguments(wire)))
+    return vjp_formula(*rule_arguments(wire))
 
 
 def rule_arguments(wire: Wire) -> tuple[Op, int, dict[str, str], list[ndarray], ndarray, dict[str, Any]]:

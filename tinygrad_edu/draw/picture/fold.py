@@ -23,9 +23,9 @@ from tinygrad_edu.draw.record import Card, Record, Scope, Wire
 __all__ = ["Item", "Link", "Plan", "by_call", "gate_ids", "plan"]
 
 FOLD_ABOVE = 150  # tensors: a larger graph is folded without being asked
-ENOUGH = 32  # nodes: no further folds are opened
-FEW, MANY = 12, 45  # nodes: so few are opened once more, up to so many
-MOST = 150  # nodes made by ops: what no run or module makes fewer is cut in the middle
+ENOUGH = 32  # a picture of so many nodes is not opened further
+FEW, MANY = 12, 45  # one of at most FEW nodes may be opened once more, up to MANY
+MOST = 150  # if neither runs nor modules bring it below that, its middle is cut out
 LEAVES = 8  # operands of its own that one node may have in a folded picture
 SHARED = 2  # operands that the same nodes share, before they become one node
 

@@ -26,7 +26,7 @@ from tinygrad_edu.draw.record import Card, Wire
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["Phase", "Script", "Step", "script"]
+__all__ = ["Script", "Step", "script"]
 
 Phase = Literal["start", "forward", "backward"]
 LONG, SHORT = 120, 20  # characters of an expression, and of a name in it
@@ -168,7 +168,8 @@ def play_backward(graph: Graph, found: Script) -> None:
     equation = f"{derivative(graph, output)} = {format_value(seed, graph.precision)}"
     note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]))
     node = place[output].id
-    found.gradients[node] = [(found.add(Step("backward", equation, note, active=(node,))), seed)]
+    step = found.add(Step("backward", equation, note, active=(node,)))
+    found.gradients[node] = [(step, seed)]
     arrived: dict[Card, list[ndarray]] = {}
     for wire in graph.record.backward:
         assert wire.contribution is not None
