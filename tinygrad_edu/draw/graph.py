@@ -21,7 +21,7 @@ from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.picture.painter import Painter
 from tinygrad_edu.draw.picture.svg import finish
-from tinygrad_edu.draw.player.player import Player, frames, player
+from tinygrad_edu.draw.player import Player, frames, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
 from tinygrad_edu.files import StrPath

@@ -36,7 +36,7 @@ Names = Mapping[Tensor, str] | Mapping[str, Tensor | ndarray]
 Variables = dict[int, str]  # id of the object -> name
 PARTS = 1000  # of a list, dict or object that are looked at
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-LONGEST = 28  # characters of a name in a picture
+LONGEST_NAME = 28  # characters of a name in a picture
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
@@ -45,7 +45,7 @@ def printable(name: str) -> str:
     return UNPRINTABLE.sub(" ", name)
 
 
-def shorten(name: str, longest: int = LONGEST, *, keep_start: bool = False) -> str:
+def shorten(name: str, longest: int = LONGEST_NAME, *, keep_start: bool = False) -> str:
     """A printable name, cut if it is too long.
 
     A dotted path loses its beginning (paths differ at their ends), any other name its middle; with `keep_start` every

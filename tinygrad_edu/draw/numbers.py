@@ -14,13 +14,13 @@ import numpy as np
 from numpy import ndarray
 
 __all__ = [
-    "FEW", "MINUS", "SMALL", "format_array", "format_count", "format_mean", "format_nested",
+    "FEW_ELEMENTS", "MINUS", "SMALL", "format_array", "format_count", "format_mean", "format_nested",
     "format_number", "format_product", "format_shape", "format_statistics", "format_sum", "gradient_norm",
 ]  # fmt: skip
 
 MINUS = "\u2212"
 SMALL = 8  # elements that are printed one by one
-FEW = 4  # elements that are said one by one, or stand in an equation
+FEW_ELEMENTS = 4  # elements that are said one by one, or stand in an equation
 
 Number = Any  # bool, int, float, complex, NumPy's scalars, or an array of one element
 

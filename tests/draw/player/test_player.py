@@ -14,7 +14,8 @@ from tinygrad_edu import Tensor
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import engine
 from tinygrad_edu.draw.picture.svg import xml_text
-from tinygrad_edu.draw.player.player import frames, lighten, player
+from tinygrad_edu.draw.player import frames, player
+from tinygrad_edu.draw.player.player import lighten
 from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.record import record
 

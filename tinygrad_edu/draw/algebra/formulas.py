@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 Arrays = Sequence[ArrayLike]
-Names = Mapping[str, str]  # by op.argument(i), "g" and "out"
+ArgumentNames = Mapping[str, str]  # by op.argument(i), "g" and "out"
 Params = Mapping[str, Any]
 UNPRINTED = {"axis", "stride", "padding", "shape"}  # parameters that the formula has already, or that are too long
 DEFINED = {"relu", "divide", "log_softmax"}  # written as what the output was computed from: [a > 0], x / y**2
@@ -50,7 +50,7 @@ SYMBOLS |= {"broadcast_to": "copy", "expand_dims": "reshape"}
 
 
 def vjp_formula(
-    op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
+    op: Op, position: int, names: ArgumentNames, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
 ) -> str:
     """The gradient that an operand receives, as a formula, such as "∂h ⊙ [a > 0]".
 
@@ -68,14 +68,16 @@ def random_gradient(out: ndarray) -> ndarray:
 
 
 def local_formula(
-    op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
+    op: Op, position: int, names: ArgumentNames, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
 ) -> str:
     """The derivative of the output with respect to an operand, "z", "1", "2·a"; "" if there is no local_term."""
     term = local_term(op, position, names, values, out, params)
     return "" if term is None else Notation(latex).write(term)
 
 
-def local_term(op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params) -> Term | None:
+def local_term(
+    op: Op, position: int, names: ArgumentNames, values: Arrays, out: ArrayLike, params: Params
+) -> Term | None:
     """The same as a Term; None if the rule cannot be followed, or if one of the two has several elements."""
     value = np.asarray(out)
     if not value.size == np.size(values[position]) == 1:
@@ -88,7 +90,7 @@ def local_term(op: Op, position: int, names: Names, values: Arrays, out: ArrayLi
 
 
 def named_terms(
-    op: Op, position: int, names: Names, g: ArrayLike, out: ArrayLike, values: Arrays
+    op: Op, position: int, names: ArgumentNames, g: ArrayLike, out: ArrayLike, values: Arrays
 ) -> tuple[Term, Term, list[TermLike]]:
     """The gradient that arrives, the output and the operands as Terms; a constant named by its digits is a number."""
     operands: list[TermLike] = []

@@ -72,7 +72,7 @@ POSTFIX = {
     "reshape": Postfix(ATOM, " as {}", PHRASE),
     "permuted": Postfix(ATOM, " with axes {}", PHRASE),
 }
-SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
+LATEX_SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
 UPRIGHT = {" ": r"\ ", ":": "{:}", "\\": r"\backslash ", "^": r"\ ", "~": r"\ ", MINUS: "-", "·": r"\cdot "}
 UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\ldots "} | {c: f"\\{c}" for c in "&%_#${}"}
 BREAKS = re.compile(r" (?=[-+@·⊙⊗/" + MINUS + r"] )|(?<= of) ")
@@ -310,7 +310,7 @@ class Notation:
     def words(self, text: str) -> str:
         return upright(text) if self.latex else text
 
-    def name(self, text: str, place: Any) -> Text:
+    def name(self, text: str, place: str | int) -> Text:
         return name_in_latex(text) if self.latex else text, ATOM
 
     def partial(self, above: Term, below: Term) -> Text:
@@ -391,7 +391,7 @@ class Notation:
     def condition(self, sign: str, x: Term, y: Term) -> str:
         """A comparison without its bracket; one within another needs none."""
         sides = [self.condition(*z.parts) if z.kind == "compare" else self.within(z, SUM) for z in (x, y)]
-        return f"{sides[0]} {SIGNS.get(sign, sign) if self.latex else sign} {sides[1]}"
+        return f"{sides[0]} {LATEX_SIGNS.get(sign, sign) if self.latex else sign} {sides[1]}"
 
     def truth(self, x: Term, positive: bool) -> Text:
         return f"[{'' if positive else self.words('not ')}{self.text(x)[0]}]", ATOM

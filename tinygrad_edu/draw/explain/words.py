@@ -18,12 +18,12 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.draw import numbers
 from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.names import printable, shorten
-from tinygrad_edu.draw.numbers import FEW, SMALL, format_array, format_number
+from tinygrad_edu.draw.numbers import FEW_ELEMENTS, SMALL, format_array, format_number
 from tinygrad_edu.draw.record import Card, Record, Scope
 
 __all__ = ["alt_text", "tree"]
 
-LINES = 200  # of a tree
+TREE_LINES = 200
 STEPS = 12  # ops that alt_text goes through one by one
 PHRASES = {
     "add": "{} plus {}", "subtract": "{} minus {}", "multiply": "{} times {}", "divide": "{} divided by {}",
@@ -40,14 +40,14 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
 
     One line for each tensor or constant: name, shape, what made it, value, gradient; a tensor that is met again is a
     reference, "↑ q, above". Of a line longer than `width` columns the last entries are left out, "…"; no number is cut.
-    There are at most about LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more".
+    There are at most about TREE_LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more".
     """
     lines: list[str] = []
     seen: set[Card] = set()
     deepest = max(4, width // 8)
     # (card, what stands before its branch, the branch, the scope of its consumer)
     waiting: list[tuple[Card, str, str, Scope | None]] = [(found.output, "", "", None)]
-    while waiting and len(lines) < LINES:
+    while waiting and len(lines) < TREE_LINES:
         card, margin, branch, outer = waiting.pop()
         if card in seen:
             name = shorten(card.name, width - len(f"{margin}{branch}↑ , above"), keep_start=True)
@@ -151,7 +151,7 @@ def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
 def describe_leaf(card: Card) -> str:
     """Its kind and its value: "input, 3", "parameter of shape 4 by 2"."""
     size = f"of shape {' by '.join(map(str, card.shape))}"
-    return f"{card.kind} {speak_array(card.value) if card.value.size <= FEW else size}"
+    return f"{card.kind} {speak_array(card.value) if card.value.size <= FEW_ELEMENTS else size}"
 
 
 def describe_op(card: Card) -> str:
@@ -225,7 +225,7 @@ def speak_array(array: ndarray) -> str:
     shape = " by ".join(map(str, array.shape))
     if not array.size:
         return f"an empty array of shape {shape}"
-    if array.size > FEW:
+    if array.size > FEW_ELEMENTS:
         with np.errstate(all="ignore"):
             return f"an array of shape {shape} with mean {speak_text(numbers.format_mean(array))}"
     rows = array.reshape(-1, array.shape[-1])

@@ -91,7 +91,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     if item.folded:
         return folded_label(item, look)
     if card.is_number:
-        return frame([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
+        return bordered([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
     is_output = not card.uses
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
     words = filter(None, [kind, "output" if is_output else "", format_shape(card.shape)])
@@ -114,19 +114,19 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         size = 20 if len(text) == 1 else 13 if len(text) <= 5 else 10
         left = cell(font(text, look["op_text"], size, "B"), f'WIDTH="34" CELLPADDING="6" BGCOLOR="{look["op"]}"')
     else:
-        left = strip(look[card.kind] if card.op is None else look["rule"])
-    right = [strip(look["output"])] if is_output else []
-    return frame([left, cell(table(rows)), *right], look)
+        left = edge_strip(look[card.kind] if card.op is None else look["rule"])
+    right = [edge_strip(look["output"])] if is_output else []
+    return bordered([left, cell(table(rows)), *right], look)
 
 
-def frame(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
+def bordered(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
     return (
         f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" COLOR="{look[colour]}" '
         f'BGCOLOR="{look["card"]}"><TR>{"".join(cells)}</TR></TABLE>'
     )
 
 
-def strip(colour: str) -> str:
+def edge_strip(colour: str) -> str:
     """A coloured edge, which says what kind of tensor it is."""
     return cell("", f'WIDTH="8" BGCOLOR="{colour}"')
 
@@ -251,7 +251,7 @@ def folded_label(item: Item, look: Look) -> str:
         rows.append(value_row(item, f"{name} {format_shape(value.shape)}".rstrip(), value, look))
     if gradient is not None:
         rows.append(value_row(item, f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
-    return frame([cell(table(rows))], look, "muted", 2)
+    return bordered([cell(table(rows))], look, "muted", 2)
 
 
 def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) -> list[list[str]]:

@@ -157,7 +157,7 @@ def marked(graph: Graph, found: Script, heading: str | None, title: str) -> ET.E
     return root
 
 
-def name_of(group: ET.Element) -> str:
+def dot_id(group: ET.Element) -> str:
     """The id that the DOT gave a node, a wire or a cell."""
     return group.get("id", "").removeprefix(f"{PICTURE}-")
 
@@ -173,7 +173,7 @@ def mark_wire(group: ET.Element, found: Script) -> None:
 
     DOT gives both lines of an edge one id; only their colour tells them apart.
     """
-    name = name_of(group)
+    name = dot_id(group)
     for element in shapes(group):
         forward = "stroke-value_wire" in element.get("class", "")
         element.set("data-part", "label" if element.tag == "text" else "wire" if forward else "back")
@@ -182,14 +182,14 @@ def mark_wire(group: ET.Element, found: Script) -> None:
 
 def mark_node(group: ET.Element, found: Script, precision: int) -> None:
     """A node is pale until it has its value; numbers are hidden until they are there, their labels are not."""
-    name = name_of(group)
+    name = dot_id(group)
     if name in found.values:
         group.set("data-part", "node")
         appear(group, found.values[name])
     events = found.gradients.get(name, [])
     arrived = events[-1][0] if events else None
     for cell in list(group.iter("g")):
-        part = name_of(cell).removeprefix(f"{name}-").partition("-")[0]  # see cards.py
+        part = dot_id(cell).removeprefix(f"{name}-").partition("-")[0]  # see cards.py
         if part == "value":
             appear(cell, found.values.get(name))
         elif part == "gradient":
@@ -234,7 +234,7 @@ def shapes(group: ET.Element) -> Iterator[ET.Element]:
 def freeze(root: ET.Element, i: int, step: Step) -> None:
     """Leaves of a marked picture what is there in step i; nodes that it is about get a ring, and lines are thick."""
     line = "back" if step.phase == "backward" else "wire"
-    for element in [part for group in root.iter("g") if name_of(group) in step.active for part in group.iter()]:
+    for element in [part for group in root.iter("g") if dot_id(group) in step.active for part in group.iter()]:
         if element.get("data-part") == "ring":
             del element.attrib["visibility"]
         elif element.get("data-part") == line and element.tag == "path":
