@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 __all__ = [
-    "FEW_ELEMENTS", "MINUS", "SMALL", "format_array", "format_count", "format_mean", "format_nested",
+    "FEW_ELEMENTS", "MINUS", "SMALL", "Number", "format_array", "format_count", "format_mean", "format_nested",
     "format_number", "format_product", "format_shape", "format_statistics", "format_sum", "gradient_norm",
 ]  # fmt: skip
 
@@ -22,7 +22,7 @@ MINUS = "\u2212"
 SMALL = 8  # elements that are printed one by one
 FEW_ELEMENTS = 4  # elements that are said one by one, or stand in an equation
 
-Number = Any  # bool, int, float, complex, NumPy's scalars, or an array of one element
+Number = complex | np.generic | ndarray  # bool, int, float, complex, NumPy's scalars, or an array of one element
 
 
 def format_number(x: Number, precision: int = 3, latex: bool = False) -> str:
@@ -30,8 +30,8 @@ def format_number(x: Number, precision: int = 3, latex: bool = False) -> str:
 
     Integers below a million are printed in full. LaTeX has an ASCII minus, and powers of ten with \\cdot.
     """
-    x = x.item() if isinstance(x, (np.ndarray, np.generic)) else x
-    x = x.real if isinstance(x, complex) else x
+    value = x.item() if isinstance(x, (ndarray, np.generic)) else x
+    x = value.real if isinstance(value, complex) else value
     if isinstance(x, bool) or x != x:
         text = "NaN" if x != x else str(x).lower()
         return rf"\mathrm{{{text}}}" if latex else text

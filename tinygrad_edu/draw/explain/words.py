@@ -13,12 +13,11 @@ from collections import Counter
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import ArrayLike
 
 from tinygrad_edu.draw import numbers
 from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.names import printable, shorten
-from tinygrad_edu.draw.numbers import FEW_ELEMENTS, SMALL, format_array, format_number
+from tinygrad_edu.draw.numbers import FEW_ELEMENTS, SMALL, Number, format_array, format_number
 from tinygrad_edu.draw.record import Card, Record, Scope
 
 __all__ = ["alt_text", "tree"]
@@ -232,7 +231,7 @@ def speak_array(array: ndarray) -> str:
     return "; ".join([speak_list([speak_number(x) for x in row]) for row in rows])
 
 
-def speak_number(x: ArrayLike) -> str:
+def speak_number(x: Number) -> str:
     """A number as it is said: "minus 12", "1.2 times 10 to the power minus 5"."""
     return speak_text(format_number(x))
 

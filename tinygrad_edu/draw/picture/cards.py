@@ -13,15 +13,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.formulas import local_formula, role, symbol, vjp_formula
+from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, role, symbol, vjp_formula
 from tinygrad_edu.draw.algebra.terms import break_lines
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.numbers import (
+    Number,
     format_count,
     format_number,
     format_product,
@@ -34,10 +35,9 @@ from tinygrad_edu.draw.picture.fold import Item, Link
 from tinygrad_edu.draw.picture.svg import label_text
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
-from tinygrad_edu.engine import Op
 
 __all__ = [
-    "Look", "Mode", "cell", "font", "gate_label", "node_label", "rule_arguments", "shown_output", "symbol_of", "table",
+    "Look", "Mode", "cell", "font", "gate_label", "node_label", "rule_call", "shown_output", "symbol_of", "table",
     "wire_label", "wire_rule",
 ]  # fmt: skip
 
@@ -61,7 +61,7 @@ class Look:
         """A colour; transparent where the mode does not show the backward pass."""
         return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
 
-    def format(self, x: object) -> str:
+    def format(self, x: Number) -> str:
         return format_number(x, self.precision)
 
 
@@ -210,6 +210,7 @@ def sum_text(card: Card, look: Look) -> str:
         return text
     if not single:
         return f"{text}, then a hook"
+    assert card.gradient is not None
     if len(parts) > 1:
         text += f" = {look.format(card.before_hooks)}"
     return f"{text}, hook → {look.format(card.gradient)}"
@@ -302,7 +303,7 @@ def wire_label(link: Link, look: Look) -> str:
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
-    value, text = look.format(wire.local), local_formula(*rule_arguments(wire))
+    value, text = look.format(wire.local), local_formula(rule_call(wire))
     line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
     muted = "transparent" if look.mode == "forward" else look["muted"]
     result = format_product(wire.local, upstream, look.precision)
@@ -311,11 +312,11 @@ def wire_label(link: Link, look: Look) -> str:
 
 def wire_rule(wire: Wire) -> str:
     """What the rule hands back over a wire, as a formula."""
-    return vjp_formula(*rule_arguments(wire))
+    return vjp_formula(rule_call(wire))
 
 
-def rule_arguments(wire: Wire) -> tuple[Op, int, dict[str, str], list[ndarray], ndarray, dict[str, Any]]:
-    """What formulas.py wants to know of a wire: op, operand, names and values of all operands, result, parameters."""
+def rule_call(wire: Wire) -> RuleCall:
+    """The call of the rule that hands a gradient back over a wire."""
     target = wire.target
     assert target.op is not None
     short, sources = shorten(target.name, 16), [other.source for other in target.wires]
@@ -323,4 +324,4 @@ def rule_arguments(wire: Wire) -> tuple[Op, int, dict[str, str], list[ndarray], 
     for i, x in enumerate(sources):
         names[target.op.argument(i)] = format_number(x.value) if x.is_number else shorten(x.name, 16)
     values = [x.value for x in sources]
-    return target.op, wire.position, names, values, target.value, target.params
+    return RuleCall(target.op, wire.position, names, values, target.value, target.params)

@@ -226,7 +226,7 @@ def right_side(wire: Wire, upstream: str, precision: int) -> str:
         is_long = wire.contribution.size > FEW_ELEMENTS
         return formula if is_long else f"{formula} = {format_value(wire.contribution, precision)}"
     factor = format_number(wire.local, precision)  # if its rule cannot be followed
-    if (term := local_term(*cards.rule_arguments(wire))) is not None:
+    if (term := local_term(cards.rule_call(wire))) is not None:
         factor, precedence = Notation(False, precision).text(term)
         has_denominator = term.kind == "product" and term.parts[2]
         if has_denominator or (precedence < PRODUCT and term.kind not in ("product", "number")):
