@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from tinygrad_edu.draw.theme import DARK, FONT, LIGHT
+from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables
 
 HERE = Path(__file__).parent
 
@@ -75,8 +75,3 @@ def write_page(path, title, lead, controls, functions, script):
     except OSError as error:
         sys.exit(f"error: --html must be a file: cannot write {path} ({error.strerror})")
     print(f"page with sliders: {path}")
-
-
-def css_variables(palette):
-    """The colours of a palette, {role: colour}, as variables of CSS."""
-    return "".join([f"--{role}:{colour};" for role, colour in palette.items()])

@@ -53,7 +53,7 @@ def test_graphs_of_modules_and_tensors_know_the_callers_names():
 )
 def test_an_option_that_does_not_exist_is_named_with_those_that_do(options):
     ((name, _),) = options.items()
-    with pytest.raises(ValueError, match=rf"graph: {name} is .*it must be .*( or |an integer)"):
+    with pytest.raises(ValueError, match=rf"graph: {name}(, unless it is None,)? is .*it must be .*( or |an integer)"):
         Graph(record(Tensor(1.0)), **options)
 
 
@@ -72,3 +72,12 @@ def test_printing_shows_the_tree_and_not_the_source():
     graph = Graph(record(f_of_xyz()))
     assert "digraph" not in str(graph) and "q" in str(graph)
     assert graph.alt_text
+
+
+def test_printing_shows_the_text_of_a_subclass():
+    class Titled(Graph):
+        def text(self):
+            return "f\n" + super().text()
+
+    found = record(f_of_xyz())
+    assert str(Titled(found)) == f"f\n{Graph(found)}"

@@ -187,6 +187,25 @@ def test_modules_that_nobody_holds():
     assert all(card.scope is not None for card in parameters)
 
 
+def test_modules_that_cannot_be_hashed():
+    class Scale(nn.Module):
+        def __init__(self, *inner):
+            self.w, self.inner = Tensor(2.0), list(inner)
+
+        def forward(self, x):
+            for module in self.inner:
+                x = module(x)
+            return x * self.w
+
+        def __eq__(self, other):  # which makes __hash__ None
+            return self is other
+
+    net = Scale(Scale(), Scale())
+    found = named(net(Tensor(3.0)), net=net)
+    names = {card.name: card.scope.name for card in found.cards if card.kind == "parameter"}
+    assert names == {"net.inner.0.w": "inner.0", "net.inner.1.w": "inner.1", "net.w": "net"}
+
+
 @pytest.mark.parametrize("names", [[1], {"A": 3}, {3: "a"}])
 def test_names_must_name_tensors(names):
     with pytest.raises(TypeError, match="names"):

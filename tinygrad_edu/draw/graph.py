@@ -21,7 +21,7 @@ from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.picture.painter import Painter
 from tinygrad_edu.draw.picture.svg import finish
-from tinygrad_edu.draw.player.player import Player, frames, player
+from tinygrad_edu.draw.player import Player, frames, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
 from tinygrad_edu.files import StrPath
@@ -96,7 +96,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         check_choice("graph: rankdir", rankdir, get_args(Rankdir))
         check_choice("graph: theme", theme, get_args(Theme))
         if depth is not None:
-            depth = check_int("graph: depth", depth, 0)
+            depth = check_int("graph: depth, unless it is None,", depth, 0)
         precision = check_int("graph: precision", precision, 1, 17)
         self.record = record(output) if isinstance(output, Tensor) else output
         self.mode, self.theme = mode, theme
@@ -170,7 +170,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         """The graph as an indented tree, for a terminal."""
         return tree(self.record, precision=self.precision)
 
-    __str__ = text
+    def __str__(self) -> str:
+        return self.text()
 
     def pipe(
         self, format: str | None = None, renderer: str | None = None, formatter: str | None = None,

@@ -4,8 +4,8 @@ A tensor is named, in this order, by the picture's own `names=`, by the path of 
 `name`, by the variable that holds it where the picture is asked for, by the array that it is a part of, or by its op
 and a number.
 
-Which module made a result is not marked on each, which would slow down every op. Numbers are given in the order of
-creation, so one mark for each module call, on its output, is enough:
+Marking every result with its module would slow down every op. Numbers are given in the order of creation, so one mark
+for each module call, on its output, is enough:
 
     y = linear(x)               # y._scopes is ((linear, 10),), and y._number is 17: it made the tensors 11 to 17
 """
@@ -30,13 +30,13 @@ from tinygrad_edu.tensor import Tensor
 if TYPE_CHECKING:
     from tinygrad_edu.nn import Module
 
-__all__ = ["Names", "Variables", "caller_variables", "name_cards", "printable", "shorten"]
+__all__ = ["Names", "caller_variables", "name_cards", "printable", "shorten"]
 
 Names = Mapping[Tensor, str] | Mapping[str, Tensor | ndarray]
 Variables = dict[int, str]  # id of the object -> name
 PARTS = 1000  # of a list, dict or object that are looked at
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-LONGEST = 28  # characters of a name in a picture
+LONGEST_NAME = 28  # characters of a name in a picture
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
@@ -45,9 +45,11 @@ def printable(name: str) -> str:
     return UNPRINTABLE.sub(" ", name)
 
 
-def shorten(name: str, longest: int = LONGEST, *, keep_start: bool = False) -> str:
-    """A printable name, cut if it is too long: a dotted path loses its beginning, where paths are alike, another name
-    its middle; with `keep_start` all lose their end.
+def shorten(name: str, longest: int = LONGEST_NAME, *, keep_start: bool = False) -> str:
+    """A printable name, cut if it is too long.
+
+    A dotted path loses its beginning (paths differ at their ends), any other name its middle; with `keep_start` every
+    name loses its end.
     """
     name = printable(name)
     if len(name) <= longest:
@@ -98,7 +100,7 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
     """Gives every card its name, its kind and its scope, in place; `names` are stronger than all other names."""
     variables, given = variables or {}, names_by_id({} if names is None else names)
     paths: Variables = {}
-    for model, name in find_scopes(found, variables).items():
+    for model, name in find_scopes(found, variables):
         for path, parameter in model.named_parameters():
             paths.setdefault(id(parameter), f"{name}.{path}" if name else path)
     counts: Counter[str] = Counter()  # of the names that are made up
@@ -163,13 +165,13 @@ def made_up_name(card: Card, counts: Counter[str]) -> str:
     return stem if stem in ("zeros", "ones") and counts[stem] == 1 else f"{stem}{counts[stem]}"
 
 
-def find_scopes(found: Record, variables: Variables) -> dict[Module, str]:
+def find_scopes(found: Record, variables: Variables) -> list[tuple[Module, str]]:
     """Finds the scope of every result; returns the models, the modules of the outermost calls, with their names."""
     results = [(card, card.tensor) for card in found.cards if card.tensor is not None and card.op is not None]
     calls = [(start, tensor._number, module) for _, tensor in results for module, start in tensor._scopes or ()]
     calls.sort(key=lambda call: -call[0])  # the first to begin is popped first: outer calls before those inside
-    models: dict[Module, str] = {}
-    paths: dict[Module, Variables] = {}  # of the modules within a module
+    models: dict[int, tuple[Module, str]] = {}  # by id, as not every module can be hashed
+    paths: dict[int, Variables] = {}  # of the modules within a module
     running: list[tuple[Scope, int]] = []  # the calls around the current tensor, each with the number of its last one
     for card, tensor in results:  # in the order of creation
         while calls and calls[-1][0] < tensor._number:
@@ -178,16 +180,16 @@ def find_scopes(found: Record, variables: Variables) -> dict[Module, str]:
                 running.pop()
             parent = running[-1][0] if running else None
             if parent is None or parent.module is None:
-                name = models.setdefault(module, variables.get(id(module), ""))
+                _, name = models.setdefault(id(module), (module, variables.get(id(module), "")))
             else:
-                if parent.module not in paths:
-                    paths[parent.module] = {id(child): path for path, child in parent.module.named_modules()}
-                name = paths[parent.module].get(id(module), "")
+                if id(parent.module) not in paths:
+                    paths[id(parent.module)] = {id(child): path for path, child in parent.module.named_modules()}
+                name = paths[id(parent.module)].get(id(module), "")
             running.append((Scope(name, module_label(module), module, parent), end))
         while running and running[-1][1] < tensor._number:
             running.pop()
         card.scope = running[-1][0] if running else None
-    return models
+    return list(models.values())
 
 
 def module_label(module: Module) -> str:

@@ -14,15 +14,15 @@ import numpy as np
 from numpy import ndarray
 
 __all__ = [
-    "FEW", "MINUS", "SMALL", "format_array", "format_count", "format_factor", "format_mean", "format_nested",
+    "FEW_ELEMENTS", "MINUS", "SMALL", "Number", "format_array", "format_count", "format_mean", "format_nested",
     "format_number", "format_product", "format_shape", "format_statistics", "format_sum", "gradient_norm",
 ]  # fmt: skip
 
 MINUS = "\u2212"
 SMALL = 8  # elements that are printed one by one
-FEW = 4  # elements that are said one by one, or stand in an equation
+FEW_ELEMENTS = 4  # elements that are said one by one, or stand in an equation
 
-Number = Any  # bool, int, float, complex, NumPy's scalars, or an array of one element
+Number = complex | np.generic | ndarray  # bool, int, float, complex, NumPy's scalars, or an array of one element
 
 
 def format_number(x: Number, precision: int = 3, latex: bool = False) -> str:
@@ -30,8 +30,8 @@ def format_number(x: Number, precision: int = 3, latex: bool = False) -> str:
 
     Integers below a million are printed in full. LaTeX has an ASCII minus, and powers of ten with \\cdot.
     """
-    x = x.item() if isinstance(x, (np.ndarray, np.generic)) else x
-    x = x.real if isinstance(x, complex) else x
+    value = x.item() if isinstance(x, (ndarray, np.generic)) else x
+    x = value.real if isinstance(value, complex) else value
     if isinstance(x, bool) or x != x:
         text = "NaN" if x != x else str(x).lower()
         return rf"\mathrm{{{text}}}" if latex else text
@@ -69,7 +69,7 @@ def format_sum(parts: Sequence[Number], precision: int = 3) -> str:
 def format_mean(array: ndarray, precision: int = 3) -> str:
     """The mean of an array, or "≈0" if it is only rounding: its digits differ from processor to processor.
 
-    The gradients that softmax and cross-entropy hand to the logits add up to 0, but in float32 only to some 1e-10.
+    The gradients that softmax and cross-entropy hand to the logits add up to 0; in float32 some 1e-10 is left.
     """
     wide = np.result_type(array.dtype, np.float64)
     average = array.mean(dtype=wide)

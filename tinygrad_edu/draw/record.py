@@ -30,7 +30,7 @@ from tinygrad_edu.tensor import Tensor, seed
 if TYPE_CHECKING:
     from tinygrad_edu.nn import Module
 
-__all__ = ["Card", "Kind", "Record", "Scope", "Wire", "record", "slope"]
+__all__ = ["Card", "Record", "Scope", "Wire", "record", "slope"]
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")
@@ -54,7 +54,8 @@ class Scope:
 class Card:
     """A tensor, or a constant operand, in the picture.
 
-    Its gradient is that of the output with respect to it, of its value's shape; None where none is needed.
+    `gradient` is the derivative of the output with respect to the card, in the shape of `value`; None where none is
+    needed.
     """
 
     id: str  # "t0", "t1" ... in forward order; constants "c0" ...
@@ -162,8 +163,8 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
     Args:
         output: Any Tensor; a single leaf makes a record of one card.
         backward: False leaves out gradients and contributions.
-        gradient: What the backward pass begins with, of the output's shape. If None, 1 for a single number, whose
-            gradients are derivatives then; else what backward(gradient) has left in `output.grad`, or ones.
+        gradient: What the backward pass starts with, in the output's shape. By default 1 for a single number, so that
+            gradients are derivatives; for an array what backward(gradient) left in `output.grad`, else ones.
 
     Hooks of the tensors are called, as in any backward pass. Leaves show the values that they have now: an array
     that was written to after its use does not agree with what was computed from it.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["DARK", "FONT", "HEAT_LEVELS", "LIGHT", "Theme", "heat", "mix", "palette", "roles"]
+__all__ = ["DARK", "FONT", "LIGHT", "Theme", "css_variables", "heat", "mix", "palette", "roles"]
 
 Theme = Literal["light", "dark", "auto"]
 FONT = "Helvetica,Arial,sans-serif"
@@ -66,3 +66,8 @@ def roles(theme: Theme = "light") -> dict[str, str]:
     """All the colours that a picture may have, by what they are for: the palette's names and "heat-8" to "heat8"."""
     heats = {f"heat{level}": heat(level / HEAT_LEVELS, theme) for level in range(-HEAT_LEVELS, HEAT_LEVELS + 1)}
     return {**palette(theme), **heats}
+
+
+def css_variables(colours: dict[str, str]) -> str:
+    """Colours by role, as in a palette, as variables of CSS: "--text:#1c2531;"."""
+    return "".join([f"--{role}:{colour};" for role, colour in colours.items()])

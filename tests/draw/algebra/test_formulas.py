@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from op_domains import DOMAINS
 
 from tinygrad_edu import op
-from tinygrad_edu.draw.algebra.formulas import local_formula, rule_source, vjp_formula
+from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, rule_source, vjp_formula
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.engine import REGISTRY, plain
 from tinygrad_edu.ops.convolution import fold
@@ -20,7 +20,7 @@ ITERATED = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 
 
 def case(name, *values, names=None, **params):
-    """The arguments of vjp_formula but for the position: operands are called a, b, c, the output h."""
+    """The arguments of RuleCall but for the position: operands are called a, b, c, the output h."""
     this = REGISTRY[name]
     values, params = this.bind(tuple(np.asarray(x)[()] if type(x) not in (int, float) else x for x in values), params)
     found = {this.argument(i): str(x) if type(x) in (int, float) else "abc"[i] for i, x in enumerate(values)}
@@ -30,12 +30,12 @@ def case(name, *values, names=None, **params):
 
 def vjp(position, name, *values, latex=False, names=None, **params):
     this, *rest = case(name, *values, names=names, **params)
-    return vjp_formula(this, position, *rest, latex)
+    return vjp_formula(RuleCall(this, position, *rest), latex)
 
 
 def local(position, name, *values, latex=False, names=None, **params):
     this, *rest = case(name, *values, names=names, **params)
-    return local_formula(this, position, *rest, latex)
+    return local_formula(RuleCall(this, position, *rest), latex)
 
 
 rng = np.random.default_rng(1)
@@ -232,7 +232,7 @@ def test_every_op_of_the_library_has_a_formula(name, data):
     this, names, values, out, params = case(name, *operands, **params)
     for i in positions(this, values):
         for latex in (False, True):
-            text = vjp_formula(this, i, names, values, out, params, latex)
+            text = vjp_formula(RuleCall(this, i, names, values, out, params), latex)
             if text.startswith(("vjp of", r"\mathrm{vjp")):  # a table with ones on the diagonal, at zeros
                 assert name == "prod" and not out.all()
 
@@ -253,14 +253,14 @@ def test_a_formula_read_back_gives_what_the_rule_gives(name, data):
         new = rule.ndim - x.ndim
         axes = tuple(k for k in range(rule.ndim) if k < new or x.shape[k - new] != rule.shape[k])
         expected = rule.sum(axes).reshape(x.shape)
-        text = vjp_formula(this, i, names, values, out, params)
+        text = vjp_formula(RuleCall(this, i, names, values, out, params))
         found = np.asarray(Reader(known).value(text))
         if name == "matmul" and found.ndim and found.size != expected.size:
             continue  # summed over stacked matrices without a word
         found = found.reshape(x.shape) if found.size == x.size else np.broadcast_to(found, x.shape)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12, err_msg=text)
         if np.size(out) == x.size == 1:
-            text = local_formula(this, i, names, values, out, params)
+            text = local_formula(RuleCall(this, i, names, values, out, params))
             expected = this.vjps[i](np.ones(np.shape(out)), out, *values, **params)
             found = np.asarray(Reader(known).value(text))
             np.testing.assert_allclose(found.item(), np.asarray(expected).item(), rtol=1e-9, err_msg=text)
@@ -304,9 +304,9 @@ def test_the_words_of_a_pooling_say_what_its_rule_does(name, data):
     (x,), params = data.draw(DOMAINS[name])
     this, names, values, out, params = case(name, x, **params)
     g = np.random.default_rng(3).standard_normal(out.shape)
-    text = vjp_formula(this, 0, names, values, out, params)
+    text = vjp_formula(RuleCall(this, 0, names, values, out, params))
     if x.size == 1:
-        assert text == "∂h" and local_formula(this, 0, names, values, out, params) == "1"
+        assert text == "∂h" and local_formula(RuleCall(this, 0, names, values, out, params)) == "1"
         return
     each, _, to = text.partition(" to ")
     assert to == {"max_pool": "the largest of each window", "mean_pool": "all of each window"}[name]
@@ -356,7 +356,7 @@ def test_latex_is_understood_by_matplotlib():
 def shown(this, *values, position=0):
     """The formula of a user's op."""
     names = {"g": "∂h", "out": "h"} | {this.argument(i): "xyz"[i] for i in range(len(values))}
-    return vjp_formula(this, position, names, values, this.forward(*values), {})
+    return vjp_formula(RuleCall(this, position, names, values, this.forward(*values), {}))
 
 
 def test_ops_of_a_user(registry):
@@ -382,6 +382,24 @@ def test_ops_of_a_user(registry):
     assert rule_source(registry["strange"], 0) == "slope(x) * g"
 
 
+def test_an_op_of_a_user_may_have_any_name(registry):
+    @op(lambda g, out, x: 3 * g)
+    def max_pool(x):
+        return 3 * x
+
+    @op(lambda g, out, x: g * 2)
+    def function(x):
+        return x * 2
+
+    @op(lambda g, out, x: function(g) * function(x))
+    def use(x):
+        return 2 * x * x
+
+    assert shown(registry["max_pool"], A) == "3·∂h"
+    assert shown(registry["function"], A) == "2·∂h"
+    assert shown(registry["use"], A) == "function(∂h) ⊙ function(x)"
+
+
 def test_an_op_from_a_string_has_a_formula_but_no_source(registry):
     names = {"op": op, "np": np}
     exec("@op(lambda g, out, x: 3 * g * x * x)\ndef cube(x):\n    return x ** 3", names)
@@ -404,7 +422,7 @@ def test_a_rule_that_cannot_be_followed_is_named_and_nothing_wrong_is_printed(ru
     assert shown(this, A, A) == "vjp of <lambda> to x (∂h, x, y)"
     if rule.__code__.co_names[-1:] != ("shape",):  # a single number needs no name
         names = {"g": "∂h", "out": "h", "x": "x", "y": "y"}
-        assert local_formula(this, 0, names, (np.ones(1), np.ones(1)), np.ones(1), {}) == ""
+        assert local_formula(RuleCall(this, 0, names, (np.ones(1), np.ones(1)), np.ones(1), {})) == ""
 
 
 def test_a_recorded_graph():
@@ -414,7 +432,7 @@ def test_a_recorded_graph():
         this = wire.target.op
         names = {"g": "∂h", "out": "h"} | {this.argument(i): "abc"[i] for i in range(len(this.names))}
         values = [other.source.value for other in wire.target.wires]
-        given = (this, wire.position, names, values, wire.target.value, wire.target.params)
-        text = local_formula(*given)
+        given = RuleCall(this, wire.position, names, values, wire.target.value, wire.target.params)
+        text = local_formula(given)
         known = {"h": wire.target.value} | {"abc"[i]: value for i, value in enumerate(values)}
         np.testing.assert_allclose(Reader(known).value(text), wire.local)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn, no_grad
-from tinygrad_edu.draw.explain.words import LINES, alt_text, speak_name, tree
+from tinygrad_edu.draw.explain.words import TREE_LINES, alt_text, speak_name, tree
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
 
@@ -93,7 +93,7 @@ def test_a_wide_graph_is_cut_and_the_rest_counted():
     leaves = [Tensor(float(i), name=f"x{i}") for i in range(1000)]
     y = np.concatenate([x.reshape(1) for x in leaves])
     lines = tree(named(y, {"y": y})).splitlines()
-    assert len(lines) == LINES + 1
+    assert len(lines) == TREE_LINES + 1
     shown = sum("↑" not in line for line in lines[:-1])
     assert lines[-1] == f"⋯ {2001 - shown} more"
 

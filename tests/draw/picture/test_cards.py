@@ -11,7 +11,7 @@ from tinygrad_edu import Tensor
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.picture.cards import (
     Look,
-    array,
+    array_cells,
     blocks,
     common_path,
     heat_map,
@@ -78,16 +78,17 @@ def test_a_number_in_an_expression_is_a_small_plain_card():
 )
 def test_up_to_eight_numbers_are_printed(values, numbers):
     values.flat[0] = 0.25
-    shown = words(array(values, look(), "value"))
+    shown = words(array_cells(values, look(), "value")[0])
     assert len(shown) == (numbers or 8) and shown[0] == ("0.25" if numbers else "mean\u2002")
 
 
 def test_equal_numbers_are_said_once():
-    assert words(array(np.zeros((5, 2)), look(), "value")) == ["0 everywhere"]
+    assert words(array_cells(np.zeros((5, 2)), look(), "value")[0]) == ["0 everywhere"]
 
 
 def test_a_grid_has_the_rows_of_the_array():
-    text = array(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), look(), "value")
+    text, is_one_line = array_cells(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), look(), "value")
+    assert not is_one_line and array_cells(np.array([1.0, 2.0]), look(), "value")[1]
     assert [words(row) for row in text.split("<TR>")[1:]] == [["1", "2"], ["3", "4"], ["5", "6"]]
 
 
@@ -114,7 +115,7 @@ def test_what_is_not_finite_is_highlighted_and_zeros_are_neutral():
 
 
 def test_without_heat_maps_the_statistics_stay():
-    text = array(np.eye(2, 5), look(heat_maps=False), "value")
+    text, _ = array_cells(np.eye(2, 5), look(heat_maps=False), "value")
     assert "FIXEDSIZE" not in text
     assert words(text) == ["mean\u2002", "0.2", "std\u2002", "0.4", "min\u2002", "0", "max\u2002", "1"]
 

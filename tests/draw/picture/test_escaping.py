@@ -1,4 +1,4 @@
-"""Whatever a tensor, a module or a picture is called is read in the picture as it is, and nothing else happens."""
+"""Names of tensors, modules and pictures appear exactly as given, whatever they contain."""
 
 import json
 import xml.etree.ElementTree as ET

@@ -10,7 +10,7 @@ import tinygrad_edu as te
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
-from tinygrad_edu.draw.picture.fold import ENOUGH, MOST, plan
+from tinygrad_edu.draw.picture.fold import ENOUGH, MOST, Item, plan
 from tinygrad_edu.draw.record import record
 
 
@@ -307,6 +307,17 @@ def test_many_operands_of_one_op():
     drawn = plan(found)
     check(found, drawn)
     assert [item.title for item in drawn.items if item.kind == "run"] == ["300 inputs"]
+
+
+def test_planning_takes_time_in_proportion_to_the_graph(monkeypatch):
+    looked_at, count = [], Item.ops.fget
+    monkeypatch.setattr(Item, "ops", property(lambda item: looked_at.append(len(item.cards)) or count(item)))
+    a, y = Tensor(0.5), Tensor(0.1)
+    for _ in range(2400):
+        y = y * a + 0.1 * y.sin()
+    found = record(y)
+    plan(found)
+    assert sum(looked_at) < 5 * len(list(found.wires()))
 
 
 @pytest.mark.parametrize("make", [lambda: recurrent(830)[0], lambda: scalar_mlp(8, 16, 16, 1), lambda: irregular(1000)])

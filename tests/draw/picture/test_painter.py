@@ -232,7 +232,7 @@ def test_the_estimated_size_is_near_the_true_one(make, sideways):
     painter = Painter(graph.copy())
     painter.draw()
     true = [72 * float(inches) for inches in graph.pipe("plain").split()[2:4]]
-    assert painter.picture(ranks(painter.plan), sideways) == pytest.approx(true, rel=0.25)
+    assert painter.picture_size(ranks(painter.plan), sideways) == pytest.approx(true, rel=0.25)
 
 
 def test_ranks_put_leaves_just_before_their_first_use():

@@ -14,7 +14,8 @@ from tinygrad_edu import Tensor
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import engine
 from tinygrad_edu.draw.picture.svg import xml_text
-from tinygrad_edu.draw.player.player import frames, lighten, player
+from tinygrad_edu.draw.player import frames, player
+from tinygrad_edu.draw.player.player import lighten
 from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.record import record
 
@@ -93,7 +94,8 @@ def test_the_page_has_the_steps_of_the_graph():
     graph = Graph(record(f_of_xyz()))
     steps = Page(player(graph)).steps()
     assert [step["equation"] for step in steps] == [step.equation for step in script(graph).steps]
-    assert [step["count"] for step in steps[5:8]] == ["forward 5 of 5", "backward 1 of 5", "backward 2 of 5"]
+    assert [step["place"] for step in steps[5:8]] == ["forward 5 of 5", "backward 1 of 5", "backward 2 of 5"]
+    assert steps[0]["place"] == "start"
 
 
 def test_title_theme_path_and_notebook(tmp_path):

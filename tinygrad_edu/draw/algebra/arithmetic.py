@@ -104,7 +104,7 @@ def product(coefficient: float, tops: Sequence[Term], bottoms: Sequence[Term], s
 
 
 def outer_product(a: Term, b: Term) -> Term | None:
-    """a * b where a is a column and b a row: each number of one times each of the other."""
+    """a * b where a is a column and b a row: each number of one times each of the other. None for other shapes."""
     row = b if b.ndim == 1 else None
     if b.kind == "expand" and b.ndim > 1 and b.shape[-2] == 1:
         row = b.parts[0]
@@ -243,7 +243,7 @@ def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequen
     return Term("function", (name, *args, *params), value)
 
 
-@builds("function", operands=0)
+@builds("name()", operands=0)  # no op can be called that
 def function_term(name: str, *args: TermLike, **params: Any) -> Term:
     terms = [as_term(x) for x in args]
     compute = FUNCTIONS.get(name) or REGISTRY[name].forward
@@ -279,7 +279,13 @@ def cross_entropy_slope(logits: Term, target: Term) -> Term:
 builds("negative")(partial(multiply, -1))
 builds("square")(lambda x: multiply(x, x))
 builds("astype")(lambda x, dtype=None: x)  # dtypes are not shown
-for name in ("abs", "sign", "log", "sin", "cos", "tanh", "sigmoid", "relu", "sqrt", "maximum", "minimum"):
-    builds(name)(partial(function_term, name))
-for sign, ufunc in COMPARE.items():
-    builds(ufunc.__name__, operands=2)(partial(compare, sign))
+
+
+def build_functions() -> None:
+    for name in ("abs", "sign", "log", "sin", "cos", "tanh", "sigmoid", "relu", "sqrt", "maximum", "minimum"):
+        builds(name)(partial(function_term, name))
+    for sign, ufunc in COMPARE.items():
+        builds(ufunc.__name__, operands=2)(partial(compare, sign))
+
+
+build_functions()

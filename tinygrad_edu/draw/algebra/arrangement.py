@@ -37,7 +37,7 @@ def matmul(x: Term, y: Term) -> Term:
     return Term("@", (x, y), value)
 
 
-@builds("einsum")
+@builds("einsum", operands=0)
 def einsum(*operands: TermLike, subscripts: str, optimize: object = False) -> Term:
     terms = [as_term(x) for x in operands]
     if len(terms) == 1 and len(set(subscripts.split("->"))) == 1:
@@ -129,8 +129,12 @@ def reduction(name: str, x: Term, axis: Axis = None, keepdims: bool = False) -> 
     return Term("sum", (x, sum_words(axes, x.ndim, "product" if name == "prod" else name)), value)
 
 
-for name in ("mean", "prod", "max", "min"):
-    builds(name)(partial(reduction, name))
+def build_reductions() -> None:
+    for name in ("mean", "prod", "max", "min"):
+        builds(name)(partial(reduction, name))
+
+
+build_reductions()
 
 
 def sum_words(axes: Sequence[int], ndim: int, name: str = "sum") -> str:
@@ -146,7 +150,7 @@ def getitem(x: Term, index: Index) -> Term:
     """x[index]; matrix times column, its last axis dropped, is matrix times vector."""
     index = values_of(index)
     value = x.value[index]
-    if x.kind == "@" and isinstance(index, tuple) and str(index) == "(Ellipsis, 0)" and x.shape[-1] == 1:
+    if x.kind == "@" and takes_column(index) and x.shape[-1] == 1:
         left, right = x.parts
         vector = right.parts[0] if right.kind == "expand" else right if right.size == 1 else None
         if vector is not None and right.ndim == 2:
@@ -189,7 +193,12 @@ def max_pool_to_x(g: Term, out: Term, x: Term, size: Pair, stride: Pair) -> Term
     return fold(expand_dims(g, (-2, -1)) * won, size, stride, x.shape)
 
 
-RULES = {"max_pool": max_pool_to_x}  # instead of an op's own rule; checked against it like all others
+RULES = {REGISTRY["max_pool"].forward: max_pool_to_x}  # instead of an op's own rule; checked against it like all others
+
+
+def takes_column(index: Index) -> bool:
+    """Whether an index is [..., 0]."""
+    return isinstance(index, tuple) and len(index) == 2 and index[0] is ... and type(index[1]) is int and index[1] == 0
 
 
 def in_order(index: Index) -> bool:

@@ -1,11 +1,12 @@
 """What a picture says of an op: the gradient that it hands to an operand, as a formula, its symbol, its rule's source.
 
-No formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`, which is run on
-Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op.
+Almost no formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`, run on
+Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op. (max_pool
+has a rule for Terms, RULES in arrangement.py, checked in the same way.)
 
 A wrong formula would be worse than none. So the rule is run a second time, on arrays, with random numbers for the
-gradient that arrives. Where the two do not agree, or the rule does what Terms cannot follow, the text only names the
-rule: "vjp of hypot to x (∂h, x, y)".
+gradient that arrives. Where the two disagree, or where the rule or a function it calls does what Terms cannot follow,
+the text names the rule only: "vjp of hypot to x (∂h, x, y)".
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import linecache
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -29,15 +30,14 @@ from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import REGISTRY, Op
 
 __all__ = [
-    "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source", "symbol", "trace_rule",
-    "vjp_formula", "vjp_term",
+    "RuleCall", "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source", "symbol",
+    "trace_rule", "vjp_formula", "vjp_term",
 ]  # fmt: skip
 
 Arrays = Sequence[ArrayLike]
-Names = Mapping[str, str]  # by op.argument(i), "g" and "out"
 Params = Mapping[str, Any]
 UNPRINTED = {"axis", "stride", "padding", "shape"}  # parameters that the formula has already, or that are too long
-DEFINED = {"relu", "divide", "log_softmax"}  # where out is shown by what it is: [a > 0], x / y**2
+DEFINED = {"relu", "divide", "log_softmax"}  # written as what the output was computed from: [a > 0], x / y**2
 DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
 ROLES = {"add": "distributes", "subtract": "distributes", "multiply": "swaps and scales", "sum": "copies to all"}
 ROLES |= {"mean": "shares", "mean_pool": "shares", "broadcast_to": "sums copies"}  # CS231n's words for gates
@@ -48,57 +48,59 @@ SYMBOLS |= {"sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "m
 SYMBOLS |= {"broadcast_to": "copy", "expand_dims": "reshape"}
 
 
-def vjp_formula(
-    op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
-) -> str:
+class RuleCall(NamedTuple):
+    """A call of an op's rule to one operand, with what a formula for it needs to know."""
+
+    op: Op
+    position: int  # of the operand
+    names: Mapping[str, str]  # what to call "g" (the gradient that arrives), "out", and each operand: op.argument(i)
+    values: Arrays  # the operands as the op got them; the formula follows their branches, ties and broadcast axes
+    out: ArrayLike
+    params: Params
+
+
+def vjp_formula(call: RuleCall, latex: bool = False) -> str:
     """The gradient that an operand receives, as a formula, such as "∂h ⊙ [a > 0]".
 
-    `names` has what to call "g" (the gradient that arrives), "out", and each operand, by `op.argument(i)`. A constant
-    that is named by its digits is a number: "2", or "1" for ones of any shape. Branches, ties and sums over broadcast
-    axes are those of `values`, the operands as the op got them. If the rule cannot be followed: "vjp of hypot to x".
+    A constant that is named by its digits is a number: "2", or "1" for ones of any shape. If the rule cannot be
+    followed: "vjp of hypot to x".
     """
-    value = np.asarray(out)
-    g, result, operands = named_terms(op, position, names, random_gradient(value), value, values)
-    return Notation(latex).write(vjp_term(op, position, g, result, operands, params))
+    g, out, operands = named_terms(call, random_gradient(np.asarray(call.out)))
+    return Notation(latex).write(vjp_term(call.op, call.position, g, out, operands, call.params))
 
 
 def random_gradient(out: ndarray) -> ndarray:
     return np.asarray(np.random.default_rng(0).standard_normal(out.shape), out.dtype)
 
 
-def local_formula(
-    op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params, latex: bool = False
-) -> str:
+def local_formula(call: RuleCall, latex: bool = False) -> str:
     """The derivative of the output with respect to an operand, "z", "1", "2·a"; "" if there is no local_term."""
-    term = local_term(op, position, names, values, out, params)
+    term = local_term(call)
     return "" if term is None else Notation(latex).write(term)
 
 
-def local_term(op: Op, position: int, names: Names, values: Arrays, out: ArrayLike, params: Params) -> Term | None:
+def local_term(call: RuleCall) -> Term | None:
     """The same as a Term; None if the rule cannot be followed, or if one of the two has several elements."""
-    value = np.asarray(out)
-    if not value.size == np.size(values[position]) == 1:
+    if not np.size(call.out) == np.size(call.values[call.position]) == 1:
         return None
-    _, result, operands = named_terms(op, position, names, value, value, values)
+    _, out, operands = named_terms(call, call.out)
     try:
-        return trace_rule(op, position, literal(1, value.shape), result, operands, params, local=True)
+        return trace_rule(call.op, call.position, literal(1, out.shape), out, operands, call.params, local=True)
     except Exception:  # whatever a user's rule may raise
         return None
 
 
-def named_terms(
-    op: Op, position: int, names: Names, g: ArrayLike, out: ArrayLike, values: Arrays
-) -> tuple[Term, Term, list[TermLike]]:
+def named_terms(call: RuleCall, g: ArrayLike) -> tuple[Term, Term, list[TermLike]]:
     """The gradient that arrives, the output and the operands as Terms; a constant named by its digits is a number."""
-    operands: list[TermLike] = []
-    for i, x in enumerate(values):
-        name, array = names.get(op.argument(i), op.argument(i)), np.asarray(x)
+    names, operands = call.names, list[TermLike]()
+    for i, x in enumerate(call.values):
+        name, array = names.get(call.op.argument(i), call.op.argument(i)), np.asarray(x)
         digit = array.flat[0].item() if array.size else 0
-        if i == position or name not in (str(digit), format_number(digit)) or (array != digit).any():
+        if i == call.position or name not in (str(digit), format_number(digit)) or (array != digit).any():
             operands.append(Term("name", (name, i), x))
         else:
             operands.append(x if type(x) in (int, float) else literal(digit, array.shape))
-    return Term("name", (names.get("g", "g"), -2), g), Term("name", (names.get("out", "out"), -1), out), operands
+    return Term("name", (names.get("g", "g"), -2), g), Term("name", (names.get("out", "out"), -1), call.out), operands
 
 
 def vjp_term(op: Op, position: int, g: Term, out: Term, operands: Sequence[TermLike], params: Params) -> Term:
@@ -117,7 +119,7 @@ def trace_rule(
     x = as_term(operands[position])
     operands = [x if i == position else y for i, y in enumerate(operands)]
     rule = partial(op.vjps[0], position) if op.variadic else op.vjps[position]
-    for_terms: Callable[..., Any] = RULES.get(op.name, rule)
+    for_terms: Callable[..., Any] = RULES.get(op.forward, rule)
     with np.errstate(all="ignore"):
         if op.name in (DEFINED_LOCALLY if local else DEFINED) and REGISTRY.get(op.name) is op:
             out = terms.BUILDERS[op.name](*operands, **params)
@@ -165,13 +167,13 @@ def role(op: Op) -> str:
     return ROLES.get(op.name, "")
 
 
-def symbol(op: Op, params: Mapping[str, Any], values: Sequence[ArrayLike] = ()) -> str:
+def symbol(op: Op, params: Params, values: Arrays = ()) -> str:
     """What a node of the picture shows for the op: "+", "Σ", "[1]", for these operands "x²"; else the op's name."""
     if op.name == "getitem":
         text = index_text(params.get("index"))
         return text if len(text) <= 12 else "[…]"
     if op.name == "power":
-        exponent = format_number(values[1]) if len(values) == 2 and np.size(values[1]) == 1 else ""
+        exponent = format_number(np.asarray(values[1])) if len(values) == 2 and np.size(values[1]) == 1 else ""
         return f"x{exponent.translate(terms.RAISED)}" if exponent.isdigit() else "√" if exponent == "0.5" else "xʸ"
     if op.name == "transpose":
         return "ᵀ" if params.get("axes") is None else "transpose"

@@ -7,6 +7,9 @@ functions and, by `__op__`, ops; arithmetic.py and arrangement.py have these ope
 
 Each simplification makes a Term whose value is computed anew from what will be printed. Comparing it with what the rule
 returns on arrays therefore tells whether the formula is right.
+
+Every text has a precedence, so that brackets stand only where they are needed. A name is one factor whatever it looks
+like: a tensor called "σ(1 − b)", squared, is σ(1 − b)².
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -24,7 +27,7 @@ from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import Op
 
 __all__ = [
-    "ATOM", "BUILDERS", "PHRASE", "POWER", "PRODUCT", "RAISED", "SUM", "Notation", "Shape", "Term", "TermLike", "Text",
+    "ATOM", "BUILDERS", "PHRASE", "PRODUCT", "RAISED", "SUM", "Notation", "Shape", "Term", "TermLike", "Text",
     "as_shape", "as_term", "break_lines", "builds", "elementwise", "literal", "values_of",
 ]  # fmt: skip
 
@@ -36,17 +39,40 @@ RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNICODE = {"log": "log", "sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
 LATEX = {name: rf"\{name}" for name in ("log", "sin", "cos", "tanh")}
 LATEX |= {"sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min"}
-INFIX = {  # the sign in Unicode and in LaTeX, and the precedences: of the left side and of the right at least, of all
-    "+": ("+", "+", SUM, SUM, SUM),
-    "-": (MINUS, "-", SUM, PRODUCT, SUM),
-    "outer": ("⊗", r"\otimes", ATOM, ATOM, PRODUCT),
-    "@": ("@", r"\,@\,", POWER, POWER, PRODUCT),
+
+
+class Infix(NamedTuple):
+    """How a sign between two Terms is written."""
+
+    text: str
+    latex: str
+    left: int  # the precedence that the left side needs to stand without brackets
+    right: int
+    precedence: int  # of the result
+
+
+class Postfix(NamedTuple):
+    """How words after a Term are written."""
+
+    needs: int  # the precedence that the Term needs to stand without brackets
+    words: str
+    precedence: int  # of the result
+
+
+INFIX = {
+    "+": Infix("+", "+", SUM, SUM, SUM),
+    "-": Infix(MINUS, "-", SUM, PRODUCT, SUM),
+    "outer": Infix("⊗", r"\otimes", ATOM, ATOM, PRODUCT),
+    "@": Infix("@", r"\,@\,", POWER, POWER, PRODUCT),
 }
-POSTFIX = {  # the precedence of what stands before the words at least, the words, the precedence of all
-    "index": (ATOM, "{}", ATOM), "expand": (ATOM, "{}", ATOM), "phrase": (PRODUCT, " {}", PHRASE),
-    "reshape": (ATOM, " as {}", PHRASE), "permuted": (ATOM, " with axes {}", PHRASE),
-}  # fmt: skip
-SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
+POSTFIX = {
+    "index": Postfix(ATOM, "{}", ATOM),
+    "expand": Postfix(ATOM, "{}", ATOM),
+    "phrase": Postfix(PRODUCT, " {}", PHRASE),
+    "reshape": Postfix(ATOM, " as {}", PHRASE),
+    "permuted": Postfix(ATOM, " with axes {}", PHRASE),
+}
+LATEX_SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
 UPRIGHT = {" ": r"\ ", ":": "{:}", "\\": r"\backslash ", "^": r"\ ", "~": r"\ ", MINUS: "-", "·": r"\cdot "}
 UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\ldots "} | {c: f"\\{c}" for c in "&%_#${}"}
 BREAKS = re.compile(r" (?=[-+@·⊙⊗/" + MINUS + r"] )|(?<= of) ")
@@ -89,7 +115,8 @@ class Term:
     """A value and how it came about.
 
     Attributes:
-        kind: What it is: "name", "number", "product", "+", "function" ...; Notation has a method for each.
+        kind: What it is: "name", "number", "product", "+", "function" ...; Notation has a method, or a row in INFIX or
+            POSTFIX, for each.
         parts: What it is made of: Terms or, for some kinds, texts and numbers.
         value: Its values, an array, with the same shape, ndim, dtype and size.
         key: Terms with equal keys are printed alike and mean the same.
@@ -120,7 +147,7 @@ class Term:
 
     def __op__(self, op: Op, operands: Sequence[Any], params: dict[str, Any]) -> Term:
         """What an op makes of Terms; one without a notation of its own is printed by its name."""
-        return BUILDERS.get(op.name, partial(BUILDERS["function"], op.name))(*operands, **params)
+        return BUILDERS.get(op.name, partial(BUILDERS["name()"], op.name))(*operands, **params)
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -218,7 +245,7 @@ def elementwise(compute: Callable[..., Any], parts: Sequence[Term]) -> tuple[lis
 
 
 def break_lines(text: str, width: int) -> list[str]:
-    """A formula in lines of at most about `width` characters, break_lines before an operator or after "of"."""
+    """A formula in lines of at most about `width` characters, broken before an operator or after "of"."""
     lines = [""]
     for part in BREAKS.split(text):
         if lines[-1] and len(lines[-1]) + 1 + len(part) > width:
@@ -283,7 +310,7 @@ class Notation:
     def words(self, text: str) -> str:
         return upright(text) if self.latex else text
 
-    def name(self, text: str, place: Any) -> Text:
+    def name(self, text: str, place: str | int) -> Text:
         return name_in_latex(text) if self.latex else text, ATOM
 
     def partial(self, above: Term, below: Term) -> Text:
@@ -343,9 +370,9 @@ class Notation:
         return text
 
     def infix(self, kind: str, x: Term, y: Term) -> Text:
-        unicode, latex, left, right, all_of_it = INFIX[kind]
-        left = PRODUCT if kind == x.kind == "@" else left
-        return f"{self.within(x, left)} {latex if self.latex else unicode} {self.within(y, right)}", all_of_it
+        form = INFIX[kind]
+        sign, left = form.latex if self.latex else form.text, PRODUCT if kind == x.kind == "@" else form.left
+        return f"{self.within(x, left)} {sign} {self.within(y, form.right)}", form.precedence
 
     def power(self, x: Term, y: Term) -> Text:
         exponent = self.text(y)[0]
@@ -364,7 +391,7 @@ class Notation:
     def condition(self, sign: str, x: Term, y: Term) -> str:
         """A comparison without its bracket; one within another needs none."""
         sides = [self.condition(*z.parts) if z.kind == "compare" else self.within(z, SUM) for z in (x, y)]
-        return f"{sides[0]} {SIGNS.get(sign, sign) if self.latex else sign} {sides[1]}"
+        return f"{sides[0]} {LATEX_SIGNS.get(sign, sign) if self.latex else sign} {sides[1]}"
 
     def truth(self, x: Term, positive: bool) -> Text:
         return f"[{'' if positive else self.words('not ')}{self.text(x)[0]}]", ATOM
@@ -390,8 +417,8 @@ class Notation:
     broadcast = text  # copies along axes are not written
 
     def postfix(self, kind: str, x: Term, what: object) -> Text:
-        least, words, precedence = POSTFIX[kind]
-        return self.within(x, least) + self.words(words.format(what)), precedence
+        form = POSTFIX[kind]
+        return self.within(x, form.needs) + self.words(form.words.format(what)), form.precedence
 
     def sum(self, x: Term, words: str) -> Text:
         return f"{self.words(words + ' ')}{self.within(x, PRODUCT)}", PHRASE

@@ -7,7 +7,8 @@
           = −0.212
 
 The steps lead from one named tensor to the next. Between arrays, whose derivatives would have more axes than a page,
-the gradients themselves are derived, one tensor after another, as backward() does it.
+the gradients themselves are derived, one tensor after another, as backward() does it. Solutions are blocks of
+equations, aligned at their equals signs; `Explanation` writes them as text, Markdown and LaTeX.
 
 The hard idea is the number of paths: `a = a * b + a.sin()` in a loop of 40 makes 2 ** 40 of them to the first a. So
 paths are counted, and what they contribute is added up, tensor by tensor; only a few are walked.
@@ -30,36 +31,48 @@ from tinygrad_edu.checks import check_int
 from tinygrad_edu.draw.algebra.arithmetic import add
 from tinygrad_edu.draw.algebra.formulas import forward_term, random_gradient, vjp_term
 from tinygrad_edu.draw.algebra.terms import PHRASE, SUM, Term, as_term
-from tinygrad_edu.draw.explain import expressions
-from tinygrad_edu.draw.explain.expressions import ChainStep, Ends, Expressions, card_term
+from tinygrad_edu.draw.explain.expressions import (
+    ChainStep,
+    Ends,
+    Expressions,
+    card_term,
+    cards_between,
+    count_paths,
+    find_path,
+    ids_in,
+    is_rewritten,
+    step_formula,
+    steps_between,
+    total_derivative,
+)
 from tinygrad_edu.draw.names import caller_variables, name_cards
 from tinygrad_edu.draw.numbers import MINUS, SMALL, format_array, format_nested, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Explanation", "Solution", "explain"]
+__all__ = ["Explanation", "explain"]
 
 T = TypeVar("T")
-MANY = 9  # factors of a product that are written out
+MOST_FACTORS = 9  # factors of a product that are written out
 WRITTEN_OUT = 8  # paths that are written out
-LINES, LAST = 24, 6  # of a derivation over arrays, and how many of these are the last ones
+MOST_LINES, LAST_LINES = 24, 6  # of a derivation over arrays, and how many of these are the last ones
 
 
-class Both(NamedTuple):
+class Formula(NamedTuple):
     """A formula in Unicode and in LaTeX."""
 
     text: str
     latex: str
 
 
-DOTS, DOT, PLUS = Both("⋯", r"\cdots"), Both(" · ", r" \cdot "), Both(" + ", " + ")
+DOTS, DOT, PLUS = Formula("⋯", r"\cdots"), Formula(" · ", r" \cdot "), Formula(" + ", " + ")
 
 
 class Equation(NamedTuple):
     """A left side and what it is equal to, one right side to a line."""
 
-    left: Both
-    rights: list[Both]
+    left: Formula
+    rights: list[Formula]
 
 
 class Block(NamedTuple):
@@ -96,9 +109,9 @@ class Solution:
         return blocks
 
 
-def rows(equations: Sequence[Equation]) -> list[tuple[Both, Both]]:
+def rows(equations: Sequence[Equation]) -> list[tuple[Formula, Formula]]:
     """The lines of equations; only the first of each has a left side."""
-    return [(Both("", "") if i else left, right) for left, rights in equations for i, right in enumerate(rights)]
+    return [(Formula("", "") if i else left, right) for left, rights in equations for i, right in enumerate(rights)]
 
 
 @dataclass(eq=False, repr=False)
@@ -168,24 +181,24 @@ def escape_markdown(sentence: str) -> str:
 class Writer:
     """Writes the blocks of one solution."""
 
-    def __init__(self, notes: Expressions, card: Card, ends: Ends, scalars: bool) -> None:
-        self.notes, self.card, self.ends, self.scalars = notes, card, ends, scalars
-        self.output, self.precision = notes.found.output, notes.precision
+    def __init__(self, forms: Expressions, card: Card, ends: Ends, scalars: bool) -> None:
+        self.forms, self.card, self.ends, self.scalars = forms, card, ends, scalars
+        self.output, self.precision = forms.found.output, forms.precision
         self.met: set[str] = set()  # the ids of the tensors in the formulas
 
-    def both(self, term: Term) -> Both:
-        self.met |= expressions.ids_in(term)
-        return Both(*[notation.write(term) for notation in self.notes.notations])
+    def write(self, term: Term) -> Formula:
+        self.met |= ids_in(term)
+        return Formula(*[notation.write(term) for notation in self.forms.notations])
 
     @property
-    def left(self) -> Both:
-        return self.both(self.notes.partial(self.output, self.card))
+    def left(self) -> Formula:
+        return self.write(self.forms.partial(self.output, self.card))
 
-    def numeric(self, array: ArrayLike) -> Both:
+    def numeric(self, array: ArrayLike) -> Formula:
         values = np.asarray(array).tolist()
-        return Both(*[format_nested(values, self.precision, latex) for latex in (False, True)])
+        return Formula(*[format_nested(values, self.precision, latex) for latex in (False, True)])
 
-    def result(self, before: list[Both]) -> Equation:
+    def result(self, before: list[Formula]) -> Equation:
         gradient = np.asarray(self.card.gradient)
         return Equation(self.left, [*before, self.numeric(gradient.item() if gradient.size == 1 else gradient)])
 
@@ -194,7 +207,7 @@ class Writer:
         if count == 1:
             return [Block("", [Equation(self.left, self.path(paths[0]))])]
         blocks = [Block(f"{self.left.text} is the sum over {format_paths(count)} paths.")]
-        labels = [Both(f"path {i}", rf"\text{{path {i}}}") for i in range(1, len(paths) + 1)]
+        labels = [Formula(f"path {i}", rf"\text{{path {i}}}") for i in range(1, len(paths) + 1)]
         for i, path in enumerate(paths):
             stations = leave_out_middle([self.output.name, *[step.source.name for step in path]], "⋯")
             blocks.append(Block(f"Path {i + 1}: {' ← '.join(stations)}", [Equation(labels[i], self.path(path))]))
@@ -206,7 +219,7 @@ class Writer:
         sums = [join_formulas(terms, PLUS) for terms in (labels, parts)]
         return [*blocks, Block("", [self.result(sums)])]
 
-    def path(self, path: list[ChainStep]) -> list[Both]:
+    def path(self, path: list[ChainStep]) -> list[Formula]:
         """A path in symbols, formulas and numbers, and its product; a line like the one before is left out."""
         places = leave_out_middle([*range(len(path))], -1)
         lines = [self.left]
@@ -216,29 +229,29 @@ class Writer:
         lines.append(single or self.numeric(multiply_along(path)))
         return [line for before, line in pairwise(lines) if line != before]
 
-    def symbol(self, step: ChainStep, i: int, n: int) -> Both:
-        return self.both(self.notes.partial(step.target, step.source))
+    def symbol(self, step: ChainStep, i: int, n: int) -> Formula:
+        return self.write(self.forms.partial(step.target, step.source))
 
-    def factor(self, step: ChainStep, i: int, n: int) -> Both:
+    def factor(self, step: ChainStep, i: int, n: int) -> Formula:
         return bracket_minus(near_one(step.value, self.precision) or self.numeric(step.value), i)
 
-    def formula(self, step: ChainStep, i: int, n: int) -> Both:
-        term = expressions.step_formula(step, self.notes, self.ends)
+    def formula(self, step: ChainStep, i: int, n: int) -> Formula:
+        term = step_formula(step, self.forms, self.ends)
         if term.kind == "number" and step.value.size == 1:
             return self.factor(step, i, n)  # it may only round to 1
-        self.met |= expressions.ids_in(term)
-        (text, precedence), (latex, _) = [notation.text(term) for notation in self.notes.notations]
+        self.met |= ids_in(term)
+        (text, precedence), (latex, _) = [notation.text(term) for notation in self.forms.notations]
         negative = term.kind in ("product", "number") and text[0] == MINUS
         if n > 1 and (precedence == PHRASE or term.kind == "@" or (precedence == SUM and (i or not negative))):
-            return Both(f"({text})", rf"\left({latex}\right)")
-        return Both(f"({text})" if n > 1 and term.kind == "product" and term.parts[2] else text, latex)
+            return Formula(f"({text})", rf"\left({latex}\right)")
+        return Formula(f"({text})" if n > 1 and term.kind == "product" and term.parts[2] else text, latex)
 
     def derivation(self) -> list[Block]:
         """The gradients of all cards on the way, from the output on, each from those before it."""
-        derived, sentences = self.notes.derived, []
+        derived, sentences = self.forms.derived, []
         cards = [card for card in [*reversed(self.ends)][1:] if card is self.card or card not in derived]
-        hidden = max(len(cards) - LINES, 0)
-        shown = [*cards[: LINES - LAST], *cards[LINES - LAST + hidden :]]
+        hidden = max(len(cards) - MOST_LINES, 0)
+        shown = [*cards[: MOST_LINES - LAST_LINES], *cards[MOST_LINES - LAST_LINES + hidden :]]
         if self.output not in derived:
             sentences.append(self.beginning(shown[0].name))
         derived |= {self.output, *cards}
@@ -247,12 +260,13 @@ class Writer:
             sentences.append(f"Hooks change {', '.join(hooked)} before it is passed on.")
         equations = [self.gradient(card) for card in shown]
         if hidden:
-            equations.insert(LINES - LAST, Equation(DOTS, [Both(f"{hidden} more", rf"\text{{{hidden} more}}")]))
+            more = Formula(f"{hidden} more", rf"\text{{{hidden} more}}")
+            equations.insert(MOST_LINES - LAST_LINES, Equation(DOTS, [more]))
         return [Block(" ".join(sentences), equations)]
 
     def beginning(self, first: str) -> str:
         """What the symbols of a derivation mean, and what the backward pass begins with."""
-        out, seed = self.output.name, self.notes.found.seed
+        out, seed = self.output.name, self.forms.found.seed
         assert seed is not None
         start = format_array(seed, self.precision)
         if (seed == 1).all():
@@ -263,18 +277,18 @@ class Writer:
         """What the unnamed tensors in the formulas were made of; of single numbers also what these were made of."""
         equations: list[Equation] = []
         met = set(self.met)
-        unnamed = [x for x in self.notes.found.cards if x.op is not None and not x.named and x is not self.output]
+        unnamed = [x for x in self.forms.found.cards if x.op is not None and not x.named and x is not self.output]
         for card in reversed(unnamed):  # operands come after what they make
-            wanted = card.id in met or (self.scalars and card.id in self.met and len(equations) < LINES)
-            if wanted and card not in self.notes.defined:
-                self.notes.defined.add(card)
-                equations.append(Equation(self.both(as_term(card_term(card))), [self.both(self.definition(card))]))
+            wanted = card.id in met or (self.scalars and card.id in self.met and len(equations) < MOST_LINES)
+            if wanted and card not in self.forms.defined:
+                self.forms.defined.add(card)
+                equations.append(Equation(self.write(as_term(card_term(card))), [self.write(self.definition(card))]))
         return [Block("where", equations)] if equations else []
 
     def definition(self, card: Card) -> Term:
         assert card.op is not None
         sources = [wire.source for wire in card.wires]
-        operands = [self.notes.terms[x] if self.scalars else card_term(x) for x in sources]
+        operands = [self.forms.terms[x] if self.scalars else card_term(x) for x in sources]
         term = forward_term(card.op, operands, card.params, card.value)
         if term.kind == "expand":
             return Term("index", term.parts, card.value)  # said even where NumPy does it by itself
@@ -285,12 +299,12 @@ class Writer:
     def gradient(self, card: Card) -> Equation:
         """The gradient of one card as the sum of what its consumers hand back, with its numbers or its shape."""
         wires: list[Wire | None] = [*card.contributions()]  # all of them lead to the output
-        right = self.both(reduce(add, map(self.contribution, leave_out_middle(wires, None))))
-        left = self.both(Term("partial", (card_term(self.output), card_term(card)), 0))
+        right = self.write(reduce(add, map(self.contribution, leave_out_middle(wires, None))))
+        left = self.write(Term("partial", (card_term(self.output), card_term(card)), 0))
         if card.value.size <= SMALL:
             return Equation(left, [right, self.numeric(np.asarray(card.gradient))])
         size = r" \times ".join(map(str, card.shape))
-        return Equation(left, [Both(f"{right.text}   {format_shape(card.shape)}", rf"{right.latex} \quad [{size}]")])
+        return Equation(left, [Formula(f"{right.text}   {format_shape(card.shape)}", rf"{right.latex} \quad [{size}]")])
 
     def contribution(self, wire: Wire | None) -> Term:
         """What the rule of an op hands back to one operand, as a formula; dots for wires left out."""
@@ -306,28 +320,28 @@ def multiply_along(path: list[ChainStep]) -> ndarray:
     return math.prod([step.value for step in path], start=np.ones(()))
 
 
-def near_one(value: ndarray, precision: int) -> Both | None:
+def near_one(value: ndarray, precision: int) -> Formula | None:
     """A factor that is not 1 but rounds to it, with enough digits to tell, "1.0006", or as "1.00"; else None."""
     if value.size != 1 or abs(value) == 1 or format_number(abs(value), precision) != "1":
         return None
     digits = 1 + math.ceil(-math.log10(abs(abs(value.item()) - 1)))
     text = format_number(value, digits) if digits <= precision + 3 else f"{value.item():.{max(precision - 1, 1)}f}"
-    return Both(text.replace("-", MINUS), text.replace(MINUS, "-"))
+    return Formula(text.replace("-", MINUS), text.replace(MINUS, "-"))
 
 
-def join_formulas(parts: list[Both], sign: Both) -> Both:
-    return Both(sign.text.join([part.text for part in parts]), sign.latex.join([part.latex for part in parts]))
+def join_formulas(parts: list[Formula], sign: Formula) -> Formula:
+    return Formula(sign.text.join([part.text for part in parts]), sign.latex.join([part.latex for part in parts]))
 
 
-def bracket_minus(part: Both, i: int) -> Both:
+def bracket_minus(part: Formula, i: int) -> Formula:
     """A formula in brackets if it begins with a minus and is not the first."""
     if i and part.text.startswith(MINUS):
-        return Both(f"({part.text})", rf"\left({part.latex}\right)")
+        return Formula(f"({part.text})", rf"\left({part.latex}\right)")
     return part
 
 
 def leave_out_middle(parts: list[T], dots: T) -> list[T]:
-    return parts if len(parts) <= MANY else [*parts[: MANY // 2], dots, *parts[-MANY // 3 :]]
+    return parts if len(parts) <= MOST_FACTORS else [*parts[: MOST_FACTORS // 2], dots, *parts[-(MOST_FACTORS // 3) :]]
 
 
 def format_paths(n: int) -> str:
@@ -364,11 +378,11 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
         leaves = [card.tensor for card in found.cards if card.op is None and card.needs_gradient]
         named = [x for x in leaves if x is not None and cards[id(x)].named]
         inputs = tuple(named or [x for x in leaves if x is not None])
-    notes, solutions = Expressions(found, precision), []
+    forms, solutions = Expressions(found, precision), []
     for x in inputs:
         if id(x) in cards and cards[id(x)].gradient is not None:
             with np.errstate(all="ignore"):  # what is not finite is printed
-                solutions.append(solve(notes, cards[id(x)]))
+                solutions.append(solve(forms, cards[id(x)]))
         else:
             name = cards[id(x)].name if id(x) in cards else x.name or variables.get(id(x), "the tensor")
             solutions.append(explain_independence(found, x, name))
@@ -386,20 +400,20 @@ def explain_independence(found: Record, x: Tensor, name: str) -> Solution:
     return Solution(name, np.zeros(x.shape), [], 0, [Block(why)])
 
 
-def solve(notes: Expressions, card: Card) -> Solution:
-    output, value, relevant = notes.found.output, np.array(card.gradient), expressions.cards_between(card)
+def solve(forms: Expressions, card: Card) -> Solution:
+    output, value, relevant = forms.found.output, np.array(card.gradient), cards_between(card)
     scalars = all(other.value.size == 1 for other in relevant[1:]) and value.size <= SMALL
-    ends = {x: x is card or not scalars or not expressions.is_rewritten(x, notes.terms[x]) for x in relevant}
-    writer = Writer(notes, card, ends, scalars)
+    ends = {x: x is card or not scalars or not is_rewritten(x, forms.terms[x]) for x in relevant}
+    writer = Writer(forms, card, ends, scalars)
     if card is output:
         why = "" if card.before_hooks is None else "A hook changes the gradient:"
         return Solution(card.name, value, [(card.name,)], 1, [Block(why, [writer.result([])])])
-    steps = expressions.steps_between(ends, scalars)
-    counts = expressions.count_paths(steps, card)
+    steps = steps_between(ends, scalars)
+    counts = count_paths(steps, card)
     count = counts[output]
-    paths = [expressions.find_path(steps, counts, output, card, i) for i in range(min(count, WRITTEN_OUT))]
+    paths = [find_path(steps, counts, output, card, i) for i in range(min(count, WRITTEN_OUT))]
     blocks = writer.chain(paths, count) if scalars else writer.derivation()
-    if scalars and not np.allclose(expressions.total_derivative(relevant), value, rtol=1e-3, atol=1e-6, equal_nan=True):
+    if scalars and not np.allclose(total_derivative(relevant), value, rtol=1e-3, atol=1e-6, equal_nan=True):
         blocks.append(Block("A hook changes the gradient on the way; with it:", [writer.result([])]))
     blocks += writer.where()
     names = [(output.name, *[step.source.name for step in path]) for path in paths]

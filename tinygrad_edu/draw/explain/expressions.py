@@ -28,10 +28,10 @@ __all__ = [
 T = TypeVar("T")
 Ends = dict[Card, bool]  # the cards between output and input, in forward order, and whether a step ends there
 Steps = dict[Card, list["ChainStep"]]  # from each tensor to those that it is made of
-LONGEST = 40  # characters of an expression, and ops in it
+LONGEST_EXPRESSION = 40  # characters of an expression, and ops in it
 MEASURE = Notation(latex=False, tight=True)
 ELEMENTWISE = {"add", "subtract", "multiply", "divide"}
-SIGNS = ELEMENTWISE | {"matmul", "negative", "power", "getitem"}  # written with signs, not as a function: tanh(x)
+WRITTEN_WITH_SIGNS = ELEMENTWISE | {"matmul", "negative", "power", "getitem"}  # not as a function: tanh(x)
 
 
 class Expressions:
@@ -50,11 +50,12 @@ class Expressions:
             terms[card] = card_term(card)
             sources = [wire.source for wire in card.wires]
             ops[card] = 1 + sum([ops[x] for x in sources if is_rewritten(x, terms[x])])
-            if card.op is None or card.named or len({wire.target for wire in card.uses}) != 1 or ops[card] > LONGEST:
+            users = {wire.target for wire in card.uses}
+            if card.op is None or card.named or len(users) != 1 or ops[card] > LONGEST_EXPRESSION:
                 continue
             term = forward_term(card.op, [terms[x] for x in sources], card.params, card.value)
-            if card.op.name in SIGNS or card not in inner or term.kind == "name":
-                terms[card] = term if len(MEASURE.write(term)) <= LONGEST else terms[card]
+            if card.op.name in WRITTEN_WITH_SIGNS or card not in inner or term.kind == "name":
+                terms[card] = term if len(MEASURE.write(term)) <= LONGEST_EXPRESSION else terms[card]
         return terms
 
     def partial(self, above: Card, below: Card) -> Term:
@@ -94,7 +95,7 @@ def within_functions(found: Record) -> set[Card]:
     inner: set[Card] = set()
     for card in reversed(found.cards):
         for x in [wire.target for wire in card.uses]:
-            if (x.op is not None and x.op.name not in SIGNS) or (x in inner and not x.named):
+            if (x.op is not None and x.op.name not in WRITTEN_WITH_SIGNS) or (x in inner and not x.named):
                 inner.add(card)
     return inner
 
@@ -144,11 +145,11 @@ def steps_between(ends: Ends, scalars: bool) -> Steps:
     return steps
 
 
-def step_formula(step: ChainStep, notes: Expressions, ends: Ends) -> Term:
+def step_formula(step: ChainStep, forms: Expressions, ends: Ends) -> Term:
     """The derivative of a step as a formula; the symbol ∂a/∂b if that does not give the number."""
-    term = apply_chain_rule(step.target, ends, literal(1), notes.pulled, add)[step.source]
+    term = apply_chain_rule(step.target, ends, literal(1), forms.pulled, add)[step.source]
     right = np.allclose(term.value, step.value.reshape(term.shape), 1e-3, 1e-9, equal_nan=True)
-    return term if right else notes.partial(step.target, step.source)
+    return term if right else forms.partial(step.target, step.source)
 
 
 def apply_chain_rule(

@@ -13,17 +13,16 @@ from collections import Counter
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import ArrayLike
 
 from tinygrad_edu.draw import numbers
 from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.names import printable, shorten
-from tinygrad_edu.draw.numbers import FEW, SMALL, format_array, format_number
+from tinygrad_edu.draw.numbers import FEW_ELEMENTS, SMALL, Number, format_array, format_number
 from tinygrad_edu.draw.record import Card, Record, Scope
 
 __all__ = ["alt_text", "tree"]
 
-LINES = 200  # of a tree
+TREE_LINES = 200
 STEPS = 12  # ops that alt_text goes through one by one
 PHRASES = {
     "add": "{} plus {}", "subtract": "{} minus {}", "multiply": "{} times {}", "divide": "{} divided by {}",
@@ -40,14 +39,14 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
 
     One line for each tensor or constant: name, shape, what made it, value, gradient; a tensor that is met again is a
     reference, "↑ q, above". Of a line longer than `width` columns the last entries are left out, "…"; no number is cut.
-    There are at most about LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more".
+    There are at most about TREE_LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more".
     """
     lines: list[str] = []
     seen: set[Card] = set()
     deepest = max(4, width // 8)
     # (card, what stands before its branch, the branch, the scope of its consumer)
     waiting: list[tuple[Card, str, str, Scope | None]] = [(found.output, "", "", None)]
-    while waiting and len(lines) < LINES:
+    while waiting and len(lines) < TREE_LINES:
         card, margin, branch, outer = waiting.pop()
         if card in seen:
             name = shorten(card.name, width - len(f"{margin}{branch}↑ , above"), keep_start=True)
@@ -131,9 +130,9 @@ def alt_text(found: Record, title: str | None = None) -> str:
         for card in ops:
             sentences.append(f"{speak_name(card.name)} is {describe_op(card)}, which is {speak_array(card.value)}")
         sentences += backward_sentences(found)
-        unneeding = [speak_name(card.name) for card in leaves if not card.needs_gradient]
-        if unneeding:
-            sentences.append(f"{speak_list(unneeding)} need{'' if len(unneeding) > 1 else 's'} no gradient")
+        constants = [speak_name(card.name) for card in leaves if not card.needs_gradient]
+        if constants:
+            sentences.append(f"{speak_list(constants)} {'needs' if len(constants) == 1 else 'need'} no gradient")
     return " ".join([sentence + "." for sentence in sentences if sentence])
 
 
@@ -151,7 +150,7 @@ def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
 def describe_leaf(card: Card) -> str:
     """Its kind and its value: "input, 3", "parameter of shape 4 by 2"."""
     size = f"of shape {' by '.join(map(str, card.shape))}"
-    return f"{card.kind} {speak_array(card.value) if card.value.size <= FEW else size}"
+    return f"{card.kind} {speak_array(card.value) if card.value.size <= FEW_ELEMENTS else size}"
 
 
 def describe_op(card: Card) -> str:
@@ -160,7 +159,7 @@ def describe_op(card: Card) -> str:
     operands = [speak_array(x.value) if x.is_number else speak_name(x.name) for x in sources]
     phrase, axis = PHRASES.get(card.op.name, ""), card.params.get("axis")
     axes = [speak_number(k) for k in np.atleast_1d(() if axis is None else axis)]
-    along = f" along ax{'i' if len(axes) == 1 else 'e'}s {speak_list(axes)}" if axes else ""
+    along = f" along {'axis' if len(axes) == 1 else 'axes'} {speak_list(axes)}" if axes else ""
     if phrase.count("{}") == len(operands):
         return phrase.format(*operands) + along
     return f"{speak_name(card.op.name)} of {speak_list(operands)}{along}"
@@ -225,15 +224,15 @@ def speak_array(array: ndarray) -> str:
     shape = " by ".join(map(str, array.shape))
     if not array.size:
         return f"an empty array of shape {shape}"
-    if array.size > FEW:
+    if array.size > FEW_ELEMENTS:
         with np.errstate(all="ignore"):
             return f"an array of shape {shape} with mean {speak_text(numbers.format_mean(array))}"
     rows = array.reshape(-1, array.shape[-1])
     return "; ".join([speak_list([speak_number(x) for x in row]) for row in rows])
 
 
-def speak_number(x: ArrayLike) -> str:
-    """A number as it is said: "minus 12", "1.2 times 10 to the minus 5"."""
+def speak_number(x: Number) -> str:
+    """A number as it is said: "minus 12", "1.2 times 10 to the power minus 5"."""
     return speak_text(format_number(x))
 
 
@@ -245,7 +244,10 @@ def speak_text(text: str) -> str:
 
 
 def speak_name(name: str) -> str:
-    """A name without the signs that are read out one by one, "weights 0" for "weights[0]"; of signs alone, theirs."""
+    """A name without the signs that are read out one by one, "weights 0" for "weights[0]".
+
+    A name of signs alone is read by their Unicode names.
+    """
     words = " ".join(re.sub(r"[^\w\s.,'-]|_", " ", name).split())
     return words or " and ".join([unicodedata.name(c, "").lower() for c in name if c.isprintable()][:3]) or "unnamed"
 

@@ -13,15 +13,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.formulas import local_formula, role, symbol, vjp_formula
+from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, role, symbol, vjp_formula
 from tinygrad_edu.draw.algebra.terms import break_lines
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.numbers import (
+    Number,
     format_count,
     format_number,
     format_product,
@@ -34,10 +35,9 @@ from tinygrad_edu.draw.picture.fold import Item, Link
 from tinygrad_edu.draw.picture.svg import label_text
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
-from tinygrad_edu.engine import Op
 
 __all__ = [
-    "Look", "Mode", "cell", "font", "gate_label", "node_label", "rule_arguments", "shown_output", "symbol_of", "table",
+    "Look", "Mode", "cell", "font", "gate_label", "node_label", "rule_call", "shown_output", "symbol_of", "table",
     "wire_label", "wire_rule",
 ]  # fmt: skip
 
@@ -45,7 +45,6 @@ Mode = Literal["forward", "backward", "both"]
 
 CELLS = 8  # of a heat map, along each axis
 LINE = 24  # of a formula on a wire
-TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{}">{}</TABLE>'
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Look:
         """A colour; transparent where the mode does not show the backward pass."""
         return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
 
-    def format(self, x: object) -> str:
+    def format(self, x: Number) -> str:
         return format_number(x, self.precision)
 
 
@@ -77,9 +76,11 @@ def cell(content: str, attributes: str = "") -> str:
     return f"<TD {attributes}>{content}</TD>"
 
 
-def table(rows: Sequence[Sequence[str]], padding: int = 0) -> str:
+def table(rows: Sequence[Sequence[str]], padding: int = 0, attributes: str = "") -> str:
     """A table without borders; rows are made of cells."""
-    return TABLE.format(padding, "".join(f"<TR>{''.join(row)}</TR>" for row in rows))
+    opening = f"TABLE {attributes}".rstrip()
+    lines = "".join([f"<TR>{''.join(row)}</TR>" for row in rows])
+    return f'<{opening} BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}">{lines}</TABLE>'
 
 
 def node_label(item: Item, look: Look, fused: bool = True) -> str:
@@ -90,7 +91,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     if item.folded:
         return folded_label(item, look)
     if card.is_number:
-        return frame([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
+        return bordered([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
     is_output = not card.uses
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
     words = filter(None, [kind, "output" if is_output else "", format_shape(card.shape)])
@@ -113,19 +114,19 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         size = 20 if len(text) == 1 else 13 if len(text) <= 5 else 10
         left = cell(font(text, look["op_text"], size, "B"), f'WIDTH="34" CELLPADDING="6" BGCOLOR="{look["op"]}"')
     else:
-        left = strip(look[card.kind] if card.op is None else look["rule"])
-    right = [strip(look["output"])] if is_output else []
-    return frame([left, cell(table(rows)), *right], look)
+        left = edge_strip(look[card.kind] if card.op is None else look["rule"])
+    right = [edge_strip(look["output"])] if is_output else []
+    return bordered([left, cell(table(rows)), *right], look)
 
 
-def frame(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
+def bordered(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
     return (
         f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" COLOR="{look[colour]}" '
         f'BGCOLOR="{look["card"]}"><TR>{"".join(cells)}</TR></TABLE>'
     )
 
 
-def strip(colour: str) -> str:
+def edge_strip(colour: str) -> str:
     """A coloured edge, which says what kind of tensor it is."""
     return cell("", f'WIDTH="8" BGCOLOR="{colour}"')
 
@@ -139,32 +140,32 @@ def value_row(item: Item, label: str, value: ndarray, look: Look, part: str = "v
     """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
     ink = look[f"{part}_text"]
     words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
-    text = array(value, look, part)
-    beside = text.count("<TR>") < 2
+    text, beside = array_cells(value, look, part)
     numbers = cell(text, f'ID="{item.id}-{part}" ALIGN="{"RIGHT" if beside else "LEFT"}"')
     content = table([[words, numbers]] if beside else [[words], [numbers]], 4)
     return [cell(content, f'BGCOLOR="{look[f"{part}_fill"]}"')]
 
 
-def array(value: ndarray, look: Look, part: str) -> str:
-    """One number, a grid of up to 8 numbers (at most 3 x 4), or a heat map with statistics."""
+def array_cells(value: ndarray, look: Look, part: str) -> tuple[str, bool]:
+    """A number, a grid of up to 8 (at most 3 x 4), or a heat map with statistics; and whether that is one line."""
     ink = look[f"{part}_text"]
     if value.size == 1:
-        return font(look.format(value), ink, 16, "B")
+        return font(look.format(value), ink, 16, "B"), True
     if not value.size:
-        return font("empty", ink, 10, "I")
+        return font("empty", ink, 10, "I"), True
     grid = value.reshape(-1, value.shape[-1])
     if value.ndim <= 2 and value.size <= 8 and grid.shape[0] <= 3 and grid.shape[1] <= 4:
-        return table([[cell(font(look.format(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid], 3)
+        cells = [[cell(font(look.format(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid]
+        return table(cells, 3), len(grid) == 1
     if (value == value.flat[0]).all():
-        return font(f"{look.format(value.flat[0])} everywhere", ink, 11)
+        return font(f"{look.format(value.flat[0])} everywhere", ink, 11), True
     words = " ".join(format_statistics(value, look.precision)).split()
     lines = [
         [cell(font(f"{name}\u2002", ink, 9), 'ALIGN="LEFT"'), cell(font(x, ink, 9, "B"), 'ALIGN="RIGHT"')]
         for name, x in zip(words[::2], words[1::2], strict=True)
     ]
     beside = [cell(heat_map(grid, look, part))] if look.heat_maps else []
-    return table([[*beside, cell(table(lines, 1))]], 2)
+    return table([[*beside, cell(table(lines, 1))]], 2), False
 
 
 def heat_map(grid: ndarray, look: Look, part: str) -> str:
@@ -179,9 +180,9 @@ def heat_map(grid: ndarray, look: Look, part: str) -> str:
         colour = "transparent" if hidden else colour
         return cell("", f'WIDTH="{size}" HEIGHT="{size}" FIXEDSIZE="TRUE" BGCOLOR="{colour}"')
 
-    rows = table([[square(x) for x in row] for row in means.tolist()])
     high, wide = (n * size for n in means.shape)
-    return rows.replace("<TABLE", f'<TABLE FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}" ALIGN="LEFT"', 1)
+    attributes = f'FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}" ALIGN="LEFT"'
+    return table([[square(x) for x in row] for row in means.tolist()], attributes=attributes)
 
 
 def blocks(grid: ndarray) -> ndarray:
@@ -209,6 +210,7 @@ def sum_text(card: Card, look: Look) -> str:
         return text
     if not single:
         return f"{text}, then a hook"
+    assert card.gradient is not None
     if len(parts) > 1:
         text += f" = {look.format(card.before_hooks)}"
     return f"{text}, hook → {look.format(card.gradient)}"
@@ -250,7 +252,7 @@ def folded_label(item: Item, look: Look) -> str:
         rows.append(value_row(item, f"{name} {format_shape(value.shape)}".rstrip(), value, look))
     if gradient is not None:
         rows.append(value_row(item, f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
-    return frame([cell(table(rows))], look, "muted", 2)
+    return bordered([cell(table(rows))], look, "muted", 2)
 
 
 def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) -> list[list[str]]:
@@ -301,7 +303,7 @@ def wire_label(link: Link, look: Look) -> str:
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
-    value, text = look.format(wire.local), str(local_formula(*rule_arguments(wire)))
+    value, text = look.format(wire.local), local_formula(rule_call(wire))
     line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
     muted = "transparent" if look.mode == "forward" else look["muted"]
     result = format_product(wire.local, upstream, look.precision)
@@ -310,11 +312,11 @@ def wire_label(link: Link, look: Look) -> str:
 
 def wire_rule(wire: Wire) -> str:
     """What the rule hands back over a wire, as a formula."""
-    return str(vjp_formula(*rule_arguments(wire)))
+    return vjp_formula(rule_call(wire))
 
 
-def rule_arguments(wire: Wire) -> tuple[Op, int, dict[str, str], list[ndarray], ndarray, dict[str, Any]]:
-    """What formulas.py wants to know of a wire: op, operand, names and values of all operands, result, parameters."""
+def rule_call(wire: Wire) -> RuleCall:
+    """The call of the rule that hands a gradient back over a wire."""
     target = wire.target
     assert target.op is not None
     short, sources = shorten(target.name, 16), [other.source for other in target.wires]
@@ -322,4 +324,4 @@ def rule_arguments(wire: Wire) -> tuple[Op, int, dict[str, str], list[ndarray], 
     for i, x in enumerate(sources):
         names[target.op.argument(i)] = format_number(x.value) if x.is_number else shorten(x.name, 16)
     values = [x.value for x in sources]
-    return target.op, wire.position, names, values, target.value, target.params
+    return RuleCall(target.op, wire.position, names, values, target.value, target.params)

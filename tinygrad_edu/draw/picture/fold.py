@@ -23,9 +23,9 @@ from tinygrad_edu.draw.record import Card, Record, Scope, Wire
 __all__ = ["Item", "Link", "Plan", "by_call", "gate_ids", "plan"]
 
 FOLD_ABOVE = 150  # tensors: a larger graph is folded without being asked
-ENOUGH = 32  # nodes: no further folds are opened
-FEW, MANY = 12, 45  # nodes: so few are opened once more, up to so many
-MOST = 150  # nodes made by ops: what no run or module makes fewer is cut in the middle
+ENOUGH = 32  # a picture of so many nodes is not opened further
+FEW_NODES, MANY_NODES = 12, 45  # one of at most FEW_NODES may be opened once more, up to MANY_NODES
+MOST = 150  # if neither runs nor modules bring it below that, its middle is cut out
 LEAVES = 8  # operands of its own that one node may have in a folded picture
 SHARED = 2  # operands that the same nodes share, before they become one node
 
@@ -180,12 +180,12 @@ def unfold(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
 
     for node in nodes:
         wait(node, 0)
-    best = connect(found, items_of(items, nodes, opened), True)
+    best = connect(found, shown_items(items, nodes, opened), True)
     while waiting:
         late, *_, stretch = heapq.heappop(waiting)
-        opened[stretch] = inside_of(items, stretch)
-        larger = connect(found, items_of(items, nodes, opened), True)
-        if larger.size > (ENOUGH if best.size > FEW else MANY):
+        opened[stretch] = opened_parts(items, stretch)
+        larger = connect(found, shown_items(items, nodes, opened), True)
+        if larger.size > (ENOUGH if best.size > FEW_NODES else MANY_NODES):
             del opened[stretch]
             continue
         best = larger
@@ -195,7 +195,7 @@ def unfold(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
     return best
 
 
-def inside_of(items: list[Item], stretch: Stretch) -> list[Stretch]:
+def opened_parts(items: list[Item], stretch: Stretch) -> list[Stretch]:
     """First block, what is between, and last block of a run; or the nodes of a block, in a cluster."""
     if not stretch.run:
         return [replace(part, scope=stretch.cluster or stretch.scope) for part in stretch.parts]
@@ -212,15 +212,15 @@ def inside_of(items: list[Item], stretch: Stretch) -> list[Stretch]:
     return [first, between, last] if count > 2 else ends
 
 
-def items_of(items: list[Item], nodes: list[Stretch], opened: dict[Stretch, list[Stretch]]) -> list[Item]:
+def shown_items(items: list[Item], nodes: list[Stretch], opened: dict[Stretch, list[Stretch]]) -> list[Item]:
     """What is drawn for all nodes."""
     found = []
     for node in nodes:
-        found += items_of(items, opened[node], opened) if node in opened else [item_of(items, node)]
+        found += shown_items(items, opened[node], opened) if node in opened else [closed_item(items, node)]
     return found
 
 
-def item_of(items: list[Item], stretch: Stretch) -> Item:
+def closed_item(items: list[Item], stretch: Stretch) -> Item:
     """What is drawn for a closed stretch."""
     group = items[stretch.start : stretch.stop]
     if len(group) == 1:
@@ -265,10 +265,10 @@ def connect(found: Record, results: list[Item], large: bool) -> Plan:
     for target in items:
         for wire in [wire for card in target.cards for wire in card.wires]:
             source = holders[wire.source]
-            is_listed = wire.source.op is None and source.ops > 0  # a shared parameter in the first item that uses it
-            if source is not target and not is_listed:
-                key = (source, target) if source.folded or target.folded else wire
-                links.setdefault(key, Link(source, target, [])).wires.append(wire)
+            if source is target or (wire.source.op is None and source.ops > 0):
+                continue  # within the item; or a shared parameter, listed in the first item that uses it
+            key = (source, target) if source.folded or target.folded else wire
+            links.setdefault(key, Link(source, target, [])).wires.append(wire)
     used = {wire.source for link in links.values() for wire in link.wires} | {found.output}
     for item in items:
         item.outputs = [card for card in item.cards if card in used]

@@ -55,22 +55,23 @@ class Painter:
         few = sum(item.ops for item in items) <= GATES
         small = few and all(not item.folded and item.cards[0].value.ndim == 0 for item in items)
         self.has_gates = style == "gates" or (style == "auto" and small)
-        self.names = {item: f"n{i}" for i, item in enumerate(items)}
+        self.node_names = {item: f"n{i}" for i, item in enumerate(items)}
         self.clusters = 0
         self.strongest = max((strength(gradients_over(link)) for link in self.plan.links), default=0.0)
+        self.heading = self.title_and_legend()
+        self.heading_size = extent(self.heading)
 
     def draw(self) -> None:
-        look, heading = self.look, self.heading()
+        look = self.look
         self.graph.attr(
             nodesep=".32", ranksep=".42", ordering="in", outputorder="edgesfirst",
-            pad=".25", fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
+            pad=".25", fontname=FONT, bgcolor=look["paper"], label=f"<{self.heading}>", labelloc="t", labeljust="l",
         )  # fmt: skip
         self.graph.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
         self.graph.attr("edge", fontname=FONT, arrowsize=".7")
         self.draw_inside(self.graph, self.plan.items, 0)
         for link in self.plan.links:
             self.link(link)
-        self.top = extent(heading)
         rankdir = self.graph.options["rankdir"]
         self.graph.attr(rankdir=self.direction() if rankdir == "auto" else rankdir)
 
@@ -94,7 +95,7 @@ class Painter:
 
     def node(self, into: graphviz.Digraph, item: Item) -> None:
         """One item: a node, or a gate and a node."""
-        look, name, card = self.look, self.names[item], item.cards[-1]
+        look, name, card = self.look, self.node_names[item], item.cards[-1]
         gate = self.has_gates and not item.folded and card.op is not None
         text = cards.node_label(item, look, not gate)
         label, self.nodes[item] = f"<{text}>", extent(text)
@@ -125,9 +126,9 @@ class Painter:
             attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
         tooltip = tooltip_text(" → ".join(map(printable, ends)))
-        target = self.names[link.target] + ("g" if self.has_gates and not link.target.folded else "")
+        target = self.node_names[link.target] + ("g" if self.has_gates and not link.target.folded else "")
         self.graph.edge(
-            self.names[link.source], target, id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
+            self.node_names[link.source], target, id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
         )  # fmt: skip
 
     def line(self, gradients: list[ndarray]) -> dict[str, str]:
@@ -148,8 +149,7 @@ class Painter:
         style = "dotted" if blocked else "dashed"
         return {"color": back, "dir": "back", "arrowtail": tail, "style": style, "penwidth": f"{width:.2f}"}
 
-    def heading(self) -> str:
-        """Title and legend."""
+    def title_and_legend(self) -> str:
         look, record = self.look, self.graph.record
         entries = [("value_wire", "value, forward")]
         if record.seed is not None:
@@ -175,14 +175,14 @@ class Painter:
     def direction(self) -> str:
         """The one in which letters are larger on a slide; if they would be too small, the narrower, to scroll down."""
         placed = ranks(self.plan)
-        sizes = {"LR": self.picture(placed, True), "TB": self.picture(placed, False)}
+        sizes = {"LR": self.picture_size(placed, True), "TB": self.picture_size(placed, False)}
         scales = {name: min(SLIDE[0] / width, SLIDE[1] / height) for name, (width, height) in sizes.items()}
         if max(placed.values()) < RANKS and scales["LR"] >= LARGE:
             return "LR"
         best = max(scales, key=lambda name: scales[name])
         return best if scales[best] >= LEGIBLE else min(sizes, key=lambda name: sizes[name][0])
 
-    def picture(self, placed: dict[Item, int], sideways: bool) -> Size:
+    def picture_size(self, placed: dict[Item, int], sideways: bool) -> Size:
         """The size of the picture if its ranks follow each other from left to right, or downwards."""
         flow, cross = (0, 1) if sideways else (1, 0)
         lengths = dict.fromkeys(placed.values(), 0.0)  # of ranks, along the flow
@@ -200,7 +200,7 @@ class Painter:
         length = sum(lengths.values()) + BETWEEN_RANKS * len(lengths) + sum(gaps.values())
         breadth = SLACK * max(breadths.values())
         width, height = (length, breadth) if sideways else (breadth, length)
-        return max(width, self.top[0]), height + self.top[1]
+        return max(width, self.heading_size[0]), height + self.heading_size[1]
 
 
 def gradients_over(link: Link) -> list[ndarray]:

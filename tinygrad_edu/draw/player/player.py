@@ -5,8 +5,9 @@ which step on it is there, and until when, and a step shows what is there then. 
 
     <text data-from="5" data-until="7">     a sum so far: in steps 5 and 6, then the next one stands there
 
-The parts are found by the ids that painter.py and cards.py give to nodes, wires and cells. `data-part` says how a part
-looks while it is not there: a "node", a "wire" and a line "back" are pale, all else is hidden.
+The parts are found by the ids that painter.py and cards.py give to nodes, wires and cells; the two lines of an edge,
+which share an id, by their colour. `data-part` says how a part looks while it is not there: a "node", a "wire" and a
+line "back" are pale, all else is hidden.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 import os
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from importlib.resources import files
@@ -30,7 +32,7 @@ from tinygrad_edu.draw.numbers import SMALL, format_number
 from tinygrad_edu.draw.picture.engines import render
 from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
-from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, palette
+from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables, palette
 from tinygrad_edu.files import StrPath
 
 if TYPE_CHECKING:
@@ -76,14 +78,17 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
         svg.attrib.pop(attribute, None)
     for element in svg.iter():
         lighten(element)
-    phases = [step.phase for step in found.steps]
-    places = [f"{phase} {phases[: i + 1].count(phase)} of {phases.count(phase)}" for i, phase in enumerate(phases)]
-    counts = ["start", *places[1:]]  # "start", "forward 1 of 5" ...
+    totals, so_far = Counter(step.phase for step in found.steps), Counter[str]()
+    steps: list[object] = []
+    for step in found.steps:
+        so_far[step.phase] += 1
+        place = f"{step.phase} {so_far[step.phase]} of {totals[step.phase]}" if step.phase != "start" else "start"
+        steps.append({**vars(step), "place": place})
     text = fill_template(
         files("tinygrad_edu.draw.player").joinpath("player.html").read_text(encoding="utf-8"),
         title=html.escape(title), theme=graph.theme, font=FONT, light=css_variables(LIGHT), dark=css_variables(DARK),
         svg=ET.tostring(svg, encoding="unicode"),
-        steps=script_json([{**vars(step), "count": count} for step, count in zip(found.steps, counts, strict=True)]),
+        steps=script_json(steps),
     )  # fmt: skip
     written = None if path is None else Path(path)
     if written is not None:
@@ -125,10 +130,6 @@ def fill_template(text: str, **parts: str) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text)
 
 
-def css_variables(colours: dict[str, str]) -> str:
-    return "".join(f"--{role}:{colour};" for role, colour in colours.items())
-
-
 def lighten(element: ET.Element) -> None:
     """Leaves out what a browser knows without it: a page of many heat maps is a third smaller then."""
     classes = element.get("class", "")
@@ -156,7 +157,7 @@ def marked(graph: Graph, found: Script, heading: str | None, title: str) -> ET.E
     return root
 
 
-def name_of(group: ET.Element) -> str:
+def dot_id(group: ET.Element) -> str:
     """The id that the DOT gave a node, a wire or a cell."""
     return group.get("id", "").removeprefix(f"{PICTURE}-")
 
@@ -168,24 +169,27 @@ def appear(element: ET.Element, start: int | None) -> None:
 
 
 def mark_wire(group: ET.Element, found: Script) -> None:
-    """Lines are pale until something flows over them; labels, which are all about the gradient, are hidden."""
-    name = name_of(group)
+    """Lines are pale until something flows over them; labels, which are all about the gradient, are hidden.
+
+    DOT gives both lines of an edge one id; only their colour tells them apart.
+    """
+    name = dot_id(group)
     for element in shapes(group):
-        forward = "stroke-value_wire" in element.get("class", "")  # DOT has one id for both lines of an edge
+        forward = "stroke-value_wire" in element.get("class", "")
         element.set("data-part", "label" if element.tag == "text" else "wire" if forward else "back")
         appear(element, found.values.get(name) if forward else found.flows.get(name))
 
 
 def mark_node(group: ET.Element, found: Script, precision: int) -> None:
     """A node is pale until it has its value; numbers are hidden until they are there, their labels are not."""
-    name = name_of(group)
+    name = dot_id(group)
     if name in found.values:
         group.set("data-part", "node")
         appear(group, found.values[name])
     events = found.gradients.get(name, [])
     arrived = events[-1][0] if events else None
     for cell in list(group.iter("g")):
-        part = name_of(cell).removeprefix(f"{name}-").partition("-")[0]  # see cards.py
+        part = dot_id(cell).removeprefix(f"{name}-").partition("-")[0]  # see cards.py
         if part == "value":
             appear(cell, found.values.get(name))
         elif part == "gradient":
@@ -230,7 +234,7 @@ def shapes(group: ET.Element) -> Iterator[ET.Element]:
 def freeze(root: ET.Element, i: int, step: Step) -> None:
     """Leaves of a marked picture what is there in step i; nodes that it is about get a ring, and lines are thick."""
     line = "back" if step.phase == "backward" else "wire"
-    for element in [part for group in root.iter("g") if name_of(group) in step.active for part in group.iter()]:
+    for element in [part for group in root.iter("g") if dot_id(group) in step.active for part in group.iter()]:
         if element.get("data-part") == "ring":
             del element.attrib["visibility"]
         elif element.get("data-part") == line and element.tag == "path":

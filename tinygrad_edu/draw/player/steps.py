@@ -18,7 +18,7 @@ from tinygrad_edu.draw.algebra.formulas import forward_term, local_term, role, r
 from tinygrad_edu.draw.algebra.terms import ATOM, PHRASE, PRODUCT, Notation, Term, TermLike, Text
 from tinygrad_edu.draw.explain.expressions import card_term
 from tinygrad_edu.draw.names import printable, shorten
-from tinygrad_edu.draw.numbers import FEW, MINUS, format_array, format_number, format_product, format_shape
+from tinygrad_edu.draw.numbers import FEW_ELEMENTS, MINUS, format_array, format_number, format_product, format_shape
 from tinygrad_edu.draw.picture import cards
 from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
 from tinygrad_edu.draw.record import Card, Wire
@@ -26,7 +26,7 @@ from tinygrad_edu.draw.record import Card, Wire
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["Phase", "Script", "Step", "script"]
+__all__ = ["Script", "Step", "script"]
 
 Phase = Literal["start", "forward", "backward"]
 LONG, SHORT = 120, 20  # characters of an expression, and of a name in it
@@ -106,7 +106,7 @@ def op_words(card: Card, precision: int) -> tuple[str, str]:
     numbers = all(x.value.size == 1 and x.shape in ((), card.shape) for x in sources)
     if numbers and card.op.name != "getitem":
         texts.append(expression(card, [format_number(x.value, precision) for x in sources], precision))
-    if card.value.size <= FEW:
+    if card.value.size <= FEW_ELEMENTS:
         texts.append(format_value(card.value, precision))
     equation = " = ".join([shorten(card.name), *dict.fromkeys(texts)])  # each text once
     if all(x.value.size == 1 for x in (*sources, card)):
@@ -118,7 +118,7 @@ def op_words(card: Card, precision: int) -> tuple[str, str]:
 class Operands(Notation):
     """Writes an op whose operands may be numbers: with a minus they are in brackets, unless they stand first."""
 
-    def name(self, text: str, place: int) -> Text:
+    def name(self, text: str, place: str | int) -> Text:
         if not text.startswith(MINUS):
             return text, ATOM
         return text, PHRASE if place else PRODUCT
@@ -148,7 +148,7 @@ def format_value(value: ndarray, precision: int) -> str:
     """A number, a few in brackets, or shape and mean of a larger array."""
     if value.size == 1:
         return format_number(value, precision)
-    if value.size <= FEW:
+    if value.size <= FEW_ELEMENTS:
         return format_array(value, precision)
     return f"{format_shape(value.shape)}, {format_array(value, precision, brief=1)}"
 
@@ -158,7 +158,7 @@ def play_backward(graph: Graph, found: Script) -> None:
     output, seed = graph.record.output, graph.record.seed
     if seed is None:
         return
-    place = {card: item for item in graph.plan.items if item.kind != "chip" for card in item.cards}
+    holders = {card: item for item in graph.plan.items if item.kind != "chip" for card in item.cards}
     lines = {wire: link for link in graph.plan.links for wire in link.wires}
     last = {lines[wire]: wire for wire in graph.record.backward if wire in lines}  # a later wire replaces an earlier
     listed: dict[Card, list[str]] = {}  # the folded modules that show a parameter
@@ -167,12 +167,13 @@ def play_backward(graph: Graph, found: Script) -> None:
             listed.setdefault(leaf, []).append(item.id)
     equation = f"{derivative(graph, output)} = {format_value(seed, graph.precision)}"
     note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]))
-    node = place[output].id
-    found.gradients[node] = [(found.add(Step("backward", equation, note, active=(node,))), seed)]
+    node = holders[output].id
+    step = found.add(Step("backward", equation, note, active=(node,)))
+    found.gradients[node] = [(step, seed)]
     arrived: dict[Card, list[ndarray]] = {}
     for wire in graph.record.backward:
         assert wire.contribution is not None
-        source, item, link = wire.source, place[wire.source], lines.get(wire)
+        source, item, link = wire.source, holders[wire.source], lines.get(wire)
         parts = arrived.setdefault(source, [])
         parts.append(wire.contribution)
         if link is not None and last[link] is wire:
@@ -222,10 +223,10 @@ def right_side(wire: Wire, upstream: str, precision: int) -> str:
     assert wire.contribution is not None
     if wire.local is None or wire.target.gradient is None:
         formula = cards.wire_rule(wire)
-        is_long = wire.contribution.size > FEW
+        is_long = wire.contribution.size > FEW_ELEMENTS
         return formula if is_long else f"{formula} = {format_value(wire.contribution, precision)}"
     factor = format_number(wire.local, precision)  # if its rule cannot be followed
-    if (term := local_term(*cards.rule_arguments(wire))) is not None:
+    if (term := local_term(cards.rule_call(wire))) is not None:
         factor, precedence = Notation(False, precision).text(term)
         has_denominator = term.kind == "product" and term.parts[2]
         if has_denominator or (precedence < PRODUCT and term.kind not in ("product", "number")):
@@ -237,7 +238,7 @@ def running_sum(left: str, parts: list[ndarray], expected: int, precision: int) 
     """How a gradient of several contributions has grown so far: "∂h/∂g: 3, then 3 + 3 = 6"."""
     if expected < 2:
         return ""
-    if parts[0].size > FEW or len(parts) > 4:
+    if parts[0].size > FEW_ELEMENTS or len(parts) > 4:
         return f"{left}: {len(parts)} of {expected:,} contributions."
     if len(parts) == 1:
         return f"{left}: {format_value(parts[0], precision)} so far, 1 of {expected:,} contributions."
