@@ -47,8 +47,10 @@ def test_wrong_values_are_refused_by_name(more, capsys, option, value):
     assert f"argument {option}: " in message.splitlines()[-1]
 
 
-@pytest.mark.parametrize("argv", [[], ["predict", "run", "a.png"]])
-@pytest.mark.parametrize("package", ["matplotlib", "safetensors", "tqdm"])
+@pytest.mark.parametrize(
+    ("package", "argv"),
+    [("matplotlib", []), ("safetensors", []), ("tqdm", []), ("safetensors", ["predict", "run", "a.png"])],
+)
 def test_a_missing_package_is_named_with_the_command(package, argv, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SystemExit, match=rf"needs {package}.*pip install tinygrad-edu\[demos\]"):
