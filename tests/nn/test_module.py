@@ -283,3 +283,9 @@ def test_an_output_that_a_layer_keeps_is_no_parameter(frozen, recording):
         model(np.ones((1, 2), np.float32))
     assert [name for name, _ in model.named_parameters()] == ["linear.weight", "linear.bias"]
     Keeping().load_state_dict(model.state_dict())
+
+
+def test_an_attribute_whose_name_begins_with_a_dot_keeps_its_path():
+    model = nn.Module()
+    setattr(model, ".a", nn.Linear(1, 1))
+    assert [*model.state_dict()] == [".a.weight", ".a.bias"]

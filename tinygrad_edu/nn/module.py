@@ -89,14 +89,14 @@ class Module:
             raise ValueError(f"{path} leads back to the {name} that contains it; make that link a weakref.ref")
         yield path, self
         for name, child in self._own(Module):
-            yield from child._tree(f"{path}.{name}".removeprefix("."), (*parents, self))
+            yield from child._tree(f"{path}.{name}" if path else name, (*parents, self))
 
     def _all(self, *kinds: type[T]) -> Named[T]:
         """The Tensors or arrays of the whole tree, under every path that leads to them."""
         for path, module in self._tree():
             for kind in kinds:
                 for name, value in module._own(kind):
-                    yield f"{path}.{name}".removeprefix("."), value
+                    yield f"{path}.{name}" if path else name, value
 
     def named_parameters(self) -> Named[Tensor]:
         """Pairs (path, parameter), each parameter once; those with requires_grad=False are frozen."""
