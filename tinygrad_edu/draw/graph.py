@@ -16,7 +16,7 @@ import graphviz
 from tinygrad_edu.checks import check_choice, check_int
 from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, caller_variables, name_cards
-from tinygrad_edu.draw.picture.cards import Mode
+from tinygrad_edu.draw.picture.cards import PictureMode
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.picture.painter import Painter
@@ -84,14 +84,14 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     time_limit = 20.0
 
     def __init__(
-        self, output: Tensor | Record, *, mode: Mode = "both", style: Style = "auto", depth: int | None = None,
+        self, output: Tensor | Record, *, mode: PictureMode = "both", style: Style = "auto", depth: int | None = None,
         rankdir: Rankdir = "auto", precision: int = 3, theme: Theme = "light", names: Names | None = None,
         title: str | None = None,
     ) -> None:  # fmt: skip
         if not isinstance(output, (Tensor, Record)):
             raise TypeError(f"a picture is drawn of a Tensor or a Record, not of {type(output).__name__}")
         super().__init__(name="graph")
-        check_choice("graph: mode", mode, get_args(Mode))
+        check_choice("graph: mode", mode, get_args(PictureMode))
         check_choice("graph: style", style, get_args(Style))
         check_choice("graph: rankdir", rankdir, get_args(Rankdir))
         check_choice("graph: theme", theme, get_args(Theme))
@@ -128,7 +128,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         """The same picture once more."""
         return self.at(self.mode)
 
-    def at(self, mode: Mode, **changes: Unpack[Options]) -> Graph:
+    def at(self, mode: PictureMode, **changes: Unpack[Options]) -> Graph:
         """The same graph in another mode."""
         options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
         return Graph(self.record, mode=mode, **options)

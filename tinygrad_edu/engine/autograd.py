@@ -28,7 +28,7 @@ from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, i
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor  # at run time tensor.py sets the name, see engine/__init__.py
 
-__all__ = ["P", "Visit", "Vjp", "backward_pass", "current", "define", "fill_grad", "op", "record", "unbroadcast"]
+__all__ = ["P", "Visit", "Vjp", "backward_pass", "current", "define", "fill_grad", "op", "record_result", "unbroadcast"]
 
 P = ParamSpec("P")
 Vjp: TypeAlias = Callable[..., Any] | None
@@ -68,14 +68,14 @@ def define(op: Op) -> Op:
         except (ValueError, TypeError, IndexError) as error:
             raise op.explained(error, values) from error
         needs = [x._requires_grad for x in inputs if isinstance(x, Node)]
-        return record(out, op, inputs, params, any(needs)) if needs else out
+        return record_result(out, op, inputs, params, any(needs)) if needs else out
 
     op.call = call
     REGISTRY[op.name] = op
     return op
 
 
-def record(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], requires_grad: bool) -> Tensor:
+def record_result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], requires_grad: bool) -> Tensor:
     """The Tensor around what an op computed: a node of the graph if a gradient will flow to it, else a constant."""
     if type(out) is not np.float64:  # the commonest number needs no look
         out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]

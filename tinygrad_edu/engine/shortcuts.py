@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from numpy import may_share_memory, ndarray
 
 from tinygrad_edu.engine import autograd
-from tinygrad_edu.engine.autograd import P, Visit, Vjp, current, define, fill_grad, record, unbroadcast
+from tinygrad_edu.engine.autograd import P, Visit, Vjp, current, define, fill_grad, record_result, unbroadcast
 from tinygrad_edu.engine.modes import current_mode, run_hooks
 from tinygrad_edu.engine.node import CONSTANTS, Op
 
@@ -52,7 +52,7 @@ def unary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) ->
             out = compute(x._data, **defaults)
         except (ValueError, TypeError, IndexError):
             return reference(x)
-        return record(out, op, (x,), defaults, x._requires_grad)
+        return record_result(out, op, (x,), defaults, x._requires_grad)
 
     return call
 
@@ -79,7 +79,7 @@ def binary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) -
             out = compute(a, b)
         except (ValueError, TypeError, IndexError):
             return reference(x, y)
-        return record(out, op, (x, y), defaults, requires_grad)
+        return record_result(out, op, (x, y), defaults, requires_grad)
 
     return call
 

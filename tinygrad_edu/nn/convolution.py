@@ -16,11 +16,10 @@ from tinygrad_edu.checks import check_pair, check_positive_int
 from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops.convolution import Pair
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["AvgPool2d", "Conv2d", "MaxPool2d"]
-
-Pair = tuple[int, int]
 
 
 class Conv2d(Module):

@@ -31,7 +31,7 @@ __all__ = [
     "xavier_normal", "xavier_uniform", "zeros",
 ]  # fmt: skip
 
-Mode = Literal["fan_in", "fan_out"]
+FanMode = Literal["fan_in", "fan_out"]
 
 generator = default_generator
 
@@ -117,9 +117,9 @@ def xavier_normal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator
     return normal(tensor, 0.0, xavier_std(tensor, gain), rng=rng)
 
 
-def kaiming_std(tensor: Tensor, a: float, mode: Mode, nonlinearity: str) -> float:
+def kaiming_std(tensor: Tensor, a: float, mode: FanMode, nonlinearity: str) -> float:
     """gain / sqrt(fan)."""
-    check_choice("kaiming: mode", mode, get_args(Mode))
+    check_choice("kaiming: mode", mode, get_args(FanMode))
     fan_in, fan_out = fans(tensor)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
@@ -127,7 +127,7 @@ def kaiming_std(tensor: Tensor, a: float, mode: Mode, nonlinearity: str) -> floa
 def kaiming_uniform(
     tensor: Tensor,
     a: float = 0.0,
-    mode: Mode = "fan_in",
+    mode: FanMode = "fan_in",
     nonlinearity: str = "leaky_relu",
     *,
     rng: np.random.Generator | None = None,
@@ -148,7 +148,7 @@ def kaiming_uniform(
 def kaiming_normal(
     tensor: Tensor,
     a: float = 0.0,
-    mode: Mode = "fan_in",
+    mode: FanMode = "fan_in",
     nonlinearity: str = "leaky_relu",
     *,
     rng: np.random.Generator | None = None,

@@ -36,7 +36,7 @@ SCHEMES: dict[str, Callable[..., Tensor]] = {
 
 
 def initialize(weight: Tensor, bias: Tensor | None, init: Init, rng: np.random.Generator | None) -> None:
-    """Fills a layer's weight of shape (out, in, ...), and with "default" also its bias of zeros; see Linear."""
+    """Fills a layer's weight of shape (out, in, ...), and with "default" its bias too; see Linear."""
     if callable(init):
         made = init(weight)
         if made is not None and made is not weight:

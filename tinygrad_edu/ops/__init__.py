@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from tinygrad_edu.ops import elementwise, fused, indexing, products, reductions, shapes
 from tinygrad_edu.ops.elementwise import *
-from tinygrad_edu.ops.elementwise import Operand as Operand
 from tinygrad_edu.ops.fused import *
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
 from tinygrad_edu.ops.shapes import *
-from tinygrad_edu.ops.shapes import Axis as Axis
 
 __all__ = [
     *elementwise.__all__, *shapes.__all__, *reductions.__all__, *indexing.__all__, *products.__all__, *fused.__all__,

@@ -136,11 +136,11 @@ def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int
                 f"fit: the training in {checkpoint.path} was begun {was} {name} and cannot go on {now} it, as then the "
                 "result would depend on where it was stopped. Call fit as before, or begin anew with another file"
             )
-    given = hyperparameters(state["optimizer"], state["scheduler"])
+    given = named_settings(state["optimizer"], state["scheduler"])
     done = checkpoint.load(**state)
     if progress:
         print(f"fit: going on after epoch {done} of {checkpoint.path}")
-        kept = hyperparameters(state["optimizer"], state["scheduler"])
+        kept = named_settings(state["optimizer"], state["scheduler"])
         changed = [f"{k} {v}, not {given[k]}" for k, v in kept.items() if repr(v) != repr(given[k])]
         if changed:
             print(
@@ -150,7 +150,7 @@ def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int
     return done
 
 
-def hyperparameters(optimizer: Optimizer, scheduler: Scheduler | None) -> dict[str, object]:
+def named_settings(optimizer: Optimizer, scheduler: Scheduler | None) -> dict[str, object]:
     """Those of both by name, without what the training itself changes: a schedule's rates and counts."""
     found: dict[str, object] = {}
     for i, group in enumerate(optimizer.param_groups):

@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 Arrays = Sequence[ArrayLike]
-Params = Mapping[str, Any]
+Parameters = Mapping[str, Any]
 UNPRINTED = {"axis", "stride", "padding", "shape"}  # parameters that the formula has already, or that are too long
 DEFINED = {"relu", "divide", "log_softmax"}  # written as what the output was computed from: [a > 0], x / y**2
 DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
@@ -56,7 +56,7 @@ class RuleCall(NamedTuple):
     names: Mapping[str, str]  # what to call "g" (the gradient that arrives), "out", and each operand: op.argument(i)
     values: Arrays  # the operands as the op got them; the formula follows their branches, ties and broadcast axes
     out: ArrayLike
-    params: Params
+    params: Parameters
 
 
 def vjp_formula(call: RuleCall, latex: bool = False) -> str:
@@ -103,7 +103,7 @@ def named_terms(call: RuleCall, g: ArrayLike) -> tuple[Term, Term, list[TermLike
     return Term("name", (names.get("g", "g"), -2), g), Term("name", (names.get("out", "out"), -1), call.out), operands
 
 
-def vjp_term(op: Op, position: int, g: Term, out: Term, operands: Sequence[TermLike], params: Params) -> Term:
+def vjp_term(op: Op, position: int, g: Term, out: Term, operands: Sequence[TermLike], params: Parameters) -> Term:
     """The gradient that an operand receives; if the rule cannot be followed, a Term that names the rule."""
     try:
         return trace_rule(op, position, g, out, operands, params)
@@ -113,7 +113,7 @@ def vjp_term(op: Op, position: int, g: Term, out: Term, operands: Sequence[TermL
 
 
 def trace_rule(
-    op: Op, position: int, g: Term, out: Term, operands: Sequence[TermLike], params: Params, local: bool = False
+    op: Op, position: int, g: Term, out: Term, operands: Sequence[TermLike], params: Parameters, local: bool = False
 ) -> Term:
     """What the op's rule makes of Terms, or an exception."""
     x = as_term(operands[position])
@@ -129,7 +129,7 @@ def trace_rule(
         return undo_broadcast(term, x.shape)
 
 
-def forward_term(op: Op, operands: Sequence[TermLike], params: Params, value: ArrayLike) -> Term:
+def forward_term(op: Op, operands: Sequence[TermLike], params: Parameters, value: ArrayLike) -> Term:
     """What the op makes of its operands, with the value that it made of them."""
     try:
         with np.errstate(all="ignore"):
@@ -167,7 +167,7 @@ def role(op: Op) -> str:
     return ROLES.get(op.name, "")
 
 
-def symbol(op: Op, params: Params, values: Arrays = ()) -> str:
+def symbol(op: Op, params: Parameters, values: Arrays = ()) -> str:
     """What a node of the picture shows for the op: "+", "Σ", "[1]", for these operands "x²"; else the op's name."""
     if op.name == "getitem":
         text = index_text(params.get("index"))

@@ -37,11 +37,11 @@ from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
 
 __all__ = [
-    "Look", "Mode", "cell", "font", "gate_label", "node_label", "rule_call", "shown_output", "symbol_of", "table",
-    "wire_label", "wire_rule",
+    "Look", "PictureMode", "cell", "font", "gate_label", "node_label", "rule_call", "shown_output", "symbol_of",
+    "table", "wire_label", "wire_rule",
 ]  # fmt: skip
 
-Mode = Literal["forward", "backward", "both"]
+PictureMode = Literal["forward", "backward", "both"]
 
 CELLS = 8  # of a heat map, along each axis
 LINE = 24  # of a formula on a wire
@@ -51,7 +51,7 @@ LINE = 24  # of a formula on a wire
 class Look:
     """How a picture is drawn."""
 
-    mode: Mode
+    mode: PictureMode
     theme: Theme
     precision: int  # significant digits
     output: str  # its name
