@@ -17,7 +17,7 @@ def test_a_function_runs_as_ours_of_its_name(function):
 
 @pytest.mark.parametrize("name", [*ops.__all__, "amax", "amin"])
 def test_every_function_of_ours_that_numpy_has_is_in_the_table(name):
-    if hasattr(np, name):
+    if hasattr(np, name) and name != "linalg":
         assert getattr(np, name) in DIFFERENTIABLE
 
 

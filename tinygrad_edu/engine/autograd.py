@@ -24,6 +24,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine.modes import PLAIN, current_mode, run_hooks
 from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number
+from tinygrad_edu.sums import add_up
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor  # at run time tensor.py sets the name, see engine/__init__.py
@@ -172,7 +173,6 @@ def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
         if extra < 0 or any(padded[i] != 1 or out_shape[i] != g.shape[i] for i in axes):
             what = f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape}"
             raise ValueError(f"{what} for an operand of shape {shape}; no broadcasting explains that: fix the rule")
-        g = (np.add.reduce(g, axes) if type(g) is ndarray else g.sum(axes)).reshape(shape)
-    if g.dtype != dtype:
-        g = g.astype(dtype)
+        g = (add_up(g, axes) if type(g) is ndarray else g.sum(axes)).reshape(shape)
+    g = g if g.dtype == dtype else g.astype(dtype)
     return g[()] if type(g) is ndarray and not shape else g

@@ -12,9 +12,11 @@ from tinygrad_edu.functional.losses import *
 from tinygrad_edu.ops.elementwise import *
 from tinygrad_edu.ops.fused import log_softmax, softmax
 from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.joining import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
 from tinygrad_edu.ops.shapes import *
+from tinygrad_edu.ops.trigonometry import *
 
 __all__ = [
     "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d", "copy",

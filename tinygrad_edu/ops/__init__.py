@@ -1,20 +1,42 @@
 """The table of derivatives, a chapter a file: what has a rule of its own and what is composed, simplest first.
 
-Read `elementwise.py` first: it says how a rule is read.
+Read `elementwise.py` first: it says how a rule is read. `linalg` keeps its names to itself, as np.linalg does.
 """
 
 from __future__ import annotations
 
-from tinygrad_edu.ops import elementwise, fused, indexing, products, reductions, shapes
+from tinygrad_edu.ops import (
+    elementwise,
+    fused,
+    indexing,
+    joining,
+    linalg,
+    piecewise,
+    polynomials,
+    products,
+    reductions,
+    sequences,
+    shapes,
+    statistics,
+    trigonometry,
+)
 from tinygrad_edu.ops.elementwise import *
 from tinygrad_edu.ops.fused import *
 from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.joining import *
+from tinygrad_edu.ops.piecewise import *
+from tinygrad_edu.ops.polynomials import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
+from tinygrad_edu.ops.sequences import *
 from tinygrad_edu.ops.shapes import *
+from tinygrad_edu.ops.statistics import *
+from tinygrad_edu.ops.trigonometry import *
 
 __all__ = [
-    *elementwise.__all__, *shapes.__all__, *reductions.__all__, *indexing.__all__, *products.__all__, *fused.__all__,
+    "linalg", *elementwise.__all__, *trigonometry.__all__, *shapes.__all__, *reductions.__all__, *indexing.__all__,
+    *joining.__all__, *piecewise.__all__, *products.__all__, *statistics.__all__, *sequences.__all__,
+    *polynomials.__all__, *fused.__all__,
 ]  # fmt: skip
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Operand", "abs", "add", "as_operand", "astype", "clip", "copy", "cos", "divide", "erf", "exp", "expm1",
-    "leaky_relu", "log", "log1p", "maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid", "sin",
-    "softplus", "sqrt", "square", "subtract", "tanh", "where",
+    "Operand", "abs", "add", "as_operand", "astype", "clip", "copy", "divide", "erf", "exp", "expm1",
+    "leaky_relu", "log", "log1p", "maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid",
+    "softplus", "sqrt", "square", "subtract", "where",
 ]  # fmt: skip
 
 Operand: TypeAlias = "Tensor | ArrayLike"
@@ -91,24 +91,6 @@ def log(x: Operand) -> Array:
 def log1p(x: Operand) -> Array:
     """log(1 + x), exact for small x."""
     return np.log1p(x)
-
-
-@op(lambda g, out, x: g * cos(x))
-def sin(x: Operand) -> Array:
-    """Sine of x in radians."""
-    return np.sin(x)
-
-
-@op(lambda g, out, x: -g * sin(x))
-def cos(x: Operand) -> Array:
-    """Cosine of x in radians."""
-    return np.cos(x)
-
-
-@op(lambda g, out, x: g * (1 - out * out))
-def tanh(x: Operand) -> Array:
-    """Hyperbolic tangent."""
-    return np.tanh(x)
 
 
 @op(lambda g, out, x: g * out * (1 - out))

@@ -1,4 +1,4 @@
-"""Ops that take elements, or put them side by side."""
+"""Ops that take elements: by index, in another order, along a diagonal."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine import Array, op, plain
+from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.elementwise import Operand, as_operand, where
 from tinygrad_edu.ops.reductions import sum
-from tinygrad_edu.ops.shapes import Axis, expand_dims, moveaxis, reshape
+from tinygrad_edu.ops.shapes import Axis, moveaxis, reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = [
-    "concatenate", "diagonal", "flip", "getitem", "pad", "repeat", "roll", "scatter", "sort", "split", "stack",
-    "trace", "tril", "triu",
-]  # fmt: skip
+__all__ = ["diagonal", "flip", "getitem", "repeat", "roll", "scatter", "sort", "trace", "tril", "triu"]
 
 
 @op(lambda g, out, x, index: scatter(g, index, x.shape))
@@ -44,11 +42,6 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...]) -> Array:
     return out
 
 
-def at(axis: int, x: Array, index: Array) -> tuple[Array, ...]:
-    """The index that is `index` along one axis and everything along the others."""
-    return (*[slice(None)] * normalize_axis_index(axis, x.ndim), index)
-
-
 def flip(x: Operand, axis: Axis = None) -> Tensor:
     """Reversed along the axes, or along all."""
     x = as_operand(x)
@@ -70,13 +63,6 @@ def repeat(x: Operand, repeats: Any, axis: int | None = None) -> Tensor:
     return getitem(x, at(axis, x, np.repeat(np.arange(x.shape[axis]), repeats)))
 
 
-def split(x: Operand, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """Equal parts along an axis, or parts that start at the given indices."""
-    x = as_operand(x)
-    parts = np.split(np.arange(x.shape[axis]), indices_or_sections)
-    return [getitem(x, at(axis, x, slice(p[0], p[-1] + 1) if p.size else slice(0, 0))) for p in parts]
-
-
 def sort(x: Operand, axis: int | None = -1, kind: Any = None) -> Tensor:
     """Ascending along an axis, or flattened; each gradient returns to where its element came from."""
     x = as_operand(x)
@@ -86,50 +72,6 @@ def sort(x: Operand, axis: int | None = -1, kind: Any = None) -> Tensor:
     index: list[Any] = list(np.indices(order.shape, sparse=True))
     index[axis] = order
     return getitem(x, tuple(index))
-
-
-@op(lambda i, g, out, *arrays, axis: getitem(g, block(arrays, i, axis)).reshape(arrays[i].shape), variadic=True)
-def _concatenate(*arrays: Operand, axis: int | None) -> Array:
-    """Arrays one after another along an axis, or all flattened with axis=None."""
-    return np.concatenate(arrays, axis)
-
-
-def block(arrays: Sequence[Array], i: int, axis: int | None) -> tuple[Array, ...]:
-    """Where the i-th array lies within the concatenation."""
-    lengths = [x.size if axis is None else x.shape[axis] for x in arrays[: i + 1]]
-    before = (slice(None),) * (axis % arrays[i].ndim if axis else 0)
-    return (*before, slice(int(np.sum(lengths[:i])), int(np.sum(lengths))))
-
-
-def concatenate(arrays: Sequence[Operand], axis: int | None = 0) -> Tensor:
-    """Arrays one after another along an existing axis, or all flattened with axis=None."""
-    return _concatenate(*[as_operand(x) for x in arrays], axis=axis)
-
-
-def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
-    """Arrays of one shape side by side along a new axis."""
-    return concatenate([expand_dims(x, axis) for x in arrays], axis)
-
-
-def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
-    """A constant border.
-
-    Args:
-        x: Any shape.
-        pad_width: n, (before, after), or one such pair per axis.
-        mode: Only "constant".
-        constant_values: The number in the border.
-
-    Raises:
-        ValueError: Another mode.
-    """
-    if mode != "constant":
-        raise ValueError(f"pad: mode {mode!r} is not differentiable here; only mode='constant' is")
-    x = as_operand(x)
-    border = np.pad(np.zeros(x.shape, x.dtype), pad_width, constant_values=constant_values)
-    before = np.broadcast_to(pad_width, (x.ndim, 2))[:, 0].tolist()
-    inside = tuple([slice(b, b + n) for b, n in zip(before, x.shape, strict=True)])
-    return scatter(x, inside, border.shape) + border
 
 
 def tril(x: Operand, k: int = 0) -> Tensor:

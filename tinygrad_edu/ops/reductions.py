@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu.engine import Array, op, plain
+from tinygrad_edu.ops.axes import backwards, restore
 from tinygrad_edu.ops.elementwise import Operand, as_operand, divide, exp, log, sqrt, square, where
-from tinygrad_edu.ops.shapes import Axis, broadcast_to, expand_dims, squeeze, transpose
+from tinygrad_edu.ops.shapes import Axis, broadcast_to, squeeze, transpose
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = ["cumsum", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
-
-
-def restore(g: Array, axis: Axis, keepdims: bool) -> Array:
-    """The gradient or result of a reduction with the reduced axes back, as length 1, to broadcast against x."""
-    return g if axis is None or keepdims else expand_dims(g, axis)
 
 
 @op(lambda g, out, x, axis, keepdims: broadcast_to(restore(g, axis, keepdims), x.shape))
@@ -78,11 +74,6 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def cumsum(x: Operand, axis: int | None = None) -> Array:
     """Running sum along an axis, or of the flattened array."""
     return np.cumsum(x, axis=axis)
-
-
-def backwards(x: Array, axis: int) -> Array:
-    """x in reverse order along an axis."""
-    return x[(slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)]
 
 
 def to_factors(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Array:

@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from domains import DOMAINS
 from hypothesis import given, settings, strategies as st
-from op_domains import DOMAINS
 
 from tinygrad_edu import op
 from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, rule_source, vjp_formula

@@ -1,0 +1,18 @@
+"""How to draw the arguments of each function of `ops`, a chapter a file.
+
+A chapter has OPS, for the functions with a rule of their own: name -> strategy of (operands, parameters); FUNCTIONS,
+for the composed ones: name -> strategy of (arguments, keyword arguments); and REFERENCES: what computes the value where
+NumPy has no function of that name, or calls its arguments otherwise.
+"""
+
+import op_domains
+
+from domains import linalg, piecewise, polynomials, products, reductions, sequences, shapes, statistics, trigonometry
+
+CHAPTERS = [linalg, piecewise, polynomials, products, reductions, sequences, shapes, statistics, trigonometry]
+DOMAINS, FUNCTIONS, REFERENCES = dict(op_domains.DOMAINS), {}, {}
+for chapter in CHAPTERS:
+    DOMAINS |= chapter.OPS
+    FUNCTIONS |= chapter.FUNCTIONS
+    REFERENCES |= chapter.REFERENCES
+OP_REFERENCES = op_domains.REFERENCES | REFERENCES

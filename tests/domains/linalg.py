@@ -1,0 +1,7 @@
+"""Domains of ops/linalg.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}

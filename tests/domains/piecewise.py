@@ -1,0 +1,7 @@
+"""Domains of ops/piecewise.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}

@@ -1,0 +1,7 @@
+"""Domains of ops/polynomials.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}

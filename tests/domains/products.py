@@ -1,0 +1,7 @@
+"""Domains of ops/products.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}

@@ -1,0 +1,7 @@
+"""Domains of ops/reductions.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}

@@ -1,0 +1,7 @@
+"""Domains of ops/sequences.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}

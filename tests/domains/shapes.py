@@ -1,0 +1,7 @@
+"""Domains of ops/shapes.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}

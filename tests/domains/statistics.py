@@ -1,0 +1,7 @@
+"""Domains of ops/statistics.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}

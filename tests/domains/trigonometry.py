@@ -1,0 +1,7 @@
+"""Domains of ops/trigonometry.py."""
+
+OPS = {}
+
+FUNCTIONS = {}
+
+REFERENCES = {}
