@@ -2,7 +2,7 @@
 
 NumPy adds up in the dtype of the data, along any axis but the last one number after the other. In float16, where the
 neighbour of 2048 is 2050, 5,000 ones are 2048; in float32 the count stops at 2**24. What we add up on our own (a
-broadcast undone, a bias over its rows, a mean) is added in float64 where that could happen, and rounded once at the end.
+broadcast undone, a bias over its rows, a mean) is added in float64 where that could happen, and rounded once.
 """
 
 from __future__ import annotations
