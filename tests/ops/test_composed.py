@@ -279,6 +279,8 @@ def test_first_and_second_derivatives(name, data):
 def test_dtype_is_kept(name, dtype, data):
     if dtype is np.float16 and name.startswith("linalg."):
         pytest.skip("NumPy has no linear algebra of float16")
+    if name == "float_power":
+        pytest.skip("float_power computes in float64")
     args, kwargs = data.draw(DOMAINS[name])
     check_dtype(*as_function(joined(ours(name)), args, kwargs), dtype)
 
