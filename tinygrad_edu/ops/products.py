@@ -248,10 +248,10 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
 def lettered(*arguments: Any) -> tuple[str, tuple[Any, ...]]:
     """The string of subscripts, and the operands, of einsum's form with lists of numbers."""
     letters = ascii_uppercase + ascii_lowercase  # as NumPy sorts them
-    if len(arguments) < 2 or not all(isinstance(k, (list, tuple)) for k in arguments[1::2]):
-        raise TypeError("einsum: write the subscripts as a string first, for example einsum('ij,jk->ik', x, y)")
     whole = len(arguments) // 2 * 2  # the output comes without an operand
     lists = [*arguments[1::2], *arguments[whole:]]
+    if not whole or not all(isinstance(numbers, (list, tuple)) for numbers in lists):
+        raise TypeError("einsum: write the subscripts as a string first, for example einsum('ij,jk->ik', x, y)")
     if strange := [k for numbers in lists for k in numbers if k is not ... and k not in range(52)]:
         raise ValueError(f"einsum: index {strange[0]} is not a number from 0 to 51")
     terms = ["".join(["..." if k is ... else letters[k] for k in numbers]) for numbers in lists]

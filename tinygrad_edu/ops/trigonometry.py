@@ -79,10 +79,10 @@ def hypot(x: Operand, y: Operand) -> Array:
 
 def share(x: Array, r: Array) -> Array:
     """x / r for the hypotenuse r over x: 0 where r is 0, and a limit (1, -1 or 0) where r is infinite."""
-    value = plain(x)
-    far = np.isinf(plain(r)) & ~np.isnan(value)
-    limit = np.sign(value) * np.isinf(value)
-    return where(far, limit, x) / where(far | (r == 0), 1.0, r)
+    value, length = plain(x), plain(r)
+    special = (length == 0) | np.isinf(length) & ~np.isnan(value)
+    limit = np.copysign(np.isinf(value), value)
+    return where(special, limit, x) / where(special, 1.0, r)
 
 
 @op(lambda g, out, x: g * cosh(x))
