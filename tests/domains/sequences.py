@@ -17,7 +17,7 @@ def differences(draw):
     n, axis = draw(st.integers(0, 3)), draw(axis_of(x.shape))
     end = st.sampled_from([1.5, 2, np.float64(0.5), x[:]])
     if draw(st.booleans()):
-        return (x, n, axis, draw(end), draw(end)), {}
+        return (x, max(n, 1), axis, draw(end), draw(end)), {}
     return (x,), {"n": n, "axis": axis, draw(st.sampled_from(["prepend", "append"])): 1.5}
 
 

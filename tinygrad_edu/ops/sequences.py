@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
-from tinygrad_edu.ops.elementwise import Operand, as_operand, subtract, where
+from tinygrad_edu.ops.elementwise import Operand, as_operand, where
 from tinygrad_edu.ops.indexing import flip, getitem
 from tinygrad_edu.ops.joining import concatenate, stack
 from tinygrad_edu.ops.reductions import sum
@@ -70,10 +70,8 @@ def diff(
         ends = [[] if end is None else [like(x, end)] for end in (prepend, append)]
         before, after = [[end if end.ndim else broadcast_to(end, one) for end in part] for part in ends]
         x = concatenate([*before, x, *after], axis)
-    step: Any = np.not_equal if x.dtype == bool else subtract
-    for _ in range(n):
-        x = step(along(x, axis, 1), along(x, axis, None, -1))
-    return x
+    new, old = along(x, axis, 1), along(x, axis, None, -1)
+    return diff(np.not_equal(new, old) if x.dtype == bool else new - old, n - 1, axis)
 
 
 def ediff1d(x: Operand, to_end: Operand | None = None, to_begin: Operand | None = None) -> Tensor:
@@ -205,7 +203,8 @@ def unwrap(x: Operand, discont: float | None = None, axis: int = -1, *, period: 
 def _bincount(x: Operand, weights: Operand, minlength: int) -> Array:
     """For each number the sum of the weights where x is that number, added in float64."""
     dtype = np.asarray(weights).dtype
-    return np.bincount(x, np.asarray(weights, float), minlength).astype(dtype if dtype.kind == "f" else float)
+    out = np.bincount(x, np.asarray(weights, float), minlength)
+    return out.astype(dtype if dtype.kind == "f" else float)
 
 
 def bincount(x: Operand, weights: Operand | None = None, minlength: int = 0) -> Tensor:
@@ -218,7 +217,7 @@ def bincount(x: Operand, weights: Operand | None = None, minlength: int = 0) -> 
     """
     if weights is None:
         return np.bincount(plain(x), minlength=minlength)  # type: ignore[return-value]
-    return _bincount(np.asarray(plain(x)), weights, minlength=minlength)
+    return _bincount(x, weights, minlength=minlength)
 
 
 def segments(x: Array, xp: Array, fp: Array) -> tuple[Any, ...]:
@@ -237,7 +236,7 @@ def segments(x: Array, xp: Array, fp: Array) -> tuple[Any, ...]:
     return start, stop, share, where(low | high, 0.0, where(places != places, np.nan, rise / width))
 
 
-def to_knots(g: Array, start: Array, stop: Array, share: Array, n: int) -> Tensor:
+def to_knots(g: Array, n: int, start: Array, stop: Array, share: Array) -> Tensor:
     """g shared between the ends of the segments, and added up there."""
     start, stop = np.ravel(start), np.ravel(stop)
     return bincount(start, ravel(g * (1.0 - share)), n) + bincount(stop, ravel(g * share), n)
@@ -246,13 +245,13 @@ def to_knots(g: Array, start: Array, stop: Array, share: Array, n: int) -> Tenso
 def interp_to_xp(g: Array, out: Array, x: Array, xp: Array, fp: Array) -> Tensor:
     """Where a knot moves to the right, the line moves with it: by -slope, as far as it belongs to the knot."""
     start, stop, share, steep = segments(x, xp, fp)
-    return to_knots(-g * steep, start, stop, share, len(xp))
+    return to_knots(-g * steep, len(xp), start, stop, share)
 
 
 @op(
     lambda g, out, x, xp, fp: g * segments(x, xp, fp)[-1],
     interp_to_xp,
-    lambda g, out, x, xp, fp: to_knots(g, *segments(x, xp, fp)[:3], n=len(fp)),
+    lambda g, out, x, xp, fp: to_knots(g, len(fp), *segments(x, xp, fp)[:3]),
 )
 def _interp(x: Operand, xp: Operand, fp: Operand) -> Array:
     """np.interp, in the dtype of floating operands."""
