@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu.engine import plain
-from tinygrad_edu.ops.elementwise import Operand, as_operand
+from tinygrad_edu.ops.elementwise import Operand, as_operand, multiply
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.sequences import convolve
@@ -74,7 +74,7 @@ def polyder(p: Operand, m: int = 1) -> Tensor:
         return p
     powers = np.arange(len(p) - 1, m - 1, -1)
     factors = np.prod([powers - i for i in range(m)], axis=0)
-    return getitem(p, slice(len(powers))) * (factors.astype(p.dtype) if p.dtype.kind == "f" else factors)
+    return multiply(getitem(p, slice(len(powers))), factors.astype(p.dtype) if p.dtype.kind == "f" else factors)
 
 
 def polyint(p: Operand, m: int = 1, k: Operand | None = None) -> Tensor:
