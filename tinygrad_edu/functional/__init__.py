@@ -17,6 +17,7 @@ from tinygrad_edu.ops.joining import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
 from tinygrad_edu.ops.shapes import *
+from tinygrad_edu.ops.statistics import std, var
 from tinygrad_edu.ops.trigonometry import *
 
 __all__ = [
