@@ -6,7 +6,7 @@ Those that return booleans or indices work on the values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Methods"]
 
+T = TypeVar("T")
+
 
 def comparison(ufunc: Callable[..., Any]) -> Callable[[Any, Operand], NDArray[np.bool_]]:
     """The operator for `self < other` and its like: it works on the values and returns booleans."""
     return lambda self, other: ufunc(self._data, plain(other))
 
 
-def reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+def reflected(function: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
     """The operator for `other + self`, where `other` is not a Tensor."""
     return lambda self, other: function(other, self)
 
