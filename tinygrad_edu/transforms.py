@@ -174,7 +174,7 @@ def value_and_grad(f: Loss, argnum: int | tuple[int, ...] = 0) -> Callable[..., 
         gradient has the structure of the argument: for a dict of arrays a dict of gradients.
 
     Raises:
-        TypeError: f does not return a Tensor, or a leaf of the argument is not a real number or array.
+        TypeError: f does not return a Tensor, or a structure holds what has no gradient: a text, function or integer.
         ValueError: f's result has several elements, or there is no such argument.
     """
     single = isinstance(argnum, (int, np.integer))
