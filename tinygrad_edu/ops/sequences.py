@@ -39,7 +39,7 @@ def as_float(x: Operand) -> Tensor:
 
 
 def like(x: Tensor, y: Operand) -> Tensor:
-    """An operand; what has no dtype takes that of floats x."""
+    """y as an operand; numbers and lists take the dtype of a floating x."""
     return as_operand(y if hasattr(y, "dtype") or x.dtype.kind != "f" else np.asarray(y, x.dtype))
 
 
