@@ -66,6 +66,8 @@ def gradients(f, *xs):
         ("polymul", ([], [1.0, 3]), {}),
         ("polyder", (np.uint8([100, 100, 1]),), {"m": 2}),
         ("polyder", ([1, 2],), {"m": 5}),
+        ("polyfit", ([0, 1, 2, 5], np.uint8([200, 3, 4, 4]), 1), {"w": [1, 2, 1, 3]}),
+        ("polyfit", ([0, 1, 2, 5], [[2, 0], [3, 1], [4, 4], [5, 1]], 1), {"cov": True, "w": [1, 2, 1, 3]}),
         ("polyint", ([3, 4, 5],), {"m": 2, "k": [1, 2, 3]}),
         ("polyint", ([3, 4, 5],), {"m": 2, "k": 7}),
         ("polyint", ([],), {"m": 2}),
@@ -98,7 +100,8 @@ REFUSALS = [
     (lambda: tg.bincount(FIVE), TypeError, "Cannot cast"),
     (lambda: tg.bincount([0, 1], FIVE), ValueError, "bincount of .*length"),
     (lambda: tg.bincount([0, 1, 1, 1, -1], FIVE), ValueError, "bincount of .*negative"),
-    (lambda: tg.interp(FIVE, [0.0, 1.0], [1.0]), ValueError, "interp of .*same length"),
+    (lambda: tg.interp(FIVE, [0.0, 1.0], [1.0]), ValueError, r"interp: .*not \(2,\) and \(1,\)"),
+    (lambda: tg.interp(FIVE, [0.0, 1.0], [1.0, 2.0, 3.0], period=4), ValueError, r"interp: .*not \(2,\) and \(3,\)"),
     (lambda: tg.interp(FIVE, [], []), ValueError, "interp of .*empty"),
     (lambda: tg.interp(FIVE, [0.0], [1.0], period=0), ValueError, "interp: the period must not be 0"),
     (lambda: tg.apply_along_axis(tg.sum, 1, Tensor(np.ones((0, 2)))), ValueError, "apply_along_axis: no vectors"),
@@ -107,6 +110,10 @@ REFUSALS = [
     (lambda: tg.polyder(FIVE, -1), ValueError, "polyder: m=-1"),
     (lambda: tg.polyint(FIVE, -1), ValueError, "polyint: m=-1"),
     (lambda: tg.polyint(FIVE, 3, [1, 2]), ValueError, "polyint: 2 constants for 3 integrals"),
+    (lambda: tg.polyfit(FIVE, FIVE, -1), ValueError, "polyfit: the degree must not be negative"),
+    (lambda: tg.polyfit(FIVE, [1.0], 1), TypeError, r"polyfit: takes x of shape \(n,\).*not \(5,\) and \(1,\)"),
+    (lambda: tg.polyfit(FIVE, FIVE, 1, w=1.0), TypeError, r"polyfit: w of shape \(\) for 5 points"),
+    (lambda: tg.polyfit(FIVE, FIVE, 4, cov=True), ValueError, "polyfit: 5 points are too few"),
     (lambda: tg.polymul(FIVE, np.eye(2)), ValueError, "convolve of .*: object too deep"),
 ]
 
@@ -223,6 +230,24 @@ def test_products_of_polynomials_drop_leading_zeros():
     x, y = gradients(tg.polymul, [0.0, 0.0], [1.0, 3.0])
     assert (x.tolist(), y.tolist()) == ([0, 4], [0, 0])
     assert gradients(lambda p: tg.polyadd(p, np.poly1d([1.0, 0.0])), [0.0])[0].tolist() == [1]
+
+
+def test_a_fit_returns_what_least_squares_return():
+    x, y = np.array([0.0, 1.0, 2.0, 5.0]), np.array([2.0, 3.0, 4.0, 4.0])
+    out, expected = tg.polyfit(Tensor(x), y, 1, full=True), np.polyfit(x, y, 1, full=True)
+    for a, e in zip(out, expected, strict=True):
+        np.testing.assert_allclose(getattr(a, "data", a), e, rtol=1e-12)
+    with pytest.warns(np.exceptions.RankWarning):
+        short = tg.polyfit(Tensor(x[:2]), y[:2], 2)
+    with pytest.warns(np.exceptions.RankWarning):
+        np.testing.assert_allclose(short.data, np.polyfit(x[:2], y[:2], 2), rtol=1e-12, atol=1e-14)
+
+
+def test_a_fit_through_few_of_many_points_by_their_weights():
+    x, y, w = np.linspace(-1, 1, 50), np.cos(np.arange(50.0)), np.zeros(50)
+    w[[3, 20, 40]] = 1.0
+    to_y = gradients(lambda y: tg.polyval(tg.polyfit(x, y, 2, w=w), x[[3]]), y)[0]
+    np.testing.assert_allclose(to_y, np.eye(50)[3], atol=1e-12)
 
 
 def test_polynomials_keep_the_dtype():

@@ -5,21 +5,26 @@ A np.poly1d counts as its coefficients.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu.engine import plain
-from tinygrad_edu.ops.elementwise import Operand, as_operand, multiply
+from tinygrad_edu.ops.decompositions import inv, real
+from tinygrad_edu.ops.elementwise import Operand, as_operand, multiply, sqrt
 from tinygrad_edu.ops.indexing import getitem
-from tinygrad_edu.ops.joining import concatenate
+from tinygrad_edu.ops.joining import concatenate, vander
+from tinygrad_edu.ops.linalg import lstsq
+from tinygrad_edu.ops.products import outer
+from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.sequences import convolve
-from tinygrad_edu.ops.shapes import reshape
+from tinygrad_edu.ops.shapes import atleast_1d, expand_dims, transpose
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["polyadd", "polyder", "polyint", "polymul", "polysub", "polyval"]
+__all__ = ["polyadd", "polyder", "polyfit", "polyint", "polymul", "polysub", "polyval"]
 
 
 def polyval(p: Operand, x: Operand) -> Tensor:
@@ -35,9 +40,8 @@ def polyval(p: Operand, x: Operand) -> Tensor:
 
 def coefficients(p: Operand, n: int = 0) -> Tensor:
     """A vector, with zeros in front of it up to the length n."""
-    p = as_operand(p)
-    p = p if p.ndim else reshape(p, 1)
-    return p if len(p) >= n else concatenate([np.zeros(n - len(p), p.dtype), p])
+    out: Tensor = atleast_1d(p)
+    return out if len(out) >= n else concatenate([np.zeros(n - len(out), out.dtype), out])
 
 
 def polyadd(x: Operand, y: Operand) -> Tensor:
@@ -99,3 +103,55 @@ def polyint(p: Operand, m: int = 1, k: Operand | None = None) -> Tensor:
         constant = k if len(k) == 1 else getitem(k, slice(i, i + 1))
         p = concatenate([p / np.arange(len(p), 0, -1).astype(dtype), constant])
     return p
+
+
+def polyfit(
+    x: Operand,
+    y: Operand,
+    deg: int,
+    rcond: float | None = None,
+    full: bool = False,
+    w: Operand | None = None,
+    cov: bool | str = False,
+) -> Any:
+    """The polynomial whose sum of squared differences from the points (x, y) is least.
+
+    Args:
+        x: (n,).
+        y: (n,), or (n, k) for k polynomials.
+        deg: The degree.
+        rcond: Singular values up to this part of the largest count as 0; n roundings if None.
+        full: Return also what linalg.lstsq returns, and rcond.
+        w: (n,): what the differences are multiplied by, before they are squared.
+        cov: Return also the covariance matrix of the coefficients; "unscaled" if w are one over the deviations.
+
+    Returns:
+        The coefficients, (deg + 1,) or (deg + 1, k), or a tuple of them and what is asked for.
+    """
+    x, y = real(x), real(y)
+    if deg < 0:
+        raise ValueError(f"polyfit: the degree must not be negative, but is {deg}")
+    if x.ndim != 1 or not x.size or y.ndim not in (1, 2) or len(y) != len(x):
+        raise TypeError(f"polyfit: takes x of shape (n,), y of (n,) or (n, k), n > 0, not {x.shape} and {y.shape}")
+    powers = vander(x, deg + 1)
+    if w is not None:
+        w = real(w)
+        if w.shape != x.shape:
+            raise TypeError(f"polyfit: w of shape {w.shape} for {len(x)} points; it takes one weight a point")
+        powers, y = expand_dims(w, 1) * powers, (w if y.ndim == 1 else expand_dims(w, 1)) * y
+    scale = sqrt(sum(powers * powers, axis=0))
+    powers = powers / scale
+    rcond = len(x) * float(np.finfo(x.dtype).eps) if rcond is None else rcond
+    c, residuals, rank, s = lstsq(powers, y, rcond)
+    c = c / (scale if y.ndim == 1 else expand_dims(scale, 1))
+    if full:
+        return c, residuals, rank, s, rcond
+    if rank <= deg:
+        warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=2)
+    if not cov:
+        return c
+    if cov != "unscaled" and len(x) <= deg + 1:
+        raise ValueError(f"polyfit: {len(x)} points are too few to scale the covariance of {deg + 1} coefficients")
+    base = inv(transpose(powers) @ powers) / outer(scale, scale)
+    base = base if y.ndim == 1 else expand_dims(base, 2)
+    return c, base if cov == "unscaled" else base * (residuals / (len(x) - deg - 1))

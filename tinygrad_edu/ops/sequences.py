@@ -16,7 +16,7 @@ from tinygrad_edu.ops.elementwise import Operand, as_operand, where
 from tinygrad_edu.ops.indexing import flip, getitem
 from tinygrad_edu.ops.joining import concatenate, stack
 from tinygrad_edu.ops.reductions import sum
-from tinygrad_edu.ops.shapes import broadcast_to, expand_dims, moveaxis, ravel, reshape
+from tinygrad_edu.ops.shapes import atleast_1d, broadcast_to, expand_dims, moveaxis, ravel, reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -39,7 +39,7 @@ def as_float(x: Operand) -> Tensor:
 
 
 def like(x: Tensor, y: Operand) -> Tensor:
-    """An operand; what has no dtype takes that of floats x."""
+    """y as an operand; numbers and lists take the dtype of a floating x."""
     return as_operand(y if hasattr(y, "dtype") or x.dtype.kind != "f" else np.asarray(y, x.dtype))
 
 
@@ -179,7 +179,7 @@ def convolve(x: Operand, y: Operand, mode: str = "full") -> Tensor:
     """
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"convolve: mode is 'full', 'same' or 'valid', not {mode!r}")
-    x, y = [x if x.ndim else reshape(x, 1) for x in map(as_operand, (x, y))]
+    x, y = atleast_1d(x, y)
     if mode != "same":
         return _convolve(x, y, mode=mode)
     short, long = sorted([x.size, y.size])
@@ -279,6 +279,8 @@ def interp(
         period: The length after which all repeats itself; left and right do not count then.
     """
     x, xp, fp = as_operand(x), as_operand(xp), as_operand(fp)
+    if xp.ndim != 1 or fp.shape != xp.shape:
+        raise ValueError(f"interp: xp and fp are vectors of one length, not {xp.shape} and {fp.shape}")
     if period is None:
         out = _interp(x, xp, fp)
         out = out if left is None else where(plain(x) < plain(xp)[0], left, out)
