@@ -92,7 +92,8 @@ def test_what_is_locally_constant_has_the_derivative_0(name, create_graph):
 
 VALUES = {  # of class V: the arguments, where one array is not enough
     **dict.fromkeys(
-        ["allclose", "array_equal", "array_equiv", "isclose", "equal", "not_equal", "less", "less_equal", "greater"], (X, X.T)
+        ["allclose", "array_equal", "array_equiv", "isclose", "equal", "not_equal", "less", "less_equal", "greater"],
+        (X, X.T),
     ),
     **dict.fromkeys(["greater_equal", "logical_and", "logical_or", "logical_xor", "isin"], (X, X.T)),
     **dict.fromkeys(["may_share_memory", "shares_memory"], (X, X)),
