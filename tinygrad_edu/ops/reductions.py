@@ -22,7 +22,7 @@ from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.axes import at, backwards, restore
 from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, exp, log, maximum, minimum, where
 from tinygrad_edu.ops.shapes import Axis, broadcast_to, reshape, squeeze, transpose
-from tinygrad_edu.sums import add_up, mean_of, running_sum
+from tinygrad_edu.sums import accumulator, add_up, mean_of, running_sum
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -106,8 +106,7 @@ def to_winners(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Ar
     won = x == best
     if not (best == best).all():
         won, g = won | (best != best), where(best == best, g, np.nan)
-    narrow = x.dtype == np.float16  # where a count would be infinite from 65,520 on
-    count = np.sum(won, axis=axis, keepdims=True, dtype=int).astype(np.float32 if narrow else x.dtype)
+    count = np.sum(won, axis=axis, keepdims=True, dtype=accumulator(x, axis) or x.dtype)
     return g * won / count
 
 
