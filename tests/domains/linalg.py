@@ -5,6 +5,7 @@ elements do not see: here they get matrices of one element, in test_linalg.py fu
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -76,7 +77,7 @@ def normed(draw, vectors_only=False):
 def chains(draw):
     """Matrices to multiply, with vectors at the ends or not."""
     lengths = draw(st.lists(sides, min_size=3, max_size=6))
-    shapes = list(zip(lengths[:-1], lengths[1:], strict=True))
+    shapes = list(pairwise(lengths))
     shapes[0] = shapes[0][1:] if draw(st.booleans()) else shapes[0]
     shapes[-1] = shapes[-1][:1] if draw(st.booleans()) else shapes[-1]
     return ([draw(arrays(shape)) for shape in shapes],), {}

@@ -153,11 +153,11 @@ def tensorsolve(x: Operand, y: Operand, axes: Sequence[int] | None = None) -> Te
     x, y = as_operand(x), as_operand(y)
     if axes is not None:
         x = moveaxis(x, axes, range(x.ndim - len(axes), x.ndim))
-    shape = x.shape[y.ndim :]
+    shape = x.shape[y.ndim - x.ndim :]
     n = math.prod(shape)
     if x.size != n * n:
         raise LinAlgError(f"tensorsolve: {x.shape} is no square matrix for y of shape {y.shape}")
-    return reshape(solve(reshape(x, (-1, n)), reshape(y, -1)), shape)
+    return reshape(solve(reshape(x, (n, n)), reshape(y, -1)), shape)
 
 
 def tensorinv(x: Operand, ind: int = 2) -> Tensor:
@@ -165,7 +165,8 @@ def tensorinv(x: Operand, ind: int = 2) -> Tensor:
     x = as_operand(x)
     if ind <= 0:
         raise ValueError("tensorinv: ind must be positive")
-    return reshape(inv(reshape(x, (math.prod(x.shape[:ind]), -1))), x.shape[ind:] + x.shape[:ind])
+    rows, columns = x.shape[:ind], x.shape[ind:]
+    return reshape(inv(reshape(x, (math.prod(rows), math.prod(columns)))), columns + rows)
 
 
 def order_of(ord: Any) -> Any:
