@@ -327,7 +327,7 @@ def test_a_vector_on_the_right_has_one_dimension():
     x = 3 * np.eye(3) + STACK
     check(linalg.solve, x, rng.uniform(size=3))
     check(linalg.solve, x[0], rng.uniform(size=(2, 3, 1)))
-    with pytest.raises(ValueError, match="solve: .*core dimension"):
+    with pytest.raises(ValueError, match=r"solve: .*core dimension"):
         linalg.solve(Tensor(x), np.ones((2, 4)))
 
 
@@ -396,3 +396,27 @@ def test_gradients_of_gradients_of_equal_values_are_nan():
     x = Tensor(EQUAL)
     (slope,) = gradients(linalg.eigvalsh(x)[0], [x], create_graph=True)
     assert np.isnan(gradients(slope[0, 1], [x])[0]).any()
+
+
+def moved(f, x):
+    """How f moves along a direction without zeros: a gradient at 0 that came by chance must not count as none."""
+    return tinygrad_edu.jvp(f, (x,), (np.arange(1.0, x.size + 1).reshape(x.shape),))[1]
+
+
+def test_moves_of_equal_values_and_of_their_vectors():
+    turn = np.arange(1.0, 10).reshape(3, 3)  # the direction
+    found = moved(lambda x: linalg.eigh(x).eigenvalues, EQUAL)
+    np.testing.assert_allclose([found[:2].sum(), found[2]], [np.trace(turn[:2, :2]), 9])
+    assert np.isnan(moved(lambda x: linalg.eigh(x).eigenvectors, EQUAL)).any()
+
+
+@pytest.mark.parametrize("full_matrices", [True, False])
+def test_moves_of_singular_values_and_of_vectors_without_a_derivative(full_matrices):
+    tall = np.diag([1.0, 2.0, 4.0, 0.0])[:, :3]
+    svd = lambda x: linalg.svd(x, full_matrices)
+    np.testing.assert_allclose(moved(lambda x: svd(x).S, tall), [9, 5, 1], atol=1e-12)
+    assert np.isnan(moved(lambda x: svd(x).U, tall)).any() == full_matrices
+    mode = "complete" if full_matrices else "reduced"
+    assert np.isnan(moved(lambda x: linalg.qr(x, mode).Q, tall)).any() == full_matrices
+    found = moved(lambda x: linalg.qr(x, mode).R, tall)
+    np.testing.assert_allclose(np.abs(np.diag(found)), [1, 5, 9], atol=1e-12)

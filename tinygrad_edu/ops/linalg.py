@@ -177,7 +177,7 @@ def order_of(ord: Any) -> Any:
 
 
 @op(lambda g, out, x, axis, keepdims: restore(g / where(out == 0, 1.0, out), axis, keepdims) * x)
-def _euclidean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+def _norm(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """The root of the sum of squares; its gradient at 0 is taken as 0."""
     return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
 
@@ -208,7 +208,7 @@ def vector_norm(x: Operand, *, axis: Axis = None, keepdims: bool = False, ord: A
     if isinstance(ord, str):
         raise ValueError(f"norm: invalid norm order {ord!r} for vectors")
     if ord is None or ord == 2:
-        return _euclidean(x, axis=axis, keepdims=keepdims)
+        return _norm(x, axis=axis, keepdims=keepdims)
     if ord == 0:
         return sum(constant(x, plain(x) != 0), axis=axis, keepdims=keepdims)
     size = abs(x)
@@ -231,7 +231,7 @@ def matrix_norm(x: Operand, *, keepdims: bool = False, ord: Any = "fro") -> Tens
     """
     x, ord = real(x), order_of(ord)
     if ord in (None, "fro", "f"):
-        return _euclidean(x, axis=(-2, -1), keepdims=keepdims)
+        return _norm(x, axis=(-2, -1), keepdims=keepdims)
     if ord in (2, -2, "nuc"):
         values = svdvals(x)
     elif ord in (1, -1, math.inf, -math.inf):
@@ -253,7 +253,7 @@ def norm(x: Operand, ord: Any = None, axis: Axis = None, keepdims: bool = False)
     """
     x = real(x)
     if axis is None and order_of(ord) is None:
-        return _euclidean(x, axis=None, keepdims=keepdims)
+        return _norm(x, axis=None, keepdims=keepdims)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     if len(axes) == 1:
         return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
