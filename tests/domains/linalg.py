@@ -92,8 +92,8 @@ def tensor_equations(draw):
     return (np.moveaxis(x, 2, 0), draw(arrays((2, 3)))), {"axes": (0,)}
 
 
-def pairs_of_vectors(*lengths):
-    """Two arrays with vectors along one axis."""
+def pairs_of_vectors():
+    """Two arrays with vectors of three elements along one axis."""
     axes = st.sampled_from([((2, 3), 1), ((2, 3), -1), ((3, 2), 0), ((3,), -1)])
     return axes.flatmap(lambda a: st.tuples(st.tuples(arrays(a[0]), arrays(a[0])), st.just({"axis": a[1]})))
 

@@ -129,7 +129,8 @@ def test_singular_values_of_zero(x):
         assert not grad_of(f, x)[0].any()
     tall = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
     np.testing.assert_array_equal(grad_of(linalg.svdvals, tall)[0], tall)
-    assert np.isnan(grad_of(lambda x: linalg.svd(x, full_matrices=False).U, tall)[0]).any()
+    for x in (tall, np.outer([1.0, 2.0, 3.0], [0.1, 0.3])):
+        assert np.isnan(grad_of(lambda x: linalg.svd(x, full_matrices=False).U, x)[0]).any()
     check(lambda x: projector(linalg.svd(x, full_matrices=False).U[:, 0]), tall, order=1)
 
 
@@ -379,8 +380,9 @@ def test_errors_name_the_function(f, x, error, message):
 def test_qr_of_dependent_columns():
     x = np.ones((3, 2))
     assert linalg.qr(Tensor(x)).R.shape == (2, 2)
-    with pytest.raises(LinAlgError, match="qr: a matrix whose first columns are linearly dependent"):
-        grad_of(lambda x: linalg.qr(x).R, np.diag([1.0, 0.0, 2.0]))
+    for dependent in (x, np.diag([1.0, 0.0, 2.0]), np.arange(9.0).reshape(3, 3)):
+        with pytest.raises(LinAlgError, match="qr: a matrix whose first columns are linearly dependent"):
+            grad_of(lambda x: linalg.qr(x).R, dependent)
 
 
 def test_traces_in_another_dtype():

@@ -187,11 +187,9 @@ def eigvalsh(x: Array, UPLO: Any = "L") -> Array:
     return np.linalg.eigvalsh(x, UPLO)
 
 
-def nearly_equal(values: Array) -> Array:
-    """Which pairs of a matrix's eigenvalues or singular values are the same up to rounding: (..., n, n)."""
-    largest = np.abs(values).max(axis=-1, initial=0)[..., None, None]
-    gap = np.abs(values[..., None, :] - values[..., :, None])
-    return gap <= values.shape[-1] * np.finfo(values.dtype).eps * largest
+def rounding(values: Array) -> Array:
+    """What is 0 up to rounding beside a matrix's eigenvalues or the like: (..., n) -> (..., 1)."""
+    return values.shape[-1] * np.finfo(values.dtype).eps * np.abs(values).max(axis=-1, initial=0, keepdims=True)
 
 
 @op(lambda g, out, x: g * where(g == 0, 0.0, math.nan))
@@ -214,7 +212,9 @@ def skew_over(x: Array, divisor: Array, values: Array, columns: Array) -> Array:
     """(x - x^T) / divisor for each pair of vectors; NaN where their values are equal and one of them is used."""
     pairs = expand_dims(columns, -2) + expand_dims(columns, -1)
     pairs = where(np.eye(x.shape[-1], dtype=bool), 0.0, pairs)
-    return over(x - mT(x), divisor, nearly_equal(plain(values)), pairs)
+    values = plain(values)
+    equal = np.abs(values[..., None, :] - values[..., :, None]) <= rounding(values)[..., None]
+    return over(x - mT(x), divisor, equal, pairs)
 
 
 def on_diagonal(x: Array) -> Array:
@@ -267,7 +267,8 @@ def qr_rule(g: Array, out: Array, x: Array, mode: str) -> Array:
     none = refuse(gq[..., k:], "qr: columns of Q")
     gq, gr, q, r = gq[..., :k], gr[..., :k, :], q[..., :k], r[..., :k, :]
     square, gq = r[..., :k], gq + x[..., k:] @ mT(gr[..., k:])
-    if (np.diagonal(plain(square), axis1=-2, axis2=-1) == 0).any():
+    pivots = np.abs(np.diagonal(plain(square), axis1=-2, axis2=-1))
+    if (pivots <= rounding(pivots)).any():
         raise LinAlgError("qr: a matrix whose first columns are linearly dependent has no derivative")
     inner = square @ mT(gr[..., :k]) - mT(gq) @ q
     inner = tril(inner) + mT(tril(inner, -1))
@@ -299,12 +300,11 @@ def qr(x: Operand, mode: str = "reduced") -> QRResult | Tensor:
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"qr: mode {mode!r} is not differentiable here; use 'reduced', 'complete' or 'r'")
     x = as_operand(x)
-    mode, only = ("reduced", True) if mode == "r" else (mode, False)
-    both = _qr(x, mode=mode)
+    both = _qr(x, mode="reduced" if mode == "r" else mode)
     m, n = x.shape[-2:]
     rows = m if mode == "complete" else min(m, n)
-    parts = unpacked(both, (m, rows), (rows, n))
-    return parts[1] if only else QRResult(*parts)
+    result = QRResult(*unpacked(both, (m, rows), (rows, n)))
+    return result.R if mode == "r" else result
 
 
 def svdvals_rule(g: Array, out: Array, x: Array) -> Array:
@@ -331,7 +331,7 @@ def svd_rule(g: Array, out: Array, x: Array, full_matrices: bool) -> Array:
     gaps = (row - column) * (row + column)
     inner = skew_over(mT(u) @ gu, gaps, s, columns) * row + column * skew_over(mT(v) @ gv, gaps, s, columns)
     inner = inner + on_diagonal(gs * (s > 0))
-    zero, columns = plain(row) == 0, expand_dims(columns, -2)
+    zero, columns = (plain(s) <= rounding(plain(s)))[..., None, :], expand_dims(columns, -2)
     total = u @ inner + none
     if m > k:
         total = total + over(gu - u @ (mT(u) @ gu), row, zero, columns)
@@ -405,6 +405,7 @@ def pinv(x: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 
     Args:
         x: (..., m, n).
         rcond: Singular values up to this part of the largest count as 0; 1e-15 if None. One number or one a matrix.
+            Where it cuts off more than rounding errors, the rule is that of svd: NaN for equal singular values.
         hermitian: x is symmetric; its lower triangle is read.
         rtol: Another name of rcond; None means max(m, n) times the dtype's rounding error.
     """
@@ -415,12 +416,12 @@ def pinv(x: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 
         raise TypeError("pinv: no gradient flows to rcond; pass its values: rcond=tensor.data")
     if rcond is None:
         rcond = 1e-15 if rtol is ... else rtol
-    rounding = max(1, *x.shape[-2:]) * np.finfo(x.dtype).eps
-    rcond = rounding if rcond is None else rcond
-    if np.max(rcond) <= 10 * rounding or 0 in x.shape:
+    noise = max(1, *x.shape[-2:]) * np.finfo(x.dtype).eps
+    rcond = noise if rcond is None else rcond
+    if np.max(rcond) <= 10 * noise or 0 in x.shape:
         return _pinv(x, rcond=rcond, hermitian=hermitian)
     u, s, vh = svd(x, full_matrices=False, hermitian=hermitian)  # what is cut off need not be 0, as the rule assumes
     kept = plain(s) > np.asarray(rcond)[..., None] * plain(s)[..., :1]
-    if (kept | (plain(s) <= 10 * rounding * plain(s)[..., :1])).all():
+    if (kept | (plain(s) <= 10 * noise * plain(s)[..., :1])).all():
         return _pinv(x, rcond=rcond, hermitian=hermitian)
     return matmul(mT(vh) * expand_dims(where(kept, 1 / where(kept, s, 1.0), 0.0), -2), mT(u))
