@@ -80,6 +80,22 @@ def test_one_triangle_is_read_as_numpy_does(call):
         np.testing.assert_allclose(found.data, expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    "f, triangle",
+    [
+        (lambda x: linalg.eigvalsh(x)[..., 0], np.tril),
+        (lambda x: linalg.eigvalsh(x, "U")[..., 0], np.triu),
+        (lambda x: linalg.eigh(x).eigenvectors, np.tril),
+        (lambda x: linalg.eigh(x, "U").eigenvectors, np.triu),
+        (linalg.cholesky, np.tril),
+        (lambda x: linalg.cholesky(x, upper=True), np.triu),
+    ],
+)
+def test_gradients_do_not_look_at_the_other_triangle(f, triangle):
+    x = STACK + STACK.swapaxes(-1, -2) + 5 * np.eye(3)
+    np.testing.assert_allclose(grad_of(f, triangle(x))[0], grad_of(f, x)[0], rtol=1e-12, atol=1e-13)
+
+
 RESULTS = [
     (linalg.eigh, ("eigenvalues", "eigenvectors")),
     (linalg.svd, ("U", "S", "Vh")),
