@@ -80,6 +80,13 @@ def test_one_triangle_is_read_as_numpy_does(call):
         np.testing.assert_allclose(found.data, expected, rtol=1e-12, atol=1e-14)
 
 
+def test_svd_of_symmetric_matrices_that_are_not_positive():
+    x = STACK + STACK.swapaxes(-1, -2)
+    assert (np.linalg.eigvalsh(x) < 0).any(axis=1).all()
+    for found, expected in zip(linalg.svd(x, hermitian=True), np.linalg.svd(x, hermitian=True), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     "f, triangle",
     [
@@ -283,6 +290,7 @@ def test_lstsq_with_rcond_and_mixed_operands():
     narrow = Tensor(x, dtype=np.float32)
     solution = linalg.lstsq(narrow, y)[0]
     solution.sum().backward()
+    np.testing.assert_allclose(solution.data, np.linalg.lstsq(narrow.data, y)[0], rtol=1e-13)
     assert solution.dtype == np.float64 and narrow.grad.dtype == np.float32
     assert linalg.lstsq([[1, 0], [0, 2]], [3, 4])[0].tolist() == [3, 2]
 
