@@ -218,11 +218,13 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", **options: Any) -> T
     if mode not in OPTIONS or options.keys() - {OPTIONS[mode]}:
         given = "".join([f" with {name}=" for name in options])
         raise ValueError(f"pad: mode {mode!r}{given} is not one of NumPy's; modes and options: {OPTIONS}")
+    if options.get("reflect_type", "even") not in ("even", "odd"):
+        raise ValueError(f"pad: reflect_type must be 'even' or 'odd', not {options['reflect_type']!r}")
     widths = widths_of(pad_width, x.ndim)
     choices: Any = options.get(OPTIONS[mode], None if OPTIONS[mode] == "stat_length" else 0)
     choices = pairs(stacked(choices) if OPTIONS[mode] in ("constant_values", "end_values") else choices, x.ndim)
     if not is_tensor(x) and not is_tensor(choices):
-        return np.pad(x, widths, mode, **options)  # type: ignore[call-overload, no-any-return]
+        return np.pad(x, np.reshape(widths, (-1, 2)).astype(int), mode, **options)  # type: ignore[call-overload, no-any-return]
     if mode == "empty" or (mode == "constant" and not is_tensor(choices)):
         return framed(x, widths, choices)
     for axis, (before, after) in enumerate(widths):
