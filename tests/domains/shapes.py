@@ -256,7 +256,7 @@ FUNCTIONS = {
     "geomspace": spaces(ends(geometric=True)),
     "hsplit": parted(axis=1),
     "hstack": listed(alike() | nested((), (2,)) | nested((2, 1), (2, 3))),
-    "ifftshift": drawn(arrays(), axes=axes_of),
+    "ifftshift": drawn(arrays(shapes_nd), axes=axes_of),
     "insert": placed(insert=True),
     "linspace": spaces(ends(), retstep=st.just(False)) | spaces(ends(), num=st.integers(2, 4), retstep=st.just(True)),
     "logspace": spaces(ends(), base=st.sampled_from([10.0, 2])),

@@ -224,7 +224,7 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", **options: Any) -> T
     choices: Any = options.get(OPTIONS[mode], None if OPTIONS[mode] == "stat_length" else 0)
     choices = pairs(stacked(choices) if OPTIONS[mode] in ("constant_values", "end_values") else choices, x.ndim)
     if not is_tensor(x) and not is_tensor(choices):
-        return np.pad(x, np.reshape(widths, (-1, 2)).astype(int), mode, **options)  # type: ignore[call-overload, no-any-return]
+        return np.pad(x, widths or 0, mode, **options)  # type: ignore[call-overload, no-any-return]
     if mode == "empty" or (mode == "constant" and not is_tensor(choices)):
         return framed(x, widths, choices)
     for axis, (before, after) in enumerate(widths):
