@@ -120,13 +120,34 @@ EINSUM = {  # subscripts: shapes
     "ij,jk->ik ": [(2, 0), (0, 3)],
     "ij,jk-> ik": [(2, 1), (1, 3)],
     "ij,ij->ij": [(1, 3), (2, 3)],
+    "ii": [(3, 3)],
+    "ii->i": [(3, 3)],
+    "ii->": [(2, 2)],
+    "iii->i": [(2, 2, 2)],
+    "iij->j": [(2, 2, 3)],
+    "iji->ij": [(2, 3, 2)],
+    "ij,jj->i": [(2, 3), (3, 3)],
+    "ij,jj": [(2, 3), (3, 3)],
+    "ii,i,jj->ij": [(2, 2), (1,), (2, 2)],
+    "jiij->": [(2, 3, 3, 2)],
+    "...ii->...i": [(2, 3, 3)],
+    "i...i": [(2, 3, 2)],
+    "ii...,...i->...": [(2, 2, 3), (3, 2)],
+    "bA": [(2, 3)],
+    "ij->...ji": [(2, 3)],
 }
+
+
+def repeats(subscripts):
+    """Whether an index stands twice in a term."""
+    terms = subscripts.partition("->")[0].replace("...", "").split(",")
+    return any(len(set(term)) < len(term) for term in terms)
 
 
 @st.composite
 def einsums(draw, explicit=False):
     """(arrays, subscripts) in many forms, or only such that name every axis behind an arrow."""
-    letters = [s for s in EINSUM if "->" in s and "..." not in s and " " not in s]
+    letters = [s for s in EINSUM if "->" in s and "..." not in s and " " not in s and not repeats(s)]
     subscripts = draw(st.sampled_from(letters if explicit else list(EINSUM)))
     return draw(several(st.just(EINSUM[subscripts]))), subscripts
 

@@ -16,10 +16,10 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
-    ["checks", "files", "sums"],
+    ["checks", "files", "structure", "sums", "torch_names"],
     ["engine"],
     ["random", "anomaly", "ops"],
-    ["dispatch"],
+    ["dispatch", "methods"],
     ["tensor"],
     ["functional", "transforms", "data", "plots"],
     ["gradcheck"],

@@ -24,6 +24,10 @@ def test_right_gradients_pass():
     rng = np.random.default_rng(0)
     assert gradcheck(lambda x, y: tg.tanh(x @ y), rng.normal(size=(2, 3)), rng.normal(size=3), order=2) is True
     assert gradcheck(lambda x: x**2, 3) is True
+    net = {"w": rng.normal(size=(3, 2)), "rest": [Tensor(np.ones(2)), (0.5, np.array([0, 1])), None]}
+    assert (
+        gradcheck(lambda p, x: tg.tanh(x @ p["w"] + p["rest"][0]) * p["rest"][1][0], net, np.ones(3), order=2) is True
+    )
     assert gradcheck(lambda x: x**2, np.ones(2, np.float32)) is True
     assert gradcheck(lambda x: x.sum(), np.ones((0, 2))) is True
     assert gradcheck(tg.cross_entropy, rng.normal(size=(3, 4)), np.array([0, 3, 1]), order=2) is True

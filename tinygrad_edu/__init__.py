@@ -14,11 +14,11 @@ from tinygrad_edu.engine import no_grad, op
 from tinygrad_edu.functional import *
 from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.ops import linalg
+from tinygrad_edu.ops.choices import *
 from tinygrad_edu.ops.elementwise import *
 from tinygrad_edu.ops.fused import log_softmax, softmax
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.joining import *
-from tinygrad_edu.ops.piecewise import *
 from tinygrad_edu.ops.polynomials import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *

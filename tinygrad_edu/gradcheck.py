@@ -8,11 +8,13 @@ that looks like a wrong gradient, so everything is checked in float64.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import setting
 from tinygrad_edu.ops import Operand
+from tinygrad_edu.structure import leaves, places, rebuild
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import pull_back
 
@@ -21,7 +23,7 @@ __all__ = ["gradcheck"]
 
 def gradcheck(
     f: Callable[..., Tensor],
-    *inputs: Operand,
+    *inputs: Any,
     order: int = 1,
     eps: float = 1e-5,
     rtol: float = 1e-5,
@@ -33,9 +35,10 @@ def gradcheck(
 
     Args:
         f: Returns a Tensor of any shape; smooth near the inputs.
-        *inputs: f's arguments. Numbers, lists and floating arrays are checked as float64 Tensors; float64 Tensors with
-            requires_grad are perturbed in place and put back, so f may also reach them otherwise (a layer's
-            parameters); integer and boolean arrays and constant Tensors are handed on.
+        *inputs: f's arguments, or structures of them, such as a dict of arrays. Numbers, lists and floating arrays are
+            checked as float64 Tensors; float64 Tensors with requires_grad are perturbed in place and put back, so f
+            may also reach them otherwise (a layer's parameters); integer and boolean arrays and constant Tensors are
+            handed on.
         order: 1 for the gradients, 2 for the gradients of the gradients as well.
         eps: Step of the difference, times max(1, |x|).
         rtol: Relative tolerance.
@@ -51,18 +54,18 @@ def gradcheck(
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order!r}")
-    handed_on = [type(x) is Tensor or (not isinstance(x, int) and np.asarray(x).dtype.kind in "iub") for x in inputs]
-    args = [x if as_is else Tensor(x, dtype=float) for x, as_is in zip(inputs, handed_on, strict=True)]
-    checked = {i: x for i, x in enumerate(args) if type(x) is Tensor and x.requires_grad}
-    for i, x in checked.items():
+    args = [rebuild(x, [variable(leaf) for leaf in leaves(x)]) for x in inputs]
+    found = [pair for i, x in enumerate(args) for pair in places(x, f"input {i}")]
+    checked = {place: x for place, x in found if type(x) is Tensor and x.requires_grad}
+    for place, x in checked.items():
         if x.dtype != np.float64 or not x.is_leaf:
             raise TypeError(
-                f"gradcheck: input {i} is {x.dtype}; differences need float64 leaves: Tensor(values, dtype=float)"
+                f"gradcheck: {place} is {x.dtype}; differences need float64 leaves: Tensor(values, dtype=float)"
             )
     if not checked:
         raise ValueError("gradcheck: no input requires a gradient")
 
-    leaves = list(checked.values())
+    tensors = list(checked.values())
 
     def weighted(output: object) -> Tensor:
         if type(output) is not Tensor:
@@ -75,15 +78,22 @@ def gradcheck(
         return weighted(f(*args))
 
     def second() -> Tensor:
-        found = pull_back(first(), leaves, None, create_graph=True)
+        found = pull_back(first(), tensors, None, create_graph=True)
         return sum([weighted(g * (1 + i)) for i, g in enumerate(found)], Tensor(0.0, requires_grad=False))
 
     with setting(recording=True):  # also inside the caller's no_grad()
         for level, function in list(enumerate((first, second), 1))[:order]:
-            analytic = pull_back(function(), leaves, None, create_graph=False)
-            for (position, x), gradient in zip(checked.items(), analytic, strict=True):
-                compare(function, x, gradient, f"input {position}", level, eps, rtol, atol)
+            analytic = pull_back(function(), tensors, None, create_graph=False)
+            for (place, x), gradient in zip(checked.items(), analytic, strict=True):
+                compare(function, x, gradient, place, level, eps, rtol, atol)
     return True
+
+
+def variable(x: Operand) -> Operand:
+    """What stands for x in the check: a float64 Tensor, or x itself if it is one or is made of integers."""
+    if type(x) is Tensor or (not isinstance(x, int) and np.asarray(x).dtype.kind in "iub"):
+        return x
+    return Tensor(x, dtype=float)
 
 
 def compare(

@@ -1,7 +1,7 @@
 """Tensor: an array that remembers how it was made.
 
-The class holds data, gradient and name. What it can compute stands in `ops`; the class body binds these functions as
-operators and methods, and NumPy's two protocols lead NumPy's own functions to them.
+The class holds data, gradient and name. What it can compute stands in `ops`; `methods.py` binds these functions as
+operators and methods, and NumPy's two protocols lead NumPy's own functions to them (`dispatch.py`).
 """
 
 from __future__ import annotations
@@ -16,24 +16,16 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import broadcasts_to
-from tinygrad_edu.dispatch import dispatch
-from tinygrad_edu.engine import Array, Node, backward_pass, bind_tensor, is_tensor, new_number, plain, setting
+from tinygrad_edu.dispatch import dispatch, dispatch_ufunc
+from tinygrad_edu.engine import Array, backward_pass, bind_tensor, is_tensor, new_number, plain, setting
+from tinygrad_edu.methods import Methods
 from tinygrad_edu.ops import Operand
+from tinygrad_edu.torch_names import Size
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Explanation, Graph
 
 __all__ = ["Handle", "Tensor", "seed"]
-
-
-def comparison(ufunc: Callable[..., Any]) -> Callable[[Tensor, Operand], NDArray[np.bool_]]:
-    """The operator for `self < other` and its like: it works on the values and returns booleans."""
-    return lambda self, other: ufunc(self._data, plain(other))
-
-
-def reflected(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
-    """The operator for `other + self`, where `other` is not a Tensor."""
-    return lambda self, other: function(other, self)
 
 
 class Handle(NamedTuple):
@@ -49,7 +41,7 @@ class Handle(NamedTuple):
 
 
 @bind_tensor
-class Tensor(Node):
+class Tensor(Methods):
     """An array to differentiate; a NumPy array or a number beside it is a constant.
 
     Constants, indices and labels are not copied: leave such an array unchanged until backward() has run.
@@ -168,7 +160,17 @@ class Tensor(Node):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._data.size
+        return Size(self._data.size)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self._data.nbytes
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -179,6 +181,21 @@ class Tensor(Node):
     def T(self) -> Tensor:
         """All axes in reverse order."""
         return ops.transpose(self)
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged: of each matrix its transpose."""
+        return ops.matrix_transpose(self)
+
+    @property
+    def real(self) -> Tensor:
+        """The tensor itself: every number here is real."""
+        return ops.real(self)
+
+    @property
+    def imag(self) -> Tensor:
+        """Zeros: every number here is real."""
+        return ops.imag(self)
 
     def item(self) -> float:
         """The one number of a tensor of size 1, as a Python float."""
@@ -272,107 +289,10 @@ class Tensor(Node):
         raise TypeError(f"np.asarray(tensor) would lose the gradient; {how}")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__" or kwargs:
-            call = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else f" with {', '.join(kwargs)}=")
-            raise TypeError(f"{call} is not differentiable here; use np.{ufunc.__name__}(...) alone, or tensor.data")
-        return dispatch(ufunc, inputs, {})
+        return dispatch_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return dispatch(func, args, kwargs)
-
-    __hash__ = object.__hash__  # by identity: == compares elements, as in NumPy
-    __eq__ = comparison(np.equal)  # type: ignore[assignment]  # Python's own returns one bool
-    __ne__ = comparison(np.not_equal)  # type: ignore[assignment]
-    __lt__ = comparison(np.less)
-    __le__ = comparison(np.less_equal)
-    __gt__ = comparison(np.greater)
-    __ge__ = comparison(np.greater_equal)
-
-    __getitem__ = ops.getitem
-    __neg__ = ops.negative
-    __abs__ = ops.abs
-    __add__ = ops.add
-    __radd__ = reflected(ops.add)
-    __sub__ = ops.subtract
-    __rsub__ = reflected(ops.subtract)
-    __mul__ = ops.multiply
-    __rmul__ = reflected(ops.multiply)
-    __truediv__ = ops.divide
-    __rtruediv__ = reflected(ops.divide)
-    __pow__ = ops.power
-    __rpow__ = reflected(ops.power)
-    __matmul__ = ops.matmul
-    __rmatmul__ = reflected(ops.matmul)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The elements in another shape: t.reshape(2, -1) or t.reshape((2, -1))."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """Axes in another order: t.transpose(1, 0) or t.transpose((1, 0)); reversed if none is given."""
-        return ops.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
-
-    add = ops.add
-    subtract = ops.subtract
-    multiply = ops.multiply
-    divide = ops.divide
-    power = ops.power
-    negative = ops.negative
-    abs = ops.abs
-    square = ops.square
-    sqrt = ops.sqrt
-    exp = ops.exp
-    expm1 = ops.expm1
-    log = ops.log
-    log1p = ops.log1p
-    sin = ops.sin
-    cos = ops.cos
-    tanh = ops.tanh
-    sigmoid = ops.sigmoid
-    relu = ops.relu
-    softplus = ops.softplus
-
-    maximum = ops.maximum
-    minimum = ops.minimum
-    clip = ops.clip
-    copy = ops.copy
-    astype = ops.astype
-
-    sum = ops.sum
-    mean = ops.mean
-    prod = ops.prod
-    max = ops.max
-    min = ops.min
-    var = ops.var
-    std = ops.std
-    logsumexp = ops.logsumexp
-    softmax = ops.softmax
-    log_softmax = ops.log_softmax
-    cumsum = ops.cumsum
-    sort = ops.sort
-
-    ravel = ops.ravel
-    flatten = ops.flatten
-    expand_dims = ops.expand_dims
-    squeeze = ops.squeeze
-    swapaxes = ops.swapaxes
-    moveaxis = ops.moveaxis
-    broadcast_to = ops.broadcast_to
-    tile = ops.tile
-
-    split = ops.split
-    repeat = ops.repeat
-    roll = ops.roll
-    flip = ops.flip
-    pad = ops.pad
-    tril = ops.tril
-    triu = ops.triu
-    diagonal = ops.diagonal
-    trace = ops.trace
-
-    matmul = ops.matmul
-    dot = ops.dot
-    outer = ops.outer
 
 
 def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Array:

@@ -7,9 +7,9 @@ NumPy has no function of that name, or calls its arguments otherwise.
 
 import op_domains
 
-from domains import linalg, piecewise, polynomials, products, reductions, sequences, shapes, statistics, trigonometry
+from domains import choices, linalg, polynomials, products, reductions, sequences, shapes, statistics, trigonometry
 
-CHAPTERS = [linalg, piecewise, polynomials, products, reductions, sequences, shapes, statistics, trigonometry]
+CHAPTERS = [linalg, choices, polynomials, products, reductions, sequences, shapes, statistics, trigonometry]
 DOMAINS, FUNCTIONS, REFERENCES = dict(op_domains.DOMAINS), {}, {}
 for chapter in CHAPTERS:
     DOMAINS |= chapter.OPS

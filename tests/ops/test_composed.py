@@ -279,6 +279,8 @@ def test_first_and_second_derivatives(name, data):
 def test_dtype_is_kept(name, dtype, data):
     if dtype is np.float16 and name.startswith("linalg."):
         pytest.skip("NumPy has no linear algebra of float16")
+    if name == "float_power":
+        pytest.skip("float_power computes in float64")
     args, kwargs = data.draw(DOMAINS[name])
     check_dtype(*as_function(joined(ours(name)), args, kwargs), dtype)
 
@@ -308,8 +310,13 @@ def test_indexing_by_tensor_method(data):
 
 
 EINSUM_REFUSALS = [
-    ("ii->i", [(2, 2)], "'i' stands twice in 'ii'"),
-    ("ij,jj", [(2, 2), (2, 2)], "'j' stands twice in 'jj'"),
+    ("ii->i", [(1, 2)], "index 'i' stands for lengths 1 and 2"),
+    ("ij,jj", [(2, 2), (2, 3)], "index 'j' stands for lengths 2 and 3"),
+    ("ij->i", [(2, 2, 2)], "'ij' has 2 indices for an operand of 3 axes"),
+    ("...ijk->...", [(2, 2)], "indices for an operand of 2 axes"),
+    ("......", [(2,)], "2 indices for an operand of 1 axes"),
+    ("i->->i", [(2,)], "einsum"),
+    ("i..->i", [(2, 1, 1)], "einsum"),
     ("ij,jk", [(2, 2)], "2 terms for 1 operands"),
     ("i", [(2,), (2,)], "1 terms for 2 operands"),
     ("ij->i", [(2,)], "einsum"),
@@ -325,11 +332,6 @@ EINSUM_REFUSALS = [
 def test_einsum_refuses(subscripts, shapes, message):
     with pytest.raises(ValueError, match=message.replace("$", "")):
         functional.einsum(subscripts, *[Tensor(np.ones(s)) for s in shapes])
-
-
-def test_einsum_takes_a_string():
-    with pytest.raises(TypeError, match="einsum: write the subscripts as a string first"):
-        functional.einsum(Tensor(np.ones((2, 2))), [0, 1])
 
 
 def test_pad_refuses_other_modes():

@@ -60,7 +60,7 @@ def define(op: Op) -> Op:
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs, params = op.bind(args, kwargs)
         for x in inputs:
-            if hasattr(x, "__op__"):  # follows ops in its own way, as the terms of draw's formulas do
+            if not is_tensor(x) and hasattr(x, "__op__"):  # follows ops in its own way, as draw's terms do
                 return x.__op__(op, inputs, params)
         inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else op.constant(x) for x in inputs])
         values = [x._data if isinstance(x, Node) else x for x in inputs]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.torch_names import keyword_hint
+
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
@@ -78,10 +80,8 @@ class Op:
             params |= given
             twice = kwargs and given.keys() & kwargs
             if twice or len(args) > len(self.names) or params.keys() != set(self.names):
-                raise TypeError(
-                    f"{self.name} takes ({', '.join(self.names)}); got {len(args)} arguments by position and "
-                    f"({', '.join(kwargs)}) by name. NumPy's out=, where=, dtype= and so on are not differentiable here"
-                )
+                got = f"{len(args)} arguments by position and ({', '.join(kwargs)}) by name{keyword_hint(kwargs)}"
+                raise TypeError(f"{self.name} takes ({', '.join(self.names)}); got {got}")
             operands = tuple([params.pop(name) for name in self.names[: len(self.vjps)]])
             for name, x, vjp in zip(self.names, operands, self.vjps, strict=False):
                 if vjp is None and getattr(x, "_requires_grad", False):

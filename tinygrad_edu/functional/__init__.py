@@ -9,6 +9,7 @@ from __future__ import annotations
 from tinygrad_edu.functional.activations import *
 from tinygrad_edu.functional.layers import *
 from tinygrad_edu.functional.losses import *
+from tinygrad_edu.ops.choices import clip
 from tinygrad_edu.ops.elementwise import *
 from tinygrad_edu.ops.fused import log_softmax, softmax
 from tinygrad_edu.ops.indexing import *
@@ -16,6 +17,7 @@ from tinygrad_edu.ops.joining import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
 from tinygrad_edu.ops.shapes import *
+from tinygrad_edu.ops.statistics import std, var
 from tinygrad_edu.ops.trigonometry import *
 
 __all__ = [

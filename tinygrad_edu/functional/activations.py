@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tinygrad_edu import ops
 from tinygrad_edu.engine import plain
 from tinygrad_edu.ops import Operand, as_operand
@@ -64,4 +66,5 @@ def prelu(x: Operand, weight: Operand) -> Tensor:
             "axis 1"
         )
     slopes = ops.reshape(weight, () if weight.size == 1 else (-1, *(1,) * (x.ndim - 2)))
-    return ops.multiply(x, ops.where(plain(x) > 0, 1, slopes))
+    right = np.maximum(np.sign(plain(x)), 0)  # 1 where x > 0, else 0, and NaN stays NaN
+    return ops.multiply(x, right + (1 - right) * slopes)

@@ -6,12 +6,12 @@ Read `elementwise.py` first: it says how a rule is read. `linalg` keeps its name
 from __future__ import annotations
 
 from tinygrad_edu.ops import (
+    choices,
     elementwise,
     fused,
     indexing,
     joining,
     linalg,
-    piecewise,
     polynomials,
     products,
     reductions,
@@ -20,11 +20,11 @@ from tinygrad_edu.ops import (
     statistics,
     trigonometry,
 )
+from tinygrad_edu.ops.choices import *
 from tinygrad_edu.ops.elementwise import *
 from tinygrad_edu.ops.fused import *
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.joining import *
-from tinygrad_edu.ops.piecewise import *
 from tinygrad_edu.ops.polynomials import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reductions import *
@@ -35,7 +35,7 @@ from tinygrad_edu.ops.trigonometry import *
 
 __all__ = [
     "linalg", *elementwise.__all__, *trigonometry.__all__, *shapes.__all__, *reductions.__all__, *indexing.__all__,
-    *joining.__all__, *piecewise.__all__, *products.__all__, *statistics.__all__, *sequences.__all__,
+    *joining.__all__, *choices.__all__, *products.__all__, *statistics.__all__, *sequences.__all__,
     *polynomials.__all__, *fused.__all__,
 ]  # fmt: skip
 

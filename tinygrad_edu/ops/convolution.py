@@ -30,6 +30,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_edu.engine import Array, op, plain
+from tinygrad_edu.ops.elementwise import unless_nan
+from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
 
 __all__ = [
@@ -100,7 +102,7 @@ def to_operand(
     """conv2d_input(g, weight), conv2d_weight(x, g) or, for the bias, the sum of g over images and places."""
     if i == 0:
         return conv2d_input(g, weight, stride, padding, x.shape)
-    return conv2d_weight(x, g, stride, padding, weight.shape) if i == 1 else g.sum((0, 2, 3))
+    return conv2d_weight(x, g, stride, padding, weight.shape) if i == 1 else sum(g, (0, 2, 3))
 
 
 @op(to_operand, variadic=True)
@@ -141,10 +143,11 @@ def conv2d_input(y: Array, weight: Array, stride: Pair, padding: Pair, shape: Sh
 )
 def conv2d_weight(x: Array, y: Array, stride: Pair, padding: Pair, shape: Shape) -> Array:
     """(n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size): the windows, weighted with y and added up."""
-    flat, out = matrix(y), np.zeros((shape[0], prod(shape[1:])), np.result_type(x, y))
+    dtype = np.result_type(x, y)
+    flat, out = matrix(y), np.zeros((shape[0], prod(shape[1:])), np.promote_types(dtype, np.float32))
     for at, part in slabs(windows(bordered(x, padding), shape[2:], stride)):
         out += flat[:, at] @ part.reshape(out.shape[1], -1).T
-    return out.reshape(shape)
+    return out.reshape(shape).astype(dtype, copy=False)
 
 
 def winners(out: Array, x: Array, size: Pair, stride: Pair) -> Array:
@@ -158,7 +161,8 @@ def winners(out: Array, x: Array, size: Pair, stride: Pair) -> Array:
 
 def to_winners(g: Array, out: Array, x: Array, size: Pair, stride: Pair) -> Array:
     """The gradient of max_pool: all of it to the winner of each window."""
-    return fold(expand_dims(g, (-2, -1)) * winners(plain(out), plain(x), size, stride), size, stride, x.shape)
+    won = winners(plain(out), plain(x), size, stride)
+    return fold(expand_dims(unless_nan(out, g), (-2, -1)) * won, size, stride, x.shape)
 
 
 @op(to_winners)

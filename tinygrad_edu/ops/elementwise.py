@@ -8,12 +8,15 @@ dtypes, and skips operands that need no gradient. What can be composed of ops ha
 Comparisons of Tensors give boolean arrays, so `g * (x > 0)` runs on arrays and, for gradients of gradients, on Tensors.
 Mind two traps. `0.5 * (x > y)` is float64 and turns a float32 gradient into float64; `0.5 * g * (x > y)` does not. And
 an infinite g makes `g * mask` NaN, where `where(mask, g, 0)`, several times slower, makes it 0.
+
+At a kink the derivative is the mean of both sides or 0; each function says so. Where a function with a kink is NaN, its
+gradient is NaN too (`unless_nan`), since no comparison holds for NaN and `g * (x > 0)` would hide it as 0.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -24,9 +27,50 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Operand", "abs", "add", "as_operand", "astype", "clip", "copy", "divide", "erf", "exp", "expm1",
-    "leaky_relu", "log", "log1p", "maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid",
-    "softplus", "sqrt", "square", "subtract", "where",
+    "Operand",
+    "abs",
+    "absolute",
+    "add",
+    "as_operand",
+    "astype",
+    "cbrt",
+    "conj",
+    "conjugate",
+    "copy",
+    "divide",
+    "erf",
+    "exp",
+    "exp2",
+    "expm1",
+    "fabs",
+    "flat",
+    "float_power",
+    "leaky_relu",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "positive",
+    "pow",
+    "power",
+    "real",
+    "reciprocal",
+    "relu",
+    "sigmoid",
+    "sign",
+    "softplus",
+    "sqrt",
+    "square",
+    "subtract",
+    "true_divide",
+    "unless_nan",
+    "where",
 ]  # fmt: skip
 
 Operand: TypeAlias = "Tensor | ArrayLike"
@@ -52,6 +96,15 @@ def copy(x: Operand) -> Tensor:
     return astype(x, x.dtype) if is_tensor(x) else np.copy(x)  # type: ignore[return-value]
 
 
+@op(lambda g, out, x: g)
+def positive(x: Operand) -> Array:
+    """+x, a copy."""
+    return +x
+
+
+real = conj = conjugate = positive  # every number here is real
+
+
 @op(lambda g, out, x: -g)
 def negative(x: Operand) -> Array:
     """-x."""
@@ -69,6 +122,12 @@ def sqrt(x: Operand) -> Array:
     return np.sqrt(x)
 
 
+@op(lambda g, out, x: g / (3 * out * out))
+def cbrt(x: Operand) -> Array:
+    """Cube root, also of negative numbers; its derivative at 0 is infinite."""
+    return np.cbrt(x)
+
+
 @op(lambda g, out, x: g * out)
 def exp(x: Operand) -> Array:
     """e to the power x."""
@@ -79,6 +138,12 @@ def exp(x: Operand) -> Array:
 def expm1(x: Operand) -> Array:
     """exp(x) - 1, exact for small x."""
     return np.expm1(x)
+
+
+@op(lambda g, out, x: math.log(2) * g * out)
+def exp2(x: Operand) -> Array:
+    """2 to the power x."""
+    return np.exp2(x)
 
 
 @op(lambda g, out, x: g / x)
@@ -93,6 +158,18 @@ def log1p(x: Operand) -> Array:
     return np.log1p(x)
 
 
+@op(lambda g, out, x: g / (math.log(2) * x))
+def log2(x: Operand) -> Array:
+    """Logarithm to base 2."""
+    return np.log2(x)
+
+
+@op(lambda g, out, x: g / (math.log(10) * x))
+def log10(x: Operand) -> Array:
+    """Logarithm to base 10."""
+    return np.log10(x)
+
+
 @op(lambda g, out, x: g * out * (1 - out))
 def sigmoid(x: Operand) -> Array:
     """1 / (1 + exp(-x)), written so that nothing overflows and small values keep all their digits."""
@@ -102,16 +179,30 @@ def sigmoid(x: Operand) -> Array:
 @op(lambda g, out, x: g * sigmoid(x))
 def softplus(x: Operand) -> Array:
     """log(1 + exp(x)), a smooth relu, without overflow."""
-    return np.logaddexp(x, 0)
+    return np.logaddexp(x, 0.0)  # 0.0: of small integers NumPy would make float16
 
 
-@op(lambda g, out, x: g * (x > 0) - g * (x < 0))
+def flat(g: Array, out: Array, *operands: Array, **params: Any) -> Array:
+    """The vjp of what is constant between its jumps: 0, also where g is infinite."""
+    return where(False, g, 0)
+
+
+@op(flat)
+def sign(x: Operand) -> Array:
+    """-1, 0 or 1; its derivative is taken as 0."""
+    return np.sign(x)
+
+
+@op(lambda g, out, x: g * sign(x))
 def abs(x: Operand) -> Array:
     """Absolute value; the derivative at the kink is taken as 0."""
     return np.abs(x)
 
 
-@op(lambda g, out, x: g * (out > 0))
+absolute = fabs = abs
+
+
+@op(lambda g, out, x: g * sign(out))
 def relu(x: Operand) -> Array:
     """max(x, 0); the derivative at the kink is taken as 0."""
     if type(x) is np.ndarray:
@@ -119,7 +210,13 @@ def relu(x: Operand) -> Array:
     return type(x)(0) if x <= 0 else x  # type: ignore[call-arg]  # np.maximum takes 1000 ns for a NumPy scalar
 
 
-@op(lambda g, out, x, negative_slope: where(x > 0, g, negative_slope * g))
+def unless_nan(out: Array, part: Array) -> Array:
+    """A gradient, and NaN where the output is NaN."""
+    lost = plain(out) != plain(out)
+    return where(lost, plain(out), part) if lost.any() else part
+
+
+@op(lambda g, out, x, negative_slope: unless_nan(out, where(x > 0, g, negative_slope * g)))
 def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Array:
     """x, or negative_slope * x where x <= 0: Maas, Hannun & Ng 2013. The slope at 0 is negative_slope."""
     return np.where(x > 0, x, negative_slope * x)
@@ -149,13 +246,21 @@ def divide(x: Operand, y: Operand) -> Array:
     return x / y
 
 
-@op(lambda g, out, x, y: g * (x > y) + 0.5 * g * (x == y), lambda g, out, x, y: g * (x < y) + 0.5 * g * (x == y))
+true_divide = divide
+
+
+def to_larger(g: Array, out: Array, x: Array, y: Array) -> Array:
+    """The gradient of x in maximum(x, y)."""
+    return unless_nan(out, g * (x > y) + 0.5 * g * (x == y))
+
+
+@op(to_larger, lambda g, out, x, y: to_larger(g, out, y, x))
 def maximum(x: Operand, y: Operand) -> Array:
     """The larger of x and y: routes its gradient to the winner; a tie shares it equally."""
     return np.maximum(x, y)
 
 
-@op(lambda g, out, x, y: g * (x < y) + 0.5 * g * (x == y), lambda g, out, x, y: g * (x > y) + 0.5 * g * (x == y))
+@op(lambda g, out, x, y: to_larger(g, out, y, x), to_larger)
 def minimum(x: Operand, y: Operand) -> Array:
     """The smaller of x and y; a tie shares the gradient equally."""
     return np.minimum(x, y)
@@ -167,31 +272,6 @@ def where(condition: Operand, x: Operand, y: Operand) -> Array:
     if np.asarray(condition).dtype.kind != "b":
         raise TypeError("where: the condition must be boolean, for example where(x > 0, x, 0)")
     return np.where(condition, x, y)
-
-
-def clip(
-    x: Operand,
-    a_min: Operand | None = None,
-    a_max: Operand | None = None,
-    *,
-    min: Operand | None = None,
-    max: Operand | None = None,
-) -> Tensor:
-    """Limits x to [a_min, a_max]: no gradient outside, all of it inside and at the limits.
-
-    Args:
-        x: Any shape.
-        a_min: Lower limit, a number, an array or a Tensor that broadcasts to x; None for none. Also as `min`.
-        a_max: Upper limit. Also as `max`.
-    """
-    if (a_min is not None and min is not None) or (a_max is not None and max is not None):
-        raise ValueError("clip: a limit is given twice, as a_min or a_max and as min or max; give it once")
-    low, high = a_min if min is None else min, a_max if max is None else max
-    if low is not None:
-        x = where(np.less(plain(x), plain(low)), low, x)
-    if high is not None:
-        x = where(np.greater(plain(x), plain(high)), high, x)
-    return x  # type: ignore[return-value]
 
 
 @op(
@@ -207,7 +287,40 @@ def power_slope(x: Array, y: Array) -> Array:
     """y * x ** (y - 1), and 0 at x = y = 0, where the formula would say 0 * inf."""
     if isinstance(y, (int, float)):
         return y * x ** (y - 1) if y else 0 * x**0
-    return y * x ** where((x == 0) & (y == 0), 1, y - 1)
+    return y * x ** where((x == 0) & (y == 0), 1, y - 1.0)  # 1.0: small integers would wrap around
+
+
+pow = power
+
+
+def float_power(x: Operand, y: Operand) -> Tensor:
+    """x ** y in float64 or wider."""
+    x, y = as_operand(x), as_operand(y)
+    wide = np.result_type(plain(x), plain(y), float)
+    return power(astype(x, wide), astype(y, wide))
+
+
+def reciprocal(x: Operand) -> Tensor:
+    """1 / x."""
+    return divide(1, x)
+
+
+@op(lambda g, out, x, y: g * weight(x, y), lambda g, out, x, y: g * weight(y, x))
+def logaddexp(x: Operand, y: Operand) -> Array:
+    """log(exp(x) + exp(y)) without overflow."""
+    return np.logaddexp(x, y)
+
+
+def weight(x: Array, y: Array) -> Array:
+    """exp(x) / (exp(x) + exp(y)); equal infinities share equally."""
+    tied = (x == y) & (abs(x) == math.inf)
+    return sigmoid(where(tied, 0.0, x) - where(tied, 0.0, y))
+
+
+def logaddexp2(x: Operand, y: Operand) -> Tensor:
+    """log2(2**x + 2**y) without overflow."""
+    base = math.log(2)
+    return divide(logaddexp(multiply(x, base), multiply(y, base)), base)
 
 
 @op(lambda g, out, x: g * (2 / math.sqrt(math.pi)) * bell(x))

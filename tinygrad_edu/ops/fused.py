@@ -12,7 +12,9 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.ops.elementwise import Operand, exp, maximum
+from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import expand_dims
+from tinygrad_edu.sums import add_up
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax"]
 
 
-@op(lambda g, out, x, axis: g - exp(out) * g.sum(axis=axis, keepdims=True))
+@op(lambda g, out, x, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
 def log_softmax(x: Operand, axis: int = -1) -> Array:
     """log(softmax(x)) along an axis, exact where softmax itself would round to 0."""
+    if not np.size(x):
+        return x * 1.0
     shifted = x - 1.0 * np.max(x, axis=axis, keepdims=True)  # 1.0: unsigned integers would wrap around
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - np.log(add_up(np.exp(shifted), axis, keepdims=True))
 
 
 def softmax(x: Operand, axis: int = -1) -> Tensor:
@@ -49,7 +53,7 @@ def clamped_log1p(x: Array) -> Array:
 @op(
     lambda g, out, x, weight, bias: g @ weight,
     lambda g, out, x, weight, bias: (rows(x).T @ rows(g)).T,
-    lambda g, out, x, weight, bias: rows(g).sum(axis=0),
+    lambda g, out, x, weight, bias: sum(rows(g), axis=0),
 )
 def linear(x: Array, weight: Array, bias: Array) -> Array:
     """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
@@ -71,24 +75,24 @@ def class_major(logits: Array) -> Array:
 
 def weighted_softmax(logits: Array, target: Array) -> Array:
     """softmax(logits) times the target's total, which is 1 for a distribution."""
-    total = 1 if target.ndim < logits.ndim else target.sum(axis=-1, keepdims=True)
+    total = 1 if target.ndim < logits.ndim else sum(target, axis=-1, keepdims=True)
     return exp(log_softmax(logits)) * total
 
 
 def curvature(g: Array, out: Array, logits: Array, target: Array) -> Array:
     """The vjp of softmax: p * (g - sum(p * g))."""
-    return weighted_softmax(logits, target) * (g - (g * exp(log_softmax(logits))).sum(axis=-1, keepdims=True))
+    return weighted_softmax(logits, target) * (g - sum(g * exp(log_softmax(logits)), axis=-1, keepdims=True))
 
 
-@op(curvature, lambda g, out, logits, target: (g * exp(log_softmax(logits))).sum(axis=-1, keepdims=True) - g)
+@op(curvature, lambda g, out, logits, target: sum(g * exp(log_softmax(logits)), axis=-1, keepdims=True) - g)
 def cross_entropy_slope(logits: Array, target: Array) -> Array:
     """softmax(logits) - target: the gradient of cross_entropy with respect to the logits."""
     p = np.exp(class_major(logits))  # (classes, ...)
-    p /= p.sum(axis=0)
+    p /= add_up(p, 0)
     if target.ndim < logits.ndim:
         p.reshape(len(p), -1)[target.ravel(), np.arange(target.size)] -= 1  # a view: p is contiguous
     else:
-        p = p * target.sum(axis=-1) - np.moveaxis(target, -1, 0)
+        p = p * add_up(target, -1) - np.moveaxis(target, -1, 0)
     return p.T if p.ndim == 2 else np.moveaxis(p, 0, -1)
 
 
@@ -106,10 +110,10 @@ def upstream(g: Array, logits: Array, reduction: str) -> Array:
 def cross_entropy(logits: Array, target: Array, reduction: str = "none") -> Array:
     """-sum(target * log_softmax(logits)) over the last axis; a label is the distribution with all its weight there."""
     z = class_major(logits)
-    log_total = np.log(np.exp(z).sum(axis=0))
+    log_total = np.log(add_up(np.exp(z), 0))
     if target.ndim < logits.ndim:
         losses = log_total - z.reshape(len(z), -1)[target.ravel(), np.arange(target.size)].reshape(target.shape)
     else:
         p = np.moveaxis(target, -1, 0)
-        losses = log_total * p.sum(axis=0) - (p * z).sum(axis=0)
-    return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
+        losses = log_total * add_up(p, 0) - add_up(p * z, 0)
+    return losses if reduction == "none" else add_up(losses) if reduction == "sum" else losses.mean()

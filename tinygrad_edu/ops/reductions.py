@@ -1,100 +1,395 @@
-"""Reductions along axes (sum, mean, max and so on), and cumsum. `sum`, `max` and `min` are ops here, not Python's."""
+"""Reductions along axes (sum, mean, max and so on), running sums and products, and those that ignore NaN.
+
+An axis is None for all, one or several, counted from either end. `sum`, `max` and `min` are ops here, not Python's. The
+ruled ops have an underscore and know axes alone; the functions add NumPy's keywords, which are composed:
+
+    where     leaves out what a boolean array of x's shape, or one that broadcasts to it, has as False
+    initial   one more element for every result, a number, an array or a Tensor
+    dtype     a floating dtype that x is converted to first
+"""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from math import prod as product_of
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, op, plain
-from tinygrad_edu.ops.axes import backwards, restore
-from tinygrad_edu.ops.elementwise import Operand, as_operand, divide, exp, log, sqrt, square, where
-from tinygrad_edu.ops.shapes import Axis, broadcast_to, squeeze, transpose
+from tinygrad_edu.ops.axes import at, backwards, restore
+from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, exp, log, maximum, minimum, where
+from tinygrad_edu.ops.shapes import Axis, broadcast_to, reshape, squeeze, transpose
+from tinygrad_edu.sums import add_up, mean_of, running_sum
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["cumsum", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"]
+__all__ = [
+    "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "logsumexp", "max", "mean", "min", "nancumprod",
+    "nancumsum", "nanmax", "nanmin", "nanprod", "nansum", "prod", "ptp", "sum",
+]  # fmt: skip
 
 
-@op(lambda g, out, x, axis, keepdims: broadcast_to(restore(g, axis, keepdims), x.shape))
-def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Sum over an axis, several, or all."""
-    return np.sum(x, axis=axis, keepdims=keepdims)
-
-
-@op(lambda g, out, x, axis, keepdims: broadcast_to(restore(g * (out.size / (x.size or 1)), axis, keepdims), x.shape))
-def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Mean over an axis, several, or all."""
-    return np.mean(x, axis=axis, keepdims=keepdims)  # type: ignore[arg-type]
-
-
-def var(x: Operand, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-    """Variance with the divisor n - ddof (0, NumPy's default, is the population's; PyTorch's is 1)."""
+def prepared(x: Operand, mask: ArrayLike = True, neutral: Operand = 0, dtype: DTypeLike | None = None) -> Tensor:
+    """x in a dtype, with the neutral element where the mask is False."""
     x = as_operand(x)
-    squares = square(x - mean(x, axis=axis, keepdims=True))
-    total = sum(squares, axis=axis, keepdims=keepdims)
-    divisor = x.size / (total.size or 1) - ddof
-    return divide(total, divisor if divisor > 0 else 0.0)
+    x = x if dtype is None or x.dtype == dtype else astype(x, dtype)
+    return x if mask is True else where(np.broadcast_to(np.asarray(mask), x.shape), x, neutral)
 
 
-def std(x: Operand, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-    """Standard deviation, the square root of `var`; where it is 0 it has no derivative (the gradient is NaN)."""
-    return sqrt(var(x, axis, ddof, keepdims))
+@op(lambda g, out, x, axis, keepdims: broadcast_to(restore(g, axis, keepdims or not x.ndim), x.shape))
+def _sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Sum over axes."""
+    return add_up(x, axis, keepdims)
 
 
-def shared_by_winners(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
-    """The gradient of max and min: to the winners, in equal shares."""
-    won = x == restore(out, axis, keepdims)
-    return restore(g, axis, keepdims) * won / np.sum(won, axis=axis, keepdims=True, dtype=x.dtype)
+def sum(
+    x: Operand,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    initial: Operand | None = None,
+    where: ArrayLike = True,
+) -> Tensor:
+    """Sum over an axis, several, or all; 5,000 ones are 5,000 also in float16."""
+    if initial is None and where is True and dtype is None:
+        return _sum(x) if axis is None and not keepdims else _sum(x, axis, keepdims)
+    out = _sum(prepared(x, where, 0, dtype), axis, keepdims)
+    return out if initial is None else out + initial
 
 
-@op(shared_by_winners)
-def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Largest element along the axes; ties share the gradient equally."""
+def to_all(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+    """The gradient of mean: to all elements, in equal shares."""
+    return broadcast_to(restore(g * (out.size / (x.size or 1)), axis, keepdims or not x.ndim), x.shape)
+
+
+@op(to_all)
+def _mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Mean over axes."""
+    return mean_of(x, axis, keepdims)
+
+
+def mean(
+    x: Operand, axis: Axis = None, keepdims: bool = False, *, dtype: DTypeLike | None = None, where: ArrayLike = True
+) -> Tensor:
+    """Mean over an axis, several, or all."""
+    if where is True and dtype is None:
+        return _mean(x) if axis is None and not keepdims else _mean(x, axis, keepdims)
+    x = prepared(x, dtype=dtype)
+    if where is not True and not np.all(addends(x, axis, keepdims, where)):
+        warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=2)
+    return masked_mean(x, axis, keepdims, where)
+
+
+def addends(x: Tensor, axis: Axis, keepdims: bool, mask: ArrayLike) -> Array:
+    """How many elements the mask leaves to each sum."""
+    return np.sum(np.broadcast_to(np.asarray(mask), x.shape), axis, int, keepdims=keepdims)
+
+
+def masked_mean(x: Tensor, axis: Axis, keepdims: bool, mask: ArrayLike) -> Tensor:
+    """The mean of what the mask leaves, NaN where that is nothing."""
+    if mask is True:
+        return _mean(x, axis, keepdims)
+    n = addends(x, axis, keepdims, mask)
+    out = _mean(prepared(x, mask), axis, keepdims)  # of all, with zeros: it cannot overflow
+    share = np.where(n == 0, np.nan, x.size / (n.size or 1) / np.maximum(n, 1))
+    return out * share.astype(out.dtype)[()]
+
+
+def to_winners(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+    """The gradient of max and min: to the winners, in equal shares; NaN to all where the result is NaN."""
+    g, best = restore(g, axis, keepdims or not x.ndim), restore(out, axis, keepdims or not x.ndim)
+    won = x == best
+    if not (best == best).all():
+        won, g = won | (best != best), where(best == best, g, np.nan)
+    narrow = x.dtype == np.float16  # where a count would be infinite from 65,520 on
+    count = np.sum(won, axis=axis, keepdims=True, dtype=int).astype(np.float32 if narrow else x.dtype)
+    return g * won / count
+
+
+@op(to_winners)
+def _max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Largest element over axes."""
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-@op(shared_by_winners)
-def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Smallest element along the axes; ties share the gradient equally."""
+@op(to_winners)
+def _min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Smallest element over axes."""
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
+def max(
+    x: Operand, axis: Axis = None, keepdims: bool = False, *, initial: Operand | None = None, where: ArrayLike = True
+) -> Tensor:
+    """Largest element along the axes; ties share the gradient equally, and NaN wins and gives NaN to all.
+
+    PyTorch's x.max(1) returns indices too; here it returns the values alone, and x.argmax(1) the indices.
+    """
+    if initial is None and where is True:
+        return _max(x) if axis is None and not keepdims else _max(x, axis, keepdims)
+    return extreme(_max, maximum, x, axis, keepdims, initial, where)
+
+
+def min(
+    x: Operand, axis: Axis = None, keepdims: bool = False, *, initial: Operand | None = None, where: ArrayLike = True
+) -> Tensor:
+    """Smallest element along the axes, as `max`."""
+    if initial is None and where is True:
+        return _min(x) if axis is None and not keepdims else _min(x, axis, keepdims)
+    return extreme(_min, minimum, x, axis, keepdims, initial, where)
+
+
+def extreme(
+    reduction: Callable[..., Tensor],
+    winner: Callable[..., Tensor],
+    x: Operand,
+    axis: Axis,
+    keepdims: bool,
+    initial: Operand | None,
+    mask: ArrayLike,
+) -> Tensor:
+    """max or min with one more candidate, which stands for everything that the mask leaves out."""
+    if initial is None:
+        raise ValueError("max and min: where= needs initial=, the result where nothing is left, for example -np.inf")
+    x = prepared(x, mask, initial)
+    if not x.size:
+        return _sum(x, axis, keepdims) + initial
+    return winner(reduction(x, axis, keepdims), initial)
+
+
+def ptp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The range from the smallest to the largest element ("peak to peak")."""
+    return max(x, axis, keepdims) - min(x, axis, keepdims)
+
+
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))) over the axes without overflow: the largest element is taken out of the sum."""
+    """log(sum(exp(x))) over the axes without overflow: the largest element is taken out of the sum.
+
+    Where that is infinite it is the result, and equal infinities share the gradient, as in the limit.
+    """
     x = as_operand(x)
+    x = x if x.dtype.kind == "f" else prepared(x, dtype=float)  # uint8 would wrap around
+    if not x.size:
+        return _sum(x, axis, keepdims) - np.inf
     top = np.max(plain(x), axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0).astype(top.dtype)
-    out = log(sum(exp(x - top), axis=axis, keepdims=True)) + top
-    return out if keepdims else squeeze(out, axis)
+    infinite = np.isinf(top)
+    if infinite.any():
+        out = where(infinite, _max(x, axis, True), logsumexp(where(infinite, 0.0, x), axis, True))
+    else:
+        out = log(_sum(exp(x - top), axis, True)) + top
+    return out if keepdims or not x.ndim else squeeze(out, axis)
 
 
-@op(lambda g, out, x, axis: backwards(cumsum(backwards(g, axis or 0), axis or 0), axis or 0).reshape(x.shape))
-def cumsum(x: Operand, axis: int | None = None) -> Array:
+@op(lambda g, out, x, axis: backwards(_cumsum(backwards(g, axis or 0), axis or 0), axis or 0).reshape(x.shape))
+def _cumsum(x: Operand, axis: int | None = None) -> Array:
+    """Running sum."""
+    return running_sum(x, axis)
+
+
+def cumsum(x: Operand, axis: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
     """Running sum along an axis, or of the flattened array."""
-    return np.cumsum(x, axis=axis)
+    return _cumsum(prepared(x, dtype=dtype), axis)
+
+
+def adjoint(g: Array, a: Array, axis: int) -> Array:
+    """s_k = g_k + a_(k+1) * s_(k+1): the recurrence from the other end, which sums up what depends on element k."""
+    return backwards(_recurrence(backwards(g, axis), after(1.0, backwards(a, axis), axis), axis), axis)
+
+
+def after(first: float, x: Array, axis: int) -> Array:
+    """(first, x_0, x_1, ...) of x's length: each element one place further."""
+    ones = np.full(x[at(axis, x, slice(0, 1))].shape, first, x.dtype)
+    return np.concatenate((ones, x[at(axis, x, slice(0, -1))]), axis)
+
+
+@op(
+    lambda g, out, x, a, axis: adjoint(g, a, axis),
+    lambda g, out, x, a, axis: adjoint(g, a, axis) * after(0.0, out, axis),
+)
+def _recurrence(x: Array, a: Array, axis: int) -> Array:
+    """y_k = x_k + a_k * y_(k-1) along an axis, from y_(-1) = 0; x and a of one shape.
+
+    Its gradients are a recurrence from the other end, so every derivative takes linear time: Martin & Cundy 2018.
+    """
+    shape = np.moveaxis(x, axis, 0).shape
+    rows = shape[0], product_of(shape[1:])
+    y = np.array(np.moveaxis(x, axis, 0), np.result_type(x, a), order="C").reshape(rows)
+    for before, y_k, a_k in zip(y, y[1:], np.moveaxis(a, axis, 0).reshape(rows)[1:], strict=False):
+        y_k += a_k * before
+    return np.moveaxis(y.reshape(shape), 0, axis)
+
+
+def to_running_factors(g: Array, out: Array, x: Array, axis: int | None) -> Array:
+    """The product before x_k times s_k = g_k + x_(k+1) * s_(k+1), which is (sum of g * out from k on) / x_k."""
+    factors, axis = (x, axis) if axis is not None and x.ndim else (x.reshape((-1,)), 0)
+    if (out != 0).all() and np.isfinite(out).all():
+        part = backwards(_cumsum(backwards(g * out, axis), axis), axis) / factors
+    else:
+        part = after(1.0, out, axis) * adjoint(g, factors, axis)
+    return part.reshape(x.shape)
+
+
+@op(to_running_factors)
+def _cumprod(x: Operand, axis: int | None = None) -> Array:
+    """Running product."""
+    return np.cumprod(x, axis=axis)  # type: ignore[arg-type]
+
+
+def cumprod(x: Operand, axis: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """Running product along an axis, or of the flattened array; zeros are factors like others."""
+    return _cumprod(prepared(x, dtype=dtype), axis)
+
+
+def cumulative_sum(
+    x: Operand, *, axis: int | None = None, dtype: DTypeLike | None = None, include_initial: bool = False
+) -> Tensor:
+    """Running sum along an axis, which must be named if there are several; include_initial puts a 0 in front."""
+    return cumulative(cumsum, 0, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(
+    x: Operand, *, axis: int | None = None, dtype: DTypeLike | None = None, include_initial: bool = False
+) -> Tensor:
+    """Running product along an axis, which must be named if there are several; include_initial puts a 1 in front."""
+    return cumulative(cumprod, 1, x, axis, dtype, include_initial)
+
+
+def cumulative(
+    running: Callable[..., Tensor],
+    first: int,
+    x: Operand,
+    axis: int | None,
+    dtype: DTypeLike | None,
+    include_initial: bool,
+) -> Tensor:
+    """The running sum or product in the Array API's manner."""
+    x = as_operand(x)
+    x = x if x.ndim else reshape(x, 1)
+    if axis is None and x.ndim > 1:
+        raise ValueError(f"cumulative_sum, cumulative_prod: of {x.ndim} axes, say which one: axis=")
+    out = running(x, axis or 0, dtype=dtype)
+    if not include_initial:
+        return out
+    shape = list(out.shape)
+    shape[axis or 0] = 1
+    return np.concatenate((np.full(shape, first, out.dtype), out), axis or 0)  # type: ignore[return-value]
 
 
 def to_factors(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
     """g times, for each element, the product of all the others along the axes.
 
-    That is out / x, but where out is 0 or infinite it comes from an n x n table with ones on the diagonal: 0 / 0 would
-    make prod([0, 2, 3]) send NaN to its first element, whose gradient is 6.
+    That is out / x, but where out is 0 or infinite it is the product of those before times that of those behind:
+    0 / 0 would make prod([0, 2, 3]) send NaN to its first element, whose gradient is 6.
     """
+    if not x.ndim:
+        return g
     g, product = restore(g, axis, keepdims), restore(out, axis, keepdims)
     if (product != 0).all() and np.isfinite(product).all():
         return g * product / x
-    reduced = range(x.ndim) if axis is None else np.atleast_1d(axis) % x.ndim
+    reduced = range(x.ndim) if axis is None else (np.atleast_1d(axis) % x.ndim).tolist()
     order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
     last = transpose(x, order)  # (kept..., reduced...)
-    n = x.size // out.size
-    table = last.reshape((-1, 1, n))  # (kept, 1, n)
-    others = prod(where(np.eye(n, dtype=bool), 1, table), axis=-1)  # (kept, n)
-    return g * transpose(others.reshape(last.shape), np.argsort(order).tolist())
+    rows = last.reshape((out.size, x.size // out.size))
+    before = _cumprod(after(1.0, rows, 1), 1)
+    behind = backwards(_cumprod(after(1.0, backwards(rows, 1), 1), 1), 1)
+    return g * transpose((before * behind).reshape(last.shape), np.argsort(order).tolist())
 
 
 @op(to_factors)
-def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Product over an axis, several, or all."""
+def _prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Product over axes."""
     return np.prod(x, axis=axis, keepdims=keepdims)  # type: ignore[arg-type]
+
+
+def prod(
+    x: Operand,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    initial: Operand | None = None,
+    where: ArrayLike = True,
+) -> Tensor:
+    """Product over an axis, several, or all; zeros are factors like others."""
+    out = _prod(prepared(x, where, 1, dtype), axis, keepdims)
+    return out if initial is None else out * initial
+
+
+def without_nan(x: Operand, value: float) -> Tensor:
+    """x with the value for every NaN."""
+    x = as_operand(x)
+    missing = np.isnan(plain(x))
+    return where(missing, value, x) if missing.any() else x
+
+
+def nansum(
+    x: Operand,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    initial: Operand | None = None,
+    where: ArrayLike = True,
+) -> Tensor:
+    """`sum` of what is not NaN; what is gets the gradient 0, in this function and the following ones."""
+    return sum(without_nan(x, 0.0), axis, keepdims, dtype=dtype, initial=initial, where=where)
+
+
+def nanprod(
+    x: Operand,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    initial: Operand | None = None,
+    where: ArrayLike = True,
+) -> Tensor:
+    """`prod` of what is not NaN."""
+    return prod(without_nan(x, 1.0), axis, keepdims, dtype=dtype, initial=initial, where=where)
+
+
+def nancumsum(x: Operand, axis: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """`cumsum` with 0 for NaN."""
+    return cumsum(without_nan(x, 0.0), axis, dtype=dtype)
+
+
+def nancumprod(x: Operand, axis: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """`cumprod` with 1 for NaN."""
+    return cumprod(without_nan(x, 1.0), axis, dtype=dtype)
+
+
+def nanmax(
+    x: Operand, axis: Axis = None, keepdims: bool = False, *, initial: Operand | None = None, where: ArrayLike = True
+) -> Tensor:
+    """`max` of what is not NaN; NaN, with NumPy's warning, where nothing is left."""
+    return nan_extreme(max, -np.inf, x, axis, keepdims, initial, where)
+
+
+def nanmin(
+    x: Operand, axis: Axis = None, keepdims: bool = False, *, initial: Operand | None = None, where: ArrayLike = True
+) -> Tensor:
+    """`min` of what is not NaN; NaN, with NumPy's warning, where nothing is left."""
+    return nan_extreme(min, np.inf, x, axis, keepdims, initial, where)
+
+
+def nan_extreme(
+    reduction: Callable[..., Tensor],
+    worst: float,
+    x: Operand,
+    axis: Axis,
+    keepdims: bool,
+    initial: Operand | None,
+    mask: ArrayLike,
+) -> Tensor:
+    """max or min with the worst of all numbers for NaN."""
+    out = reduction(without_nan(x, worst), axis, keepdims, initial=initial, where=mask)
+    lost = np.all(np.isnan(plain(as_operand(x))), axis=axis, keepdims=keepdims)
+    if initial is not None or not np.any(lost):
+        return out
+    warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=3)
+    return where(lost, np.nan, out)

@@ -1,7 +1,0 @@
-"""Domains of ops/piecewise.py."""
-
-OPS = {}
-
-FUNCTIONS = {}
-
-REFERENCES = {}

@@ -1,0 +1,144 @@
+"""What PyTorch's users type, and how it is called here: for error messages, so that nobody has to search.
+
+The names of this library are NumPy's, because that is what its Tensors are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+__all__ = ["ATTRIBUTES", "KEYWORDS", "Size", "answer_keywords", "answering", "attribute_hint", "keyword_hint"]
+
+ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that write in place
+    "view": "reshape(shape)",
+    "view_as": "reshape(other.shape)",
+    "reshape_as": "reshape(other.shape)",
+    "unsqueeze": "expand_dims(axis), or x[:, None]",
+    "permute": "transpose(*axes)",
+    "t": "T, an attribute",
+    "mH": "mT, an attribute",
+    "H": "T, an attribute",
+    "contiguous": "nothing: leave it out",
+    "expand": "broadcast_to(shape)",
+    "expand_as": "broadcast_to(other.shape)",
+    "unbind": "np.unstack(x, axis=...)",
+    "chunk": "split(sections, axis=...)",
+    "cat": "np.concatenate([x, y], axis=...)",
+    "mm": "x @ y",
+    "bmm": "x @ y",
+    "mv": "x @ y",
+    "clamp": "clip(low, high)",
+    "clamp_min": "clip(low, None)",
+    "clamp_max": "clip(None, high)",
+    "where": "np.where(condition, x, y)",
+    "masked_fill": "np.where(mask, value, x)",
+    "masked_select": "x[mask]",
+    "index_select": "take(indices, axis=...)",
+    "gather": "np.take_along_axis(x, indices, axis)",
+    "scatter": "np.where, or np.concatenate of parts",
+    "scatter_add": "np.bincount(indices, weights=x)",
+    "narrow": "x[start:stop]",
+    "select": "x[index]",
+    "topk": "x.sort()[..., -k:]",
+    "sub": "subtract(y)",
+    "mul": "multiply(y)",
+    "div": "divide(y)",
+    "neg": "-x",
+    "rsqrt": "x ** -0.5",
+    "pow": "x ** y",
+    "norm": "np.linalg.norm(x)",
+    "inverse": "np.linalg.inv(x)",
+    "det": "np.linalg.det(x)",
+    "amax": "max(axis)",
+    "amin": "min(axis)",
+    "numel": "size, an attribute",
+    "dim": "ndim, an attribute",
+    "nelement": "size, an attribute",
+    "type": "dtype to read it, astype(dtype) to change it",
+    "type_as": "astype(other.dtype)",
+    "to": "astype(dtype); everything is on the CPU",
+    "float": "astype(np.float32)",
+    "double": "astype(np.float64)",
+    "half": "astype(np.float16)",
+    "long": "data.astype(int), which has no gradient",
+    "int": "data.astype(int), which has no gradient",
+    "bool": "x.data != 0",
+    "cpu": "nothing: everything is on the CPU",
+    "cuda": "nothing: everything is on the CPU",
+    "device": "nothing: everything is on the CPU",
+    "clone": "copy()",
+    "requires_grad_": "x.requires_grad = True",
+    "retain_grad": "nothing: backward() fills .grad of all tensors",
+    "detach_": "detach()",
+    "zero_grad": "x.grad = None",
+    "grad_fn": "is_leaf, or graph() for the whole picture",
+    "zero_": "assign(0)",
+    "fill_": "assign(value)",
+    "copy_": "assign(values)",
+    "add_": "x.data += y, or assign(values)",
+    "sub_": "x.data -= y, or assign(values)",
+    "mul_": "x.data *= y, or assign(values)",
+    "fill": "assign(value)",
+    "put": "np.where(mask, values, x), or assign(values)",
+    "resize": "np.resize(x, shape), a new Tensor",
+    "itemset": "assign(values)",
+    "ptp": "np.ptp(x)",
+    "tobytes": "data.tobytes()",
+    "tofile": "data.tofile(file)",
+}
+KEYWORDS = {
+    "dim": "axis",
+    "dims": "axis",
+    "keepdim": "keepdims",
+    "unbiased": "ddof",
+    "descending": "flip() of the result",
+    "input": "the first argument",
+    "other": "the second argument",
+}
+
+
+def attribute_hint(name: str, functions: Iterable[str]) -> str:
+    """The message for an attribute that a Tensor lacks."""
+    if name in ATTRIBUTES:
+        return f"Tensor has no {name!r}; here it is {ATTRIBUTES[name]}"
+    if name in functions:
+        return f"Tensor has no method {name!r}; call the function: np.{name}(x)"
+    return f"'Tensor' object has no attribute {name!r}"
+
+
+def keyword_hint(names: Iterable[str]) -> str:
+    """What to write instead of PyTorch's keywords, as a sentence; empty if none is among the names."""
+    return "".join([f". PyTorch's {name}= is here {KEYWORDS[name]}" for name in names if name in KEYWORDS])
+
+
+def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose error for a keyword of PyTorch's says what to write instead."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            hint = keyword_hint(kwargs)
+            if not hint:
+                raise
+            raise TypeError(f"{error}{hint}") from None
+
+    return call
+
+
+def answer_keywords(chapter: dict[str, Any]) -> None:
+    """Lets the composed functions of a file that work along an axis answer; ops do so on their own."""
+    for name, function in chapter.items():
+        code = getattr(function, "__code__", None)
+        if name in chapter["__all__"] and code and not hasattr(function, "__wrapped__") and "axis" in code.co_varnames:
+            chapter[name] = answering(function)
+
+
+class Size(int):
+    """The number of elements, which answers when it is called as PyTorch's size()."""
+
+    def __call__(self, *args: Any) -> Any:
+        raise TypeError("Tensor.size is the number of elements here, an attribute; the lengths of the axes are .shape")
