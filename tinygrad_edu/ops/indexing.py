@@ -242,11 +242,11 @@ def trim_zeros(x: Operand, trim: str = "fb", axis: Axis = None) -> Tensor:
     if trim.lower() not in ("f", "b", "fb", "bf"):
         raise ValueError(f"trim_zeros: {trim!r} is neither 'f' nor 'b' nor 'fb'")
     inside: list[Any] = [slice(None)] * x.ndim
-    nonzero = np.argwhere(plain(x))
     for i in range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim):
-        first, last = (nonzero[:, i].min(), nonzero[:, i].max() + 1) if len(nonzero) else (0, 0)
-        front, back = "f" in trim.lower() or not len(nonzero), "b" in trim.lower() or not len(nonzero)
-        inside[i] = slice(int(first) if front else None, int(last) if back else None)
+        others = tuple([j for j in range(x.ndim) if j != i])
+        filled = np.flatnonzero(np.any(plain(x) != 0, axis=others))
+        first, last = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (x.shape[i], 0)
+        inside[i] = slice(first if "f" in trim.lower() else None, last if "b" in trim.lower() else None)
     return getitem(x, tuple(inside)) if x.ndim else x
 
 
