@@ -44,6 +44,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def matrix_transpose(x: Operand) -> Tensor:
     """The last two axes exchanged."""
     x = as_operand(x)
