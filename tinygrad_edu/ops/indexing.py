@@ -178,7 +178,7 @@ def take(x: Operand, indices: Any, axis: int | None = None, *, mode: str = "rais
     x = as_operand(x)
     x, axis = (ravel(x), 0) if axis is None or not x.ndim else (x, normalize_axis_index(axis, x.ndim))
     places = np.take(np.arange(x.shape[axis]), indices, mode=mode)  # type: ignore[call-overload]
-    return getitem(x, at(axis, x, places))
+    return getitem(x, at(axis, x, places if places.ndim else int(places)))
 
 
 def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Tensor:
@@ -226,7 +226,7 @@ def delete(x: Operand, obj: Any, axis: int | None = None) -> Tensor:
     x = ravel(x) if axis is None else as_operand(x)
     axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
     kept = np.zeros(x.shape[axis], bool)
-    kept[np.delete(np.arange(len(kept)), obj)] = True
+    kept[np.delete(np.arange(len(kept)), obj if isinstance(obj, (slice, list)) else np.asarray(obj))] = True
     return getitem(x, at(axis, x, kept))
 
 

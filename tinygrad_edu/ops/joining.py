@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
-from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power, where
+from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power
 from tinygrad_edu.ops.indexing import flip, getitem, repeat, scatter, sort
 from tinygrad_edu.ops.reductions import max, mean, min
 from tinygrad_edu.ops.shapes import (
@@ -179,14 +179,14 @@ def roll(x: Operand, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
 def fftshift(x: Operand, axes: Axis = None) -> Tensor:
     """The element at index 0 shifted to the middle, n // 2, along the axes or along all."""
     x = as_operand(x)
-    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim)
+    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim, allow_duplicate=True)
     return roll(x, [x.shape[i] // 2 for i in chosen], chosen)
 
 
 def ifftshift(x: Operand, axes: Axis = None) -> Tensor:
     """The element in the middle shifted to index 0: the inverse of `fftshift`."""
     x = as_operand(x)
-    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim)
+    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim, allow_duplicate=True)
     return roll(x, [-(x.shape[i] // 2) for i in chosen], chosen)
 
 
@@ -257,10 +257,9 @@ def pad(
 def widths_of(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """(before, after) for each axis."""
     if isinstance(pad_width, dict):
-        widths: Any = np.zeros((ndim, 2), int)
-        for axis, width in pad_width.items():
-            widths[axis] = width
-        pad_width = widths
+        named, pad_width = pad_width, [(0, 0)] * ndim
+        for axis, width in named.items():
+            pad_width[axis] = tuple(np.broadcast_to(width, 2).tolist())
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu":
         raise TypeError(f"pad: pad_width must be integers, not {pad_width!r:.60}")
@@ -312,7 +311,8 @@ def middle(x: Tensor, axis: int) -> Tensor:
     """The median along an axis, which is kept: NaN, which sorts last, makes it NaN."""
     x, n = sort(x, axis), x.shape[axis]
     low, high, last = [getitem(x, at(axis, x, slice(i, i + 1))) for i in ((n - 1) // 2, n // 2, n - 1)]
-    return where(np.isnan(plain(last)), last, 0.5 * (low + high))
+    valid = np.where(np.isnan(plain(last)), np.nan, 1.0).astype(x.dtype)
+    return (0.5 * low + 0.5 * high) * valid
 
 
 def wrapped(x: Tensor, axis: int, before: int, after: int) -> Tensor:
@@ -389,7 +389,7 @@ def linspace(
     start, stop = [x if isinstance(x, (int, float)) else as_operand(x) for x in (start, stop)]
     out = finished(_linspace(start, stop, num, endpoint), dtype, axis)
     steps = num - 1 if endpoint else num
-    return (out, (stop - start) * (1.0 / steps if steps > 0 else np.nan)) if retstep else out
+    return (out, (stop - 1.0 * start) / (steps if steps > 0 else np.nan)) if retstep else out
 
 
 def finished(out: Tensor, dtype: DTypeLike | None, axis: int) -> Tensor:
