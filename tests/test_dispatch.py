@@ -45,7 +45,7 @@ def test_every_function_that_dispatches_is_in_a_class():
 def test_a_function_in_no_class_would_be_found_and_refuses():
     entry = TABLE.pop(np.tan)
     try:
-        with pytest.raises(AssertionError, match=r"give a class in dispatch\.py to: np\.tan$"):
+        with pytest.raises(AssertionError, match=r"give a class in dispatch\.py to: np\.tan\n"):
             test_every_function_that_dispatches_is_in_a_class()
         with pytest.raises(TypeError, match=r"np\.tan is in no class of our table.*tensor\.data"):
             np.tan(Tensor(X))
@@ -106,9 +106,10 @@ VALUES = {  # of class V: the arguments, where one array is not enough
     "histogram2d": (X[0], X[1]),
     "histogramdd": (X,),
     "full_like": (X, 2.5),
+    "ix_": (X[0], X[1]),
 }
 INTEGERS_ONLY = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "bitwise_invert", "bitwise_count", "invert"}
-INTEGERS_ONLY |= {"ravel_multi_index", "unravel_index", "ix_"}
+INTEGERS_ONLY |= {"ravel_multi_index", "unravel_index"}
 FILES = {"save", "savetxt", "savez", "savez_compressed"}
 
 
@@ -150,7 +151,8 @@ def test_what_refuses_gives_its_reason_and_says_what_to_do(name):
     extra |= {"copyto": (x,), "put_along_axis": ([[0]], 1.0, 1), "is_busday": ()}
     two = {"union1d", "intersect1d", "setdiff1d", "setxor1d", "polydiv", "busday_count", "busday_offset"}
     args = extra.get(name, (x,) if name in two or getattr(function, "nin", 1) == 2 else ())
-    with pytest.raises(TypeError, match=rf"np\.{re.escape(name)} .{{20,}}") as caught:
+    own = name.removeprefix("bitwise_")  # another name of the same ufunc
+    with pytest.raises(TypeError, match=rf"np\.{re.escape(own)} .{{20,}}") as caught:
         function(x, *args)
     assert re.search(r"use|pass|multiply|divide", str(caught.value))
 
@@ -198,8 +200,9 @@ REFUSALS = [
     (lambda x: np.add(x, 1, dtype=int), r"astype: int64 has no gradients"),
     (lambda x: np.add.at(x, [0], 1.0), r"np\.add\.at is not differentiable here"),
     (lambda x: np.add.reduceat(x, [0, 1]), r"np\.add\.reduceat is not differentiable here"),
-    (lambda x: np.full_like(X, x[0, 0]), r"np\.full_like: the derivative to fill_value would be lost"),
-    (lambda x: np.full_like(X, fill_value=x[0, 0]), r"np\.full_like: the derivative to fill_value would be lost"),
+    (lambda x: np.full_like(x, x[0, 0]), r"np\.full_like: the derivative to fill_value would be lost"),
+    (lambda x: np.full_like(x, fill_value=x[0, 0]), r"np\.full_like: the derivative to fill_value would be lost"),
+    (lambda x: np.full_like(X, x[0, 0]), r"np\.copyto .* np\.broadcast_to instead of np\.full"),
     (lambda x: np.histogram(X, weights=x), r"np\.histogram: the derivative to weights would be lost"),
     (lambda x: np.greater(X, 1, out=x), r"np\.greater with out=: it writes into an array"),
     (lambda x: x.data.__iadd__(x), r"np\.add with out=: it writes into an array"),

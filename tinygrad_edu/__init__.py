@@ -11,24 +11,14 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import functional
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.engine import no_grad, op
-from tinygrad_edu.functional import *
 from tinygrad_edu.gradcheck import gradcheck
-from tinygrad_edu.ops import linalg
-from tinygrad_edu.ops.choices import *
-from tinygrad_edu.ops.elementwise import *
-from tinygrad_edu.ops.fused import log_softmax, softmax
-from tinygrad_edu.ops.indexing import *
-from tinygrad_edu.ops.joining import *
-from tinygrad_edu.ops.polynomials import *
-from tinygrad_edu.ops.products import *
-from tinygrad_edu.ops.reductions import *
-from tinygrad_edu.ops.sequences import *
-from tinygrad_edu.ops.shapes import *
-from tinygrad_edu.ops.statistics import *
-from tinygrad_edu.ops.trigonometry import *
+from tinygrad_edu.ops import *
 from tinygrad_edu.random import manual_seed
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import *
+
+# isort: split
+from tinygrad_edu.functional import *  # its linear and cross_entropy check what they are given, those of ops do not
 
 if TYPE_CHECKING:
     from tinygrad_edu import data, draw, nn, optim, plots, training

@@ -66,7 +66,7 @@ NUMPY = {
 IN_PLACE = "writes into its first argument, and the graph would not know; "
 COMPLEX = "returns complex numbers, and gradients need real floats; "
 REFUSED = {  # names: the reason
-    "copyto": IN_PLACE + "use assign() for a leaf, np.where(where, src, dst) for a new Tensor",
+    "copyto": IN_PLACE + "use assign() for a leaf, np.broadcast_to instead of np.full, np.where(where, src, dst)",
     "place": IN_PLACE + "use np.where(mask, values, x)",
     "put": IN_PLACE + "use np.where with a mask, or np.concatenate of parts",
     "putmask": IN_PLACE + "use np.where(mask, values, x)",
@@ -173,9 +173,11 @@ def refusal(func: Any, keyword: str) -> TypeError:
 def on_values(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """What NumPy returns for the plain data."""
     position, name = LOST.get(func, (0, ""))
-    if name and getattr((*args, *[None] * 6)[position] if name not in kwargs else kwargs[name], "requires_grad", False):
+    lost = kwargs.get(name, args[position] if name and len(args) > position else None)
+    if getattr(lost, "requires_grad", False):
         raise TypeError(f"{full_name(func)}: the derivative to {name} would be lost; pass values: {name}=tensor.data")
-    if any(is_tensor(x) for x in np.atleast_1d(np.array(kwargs.get("out"), object)).ravel()):
+    out = kwargs.get("out")
+    if any(is_tensor(x) for x in (out if isinstance(out, tuple) else (out,))):
         raise refusal(func, "out")
     return func(*[values(x) for x in args], **{name: values(x) for name, x in kwargs.items()})
 

@@ -83,9 +83,9 @@ class Methods(Node):
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(attribute_hint(name, ops.__all__))
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
         """The elements in another shape: t.reshape(2, -1) or t.reshape((2, -1))."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return ops.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Tensor:
         """Axes in another order: t.transpose(1, 0) or t.transpose((1, 0)); reversed if none is given."""

@@ -129,12 +129,14 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def answer_keywords(chapter: dict[str, Any]) -> None:
-    """Lets the composed functions of a file that work along an axis answer; ops do so on their own."""
-    for name, function in chapter.items():
+def answer_keywords(names: dict[str, Any]) -> None:
+    """Lets the composed functions of a namespace that work along an axis answer; ops do so on their own."""
+    answers: dict[Any, Any] = {}
+    for name in names["__all__"]:
+        function = names[name]
         code = getattr(function, "__code__", None)
-        if name in chapter["__all__"] and code and not hasattr(function, "__wrapped__") and "axis" in code.co_varnames:
-            chapter[name] = answering(function)
+        if code and not hasattr(function, "__wrapped__") and "axis" in code.co_varnames:
+            names[name] = answers.setdefault(function, answering(function))
 
 
 class Size(int):

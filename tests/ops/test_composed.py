@@ -268,7 +268,7 @@ def test_first_and_second_derivatives(name, data):
 @given(data=st.data())
 @settings(max_examples=5)
 def test_dtype_is_kept(name, dtype, data):
-    if dtype is np.float16 and name.startswith("linalg."):
+    if dtype is np.float16 and (name.startswith("linalg.") or name == "polyfit"):
         pytest.skip("NumPy has no linear algebra of float16")
     if name == "float_power":
         pytest.skip("float_power computes in float64")
@@ -323,11 +323,6 @@ EINSUM_REFUSALS = [
 def test_einsum_refuses(subscripts, shapes, message):
     with pytest.raises(ValueError, match=message.replace("$", "")):
         functional.einsum(subscripts, *[Tensor(np.ones(s)) for s in shapes])
-
-
-def test_pad_refuses_other_modes():
-    with pytest.raises(ValueError, match="pad: mode 'edge'"):
-        functional.pad(Tensor([1.0]), 1, mode="edge")
 
 
 def test_equal_elements_share_nothing_in_sort():
