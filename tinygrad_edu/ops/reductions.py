@@ -20,7 +20,18 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.axes import at, backwards, restore
-from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, divide, exp, log, maximum, minimum, where
+from tinygrad_edu.ops.elementwise import (
+    Operand,
+    as_float,
+    as_operand,
+    astype,
+    divide,
+    exp,
+    log,
+    maximum,
+    minimum,
+    where,
+)
 from tinygrad_edu.ops.shapes import Axis, broadcast_to, reshape, squeeze, transpose
 from tinygrad_edu.sums import accumulator, add_up, mean_of, running_sum
 
@@ -172,8 +183,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
     Where that is infinite it is the result, and equal infinities share the gradient, as in the limit.
     """
-    x = as_operand(x)
-    x = x if x.dtype.kind == "f" else prepared(x, dtype=float)  # uint8 would wrap around
+    x = as_float(x)
     if not x.size:
         return _sum(x, axis, keepdims) - np.inf
     top = np.max(plain(x), axis=axis, keepdims=True)
