@@ -30,7 +30,7 @@ def is_numbers(x: Any) -> bool:
 
 
 def parts(x: Any) -> dict[Any, Any] | None:
-    """What a container holds, by key or position; None if x is no container."""
+    """What a container holds, by key or position; None if x is not a container."""
     if isinstance(x, (list, tuple)):
         return dict(enumerate(x))
     return x if isinstance(x, dict) else {} if x is None else None

@@ -124,7 +124,7 @@ REFUSED = [  # call, array, type, words of the message
     (lambda m, x: m.reshape(x, (3, -1), order="F"), line, ValueError, "reshape"),
     (lambda m, x: m.rollaxis(x, 0, 4), cube, ValueError, "axis|out of bounds"),
     (lambda m, x: m.rollaxis(x, 3), cube, ValueError, "axis"),
-    (lambda m, x: m.matrix_transpose(x), line, ValueError, "axis"),
+    (lambda m, x: m.matrix_transpose(x), line, ValueError, "at least 2-dimensional"),
     (lambda m, x: m.broadcast_arrays(x, x[:3]), line, ValueError, "broadcast"),
     (lambda m, x: m.meshgrid(x, x, indexing="yx"), line, ValueError, "neither 'xy' nor 'ij'"),
     (lambda m, x: m.resize(x, -2), line, ValueError, "negative"),

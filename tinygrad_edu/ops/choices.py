@@ -183,7 +183,7 @@ def nan_to_num(
 
 
 def select(condlist: Sequence[ArrayLike], choicelist: Sequence[Operand], default: Operand = 0) -> Tensor:
-    """Of each place the choice whose condition is the first to hold, or the default.
+    """At each place the choice whose condition is the first to hold, or the default.
 
     Raises:
         ValueError: The lists differ in length, or are empty.
@@ -229,7 +229,7 @@ def piecewise(
 
 
 def choose(a: ArrayLike, choices: Sequence[Operand], mode: str = "raise") -> Tensor:
-    """Of each place the choice with the number that stands there in the integer array a.
+    """At each place the choice whose number stands there in the integer array a.
 
     Args:
         a: Integers, which broadcast with the choices.

@@ -31,6 +31,7 @@ __all__ = [
     "abs",
     "absolute",
     "add",
+    "as_float",
     "as_operand",
     "astype",
     "cbrt",

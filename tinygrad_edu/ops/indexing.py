@@ -83,7 +83,7 @@ def array_split(x: Operand, indices_or_sections: int | Sequence[int], axis: int 
 
 
 def split(x: Operand, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """Equal parts along an axis, or parts that are cut at the given indices."""
+    """Equal parts along an axis, so many, or cut at the given indices. PyTorch's number is the length of a part."""
     x = as_operand(x)
     n = x.shape[normalize_axis_index(axis, x.ndim)]
     if not np.ndim(indices_or_sections) and n % (int(indices_or_sections) or n + 1):  # type: ignore[arg-type]
@@ -143,10 +143,18 @@ def rot90(x: Operand, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
     return swapaxes(turned, first, second) if k % 2 else turned
 
 
-def repeat(x: Operand, repeats: Any, axis: int | None = None) -> Tensor:
-    """Each element several times, along an axis or flattened; `repeats` is a number or one number per element."""
+def line_up(x: Operand, axis: int | None) -> tuple[Tensor, int]:
+    """x and the axis, or, if that is None or x is a number, the flattened x and its only axis."""
     x = as_operand(x)
-    x, axis = (ravel(x), 0) if axis is None or not x.ndim else (x, normalize_axis_index(axis, x.ndim))
+    return (ravel(x), 0) if axis is None or not x.ndim else (x, normalize_axis_index(axis, x.ndim))
+
+
+def repeat(x: Operand, repeats: Any, axis: int | None = None) -> Tensor:
+    """Each element several times, along an axis or flattened; `repeats` is a number or one number per element.
+
+    PyTorch's x.repeat(2, 3) repeats the whole array: here x.tile((2, 3)).
+    """
+    x, axis = line_up(x, axis)
     n = x.shape[axis]
     if np.ndim(repeats):
         return getitem(x, at(axis, x, np.repeat(np.arange(n), repeats)))
@@ -175,8 +183,7 @@ def take(x: Operand, indices: Any, axis: int | None = None, *, mode: str = "rais
         axis: None for the flattened array.
         mode: For indices out of bounds: "raise" an error, "wrap" around or "clip" to the ends.
     """
-    x = as_operand(x)
-    x, axis = (ravel(x), 0) if axis is None or not x.ndim else (x, normalize_axis_index(axis, x.ndim))
+    x, axis = line_up(x, axis)
     places = np.take(np.arange(x.shape[axis]), indices, mode=mode)  # type: ignore[call-overload]
     return getitem(x, at(axis, x, places if places.ndim else int(places)))
 
@@ -201,10 +208,10 @@ def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Tensor:
 
 def compress(condition: Any, x: Operand, axis: int | None = None) -> Tensor:
     """The slices along an axis, or the elements of the flattened array, for which the condition, a vector, is true."""
-    x, condition = as_operand(x), np.asarray(plain(condition))
+    condition = np.asarray(plain(condition))
     if condition.ndim != 1:
         raise ValueError(f"compress: the condition must be a vector, not of shape {condition.shape}")
-    x, axis = (ravel(x), 0) if axis is None or not x.ndim else (x, normalize_axis_index(axis, x.ndim))
+    x, axis = line_up(x, axis)
     taken = np.zeros(x.shape[axis], bool)
     taken[np.flatnonzero(condition)] = True
     return getitem(x, at(axis, x, taken))
@@ -253,7 +260,8 @@ def trim_zeros(x: Operand, trim: str = "fb", axis: Axis = None) -> Tensor:
 def sort(x: Operand, axis: int | None = -1, kind: Any = None, *, stable: bool | None = None) -> Tensor:
     """Ascending along an axis, or flattened; each gradient returns to where its element came from.
 
-    Equal elements always keep their order, as `kind="stable"` and `stable=True` ask.
+    Equal elements always keep their order, as `kind="stable"` and `stable=True` ask. PyTorch's x.sort() returns indices
+    too; here they are x.argsort().
     """
     x, axis = (ravel(x), -1) if axis is None else (as_operand(x), axis)
     if kind is not None and stable is not None:
@@ -351,7 +359,7 @@ def trace(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DT
 
 
 def diag(x: Operand, k: int = 0) -> Tensor:
-    """The k-th diagonal of a matrix, or the matrix whose k-th diagonal is a vector."""
+    """The k-th diagonal of a matrix, or the matrix that has a vector there and zeros elsewhere."""
     x = as_operand(x)
     if x.ndim == 2:
         return diagonal(x, k)
@@ -362,7 +370,7 @@ def diag(x: Operand, k: int = 0) -> Tensor:
 
 
 def diagflat(x: Operand, k: int = 0) -> Tensor:
-    """The matrix whose k-th diagonal are all elements of x."""
+    """The matrix that has all elements of x on its k-th diagonal."""
     return diag(ravel(x), k)
 
 

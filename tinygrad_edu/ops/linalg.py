@@ -31,7 +31,7 @@ from tinygrad_edu.ops.decompositions import (
 from tinygrad_edu.ops.elementwise import Operand, abs, as_float, as_operand, astype, power, square, where
 from tinygrad_edu.ops.products import dot, matmul, tensordot
 from tinygrad_edu.ops.reductions import sum
-from tinygrad_edu.ops.shapes import Axis, expand_dims, moveaxis, reshape, swapaxes
+from tinygrad_edu.ops.shapes import Axis, expand_dims, matrix_transpose, moveaxis, reshape
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -47,17 +47,9 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def matrix_transpose(x: Operand) -> Tensor:
-    """The last two axes exchanged."""
-    x = as_operand(x)
-    if x.ndim < 2:
-        raise ValueError(f"matrix_transpose: the input must be at least 2-dimensional, but it is {x.ndim}")
-    return swapaxes(x, -1, -2)
-
-
 def diagonal(x: Operand, *, offset: int = 0) -> Tensor:
     """The diagonals of the matrices in the last two axes."""
-    return indexing.diagonal(as_operand(x), offset, -2, -1)
+    return indexing.diagonal(x, offset, -2, -1)
 
 
 def trace(x: Operand, *, offset: int = 0, dtype: DTypeLike | None = None) -> Tensor:
@@ -159,7 +151,7 @@ def tensorsolve(x: Operand, y: Operand, axes: Sequence[int] | None = None) -> Te
     shape = x.shape[y.ndim - x.ndim :]
     n = math.prod(shape)
     if x.size != n * n:
-        raise LinAlgError(f"tensorsolve: {x.shape} is no square matrix for y of shape {y.shape}")
+        raise LinAlgError(f"tensorsolve: {x.shape} is not a square matrix for y of shape {y.shape}")
     return reshape(solve(reshape(x, (n, n)), reshape(y, -1)), shape)
 
 

@@ -180,7 +180,7 @@ def tensordot(x: Operand, y: Operand, axes: int | tuple[Axes, Axes] = 2) -> Tens
     return reshape(matmul(left, right), kept[0] + kept[1])
 
 
-def rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, optimize: Any) -> Array:
+def einsum_rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, optimize: Any) -> Array:
     """The vjp to operand i. An index that only this operand has at full length was summed: ones bring it back."""
     *terms, result = subscripts.replace("->", ",").split(",")
     mine, others = terms[i], [result, *terms[:i], *terms[i + 1 :]]
@@ -200,7 +200,7 @@ def rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, optimize
     return part.reshape(arrays[i].shape)  # without the lengths of one that were broadcast
 
 
-@op(rule, variadic=True)
+@op(einsum_rule, variadic=True)
 def _einsum(*arrays: Array, subscripts: str, optimize: Any = False) -> Array:
     """np.einsum of explicit subscripts without ellipsis and without an index that stands twice in a term."""
     return np.einsum(subscripts, *arrays, optimize=optimize)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, op, plain
-from tinygrad_edu.ops.axes import at, backwards, restore
+from tinygrad_edu.ops.axes import addends, at, backwards, prepared, restore
 from tinygrad_edu.ops.elementwise import (
     Operand,
     as_float,
@@ -42,13 +42,6 @@ __all__ = [
     "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "logsumexp", "max", "mean", "min", "nancumprod",
     "nancumsum", "nanmax", "nanmin", "nanprod", "nansum", "prod", "ptp", "sum",
 ]  # fmt: skip
-
-
-def prepared(x: Operand, mask: ArrayLike = True, neutral: Operand = 0, dtype: DTypeLike | None = None) -> Tensor:
-    """x in a dtype, with the neutral element where the mask is False."""
-    x = as_operand(x)
-    x = x if dtype is None or x.dtype == dtype else astype(x, dtype)
-    return x if mask is True else where(np.broadcast_to(np.asarray(mask), x.shape), x, neutral)
 
 
 @op(lambda g, out, x, axis, keepdims: broadcast_to(restore(g, axis, keepdims or not x.ndim), x.shape))
@@ -94,11 +87,6 @@ def mean(
     if where is not True and not np.all(addends(x, axis, keepdims, where)):
         warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=2)
     return masked_mean(x, axis, keepdims, where)
-
-
-def addends(x: Tensor, axis: Axis, keepdims: bool, mask: ArrayLike) -> Array:
-    """How many elements the mask leaves to each sum."""
-    return np.sum(np.broadcast_to(np.asarray(mask), x.shape), axis, int, keepdims=keepdims)
 
 
 def masked_mean(x: Tensor, axis: Axis, keepdims: bool, mask: ArrayLike) -> Tensor:
@@ -213,8 +201,8 @@ def adjoint(g: Array, a: Array, axis: int) -> Array:
 
 def after(first: float, x: Array, axis: int) -> Array:
     """(first, x_0, x_1, ...) of x's length: each element one place further."""
-    ones = np.full(x[at(axis, x, slice(0, 1))].shape, first, x.dtype)
-    return np.concatenate((ones, x[at(axis, x, slice(0, -1))]), axis)
+    start = np.full(x[at(axis, x, slice(0, 1))].shape, first, x.dtype)
+    return np.concatenate((start, x[at(axis, x, slice(0, -1))]), axis)
 
 
 @op(

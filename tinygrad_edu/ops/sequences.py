@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
+from tinygrad_edu.ops.choices import remainder
 from tinygrad_edu.ops.elementwise import Operand, as_float, as_operand, where
 from tinygrad_edu.ops.indexing import flip, getitem
 from tinygrad_edu.ops.joining import concatenate, stack
@@ -281,8 +282,8 @@ def interp(
         return out if right is None else where(plain(x) > plain(xp)[-1], right, out)
     if plain(period) == 0:
         raise ValueError("interp: the period must not be 0")
-    length: Any = abs(period)  # type: ignore[arg-type]
-    x, xp = [t - length * np.floor_divide(plain(t), plain(length)) for t in (x, xp)]
+    length: Any = abs(period)  # type: ignore[arg-type]  # Python's: a number stays one, and widens no dtype
+    x, xp = remainder(x, length), remainder(xp, length)
     order = np.argsort(plain(xp))
     xp, fp = xp[order], fp[order]
     return _interp(x, concatenate([xp[-1:] - length, xp, xp[:1] + length]), concatenate([fp[-1:], fp, fp[:1]]))

@@ -70,7 +70,7 @@ def squeeze(x: Operand, axis: Axis = None) -> Tensor:
 
 @op(lambda g, out, x, axes: transpose(g, None if axes is None else np.argsort(np.asarray(axes) % x.ndim).tolist()))
 def transpose(x: Operand, axes: Sequence[int] | None = None) -> Array:
-    """Axes in another order, reversed if none is given."""
+    """Axes in another order, reversed if none is given; PyTorch's x.transpose(i, j) is swapaxes."""
     return np.transpose(x, axes)
 
 
@@ -88,6 +88,9 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Tensor:
 
 def matrix_transpose(x: Operand) -> Tensor:
     """The last two axes exchanged."""
+    x = as_operand(x)
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose: the input must be at least 2-dimensional, but it is {x.ndim}")
     return swapaxes(x, -1, -2)
 
 

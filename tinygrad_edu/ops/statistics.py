@@ -10,7 +10,8 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, plain
-from tinygrad_edu.ops.elementwise import Operand, add, as_operand, astype, divide, sqrt, square, where
+from tinygrad_edu.ops.axes import addends, prepared
+from tinygrad_edu.ops.elementwise import Operand, add, as_float, as_operand, astype, divide, sqrt, square, where
 from tinygrad_edu.ops.indexing import diagonal, getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import matmul
@@ -42,10 +43,10 @@ def variance(
     if np.dtype(dtype or x.dtype) == np.float16:  # its squares overflow from 256 on
         dtype = np.float32
     x = x if dtype is None else astype(x, dtype)
-    n = None if mask is True else np.sum(np.broadcast_to(np.asarray(mask), x.shape), axis, int, keepdims=True)
+    n = None if mask is True else addends(x, axis, True, mask)
     if center is None:
         center = mean(x, axis, True) if n is None else sum(x, axis, True, where=mask) / divisor(n, 1.0, x)
-    total = sum(square(kept(x - as_operand(center), mask)), axis, keepdims)
+    total = sum(square(prepared(x - as_operand(center), mask)), axis, keepdims)
     n = np.float64(x.size // total.size if total.size else np.inf) if n is None else n.reshape(total.shape)
     if np.any(n <= ddof):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
@@ -55,11 +56,6 @@ def variance(
 def narrowed(out: Tensor, x: Operand, dtype: DTypeLike | None) -> Tensor:
     """A statistic of x that was computed in float32 instead of float16."""
     return astype(out, np.float16) if np.dtype(dtype or as_operand(x).dtype) == np.float16 else out
-
-
-def kept(x: Tensor, mask: ArrayLike) -> Tensor:
-    """x with 0 where the mask is False."""
-    return x if mask is True else where(np.broadcast_to(np.asarray(mask), x.shape), x, 0.0)
 
 
 def divisor(n: Array, undefined: float, x: Tensor) -> Array:
@@ -222,8 +218,7 @@ def quantiles(
     x: Operand, q: Array, axis: Axis, method: str, keepdims: bool, weights: ArrayLike | None, skip: bool
 ) -> Tensor:
     """All quantiles: between neighbours of the sorted rows, into which the axes are put; `skip` leaves NaN out."""
-    x = as_operand(x)
-    x = x if x.dtype.kind == "f" else 1.0 * x
+    x = as_float(x)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     kept = [i for i in range(x.ndim) if i not in axes]
     m, n = [int(np.prod([x.shape[i] for i in part])) for part in (kept, axes)]
@@ -276,7 +271,7 @@ def fractions(q: Any, percent: bool = False) -> Array:
     """q as an array of numbers from 0 to 1."""
     q = np.asarray(parameter("q", q), float) / (100 if percent else 1)
     if not np.all((q >= 0) & (q <= 1)):
-        raise ValueError(f"{'percentile: q must be from 0 to 100' if percent else 'quantile: q must be from 0 to 1'}")
+        raise ValueError("percentile: q must be from 0 to 100" if percent else "quantile: q must be from 0 to 1")
     return q
 
 
@@ -347,7 +342,7 @@ def nanpercentile(
 
 
 def median(x: Operand, axis: Axis = None, overwrite_input: bool = False, keepdims: bool = False) -> Tensor:
-    """The element in the middle, or the mean of the two there, which share the gradient."""
+    """The element in the middle, or the mean of the two there, which share the gradient; PyTorch takes the lower."""
     x = as_operand(x)
     return quantiles(x, np.array(0.5), axis, "linear", keepdims, None, False) if x.size else mean(x, axis, keepdims)
 
