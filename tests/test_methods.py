@@ -90,7 +90,7 @@ def test_an_answer_names_what_there_is(name):
     """The first word of an answer is an attribute of Tensor's, a function of NumPy's, or Python."""
     first = ATTRIBUTES[name].split("(")[0].split(",")[0].split()[0].rstrip(":")
     x = Tensor(X)
-    known = first in ("x", "y", "-x", "nothing") or hasattr(x, first.split(".")[0].split("[")[0])
+    known = first in ("x", "y", "-x", "nothing", "list") or hasattr(x, first.split(".")[0].split("[")[0])
     if first.startswith("np."):
         assert callable(eval(first, {"np": np}))
     elif first.startswith(("x.", "x[")):
@@ -143,8 +143,9 @@ def test_other_keywords_of_pytorchs(keyword):
 
 
 def test_an_error_that_is_not_about_keywords_stays_as_it_is():
-    with pytest.raises(TypeError, match=r"unexpected keyword argument 'axes'$"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'axes'") as caught:
         Tensor(X).var(axes=1)
+    assert "PyTorch" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name, word", [("max", "argmax"), ("std", "ddof"), ("var", "ddof")])
