@@ -95,7 +95,7 @@ VALUES = {  # of class V: the arguments, where one array is not enough
         ["allclose", "array_equal", "array_equiv", "isclose", "equal", "not_equal", "less", "less_equal", "greater"],
         (X, X.T),
     ),
-    **dict.fromkeys(["greater_equal", "logical_and", "logical_or", "logical_xor", "isin"], (X, X.T)),
+    **dict.fromkeys(["greater_equal", "logical_and", "logical_or", "logical_xor", "isin", "in1d"], (X, X.T)),
     **dict.fromkeys(["may_share_memory", "shares_memory"], (X, X)),
     "argpartition": (X, 1),
     "can_cast": (X.dtype, np.float32),
@@ -120,6 +120,7 @@ def tensors(x):
     return Tensor(x) if isinstance(x, np.ndarray) else x
 
 
+@pytest.mark.filterwarnings("ignore:`in1d` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", [name for name in of("V") if name not in INTEGERS_ONLY | FILES])
 def test_values_are_those_of_the_plain_data(name):
     args = VALUES.get(name, (X,))

@@ -32,7 +32,7 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "contiguous": "nothing: leave it out",
     "expand": "broadcast_to(shape)",
     "expand_as": "broadcast_to(other.shape)",
-    "unbind": "np.unstack(x, axis=...)",
+    "unbind": "list(x), a Tensor for each place of the first axis",
     "chunk": "split(sections, axis=...)",
     "cat": "np.concatenate([x, y], axis=...)",
     "mm": "x @ y",
