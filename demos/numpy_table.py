@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.dispatch import NUMPY, REFUSED, TABLE
+from tinygrad_edu.dispatch import NUMPY, REFUSED, TABLE, found
 from tinygrad_edu.draw.algebra.formulas import one_line, rule_source
 from tinygrad_edu.engine import REGISTRY, Op
 
@@ -37,20 +37,12 @@ def names() -> dict[str, list[str]]:
     return {kind: NUMPY[kind].split() if kind in NUMPY else refused for kind in MEANING}
 
 
-def in_numpy(name: str) -> Any:
-    """The function of this NumPy, or None."""
-    found: Any = np
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
-
-
 def rules(op: Op) -> str:
     """The rule to each operand."""
     if op.variadic:
         return f"gradient to operand i: {rule_source(op, 0)}"
-    found = [(name, rule_source(op, i)) for i, name in enumerate(op.names[: len(op.vjps)]) if op.vjps[i]]
-    return "; ".join([f"to {name}: {rule}" for name, rule in found])
+    sources = [(name, rule_source(op, i)) for i, name in enumerate(op.names[: len(op.vjps)]) if op.vjps[i]]
+    return "; ".join([f"to {name}: {rule}" for name, rule in sources])
 
 
 def made_of(function: Callable[..., Any]) -> str:
@@ -65,8 +57,8 @@ def made_of(function: Callable[..., Any]) -> str:
 
 
 def line(kind: str, name: str) -> str:
-    """What stands behind a function of the table."""
-    function = in_numpy(name)
+    """What the table says about a function."""
+    function = found(np, name)
     if function is None:
         return f"(not in NumPy {np.__version__})"
     _, entry = TABLE[function]
@@ -94,11 +86,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--counts", action="store_true", help="how many functions there are of each class")
     options = parser.parse_args(argv)
     if not options.counts:
-        found = list(rows(options.words))
-        if not found:
+        lines = list(rows(options.words))
+        if not lines:
             parser.error(f"no function of NumPy's has {' or '.join(options.words)} in its name")
-        width = max([len(name) for _, name, _ in found])
-        for kind, name, text in found:
+        width = max([len(name) for _, name, _ in lines])
+        for kind, name, text in lines:
             print(f"{kind}  {name:{width}}  {textwrap.shorten(text, 150, placeholder=' ...')}")
         print()
     if options.counts or not options.words:

@@ -3,7 +3,7 @@
 D, differentiates: the function of that name in `ops` runs, and a Tensor comes out.
 Z, locally constant: the same, and the derivative is 0.
 V, works on values: what NumPy returns for the plain data; booleans, indices and shapes have no derivative by nature.
-R, refuses, and says why: each reason stands before the functions it is true of.
+R, refuses, and says why: each reason stands with the functions it is true of.
 
 `python demos/numpy_table.py` prints the table. A function that an older NumPy lacks is skipped.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import is_tensor, plain
 
-__all__ = ["NUMPY", "REFUSED", "TABLE", "Entry", "dispatch", "dispatch_ufunc", "full_name"]
+__all__ = ["NUMPY", "REFUSED", "TABLE", "Entry", "dispatch", "dispatch_ufunc", "found", "full_name"]
 
 NUMPY = {
     "D": """
@@ -116,7 +116,7 @@ TABLE: dict[Any, Entry] = {
 TABLE |= {
     found(np, name): (kind, OTHER_NAMES.get(name) or ours(name)) for kind in "VZD" for name in NUMPY[kind].split()
 }
-TABLE.pop(None, None)
+TABLE.pop(None, None)  # what this NumPy lacks
 UNKNOWN = ("R", "is in no class of our table, so no derivative of it is known; pass tensor.data for plain values")
 
 KEYWORDS = {  # why a keyword of NumPy's is refused where ours does not have it
@@ -148,9 +148,13 @@ def values(x: Any) -> Any:
 
 
 @cache
-def renamed(func: Any, ours: Any) -> tuple[tuple[str, ...] | None, dict[str, str | None], dict[str, Any]]:
-    """NumPy's positional parameters (None: any number, or unknown), each as ours is called, and NumPy's defaults."""
-    mine = list(signature(ours).parameters.values())
+def renamed(func: Any, own: Any) -> tuple[tuple[str, ...] | None, dict[str, str | None], dict[str, Any]]:
+    """NumPy's positional parameters (None: any number, or unknown), each as ours is called, and NumPy's defaults.
+
+    For np.sum(a, axis, dtype, out, ...) and our sum(x, axis, ...) a becomes x, axis stays, and out, which is None here,
+    is refused.
+    """
+    mine = list(signature(own).parameters.values())
     names = [x.name for x in mine if x.kind is not Parameter.VAR_KEYWORD]
     try:
         theirs = list(signature(func).parameters.values())
@@ -158,7 +162,7 @@ def renamed(func: Any, ours: Any) -> tuple[tuple[str, ...] | None, dict[str, str
         return None, {name: name for name in names}, {}
     known = [x.name for x in theirs]
     places = [x.name for x in mine if x.kind is Parameter.POSITIONAL_OR_KEYWORD]
-    other = {x: own for x, own in zip(known, places, strict=False) if own not in known and x != "out"}
+    other = {x: y for x, y in zip(known, places, strict=False) if y not in known and x != "out"}
     ways = {name: name if name in names else other.get(name) for name in known} | {name: name for name in names}
     variadic = any(x.kind is Parameter.VAR_POSITIONAL for x in theirs)
     positional = tuple([x.name for x in theirs if x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD)])
@@ -219,7 +223,7 @@ def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: 
         return entry(*inputs)
     if kind == "V":
         return on_values(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
-    kwargs = {name: x for name, x in kwargs.items() if x is not None or name == "axis"}
+    kwargs = {name: x for name, x in kwargs.items() if x is not None or name == "axis"}  # axis=None is all axes
     if "out" in kwargs:
         raise refusal(ufunc, "out")
     if method == "__call__":
