@@ -5,7 +5,8 @@
     python demos/numpy_table.py --counts     # how many there are of each class
 
 Of a function with a rule of its own the line is the gradient to each operand, where g is the gradient that arrives and
-out the output. A composed one has none: the line is what it is made of, or where to read it.
+out the output. A composed one has none: the line is what it is made of, or where to read it; and the rule of the op of
+its name with an underscore, if it is made of that.
 """
 
 from __future__ import annotations
@@ -46,12 +47,13 @@ def rules(op: Op) -> str:
 
 
 def made_of(function: Callable[..., Any]) -> str:
-    """What a composed function returns, or where it stands if it has several ways to return."""
+    """What a composed function returns, or where it stands if it does more than that."""
     function = inspect.unwrap(function)
     source = textwrap.dedent(inspect.getsource(function))
-    returned = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Return) and node.value]
-    if len(returned) == 1:
-        return f"made of {one_line(ast.get_source_segment(source, returned[0]))}"
+    definition: Any = ast.parse(source).body[0]
+    _, *statements = definition.body  # the docstring comes first
+    if len(statements) == 1:
+        return f"made of {one_line(ast.get_source_segment(source, statements[0].value))}"
     chapter = function.__module__.rpartition(".")[2]
     return f"made of others, see ops/{chapter}.py, line {function.__code__.co_firstlineno}"
 
@@ -69,7 +71,9 @@ def line(kind: str, name: str) -> str:
     for op in REGISTRY.values():
         if op.call is entry:
             return rules(op)
-    return made_of(entry)
+    own = getattr(inspect.getmodule(inspect.unwrap(entry)), f"_{entry.__name__}", None)
+    ruled = [f"; _{entry.__name__} {rules(op)}" for op in REGISTRY.values() if op.call is own]
+    return made_of(entry) + "".join(ruled)
 
 
 def rows(words: list[str]) -> Iterator[tuple[str, str, str]]:

@@ -1,6 +1,7 @@
 """The table of derivatives, a chapter a file: what has a rule of its own and what is composed, simplest first.
 
-Read `elementwise.py` first: it says how a rule is read. `linalg` keeps its names to itself, as np.linalg does.
+Read `elementwise.py` first: it says how a rule is read. `linalg` keeps its names to itself, as np.linalg does, and its
+decompositions are a chapter of their own. `axes.py` holds what the chapters share.
 """
 
 from __future__ import annotations

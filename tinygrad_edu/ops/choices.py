@@ -206,7 +206,8 @@ def piecewise(
         x: Any shape.
         condlist: One boolean array of x's shape, or several.
         funclist: For each a function of the elements x[condition], or a number; one more is for all other places.
-        *args: Handed on to the functions, as are keyword arguments.
+        *args: Handed on to the functions.
+        **kw: Handed on, too.
 
     Raises:
         ValueError: The numbers of conditions and functions do not fit.
