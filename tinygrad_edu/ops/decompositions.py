@@ -10,7 +10,7 @@ their gradient is that of a symmetric matrix: symmetric too, each pair of elemen
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.linalg import LinAlgError
@@ -20,6 +20,7 @@ from tinygrad_edu.ops.elementwise import Operand, abs, as_operand, where
 from tinygrad_edu.ops.indexing import getitem, tril
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import expand_dims
 
 if TYPE_CHECKING:
@@ -186,28 +187,34 @@ def eigvalsh(x: Array, UPLO: Any = "L") -> Array:
     return np.linalg.eigvalsh(x, UPLO)
 
 
-def nearly_equal(values: Array) -> Array:
-    """Which pairs of a matrix's eigenvalues or singular values are the same up to rounding: (..., n, n)."""
-    largest = np.abs(values).max(axis=-1, initial=0)[..., None, None]
-    gap = np.abs(values[..., None, :] - values[..., :, None])
-    return gap <= values.shape[-1] * np.finfo(values.dtype).eps * largest
+def rounding(values: Array) -> Array:
+    """What is 0 up to rounding beside a matrix's eigenvalues or the like: (..., n) -> (..., 1)."""
+    return values.shape[-1] * np.finfo(values.dtype).eps * np.abs(values).max(axis=-1, initial=0, keepdims=True)
 
 
-def used(*gradients: Array) -> Array:
-    """To which columns of any of these matrices a gradient came: (..., n)."""
-    return np.any([(plain(g) != 0).any(axis=-2) for g in gradients], axis=0)
+@op(lambda g, out, x: g * where(g == 0, 0.0, math.nan))
+def _no_derivative(x: Array) -> Array:
+    """NaN, or 0 where x, a gradient, is 0: what then flows on does so by chance, and its own derivative is NaN."""
+    return np.where(x == 0, 0.0, math.nan).astype(x.dtype)
 
 
-def over(x: Array, divisor: Array, vanishes: Array, matters: Array) -> Array:
-    """x / divisor; where that vanishes NaN, or 0 where it does not matter."""
-    instead = np.where(matters, np.nan, 0.0).astype(x.dtype)
-    return where(vanishes, instead, x / where(vanishes, 1.0, divisor))
+def over(x: Array, divisor: Array, vanishes: Array, came: Array) -> Array:
+    """x / divisor; where that vanishes NaN, or 0 if no gradient came."""
+    return where(vanishes, _no_derivative(came), x / where(vanishes, 1.0, divisor))
+
+
+def used(g: Array) -> Array:
+    """How much of a gradient came to each column: (..., m, n) -> (..., n)."""
+    return sum(abs(g), axis=-2)
 
 
 def skew_over(x: Array, divisor: Array, values: Array, columns: Array) -> Array:
     """(x - x^T) / divisor for each pair of vectors; NaN where their values are equal and one of them is used."""
-    pairs = (columns[..., None, :] | columns[..., :, None]) & ~np.eye(x.shape[-1], dtype=bool)
-    return over(x - mT(x), divisor, nearly_equal(plain(values)), pairs)
+    pairs = expand_dims(columns, -2) + expand_dims(columns, -1)
+    pairs = where(np.eye(x.shape[-1], dtype=bool), 0.0, pairs)
+    values = plain(values)
+    equal = np.abs(values[..., None, :] - values[..., :, None]) <= rounding(values)[..., None]
+    return over(x - mT(x), divisor, equal, pairs)
 
 
 def on_diagonal(x: Array) -> Array:
@@ -244,10 +251,11 @@ def eigh(x: Operand, UPLO: Any = "L") -> EighResult:
     return EighResult(*unpacked(_eigh(x, UPLO=UPLO), (n,), (n, n)))
 
 
-def refuse(g: Array, what: str) -> None:
-    """Refuses a gradient that comes to columns which complete an orthogonal basis: any other would do as well."""
+def refuse(g: Array, what: str) -> Array:
+    """0; an error if a gradient came to columns that complete an orthogonal basis, as any others would."""
     if (plain(g) != 0).any():
-        raise LinAlgError(f"{what} that only complete the basis are arbitrary and have no derivative")
+        raise LinAlgError(f"{what} that only complete the basis are arbitrary and have no derivative; leave them out")
+    return sum(_no_derivative(g))
 
 
 def qr_rule(g: Array, out: Array, x: Array, mode: str) -> Array:
@@ -256,14 +264,15 @@ def qr_rule(g: Array, out: Array, x: Array, mode: str) -> Array:
     k = min(m, n)
     rows = m if mode == "complete" else k
     (gq, gr), (q, r) = unpacked(g, (m, rows), (rows, n)), unpacked(out, (m, rows), (rows, n))
-    refuse(gq[..., k:], "qr: columns of Q")
+    none = refuse(gq[..., k:], "qr: columns of Q")
     gq, gr, q, r = gq[..., :k], gr[..., :k, :], q[..., :k], r[..., :k, :]
     square, gq = r[..., :k], gq + x[..., k:] @ mT(gr[..., k:])
-    if (np.diagonal(plain(square), axis1=-2, axis2=-1) == 0).any():
+    pivots = np.abs(np.diagonal(plain(square), axis1=-2, axis2=-1))
+    if (pivots <= rounding(pivots)).any():
         raise LinAlgError("qr: a matrix whose first columns are linearly dependent has no derivative")
     inner = square @ mT(gr[..., :k]) - mT(gq) @ q
     inner = tril(inner) + mT(tril(inner, -1))
-    part = mT(solve(square, mT(gq + q @ inner)))
+    part = mT(solve(square, mT(gq + q @ inner))) + none
     return part if m >= n else concatenate([part, q @ gr[..., k:]], axis=-1)
 
 
@@ -273,6 +282,10 @@ def _qr(x: Array, mode: Any = "reduced") -> Array:
     return packed(x, *np.linalg.qr(x, mode))
 
 
+@overload
+def qr(x: Operand, mode: Literal["reduced", "complete"] = ...) -> QRResult: ...
+@overload
+def qr(x: Operand, mode: Literal["r"]) -> Tensor: ...
 def qr(x: Operand, mode: str = "reduced") -> QRResult | Tensor:
     """x = Q @ R with orthonormal columns Q and an upper triangular R: (..., m, n), k = min(m, n).
 
@@ -287,12 +300,11 @@ def qr(x: Operand, mode: str = "reduced") -> QRResult | Tensor:
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"qr: mode {mode!r} is not differentiable here; use 'reduced', 'complete' or 'r'")
     x = as_operand(x)
-    mode, only = ("reduced", True) if mode == "r" else (mode, False)
-    both = _qr(x, mode=mode)
+    both = _qr(x, mode="reduced" if mode == "r" else mode)
     m, n = x.shape[-2:]
     rows = m if mode == "complete" else min(m, n)
-    parts = unpacked(both, (m, rows), (rows, n))
-    return parts[1] if only else QRResult(*parts)
+    result = QRResult(*unpacked(both, (m, rows), (rows, n)))
+    return result.R if mode == "r" else result
 
 
 def svdvals_rule(g: Array, out: Array, x: Array) -> Array:
@@ -313,15 +325,14 @@ def svd_rule(g: Array, out: Array, x: Array, full_matrices: bool) -> Array:
     k = min(m, n)
     shapes = [(m, m if full_matrices else k), (k,), (n if full_matrices else k, n)]
     (gu, gs, gvh), (u, s, vh) = unpacked(g, *shapes), unpacked(out, *shapes)
-    refuse(gu[..., k:], "svd: columns of U")
-    refuse(gvh[..., k:, :], "svd: rows of Vh")
+    none = refuse(gu[..., k:], "svd: columns of U") + refuse(gvh[..., k:, :], "svd: rows of Vh")
     u, gu, v, gv = u[..., :k], gu[..., :k], mT(vh[..., :k, :]), mT(gvh[..., :k, :])
-    row, column, columns = expand_dims(s, -2), expand_dims(s, -1), used(gu, gv)
+    row, column, columns = expand_dims(s, -2), expand_dims(s, -1), used(gu) + used(gv)
     gaps = (row - column) * (row + column)
     inner = skew_over(mT(u) @ gu, gaps, s, columns) * row + column * skew_over(mT(v) @ gv, gaps, s, columns)
     inner = inner + on_diagonal(gs * (s > 0))
-    zero, columns = plain(row) == 0, columns[..., None, :]
-    total = u @ inner
+    zero, columns = (plain(s) <= rounding(plain(s)))[..., None, :], expand_dims(columns, -2)
+    total = u @ inner + none
     if m > k:
         total = total + over(gu - u @ (mT(u) @ gu), row, zero, columns)
     total = total @ mT(v)
@@ -394,6 +405,7 @@ def pinv(x: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 
     Args:
         x: (..., m, n).
         rcond: Singular values up to this part of the largest count as 0; 1e-15 if None. One number or one a matrix.
+            Where it cuts off more than rounding errors, the rule is that of svd: NaN for equal singular values.
         hermitian: x is symmetric; its lower triangle is read.
         rtol: Another name of rcond; None means max(m, n) times the dtype's rounding error.
     """
@@ -404,12 +416,12 @@ def pinv(x: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 
         raise TypeError("pinv: no gradient flows to rcond; pass its values: rcond=tensor.data")
     if rcond is None:
         rcond = 1e-15 if rtol is ... else rtol
-    rounding = max(1, *x.shape[-2:]) * np.finfo(x.dtype).eps
-    rcond = rounding if rcond is None else rcond
-    if np.max(rcond) <= 10 * rounding or 0 in x.shape:
+    noise = max(1, *x.shape[-2:]) * np.finfo(x.dtype).eps
+    rcond = noise if rcond is None else rcond
+    if np.max(rcond) <= 10 * noise or 0 in x.shape:
         return _pinv(x, rcond=rcond, hermitian=hermitian)
     u, s, vh = svd(x, full_matrices=False, hermitian=hermitian)  # what is cut off need not be 0, as the rule assumes
     kept = plain(s) > np.asarray(rcond)[..., None] * plain(s)[..., :1]
-    if (kept | (plain(s) <= 10 * rounding * plain(s)[..., :1])).all():
+    if (kept | (plain(s) <= 10 * noise * plain(s)[..., :1])).all():
         return _pinv(x, rcond=rcond, hermitian=hermitian)
     return matmul(mT(vh) * expand_dims(where(kept, 1 / where(kept, s, 1.0), 0.0), -2), mT(u))

@@ -153,11 +153,11 @@ def tensorsolve(x: Operand, y: Operand, axes: Sequence[int] | None = None) -> Te
     x, y = as_operand(x), as_operand(y)
     if axes is not None:
         x = moveaxis(x, axes, range(x.ndim - len(axes), x.ndim))
-    shape = x.shape[y.ndim :]
+    shape = x.shape[y.ndim - x.ndim :]
     n = math.prod(shape)
     if x.size != n * n:
         raise LinAlgError(f"tensorsolve: {x.shape} is no square matrix for y of shape {y.shape}")
-    return reshape(solve(reshape(x, (-1, n)), reshape(y, -1)), shape)
+    return reshape(solve(reshape(x, (n, n)), reshape(y, -1)), shape)
 
 
 def tensorinv(x: Operand, ind: int = 2) -> Tensor:
@@ -165,7 +165,8 @@ def tensorinv(x: Operand, ind: int = 2) -> Tensor:
     x = as_operand(x)
     if ind <= 0:
         raise ValueError("tensorinv: ind must be positive")
-    return reshape(inv(reshape(x, (math.prod(x.shape[:ind]), -1))), x.shape[ind:] + x.shape[:ind])
+    rows, columns = x.shape[:ind], x.shape[ind:]
+    return reshape(inv(reshape(x, (math.prod(rows), math.prod(columns)))), columns + rows)
 
 
 def order_of(ord: Any) -> Any:
@@ -176,7 +177,7 @@ def order_of(ord: Any) -> Any:
 
 
 @op(lambda g, out, x, axis, keepdims: restore(g / where(out == 0, 1.0, out), axis, keepdims) * x)
-def _euclidean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+def _norm(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """The root of the sum of squares; its gradient at 0 is taken as 0."""
     return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
 
@@ -207,7 +208,7 @@ def vector_norm(x: Operand, *, axis: Axis = None, keepdims: bool = False, ord: A
     if isinstance(ord, str):
         raise ValueError(f"norm: invalid norm order {ord!r} for vectors")
     if ord is None or ord == 2:
-        return _euclidean(x, axis=axis, keepdims=keepdims)
+        return _norm(x, axis=axis, keepdims=keepdims)
     if ord == 0:
         return sum(constant(x, plain(x) != 0), axis=axis, keepdims=keepdims)
     size = abs(x)
@@ -230,7 +231,7 @@ def matrix_norm(x: Operand, *, keepdims: bool = False, ord: Any = "fro") -> Tens
     """
     x, ord = real(x), order_of(ord)
     if ord in (None, "fro", "f"):
-        return _euclidean(x, axis=(-2, -1), keepdims=keepdims)
+        return _norm(x, axis=(-2, -1), keepdims=keepdims)
     if ord in (2, -2, "nuc"):
         values = svdvals(x)
     elif ord in (1, -1, math.inf, -math.inf):
@@ -252,7 +253,7 @@ def norm(x: Operand, ord: Any = None, axis: Axis = None, keepdims: bool = False)
     """
     x = real(x)
     if axis is None and order_of(ord) is None:
-        return _euclidean(x, axis=None, keepdims=keepdims)
+        return _norm(x, axis=None, keepdims=keepdims)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     if len(axes) == 1:
         return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
