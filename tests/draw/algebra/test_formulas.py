@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from domains import DOMAINS, trigonometry
 from hypothesis import given, settings, strategies as st
+from printed import case, local, vjp
 
 from tinygrad_edu import op
 from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, rule_source, vjp_formula
@@ -20,25 +21,6 @@ RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 PYTHON = str.maketrans({"=": "==", "≤": "<=", "≥": ">="})
 ORDERS = str.maketrans("₀₁₂₃₄₅", "abcdef")
 ITERATED = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
-
-
-def case(name, *values, names=None, **params):
-    """The arguments of RuleCall but for the position: operands are called a, b, c, the output h."""
-    this = REGISTRY[name]
-    values, params = this.bind(tuple(np.asarray(x)[()] if type(x) not in (int, float) else x for x in values), params)
-    found = {this.argument(i): str(x) if type(x) in (int, float) else "abc"[i] for i, x in enumerate(values)}
-    out = this.forward(*[np.asarray(x)[()] for x in values], **params)
-    return this, {"g": "∂h", "out": "h"} | found | (names or {}), values, out, params
-
-
-def vjp(position, name, *values, latex=False, names=None, **params):
-    this, *rest = case(name, *values, names=names, **params)
-    return vjp_formula(RuleCall(this, position, *rest), latex)
-
-
-def local(position, name, *values, latex=False, names=None, **params):
-    this, *rest = case(name, *values, names=names, **params)
-    return local_formula(RuleCall(this, position, *rest), latex)
 
 
 rng = np.random.default_rng(1)
@@ -165,6 +147,9 @@ class Reader:
 
     def total(self, words, x):
         axes = {"of": None, "rows": 0, "columns": 1}
+        if words[0] == "from":
+            axis = int(words[-2]) if "along" in words else 0
+            return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
         if words[0] == "of":
             return np.sum(x)
         axis = axes[words[1]] if words[1] in axes else tuple(int(k) for k in re.findall(r"\d+", " ".join(words)))
@@ -190,7 +175,9 @@ class Reader:
         text = text.replace("ᵀ", ".swapaxes(-1, -2)").replace("⊙", "*").replace("·", "*")
         text = re.sub(r"(\w+|\((?:[^()]|\([^()]*\))*\)(?:\[[^\]]*\])?) ⊗ (\w+)", r"outer(\1, \2)", text)
         text = re.sub(r"(\d|\))\(", r"\1*(", text)
-        phrase = re.compile(r"sum (of|over (?:rows|columns|axis \d+|axes [\d, ]+) of) ")
+        phrase = re.compile(
+            r"sum (of|from each place on(?: along axis \d+)? of|over (?:rows|columns|axis \d+|axes [\d, ]+) of) "
+        )
         while found := list(phrase.finditer(text)):
             start, depth, end = found[-1].end(), 0, len(text)
             for k in range(start, len(text)):

@@ -183,6 +183,11 @@ def getitem(x: Term, index: Index) -> Term:
         vector = right.parts[0] if right.kind == "expand" else right if right.size == 1 else None
         if vector is not None and right.ndim == 2:
             return Term("@", (left, as_shape(vector, right.shape[:1])), value)
+    if x.kind == "function" and x.parts[0] == "cumsum" and x.parts[1].kind == "index" and text.endswith("::-1]"):
+        base, before = x.parts[1].parts
+        if before == text:  # reversed, added up, and reversed again
+            along = f" along axis {text.count(',')}" if x.ndim > 1 else ""
+            return Term("sum", (base, f"sum from each place on{along} of"), value)
     if x.size == np.size(value) == 1 or x.kind == "number" or (x.shape == value.shape and in_order(index)):
         return as_shape(x, np.shape(value))
     return Term("index", (x, text), value)

@@ -32,8 +32,8 @@ from tinygrad_edu.engine import REGISTRY, Op
 from tinygrad_edu.ops.elementwise import flat
 
 __all__ = [
-    "RuleCall", "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source", "symbol",
-    "trace_rule", "vjp_formula", "vjp_term",
+    "BLOCKS", "RuleCall", "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source",
+    "symbol", "trace_rule", "vjp_formula", "vjp_term",
 ]  # fmt: skip
 
 Arrays = Sequence[ArrayLike]

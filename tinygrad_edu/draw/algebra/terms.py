@@ -80,7 +80,7 @@ POSTFIX = {
 LATEX_SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
 UPRIGHT = {" ": r"\ ", ":": "{:}", "\\": r"\backslash ", "^": r"\ ", "~": r"\ ", MINUS: "-", "·": r"\cdot "}
 UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "π": r"\pi ", "Φ": r"\Phi ", "⋯": r"\cdots ", "…": r"\ldots "}
-UPRIGHT |= {"\u2032": "'"} | {c: f"\\{c}" for c in "&%_#${}"}
+UPRIGHT |= {"\u2032": "'", '"': ""} | {c: f"\\{c}" for c in "&%_#${}"}
 BREAKS = re.compile(r" (?=[-+@·⊙⊗/" + MINUS + r"] )|(?<= of) ")
 
 

@@ -18,10 +18,7 @@ from tinygrad_edu.draw.algebra.terms import Term, TermLike, as_term, literal, va
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.axes import restore
 from tinygrad_edu.ops.convolution import Pair, winners
-from tinygrad_edu.ops.decompositions import unpacked
-from tinygrad_edu.ops.joining import way
 from tinygrad_edu.ops.linalg import inv
-from tinygrad_edu.ops.sequences import segments
 from tinygrad_edu.ops.shapes import expand_dims
 
 __all__ = ["RULES"]
@@ -70,7 +67,7 @@ def to_others(g: Term, out: Term, x: Term, axis: Any, keepdims: bool) -> Any:
 
 def ramp(g: Term, num: int, endpoint: bool) -> Any:
     """The steps from 0 to 1 along the first axis of g."""
-    steps = way(g.value, num, endpoint).ravel()
+    steps = REGISTRY["linspace"].vjps[1](np.ones(num), None, 0, 1, num, endpoint)
     ends = named_call("linspace", [literal(0), literal(1)], steps, [] if endpoint else ["endpoint=False"])
     return expand_dims(ends, tuple(range(1, g.ndim))) if g.ndim > 1 else ends
 
@@ -93,8 +90,13 @@ def to_cholesky(g: Term, out: Term, x: Term, upper: bool) -> Term:
 def parts_of(g: Term, out: Term, **shapes: Any) -> list[list[Term]]:
     """The gradients and the values of a decomposition's parts, by their names in the textbook."""
     names = [[f"∂{name}" for name in shapes], [*shapes]]
-    values = [unpacked(y.value, *shapes.values()) for y in (g, out)]
-    return [[Term("name", (a, a), y) for a, y in zip(*pair, strict=True)] for pair in zip(names, values, strict=True)]
+    ends, found = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1], []
+    for inner, packed in zip(names, (g, out), strict=True):
+        parts = zip(inner, shapes.values(), np.split(packed.value, ends, axis=-1), strict=True)
+        found.append(
+            [Term("name", (name, name), part.reshape(packed.shape[:-1] + shape)) for name, shape, part in parts]
+        )
+    return found
 
 
 def to_eigvalsh(g: Term, out: Term, x: Term, UPLO: Any) -> Term:
@@ -135,7 +137,7 @@ def to_qr(g: Term, out: Term, x: Term, mode: str) -> Term:
 
 
 def slope_at(x: Term, xp: TermLike, fp: TermLike) -> Term:
-    return named_call("slope", [x], segments(x.value, *values_of((xp, fp)))[-1])
+    return named_call("slope", [x], REGISTRY["interp"].vjps[0](1.0, None, x.value, *values_of((xp, fp))))
 
 
 def shared(g: Term, position: int, *operands: TermLike) -> Term:
