@@ -59,6 +59,7 @@ TAIL = """
 ## Beside the lessons
 
 - [draw.py](draw.py) makes the [gallery](gallery) of computational graphs, and a page that plays backpropagation.
+- [numpy_table.py](numpy_table.py) prints what a function of NumPy's does with a Tensor, and the rule of its gradient.
 - [mnist_more.py](mnist_more.py) is mnist.py with more options; it saves its runs, draws pictures, and reads yours.
 - [cnn.py](cnn.py) trains a convolutional network on the digits, the one of shift.py.
 - [benchmark.py](benchmark.py) measures the library against PyTorch, micrograd, and NumPy written by hand.

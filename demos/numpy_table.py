@@ -5,7 +5,7 @@
     python demos/numpy_table.py --counts     # how many there are of each class
 
 Of a function with a rule of its own the line is the gradient to each operand, where g is the gradient that arrives and
-out the output. A composed one has none: the line is what it is made of.
+out the output. A composed one has none: the line is what it is made of, or where to read it.
 """
 
 from __future__ import annotations
@@ -54,11 +54,14 @@ def rules(op: Op) -> str:
 
 
 def made_of(function: Callable[..., Any]) -> str:
-    """What a composed function returns at its end."""
-    source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+    """What a composed function returns, or where it stands if it has several ways to return."""
+    function = inspect.unwrap(function)
+    source = textwrap.dedent(inspect.getsource(function))
     returned = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Return) and node.value]
-    last = max(returned, key=lambda node: node.lineno)
-    return f"made of {one_line(ast.get_source_segment(source, last))}"
+    if len(returned) == 1:
+        return f"made of {one_line(ast.get_source_segment(source, returned[0]))}"
+    chapter = function.__module__.rpartition(".")[2]
+    return f"made of others, see ops/{chapter}.py, line {function.__code__.co_firstlineno}"
 
 
 def line(kind: str, name: str) -> str:

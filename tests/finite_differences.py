@@ -130,7 +130,7 @@ def check_routes(name, args, params):
     routes = [attrgetter(name)(tinygrad_edu)]
     with suppress(AttributeError):  # a function that is ours alone
         routes.append(attrgetter(name)(np))
-    if hasattr(Tensor, name) and is_variable(args[0]):
+    if callable(getattr(Tensor, name, None)) and is_variable(args[0]):
         routes.append(getattr(Tensor, name))
     results = []
     for route in routes:

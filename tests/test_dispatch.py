@@ -45,7 +45,7 @@ def test_every_function_that_dispatches_is_in_a_class():
 def test_a_function_in_no_class_would_be_found_and_refuses():
     entry = TABLE.pop(np.tan)
     try:
-        with pytest.raises(AssertionError, match=r"give a class in dispatch\.py to: np\.tan$"):
+        with pytest.raises(AssertionError, match=r"give a class in dispatch\.py to: np\.tan\n"):
             test_every_function_that_dispatches_is_in_a_class()
         with pytest.raises(TypeError, match=r"np\.tan is in no class of our table.*tensor\.data"):
             np.tan(Tensor(X))
@@ -92,9 +92,10 @@ def test_what_is_locally_constant_has_the_derivative_0(name, create_graph):
 
 VALUES = {  # of class V: the arguments, where one array is not enough
     **dict.fromkeys(
-        ["allclose", "array_equal", "array_equiv", "isclose", "equal", "not_equal", "less", "less_equal", "greater"], (X, X.T)
+        ["allclose", "array_equal", "array_equiv", "isclose", "equal", "not_equal", "less", "less_equal", "greater"],
+        (X, X.T),
     ),
-    **dict.fromkeys(["greater_equal", "logical_and", "logical_or", "logical_xor", "isin"], (X, X.T)),
+    **dict.fromkeys(["greater_equal", "logical_and", "logical_or", "logical_xor", "isin", "in1d"], (X, X.T)),
     **dict.fromkeys(["may_share_memory", "shares_memory"], (X, X)),
     "argpartition": (X, 1),
     "can_cast": (X.dtype, np.float32),
@@ -105,9 +106,10 @@ VALUES = {  # of class V: the arguments, where one array is not enough
     "histogram2d": (X[0], X[1]),
     "histogramdd": (X,),
     "full_like": (X, 2.5),
+    "ix_": (X[0], X[1]),
 }
 INTEGERS_ONLY = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "bitwise_invert", "bitwise_count", "invert"}
-INTEGERS_ONLY |= {"ravel_multi_index", "unravel_index", "ix_"}
+INTEGERS_ONLY |= {"ravel_multi_index", "unravel_index"}
 FILES = {"save", "savetxt", "savez", "savez_compressed"}
 
 
@@ -118,6 +120,7 @@ def tensors(x):
     return Tensor(x) if isinstance(x, np.ndarray) else x
 
 
+@pytest.mark.filterwarnings("ignore:`in1d` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", [name for name in of("V") if name not in INTEGERS_ONLY | FILES])
 def test_values_are_those_of_the_plain_data(name):
     args = VALUES.get(name, (X,))
@@ -149,7 +152,8 @@ def test_what_refuses_gives_its_reason_and_says_what_to_do(name):
     extra |= {"copyto": (x,), "put_along_axis": ([[0]], 1.0, 1), "is_busday": ()}
     two = {"union1d", "intersect1d", "setdiff1d", "setxor1d", "polydiv", "busday_count", "busday_offset"}
     args = extra.get(name, (x,) if name in two or getattr(function, "nin", 1) == 2 else ())
-    with pytest.raises(TypeError, match=rf"np\.{re.escape(name)} .{{20,}}") as caught:
+    own = name.removeprefix("bitwise_")  # another name of the same ufunc
+    with pytest.raises(TypeError, match=rf"np\.{re.escape(own)} .{{20,}}") as caught:
         function(x, *args)
     assert re.search(r"use|pass|multiply|divide", str(caught.value))
 
@@ -197,8 +201,9 @@ REFUSALS = [
     (lambda x: np.add(x, 1, dtype=int), r"astype: int64 has no gradients"),
     (lambda x: np.add.at(x, [0], 1.0), r"np\.add\.at is not differentiable here"),
     (lambda x: np.add.reduceat(x, [0, 1]), r"np\.add\.reduceat is not differentiable here"),
-    (lambda x: np.full_like(X, x[0, 0]), r"np\.full_like: the derivative to fill_value would be lost"),
-    (lambda x: np.full_like(X, fill_value=x[0, 0]), r"np\.full_like: the derivative to fill_value would be lost"),
+    (lambda x: np.full_like(x, x[0, 0]), r"np\.full_like: the derivative to fill_value would be lost"),
+    (lambda x: np.full_like(x, fill_value=x[0, 0]), r"np\.full_like: the derivative to fill_value would be lost"),
+    (lambda x: np.full_like(X, x[0, 0]), r"np\.copyto .* np\.broadcast_to instead of np\.full"),
     (lambda x: np.histogram(X, weights=x), r"np\.histogram: the derivative to weights would be lost"),
     (lambda x: np.greater(X, 1, out=x), r"np\.greater with out=: it writes into an array"),
     (lambda x: x.data.__iadd__(x), r"np\.add with out=: it writes into an array"),

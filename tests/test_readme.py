@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tinygrad_edu.dispatch import NUMPY, REFUSED
 from tinygrad_edu.engine import REGISTRY
 
 README = Path(__file__).parent.parent / "README.md"
@@ -35,3 +36,9 @@ def test_the_two_commands_are_the_first_two_lines_that_begin_with_pip():
         'pip install -e ".[demos]" && python demos/mnist.py',
         'pip install -e ".[test]" && pytest',
     ]
+
+
+def test_the_counts_are_those_of_the_table():
+    counts = [int(n) for n in re.findall(r"^\| (\d+) \| ", README.read_text(), re.M)]
+    refused = sum(len(names.split()) for names in REFUSED)
+    assert counts == [*[len(NUMPY[kind].split()) for kind in "DZV"], refused]

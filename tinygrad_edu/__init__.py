@@ -11,41 +11,46 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import functional
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.engine import no_grad, op
-from tinygrad_edu.functional import *
 from tinygrad_edu.gradcheck import gradcheck
-from tinygrad_edu.ops import linalg
-from tinygrad_edu.ops.choices import *
-from tinygrad_edu.ops.elementwise import *
-from tinygrad_edu.ops.fused import log_softmax, softmax
-from tinygrad_edu.ops.indexing import *
-from tinygrad_edu.ops.joining import *
-from tinygrad_edu.ops.polynomials import *
-from tinygrad_edu.ops.products import *
-from tinygrad_edu.ops.reductions import *
-from tinygrad_edu.ops.sequences import *
-from tinygrad_edu.ops.shapes import *
-from tinygrad_edu.ops.statistics import *
-from tinygrad_edu.ops.trigonometry import *
+from tinygrad_edu.ops import *
 from tinygrad_edu.random import manual_seed
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import *
+
+# isort: split
+from tinygrad_edu.functional import *  # its linear and cross_entropy check what they are given, those of ops do not
 
 if TYPE_CHECKING:
     from tinygrad_edu import data, draw, nn, optim, plots, training
 
 __version__ = "0.1.0"
 
-__all__ = [  # without abs, max, min and sum: a star import must not hide Python's own
-    "Tensor", "add", "astype", "binary_cross_entropy", "binary_cross_entropy_with_logits", "broadcast_to", "clip",
-    "concatenate", "copy", "cos", "cross_entropy", "cumsum", "data", "detect_anomaly", "diagonal", "divide", "dot",
-    "draw", "einsum", "elu", "erf", "exp", "expand_dims", "expm1", "flatten", "flip", "functional", "gelu", "grad",
-    "gradcheck", "gradients", "hessian", "huber_loss", "hvp", "jacobian", "jvp", "l1_loss", "l1_penalty", "l2_penalty",
-    "leaky_relu", "linalg", "linear", "log", "log1p", "log_softmax", "logsumexp", "manual_seed", "matmul", "maximum",
-    "mean", "minimum", "moveaxis", "mse_loss", "multiply", "negative", "nll_loss", "nn", "no_grad", "op", "ops",
-    "optim", "outer", "pad", "plots", "power", "prelu", "prod", "ravel", "relu", "repeat", "reshape", "roll", "sigmoid",
-    "silu", "sin", "softmax", "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract",
-    "swapaxes", "tanh", "tile", "trace", "training", "transpose", "tril", "triu", "value_and_grad", "var", "vjp",
-    "where",
+__all__ = [  # without what Python has too: a star import must not hide it
+    "Tensor", "absolute", "acos", "acosh", "add", "append", "apply_along_axis", "apply_over_axes", "arccos", "arccosh",
+    "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "around", "array_split", "asin", "asinh", "astype", "atan",
+    "atan2", "atanh", "atleast_1d", "atleast_2d", "atleast_3d", "average", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "bincount", "block", "broadcast_arrays", "broadcast_to", "cbrt", "ceil",
+    "choose", "clip", "column_stack", "compress", "concat", "concatenate", "conj", "conjugate", "convolve", "copy",
+    "copysign", "corrcoef", "correlate", "cos", "cosh", "cov", "cross", "cross_entropy", "cumprod", "cumsum",
+    "cumulative_prod", "cumulative_sum", "data", "deg2rad", "degrees", "delete", "detect_anomaly", "diag", "diagflat",
+    "diagonal", "diff", "divide", "dot", "draw", "dsplit", "dstack", "ediff1d", "einsum", "elu", "erf", "exp", "exp2",
+    "expand_dims", "expm1", "extract", "fabs", "fftshift", "fix", "flatten", "flip", "fliplr", "flipud", "float_power",
+    "floor", "floor_divide", "fmax", "fmin", "fmod", "functional", "gelu", "geomspace", "grad", "gradcheck", "gradient",
+    "gradients", "heaviside", "hessian", "hsplit", "hstack", "huber_loss", "hvp", "hypot", "i0", "ifftshift", "imag",
+    "inner", "insert", "interp", "jacobian", "jvp", "kron", "l1_loss", "l1_penalty", "l2_penalty", "ldexp",
+    "leaky_relu", "linalg", "linear", "linspace", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp",
+    "logaddexp2", "logspace", "logsumexp", "manual_seed", "matmul", "matrix_transpose", "matvec", "maximum", "mean",
+    "median", "meshgrid", "minimum", "mod", "modf", "moveaxis", "mse_loss", "multiply", "nan_to_num", "nancumprod",
+    "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod", "nanquantile", "nanstd",
+    "nansum", "nanvar", "negative", "nll_loss", "nn", "no_grad", "op", "ops", "optim", "outer", "pad", "partition",
+    "percentile", "permute_dims", "piecewise", "plots", "polyadd", "polyder", "polyfit", "polyint", "polymul",
+    "polysub", "polyval", "positive", "power", "prelu", "prod", "ptp", "quantile", "rad2deg", "radians", "ravel",
+    "real", "real_if_close", "reciprocal", "relu", "remainder", "repeat", "reshape", "resize", "rint", "roll",
+    "rollaxis", "rot90", "select", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "sliding_window_view", "softmax",
+    "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "swapaxes", "take",
+    "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace", "training", "transpose", "trapezoid", "tril",
+    "trim_zeros", "triu", "true_divide", "trunc", "unique", "unique_values", "unstack", "unwrap", "value_and_grad",
+    "vander", "var", "vdot", "vecdot", "vecmat", "vjp", "vsplit", "vstack", "where",
 ]  # fmt: skip
 
 
@@ -57,4 +62,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "abs", "max", "min", "sum"]
+    return [*__all__, "abs", "divmod", "max", "min", "pow", "round", "sum"]

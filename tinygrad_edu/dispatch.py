@@ -55,7 +55,7 @@ NUMPY = {
         all any allclose array_equal array_equiv array2string array_repr array_str argmax argmin argpartition argsort
         argwhere nanargmax nanargmin can_cast common_type min_scalar_type result_type count_nonzero digitize
         searchsorted lexsort nonzero flatnonzero einsum_path equal not_equal less less_equal greater greater_equal
-        isclose isfinite isinf isnan isneginf isposinf isreal isrealobj iscomplex iscomplexobj isin logical_and
+        isclose isfinite isinf isnan isneginf isposinf isreal isrealobj iscomplex iscomplexobj isin in1d logical_and
         logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_invert bitwise_count
         invert signbit histogram histogram2d histogramdd histogram_bin_edges ndim shape size may_share_memory
         shares_memory zeros_like ones_like empty_like full_like unique_all unique_counts unique_inverse
@@ -66,7 +66,7 @@ NUMPY = {
 IN_PLACE = "writes into its first argument, and the graph would not know; "
 COMPLEX = "returns complex numbers, and gradients need real floats; "
 REFUSED = {  # names: the reason
-    "copyto": IN_PLACE + "use assign() for a leaf, np.where(where, src, dst) for a new Tensor",
+    "copyto": IN_PLACE + "use assign() for a leaf, np.broadcast_to instead of np.full, np.where(where, src, dst)",
     "place": IN_PLACE + "use np.where(mask, values, x)",
     "put": IN_PLACE + "use np.where with a mask, or np.concatenate of parts",
     "putmask": IN_PLACE + "use np.where(mask, values, x)",
@@ -130,6 +130,7 @@ LOST = {  # the place and name of an argument whose derivative a function of cla
     np.full_like: (1, "fill_value"), np.histogram: (4, "weights"), np.histogram2d: (5, "weights"),
     np.histogramdd: (4, "weights"),
 }  # fmt: skip
+HANDS_ON = {"apply_along_axis", "piecewise"}  # further keywords to the function that they call
 REDUCE = {np.add: ops.sum, np.multiply: ops.prod, np.maximum: ops.max, np.minimum: ops.min, np.logaddexp: ops.logsumexp}
 ACCUMULATE = {np.add: ops.cumsum, np.multiply: ops.cumprod}
 
@@ -148,17 +149,16 @@ def values(x: Any) -> Any:
 
 @cache
 def renamed(func: Any, ours: Any) -> tuple[tuple[str, ...] | None, dict[str, str | None], dict[str, Any]]:
-    """NumPy's positional parameters, or None if it takes any number; each as ours is called; and NumPy's defaults."""
-    mine = [x for x in signature(ours).parameters.values() if x.kind is not Parameter.VAR_KEYWORD]
-    names = [x.name for x in mine]
+    """NumPy's positional parameters (None: any number, or unknown), each as ours is called, and NumPy's defaults."""
+    mine = list(signature(ours).parameters.values())
+    names = [x.name for x in mine if x.kind is not Parameter.VAR_KEYWORD]
     try:
         theirs = list(signature(func).parameters.values())
-    except ValueError:  # NumPy 2.0 knows no signature of what is written in C
+    except ValueError:  # an older NumPy knows no signature of what is written in C
         return None, {name: name for name in names}, {}
     known = [x.name for x in theirs]
     other = {x.name: names[i] for i, x in enumerate(theirs) if i < len(names) and names[i] not in known}
-    ways = {name: name if name in names else other.get(name) for name in known}
-    ways |= {name: name for name in names}
+    ways = {name: name if name in names else other.get(name) for name in known} | {name: name for name in names}
     variadic = any(x.kind is Parameter.VAR_POSITIONAL for x in theirs)
     positional = tuple([x.name for x in theirs if x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD)])
     return None if variadic else positional, ways, {x.name: x.default for x in theirs}
@@ -173,9 +173,11 @@ def refusal(func: Any, keyword: str) -> TypeError:
 def on_values(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """What NumPy returns for the plain data."""
     position, name = LOST.get(func, (0, ""))
-    if name and getattr((*args, *[None] * 6)[position] if name not in kwargs else kwargs[name], "requires_grad", False):
+    lost = kwargs.get(name, args[position] if name and len(args) > position else None)
+    if getattr(lost, "requires_grad", False):
         raise TypeError(f"{full_name(func)}: the derivative to {name} would be lost; pass values: {name}=tensor.data")
-    if any(is_tensor(x) for x in np.atleast_1d(np.array(kwargs.get("out"), object)).ravel()):
+    out = kwargs.get("out")
+    if any(is_tensor(x) for x in (out if isinstance(out, tuple) else (out,))):
         raise refusal(func, "out")
     return func(*[values(x) for x in args], **{name: values(x) for name, x in kwargs.items()})
 
@@ -194,12 +196,13 @@ def dispatch(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, An
     positional, ways, defaults = renamed(func, entry)
     if positional is not None:
         args, kwargs = (), dict(zip(positional, args, strict=False)) | kwargs
+    hands_on = positional is None and entry.__name__ in HANDS_ON
     named = {}
     for name, value in kwargs.items():
-        to = ways.get(name, name if positional is None else None)
+        to = ways.get(name, name if hands_on else None)
         if to is not None:
             named[to] = value
-        elif not (name in defaults and value is defaults[name]):
+        elif value is not None and not (name in defaults and value is defaults[name]):
             raise refusal(func, name)
     return entry(*args, **named)
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Node, plain
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.torch_names import answering, attribute_hint
+from tinygrad_edu.torch_names import answer_attributes, answering
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -80,14 +80,14 @@ class Methods(Node):
     __matmul__ = ops.matmul
     __rmatmul__ = reflected(ops.matmul)
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(attribute_hint(name, ops.__all__))
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if hasattr(self, name)]  # without those that only answer
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
         """The elements in another shape: t.reshape(2, -1) or t.reshape((2, -1))."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return ops.reshape(self, shape[0] if len(shape) == 1 else shape, order=order, copy=copy)
 
-    def transpose(self, *axes: Any) -> Tensor:
+    def transpose(self: Any, *axes: Any) -> Tensor:
         """Axes in another order: t.transpose(1, 0) or t.transpose((1, 0)); reversed if none is given."""
         return ops.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
@@ -148,7 +148,7 @@ class Methods(Node):
     partition = ops.partition
     take = ops.take
 
-    def compress(self, condition: ArrayLike, axis: int | None = None) -> Tensor:
+    def compress(self: Any, condition: ArrayLike, axis: int | None = None) -> Tensor:
         """The slices along an axis, or the elements, where the condition holds."""
         return ops.compress(condition, self, axis)
 
@@ -174,3 +174,6 @@ class Methods(Node):
     argsort = of_values(np.argsort)
     nonzero = of_values(np.nonzero)
     searchsorted = of_values(np.searchsorted)
+
+
+answer_attributes(Methods, [name for name in ops.__all__ if hasattr(np, name)])

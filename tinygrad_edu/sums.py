@@ -26,6 +26,8 @@ def accumulator(x: Any, axis: int | tuple[int, ...] | None = None) -> np.dtype[A
     many = MANY.get(dtype)
     if many is None or x.size <= many:
         return None
+    if axis is None and dtype.itemsize > 2 and x.flags.c_contiguous:
+        return None  # NumPy adds in pairs, then pairs of pairs
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return FLOAT64 if prod([x.shape[i] for i in axes]) > many else None
 
@@ -50,6 +52,6 @@ def mean_of(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
 
 def running_sum(x: Any, axis: int | None = None) -> Any:
     """np.cumsum of an array, in its own dtype."""
-    wide = accumulator(x, axis)
+    wide = accumulator(x, tuple(range(np.ndim(x))) if axis is None else axis)
     out = np.cumsum(x, axis, wide)
     return out if wide is None else out.astype(x.dtype)

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
-__all__ = ["ATTRIBUTES", "KEYWORDS", "Size", "answer_keywords", "answering", "attribute_hint", "keyword_hint"]
+__all__ = [
+    "ATTRIBUTES",
+    "KEYWORDS",
+    "Answer",
+    "Size",
+    "answer_attributes",
+    "answer_keywords",
+    "answering",
+    "keyword_hint",
+]
 
 ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that write in place
     "view": "reshape(shape)",
@@ -23,7 +32,7 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "contiguous": "nothing: leave it out",
     "expand": "broadcast_to(shape)",
     "expand_as": "broadcast_to(other.shape)",
-    "unbind": "np.unstack(x, axis=...)",
+    "unbind": "list(x), a Tensor for each place of the first axis",
     "chunk": "split(sections, axis=...)",
     "cat": "np.concatenate([x, y], axis=...)",
     "mm": "x @ y",
@@ -99,13 +108,26 @@ KEYWORDS = {
 }
 
 
-def attribute_hint(name: str, functions: Iterable[str]) -> str:
-    """The message for an attribute that a Tensor lacks."""
-    if name in ATTRIBUTES:
-        return f"Tensor has no {name!r}; here it is {ATTRIBUTES[name]}"
-    if name in functions:
-        return f"Tensor has no method {name!r}; call the function: np.{name}(x)"
-    return f"'Tensor' object has no attribute {name!r}"
+class Answer:
+    """In the place of an attribute that a Tensor lacks: reading it says how it is called here.
+
+    So there need be no `__getattr__`, which would make every attribute of every Tensor slower.
+    """
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def __get__(self, tensor: object, owner: type) -> Any:
+        raise AttributeError(self.message)
+
+
+def answer_attributes(owner: type, functions: Iterable[str]) -> None:
+    """Puts an answer in the place of each of PyTorch's attributes, and of each function that is not a method."""
+    known = set(dir(owner))
+    for name in {*functions} - known - ATTRIBUTES.keys():
+        setattr(owner, name, Answer(f"Tensor has no method {name!r}; call the function: np.{name}(x)"))
+    for name in ATTRIBUTES.keys() - known:
+        setattr(owner, name, Answer(f"Tensor has no {name!r}; here it is {ATTRIBUTES[name]}"))
 
 
 def keyword_hint(names: Iterable[str]) -> str:
@@ -129,12 +151,14 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def answer_keywords(chapter: dict[str, Any]) -> None:
-    """Lets the composed functions of a file that work along an axis answer; ops do so on their own."""
-    for name, function in chapter.items():
+def answer_keywords(names: dict[str, Any]) -> None:
+    """Lets the composed functions of a namespace that work along an axis answer; ops do so on their own."""
+    answers: dict[Any, Any] = {}
+    for name in names["__all__"]:
+        function = names[name]
         code = getattr(function, "__code__", None)
-        if name in chapter["__all__"] and code and not hasattr(function, "__wrapped__") and "axis" in code.co_varnames:
-            chapter[name] = answering(function)
+        if code and not hasattr(function, "__wrapped__") and "axis" in code.co_varnames:
+            names[name] = answers.setdefault(function, answering(function))
 
 
 class Size(int):

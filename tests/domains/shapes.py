@@ -2,7 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import arrays, axes_of, axis_of, drawn, full, full_nd, pairs, several, shapes, spaced, with_axis
+from strategies import arrays, axes_of, axis_of, drawn, full, full_nd, pairs, several, shapes_nd, spaced
 
 matrices = arrays(st.tuples(*[st.integers(0, 3)] * 2))
 cubes = arrays(st.tuples(*[st.integers(1, 3)] * 3))
@@ -14,9 +14,9 @@ def listed(strategy):
     return strategy.map(lambda xs: ((list(xs),), {}))
 
 
-def nested(*shapes):
+def nested(*each):
     """Arrays of the shapes, in a list."""
-    return st.tuples(*[arrays(shape) for shape in shapes]).map(list)
+    return st.tuples(*[arrays(shape) for shape in each]).map(list)
 
 
 @st.composite
@@ -194,14 +194,6 @@ def repeating(draw):
 
 
 @st.composite
-def trimmed(draw):
-    """Zeros around other numbers."""
-    inside = draw(st.sampled_from([(2,), (3,), (0,)]))
-    x = np.concatenate([np.zeros(draw(st.integers(0, 2))), draw(spaced(inside)), np.zeros(draw(st.integers(0, 2)))])
-    return (x,), {"trim": draw(st.sampled_from(["fb", "f", "b", "bf", "FB"]))}
-
-
-@st.composite
 def ends(draw, geometric=False, low=-2.0):
     """Two ends, as arrays and as numbers."""
     shape = draw(pairs)
@@ -258,16 +250,16 @@ FUNCTIONS = {
     "extract": arrays().flatmap(
         lambda x: st.sampled_from([x > 0, x < 3, (x > 0).astype(int)]).map(lambda condition: ((condition, x), {}))
     ),
-    "fftshift": drawn(arrays(), axes=axes_of),
+    "fftshift": drawn(arrays(shapes_nd), axes=axes_of),
     "fliplr": drawn(cubes | matrices),
     "flipud": drawn(arrays(full_nd)),
     "geomspace": spaces(ends(geometric=True)),
     "hsplit": parted(axis=1),
     "hstack": listed(alike() | nested((), (2,)) | nested((2, 1), (2, 3))),
-    "ifftshift": drawn(arrays(), axes=axes_of),
+    "ifftshift": drawn(arrays(shapes_nd), axes=axes_of),
     "insert": placed(insert=True),
     "linspace": spaces(ends(), retstep=st.just(False)) | spaces(ends(), num=st.integers(2, 4), retstep=st.just(True)),
-    "logspace": spaces(ends(), base=st.sampled_from([10.0, 2, np.float64(3.0)])),
+    "logspace": spaces(ends(), base=st.sampled_from([10.0, 2])),
     "matrix_transpose": drawn(cubes | matrices),
     "meshgrid": grids(),
     "pad": padded(),
@@ -280,7 +272,9 @@ FUNCTIONS = {
     "sliding_window_view": windowed(),
     "take": taken(),
     "take_along_axis": taken_along(),
-    "trim_zeros": trimmed(),
+    "trim_zeros": drawn(
+        spaced(st.sampled_from([(0,), (1,), (3,)])), trim=lambda shape: st.sampled_from(["fb", "f", "B"])
+    ),
     "unique": repeating(),
     "unique_values": drawn(spaced(full)),
     "unstack": drawn(arrays(full_nd), axis=axis_of),

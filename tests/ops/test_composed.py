@@ -125,13 +125,6 @@ def limited(draw):
 
 
 @st.composite
-def varied(draw):
-    """Arrays whose elements differ, ddof, axes and keepdims."""
-    x = draw(spaced(st.sampled_from([(2,), (3,), (2, 3), (3, 2, 2)])))
-    return (x,), {"axis": draw(axes_of(x.shape)), "ddof": draw(st.integers(0, 1)), "keepdims": draw(st.booleans())}
-
-
-@st.composite
 def dense(draw):
     """x, weight and perhaps a bias."""
     *lead, inputs = draw(full_nd)
@@ -189,7 +182,6 @@ DOMAINS = LOSSES | {
     "square": one,
     "squeeze": squeezed(),
     "stack": lists(equal=True),
-    "std": varied(),
     "swapaxes": arrays(full_nd).flatmap(
         lambda x: st.tuples(st.tuples(st.just(x), *[axis_of(x.shape)] * 2), st.just({}))
     ),
@@ -197,7 +189,6 @@ DOMAINS = LOSSES | {
     "trace": matrices.flatmap(lambda x: st.tuples(st.just((x,)), with_diagonal(x.shape))),
     "tril": drawn(arrays(full_nd), k=lambda shape: st.integers(-2, 2)),
     "triu": drawn(arrays(full_nd), k=lambda shape: st.integers(-2, 2)),
-    "var": varied(),
 }
 
 
@@ -277,7 +268,7 @@ def test_first_and_second_derivatives(name, data):
 @given(data=st.data())
 @settings(max_examples=5)
 def test_dtype_is_kept(name, dtype, data):
-    if dtype is np.float16 and name.startswith("linalg."):
+    if dtype is np.float16 and (name.startswith("linalg.") or name == "polyfit"):
         pytest.skip("NumPy has no linear algebra of float16")
     if name == "float_power":
         pytest.skip("float_power computes in float64")
@@ -332,11 +323,6 @@ EINSUM_REFUSALS = [
 def test_einsum_refuses(subscripts, shapes, message):
     with pytest.raises(ValueError, match=message.replace("$", "")):
         functional.einsum(subscripts, *[Tensor(np.ones(s)) for s in shapes])
-
-
-def test_pad_refuses_other_modes():
-    with pytest.raises(ValueError, match="pad: mode 'edge'"):
-        functional.pad(Tensor([1.0]), 1, mode="edge")
 
 
 def test_equal_elements_share_nothing_in_sort():

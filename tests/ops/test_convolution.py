@@ -179,12 +179,12 @@ def test_float32_stays_and_the_results_are_chained_without_a_copy():
     assert out.data.transpose(1, 2, 3, 0).flags.c_contiguous
 
 
-def test_nan_wins_and_takes_the_gradient():
-    x = Tensor([[[[1.0, np.nan], [2.0, 3.0]]]])
+def test_nan_wins_and_the_gradient_of_its_window_is_nan():
+    x = Tensor([[[[1.0, np.nan, 5.0, 6.0], [2.0, 3.0, 7.0, 8.0]]]])
     out = max_pool2d(x, 2)
     out.sum().backward()
-    assert np.isnan(out.item())
-    np.testing.assert_array_equal(x.grad, [[[[0, 1], [0, 0]]]])
+    assert np.isnan(out.data[..., 0]).all()
+    np.testing.assert_array_equal(x.grad, [[[[np.nan, np.nan, 0, 0], [np.nan, np.nan, 0, 1]]]])
 
 
 def test_integers_become_floats():

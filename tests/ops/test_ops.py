@@ -14,6 +14,7 @@ from strategies import as_function, is_variable
 import tinygrad_edu
 from tinygrad_edu import Tensor, linalg, op
 from tinygrad_edu.engine import REGISTRY
+from tinygrad_edu.ops import decompositions
 
 NUMPY_TOO = sorted(name for name in DOMAINS if hasattr(np, name) and name not in {*OP_REFERENCES, "transpose"})
 
@@ -73,6 +74,8 @@ def test_first_and_second_derivatives(name, data):
 @given(data=st.data())
 @settings(max_examples=8)
 def test_dtype_is_kept(name, dtype, data):
+    if dtype is not np.float32 and REGISTRY[name].forward.__module__ == decompositions.__name__:
+        pytest.skip("NumPy decomposes matrices of float32 and float64 alone")
     operands, params = data.draw(DOMAINS[name])
     params = params | {"dtype": dtype} if name == "astype" else params
     check_dtype(*as_function(REGISTRY[name].call, operands, params), dtype)
@@ -136,7 +139,9 @@ def test_every_op_is_a_function_of_the_package():
     hidden = {"getitem", "scatter", "cross_entropy_slope"}  # x[index], its rule, and that of cross_entropy
     hidden |= {"clamped_log", "clamped_log1p"}  # parts of binary_cross_entropy
     hidden |= {"windows", "fold", "max_pool", "mean_pool"}  # of which max_pool2d and avg_pool2d are made
-    hidden |= {op.name for op in REGISTRY.values() if op.forward.__module__ == linalg.__name__}
+    hidden |= {
+        op.name for op in REGISTRY.values() if op.forward.__module__ in (linalg.__name__, decompositions.__name__)
+    }
     hidden |= {op.name for op in REGISTRY.values() if op.forward.__name__.startswith("_")} - {"concatenate", "einsum"}
     hidden |= {"conv2d", "conv2d_input", "conv2d_weight"}  # conv2d is in functional, the others are its rules
     for name in DOMAINS.keys() - hidden:

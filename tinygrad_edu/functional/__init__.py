@@ -9,16 +9,42 @@ from __future__ import annotations
 from tinygrad_edu.functional.activations import *
 from tinygrad_edu.functional.layers import *
 from tinygrad_edu.functional.losses import *
-from tinygrad_edu.ops.choices import clip
-from tinygrad_edu.ops.elementwise import *
-from tinygrad_edu.ops.fused import log_softmax, softmax
-from tinygrad_edu.ops.indexing import *
-from tinygrad_edu.ops.joining import *
-from tinygrad_edu.ops.products import *
-from tinygrad_edu.ops.reductions import *
-from tinygrad_edu.ops.shapes import *
-from tinygrad_edu.ops.statistics import std, var
-from tinygrad_edu.ops.trigonometry import *
+from tinygrad_edu.ops import (
+    clip,
+    concatenate,
+    copy,
+    diagonal,
+    dot,
+    einsum,
+    flatten,
+    flip,
+    leaky_relu,
+    log_softmax,
+    logsumexp,
+    moveaxis,
+    outer,
+    pad,
+    ravel,
+    relu,
+    repeat,
+    roll,
+    sigmoid,
+    softmax,
+    softplus,
+    sort,
+    split,
+    square,
+    squeeze,
+    stack,
+    std,
+    swapaxes,
+    tanh,
+    tile,
+    trace,
+    tril,
+    triu,
+    var,
+)
 
 __all__ = [
     "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d", "copy",

@@ -32,12 +32,16 @@ from tinygrad_edu.ops.sequences import *
 from tinygrad_edu.ops.shapes import *
 from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.trigonometry import *
+from tinygrad_edu.torch_names import answer_keywords
 
 __all__ = [
     "linalg", *elementwise.__all__, *trigonometry.__all__, *shapes.__all__, *reductions.__all__, *indexing.__all__,
     *joining.__all__, *choices.__all__, *products.__all__, *statistics.__all__, *sequences.__all__,
     *polynomials.__all__, *fused.__all__,
 ]  # fmt: skip
+
+answer_keywords(globals())  # so that dim= is told from axis=; the chapters call each other without this
+answer_keywords(vars(linalg))
 
 
 def __dir__() -> list[str]:

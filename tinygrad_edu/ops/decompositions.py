@@ -16,7 +16,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
-from tinygrad_edu.ops.elementwise import Operand, abs, as_operand, where
+from tinygrad_edu.ops.elementwise import Operand, abs, as_float, as_operand, where
 from tinygrad_edu.ops.indexing import getitem, tril
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import matmul
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "cholesky", "det", "eigh", "eigvalsh", "inv", "pinv", "qr", "real", "slogdet", "solve", "svd", "svdvals",
+    "cholesky", "det", "eigh", "eigvalsh", "inv", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
 ]  # fmt: skip
 
 
@@ -63,12 +63,6 @@ class SVDResult(NamedTuple):
 def mT(x: Array) -> Array:
     """The matrices transposed, in a rule."""
     return x.swapaxes(-1, -2)
-
-
-def real(x: Operand) -> Tensor:
-    """x with integers as floats, which do not wrap around."""
-    x = as_operand(x)
-    return x if x.dtype.kind not in "biu" else np.asarray(x, np.float64)  # type: ignore[return-value]
 
 
 def packed(x: Array, *parts: Array) -> Array:
@@ -409,7 +403,7 @@ def pinv(x: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 
         hermitian: x is symmetric; its lower triangle is read.
         rtol: Another name of rcond; None means max(m, n) times the dtype's rounding error.
     """
-    x = real(x)
+    x = as_float(x)
     if rcond is not None and rtol is not ...:
         raise ValueError("pinv: rcond and rtol are two names of one number; give one")
     if is_tensor(rcond) or is_tensor(rtol):

@@ -82,6 +82,12 @@ def as_operand(x: Operand) -> Tensor:
     return x if hasattr(x, "shape") else np.asarray(x)  # type: ignore[return-value]
 
 
+def as_float(x: Operand) -> Tensor:
+    """x with a shape, and integers as floats, which do not wrap around."""
+    x = as_operand(x)
+    return x if x.dtype.kind == "f" else np.asarray(x, np.float64)  # type: ignore[return-value]
+
+
 @op(lambda g, out, x, dtype: g)
 def astype(x: Operand, dtype: DTypeLike) -> Array:
     """The same values as another floating dtype; the gradient comes back in the old one."""

@@ -178,7 +178,7 @@ def take(x: Operand, indices: Any, axis: int | None = None, *, mode: str = "rais
     x = as_operand(x)
     x, axis = (ravel(x), 0) if axis is None or not x.ndim else (x, normalize_axis_index(axis, x.ndim))
     places = np.take(np.arange(x.shape[axis]), indices, mode=mode)  # type: ignore[call-overload]
-    return getitem(x, at(axis, x, places))
+    return getitem(x, at(axis, x, places if places.ndim else int(places)))
 
 
 def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Tensor:
@@ -226,7 +226,7 @@ def delete(x: Operand, obj: Any, axis: int | None = None) -> Tensor:
     x = ravel(x) if axis is None else as_operand(x)
     axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
     kept = np.zeros(x.shape[axis], bool)
-    kept[np.delete(np.arange(len(kept)), obj)] = True
+    kept[np.delete(np.arange(len(kept)), obj if isinstance(obj, (slice, list)) else np.asarray(obj))] = True
     return getitem(x, at(axis, x, kept))
 
 
@@ -242,11 +242,11 @@ def trim_zeros(x: Operand, trim: str = "fb", axis: Axis = None) -> Tensor:
     if trim.lower() not in ("f", "b", "fb", "bf"):
         raise ValueError(f"trim_zeros: {trim!r} is neither 'f' nor 'b' nor 'fb'")
     inside: list[Any] = [slice(None)] * x.ndim
-    nonzero = np.argwhere(plain(x))
     for i in range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim):
-        first, last = (nonzero[:, i].min(), nonzero[:, i].max() + 1) if len(nonzero) else (0, 0)
-        front, back = "f" in trim.lower() or not len(nonzero), "b" in trim.lower() or not len(nonzero)
-        inside[i] = slice(int(first) if front else None, int(last) if back else None)
+        others = tuple([j for j in range(x.ndim) if j != i])
+        filled = np.flatnonzero(np.any(plain(x) != 0, axis=others))
+        first, last = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (x.shape[i], 0)
+        inside[i] = slice(first if "f" in trim.lower() else None, last if "b" in trim.lower() else None)
     return getitem(x, tuple(inside)) if x.ndim else x
 
 

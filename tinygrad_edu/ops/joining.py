@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
-from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power, where
+from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power
 from tinygrad_edu.ops.indexing import flip, getitem, repeat, scatter, sort
 from tinygrad_edu.ops.reductions import max, mean, min
 from tinygrad_edu.ops.shapes import (
@@ -179,14 +179,14 @@ def roll(x: Operand, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
 def fftshift(x: Operand, axes: Axis = None) -> Tensor:
     """The element at index 0 shifted to the middle, n // 2, along the axes or along all."""
     x = as_operand(x)
-    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim)
+    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim, allow_duplicate=True)
     return roll(x, [x.shape[i] // 2 for i in chosen], chosen)
 
 
 def ifftshift(x: Operand, axes: Axis = None) -> Tensor:
     """The element in the middle shifted to index 0: the inverse of `fftshift`."""
     x = as_operand(x)
-    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim)
+    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim, allow_duplicate=True)
     return roll(x, [-(x.shape[i] // 2) for i in chosen], chosen)
 
 
@@ -195,7 +195,16 @@ OPTIONS = {"constant": "constant_values", "linear_ramp": "end_values", "reflect"
 OPTIONS |= {"symmetric": "reflect_type", "edge": "", "wrap": "", "empty": ""} | dict.fromkeys(STATISTICS, "stat_length")
 
 
-def pad(x: Operand, pad_width: Any, mode: str = "constant", **options: Any) -> Tensor:
+def pad(
+    x: Operand,
+    pad_width: Any,
+    mode: str = "constant",
+    *,
+    constant_values: Any = None,
+    end_values: Any = None,
+    stat_length: Any = None,
+    reflect_type: str | None = None,
+) -> Tensor:
     """A border, made axis after axis: that of a later axis continues the border of those before it, too.
 
     Args:
@@ -204,9 +213,10 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", **options: Any) -> T
         mode: "constant"; "edge", the element at the edge; "linear_ramp", from there to an end value; "maximum", "mean",
             "median" or "minimum" of the elements next to the edge; "reflect", mirrored at the edge element;
             "symmetric", mirrored at the edge; "wrap", from the other end; "empty", here zeros.
-        **options: constant_values (0), for "constant", and end_values (0), for "linear_ramp", in the forms of
-            pad_width; Tensors among them get gradients. stat_length (all elements), for the statistics, in the same
-            forms. reflect_type ("even"), for "reflect" and "symmetric"; "odd" mirrors also the values, at the edge's.
+        constant_values: For "constant", in the forms of pad_width; 0 if None. Tensors in it get gradients.
+        end_values: For "linear_ramp", likewise.
+        stat_length: For the statistics, how many elements, in the same forms; all if None.
+        reflect_type: For "reflect" and "symmetric", "even" or, to mirror also the values at the edge's, "odd".
 
     Raises:
         ValueError: An unknown mode, an option that the mode does not have, or an empty axis that has nothing to repeat.
@@ -215,14 +225,18 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", **options: Any) -> T
     x = as_operand(x)
     if callable(mode):
         raise TypeError("pad: a function as mode writes in place; join your own border with np.concatenate")
+    every = {"constant_values": constant_values, "end_values": end_values, "stat_length": stat_length}
+    options = {k: v for k, v in (every | {"reflect_type": reflect_type}).items() if v is not None}
     if mode not in OPTIONS or options.keys() - {OPTIONS[mode]}:
         given = "".join([f" with {name}=" for name in options])
         raise ValueError(f"pad: mode {mode!r}{given} is not one of NumPy's; modes and options: {OPTIONS}")
+    if reflect_type not in (None, "even", "odd"):
+        raise ValueError(f"pad: reflect_type must be 'even' or 'odd', not {reflect_type!r}")
     widths = widths_of(pad_width, x.ndim)
     choices: Any = options.get(OPTIONS[mode], None if OPTIONS[mode] == "stat_length" else 0)
     choices = pairs(stacked(choices) if OPTIONS[mode] in ("constant_values", "end_values") else choices, x.ndim)
     if not is_tensor(x) and not is_tensor(choices):
-        return np.pad(x, widths, mode, **options)  # type: ignore[call-overload, no-any-return]
+        return np.pad(x, widths or 0, mode, **options)  # type: ignore[call-overload, no-any-return]
     if mode == "empty" or (mode == "constant" and not is_tensor(choices)):
         return framed(x, widths, choices)
     for axis, (before, after) in enumerate(widths):
@@ -233,7 +247,7 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", **options: Any) -> T
         if mode == "wrap":
             x = wrapped(x, axis, before, after)
         elif OPTIONS[mode] == "reflect_type":
-            x = mirrored(x, axis, before, after, mode == "symmetric", odd=options.get("reflect_type") == "odd")
+            x = mirrored(x, axis, before, after, mode == "symmetric", odd=reflect_type == "odd")
         else:
             first, last = choices[axis]
             x = concatenate([side(x, axis, mode, before, first), x, side(x, axis, mode, -after, last)], axis)
@@ -243,10 +257,9 @@ def pad(x: Operand, pad_width: Any, mode: str = "constant", **options: Any) -> T
 def widths_of(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     """(before, after) for each axis."""
     if isinstance(pad_width, dict):
-        widths: Any = np.zeros((ndim, 2), int)
-        for axis, width in pad_width.items():
-            widths[axis] = width
-        pad_width = widths
+        named, pad_width = pad_width, [(0, 0)] * ndim
+        for axis, width in named.items():
+            pad_width[axis] = tuple(np.broadcast_to(width, 2).tolist())
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu":
         raise TypeError(f"pad: pad_width must be integers, not {pad_width!r:.60}")
@@ -298,7 +311,8 @@ def middle(x: Tensor, axis: int) -> Tensor:
     """The median along an axis, which is kept: NaN, which sorts last, makes it NaN."""
     x, n = sort(x, axis), x.shape[axis]
     low, high, last = [getitem(x, at(axis, x, slice(i, i + 1))) for i in ((n - 1) // 2, n // 2, n - 1)]
-    return where(np.isnan(plain(last)), last, 0.5 * (low + high))
+    valid = np.where(np.isnan(plain(last)), np.nan, 1.0).astype(x.dtype)
+    return (0.5 * low + 0.5 * high) * valid
 
 
 def wrapped(x: Tensor, axis: int, before: int, after: int) -> Tensor:
@@ -317,7 +331,7 @@ def mirrored(x: Tensor, axis: int, before: int, after: int, edge: bool, odd: boo
     period = n if edge else n - 1
     while before or after:
         length = x.shape[axis]
-        whole = (length - n + period) // period * period  # no part of an image is mirrored
+        whole = (length - 1 + edge) // period * period  # no part of an image is mirrored
         b, a = before if before < whole else whole, after if after < whole else whole
         left = flip(getitem(x, at(axis, x, slice(1 - edge, b + 1 - edge))), axis)
         right = flip(getitem(x, at(axis, x, slice(length - a - 1 + edge, length - 1 + edge))), axis)
@@ -375,7 +389,7 @@ def linspace(
     start, stop = [x if isinstance(x, (int, float)) else as_operand(x) for x in (start, stop)]
     out = finished(_linspace(start, stop, num, endpoint), dtype, axis)
     steps = num - 1 if endpoint else num
-    return (out, (stop - start) * (1.0 / steps if steps > 0 else np.nan)) if retstep else out
+    return (out, (stop - 1.0 * start) / (steps if steps > 0 else np.nan)) if retstep else out
 
 
 def finished(out: Tensor, dtype: DTypeLike | None, axis: int) -> Tensor:

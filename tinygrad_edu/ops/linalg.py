@@ -23,13 +23,12 @@ from tinygrad_edu.ops.decompositions import (
     inv,
     pinv,
     qr,
-    real,
     slogdet,
     solve,
     svd,
     svdvals,
 )
-from tinygrad_edu.ops.elementwise import Operand, abs, as_operand, astype, power, square, where
+from tinygrad_edu.ops.elementwise import Operand, abs, as_float, as_operand, astype, power, square, where
 from tinygrad_edu.ops.products import dot, matmul, tensordot
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import Axis, expand_dims, moveaxis, reshape, swapaxes
@@ -42,6 +41,10 @@ __all__ = [
     "matrix_power", "matrix_transpose", "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd",
     "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def matrix_transpose(x: Operand) -> Tensor:
@@ -206,7 +209,7 @@ def vector_norm(x: Operand, *, axis: Axis = None, keepdims: bool = False, ord: A
         keepdims: Keep the axes, with length 1.
         ord: inf for the largest |x|, -inf for the smallest, 0 for the number of elements that are not 0, else a number.
     """
-    x, ord = real(x), order_of(ord)
+    x, ord = as_float(x), order_of(ord)
     if isinstance(ord, str):
         raise ValueError(f"norm: invalid norm order {ord!r} for vectors")
     if ord is None or ord == 2:
@@ -231,7 +234,7 @@ def matrix_norm(x: Operand, *, keepdims: bool = False, ord: Any = "fro") -> Tens
             largest and -2 for the smallest of them, 1 and -1 for the largest and smallest column sum of |x|, inf and
             -inf for row sums.
     """
-    x, ord = real(x), order_of(ord)
+    x, ord = as_float(x), order_of(ord)
     if ord in (None, "fro", "f"):
         return _norm(x, axis=(-2, -1), keepdims=keepdims)
     if ord in (2, -2, "nuc"):
@@ -253,7 +256,7 @@ def norm(x: Operand, ord: Any = None, axis: Axis = None, keepdims: bool = False)
         axis: An axis for vectors, two for matrices; None for the only one or two that x has.
         keepdims: Keep the axes, with length 1.
     """
-    x = real(x)
+    x = as_float(x)
     if axis is None and order_of(ord) is None:
         return _norm(x, axis=None, keepdims=keepdims)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
@@ -272,7 +275,7 @@ def cond(x: Operand, p: Any = None) -> Tensor:
         x: (..., n, n); (..., m, n) for the orders None, 2 and -2, the ratio of the extreme singular values.
         p: As ord of matrix_norm; None is 2.
     """
-    x = real(x)
+    x = as_float(x)
     if 0 in x.shape[-2:]:
         raise LinAlgError("cond: an empty matrix has no condition number")
     if order_of(p) in (None, 2, -2):
@@ -297,7 +300,7 @@ def lstsq(x: Operand, y: Operand, rcond: float | None = None) -> tuple[Tensor, T
         The solution (n,) or (n, k); the sums of squared residuals, empty unless m > n = rank; the rank, a plain int;
         the singular values of x.
     """
-    x, y = real(x), real(y)
+    x, y = as_float(x), as_float(y)
     if x.ndim != 2 or y.ndim not in (1, 2) or x.shape[0] != y.shape[0]:
         raise LinAlgError(f"lstsq: takes (m, n) and (m,) or (m, k), not {x.shape} and {y.shape}")
     dtype = np.result_type(x.dtype, y.dtype)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.engine import plain
-from tinygrad_edu.ops.decompositions import inv, real
-from tinygrad_edu.ops.elementwise import Operand, as_operand, multiply, sqrt
+from tinygrad_edu.ops.decompositions import inv
+from tinygrad_edu.ops.elementwise import Operand, as_float, as_operand, multiply, sqrt
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate, vander
 from tinygrad_edu.ops.linalg import lstsq
@@ -128,14 +128,14 @@ def polyfit(
     Returns:
         The coefficients, (deg + 1,) or (deg + 1, k), or a tuple of them and what is asked for.
     """
-    x, y = real(x), real(y)
+    x, y = as_float(x), as_float(y)
     if deg < 0:
         raise ValueError(f"polyfit: the degree must not be negative, but is {deg}")
     if x.ndim != 1 or not x.size or y.ndim not in (1, 2) or len(y) != len(x):
         raise TypeError(f"polyfit: takes x of shape (n,), y of (n,) or (n, k), n > 0, not {x.shape} and {y.shape}")
     powers = vander(x, deg + 1)
     if w is not None:
-        w = real(w)
+        w = as_float(w)
         if w.shape != x.shape:
             raise TypeError(f"polyfit: w of shape {w.shape} for {len(x)} points; it takes one weight a point")
         powers, y = expand_dims(w, 1) * powers, (w if y.ndim == 1 else expand_dims(w, 1)) * y

@@ -20,9 +20,20 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.axes import at, backwards, restore
-from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, exp, log, maximum, minimum, where
+from tinygrad_edu.ops.elementwise import (
+    Operand,
+    as_float,
+    as_operand,
+    astype,
+    divide,
+    exp,
+    log,
+    maximum,
+    minimum,
+    where,
+)
 from tinygrad_edu.ops.shapes import Axis, broadcast_to, reshape, squeeze, transpose
-from tinygrad_edu.sums import add_up, mean_of, running_sum
+from tinygrad_edu.sums import accumulator, add_up, mean_of, running_sum
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -94,10 +105,11 @@ def masked_mean(x: Tensor, axis: Axis, keepdims: bool, mask: ArrayLike) -> Tenso
     """The mean of what the mask leaves, NaN where that is nothing."""
     if mask is True:
         return _mean(x, axis, keepdims)
+    if x.dtype == np.float16:  # the sum of numbers with a mean can overflow
+        return astype(masked_mean(astype(x, np.float32), axis, keepdims, mask), np.float16)
     n = addends(x, axis, keepdims, mask)
-    out = _mean(prepared(x, mask), axis, keepdims)  # of all, with zeros: it cannot overflow
-    share = np.where(n == 0, np.nan, x.size / (n.size or 1) / np.maximum(n, 1))
-    return out * share.astype(out.dtype)[()]
+    out = _sum(prepared(x, mask), axis, keepdims)
+    return divide(out, np.where(n == 0, np.nan, n).astype(x.dtype if x.dtype.kind == "f" else float))
 
 
 def to_winners(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
@@ -106,8 +118,7 @@ def to_winners(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Ar
     won = x == best
     if not (best == best).all():
         won, g = won | (best != best), where(best == best, g, np.nan)
-    narrow = x.dtype == np.float16  # where a count would be infinite from 65,520 on
-    count = np.sum(won, axis=axis, keepdims=True, dtype=int).astype(np.float32 if narrow else x.dtype)
+    count = np.sum(won, axis=axis, keepdims=True, dtype=accumulator(x, axis) or x.dtype)
     return g * won / count
 
 
@@ -172,8 +183,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
     Where that is infinite it is the result, and equal infinities share the gradient, as in the limit.
     """
-    x = as_operand(x)
-    x = x if x.dtype.kind == "f" else prepared(x, dtype=float)  # uint8 would wrap around
+    x = as_float(x)
     if not x.size:
         return _sum(x, axis, keepdims) - np.inf
     top = np.max(plain(x), axis=axis, keepdims=True)

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
-from tinygrad_edu.ops.elementwise import Operand, as_operand, where
+from tinygrad_edu.ops.elementwise import Operand, as_float, as_operand, where
 from tinygrad_edu.ops.indexing import flip, getitem
 from tinygrad_edu.ops.joining import concatenate, stack
 from tinygrad_edu.ops.reductions import sum
@@ -30,12 +30,6 @@ __all__ = [
 def along(x: Tensor, axis: int, start: int | None, stop: int | None = None) -> Tensor:
     """x[start:stop] along an axis."""
     return getitem(x, at(axis, x, slice(start, stop)))
-
-
-def as_float(x: Operand) -> Tensor:
-    """An operand that does not wrap around: integers become floats."""
-    x = as_operand(x)
-    return x if x.dtype.kind == "f" else 1.0 * x
 
 
 def like(x: Tensor, y: Operand) -> Tensor:

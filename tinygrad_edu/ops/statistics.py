@@ -30,15 +30,17 @@ def variance(
     x: Operand, axis: Axis, ddof: float, keepdims: bool, dtype: DTypeLike | None, mask: ArrayLike,
     center: Operand | None, correction: float | None, undefined: float,
 ) -> Tensor:  # fmt: skip
-    """The sum of squares of x - center, divided by n - ddof, or by `undefined` where that is not positive."""
+    """The sum of squares of x - center, divided by n - ddof, or by `undefined` where that is not positive.
+
+    It is float32 for float16, and `narrowed` later.
+    """
     x = as_operand(x)
     if correction is not None:
         if ddof:
             raise ValueError("var, std: ddof and correction mean the same; give one of them")
         ddof = correction
     if np.dtype(dtype or x.dtype) == np.float16:  # its squares overflow from 256 on
-        wide = variance(x, axis, ddof, keepdims, np.float32, mask, center, None, undefined)
-        return astype(wide, np.float16)
+        dtype = np.float32
     x = x if dtype is None else astype(x, dtype)
     n = None if mask is True else np.sum(np.broadcast_to(np.asarray(mask), x.shape), axis, int, keepdims=True)
     if center is None:
@@ -48,6 +50,11 @@ def variance(
     if np.any(n <= ddof):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
     return divide(total, divisor(n - ddof, undefined, total))
+
+
+def narrowed(out: Tensor, x: Operand, dtype: DTypeLike | None) -> Tensor:
+    """A statistic of x that was computed in float32 instead of float16."""
+    return astype(out, np.float16) if np.dtype(dtype or as_operand(x).dtype) == np.float16 else out
 
 
 def kept(x: Tensor, mask: ArrayLike) -> Tensor:
@@ -84,7 +91,7 @@ def var(
             ddof=1) the result is NaN, with NumPy's warning.
         mean: The mean, if it is known already, of the shape that keepdims=True gives.
     """
-    return variance(x, axis, ddof, keepdims, dtype, where, mean, correction, 0.0)
+    return narrowed(variance(x, axis, ddof, keepdims, dtype, where, mean, correction, 0.0), x, dtype)
 
 
 def std(
@@ -102,7 +109,7 @@ def std(
 
     PyTorch divides by n - 1; here, as in NumPy, it is n - ddof, and ddof is 0 if not given.
     """
-    return root(variance(x, axis, ddof, keepdims, dtype, where, mean, correction, 0.0))
+    return narrowed(root(variance(x, axis, ddof, keepdims, dtype, where, mean, correction, 0.0)), x, dtype)
 
 
 def root(x: Tensor) -> Tensor:
@@ -135,7 +142,7 @@ def nanvar(
     correction: float | None = None,
 ) -> Tensor:
     """`var` of what is not NaN; NaN, with NumPy's warning, where no degree of freedom is left."""
-    return variance(x, axis, ddof, keepdims, dtype, present(x, where), mean, correction, np.nan)
+    return narrowed(variance(x, axis, ddof, keepdims, dtype, present(x, where), mean, correction, np.nan), x, dtype)
 
 
 def nanstd(
@@ -150,7 +157,8 @@ def nanstd(
     correction: float | None = None,
 ) -> Tensor:
     """`std` of what is not NaN; NaN, with NumPy's warning, where no degree of freedom is left."""
-    return root(variance(x, axis, ddof, keepdims, dtype, present(x, where), mean, correction, np.nan))
+    out = root(variance(x, axis, ddof, keepdims, dtype, present(x, where), mean, correction, np.nan))
+    return narrowed(out, x, dtype)
 
 
 def weights_along(weights: Operand, x: Tensor, axis: Axis) -> Tensor:

@@ -1,0 +1,154 @@
+"""What NumPy's arrays have as operators and methods, and what PyTorch's users type."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_edu
+from tinygrad_edu import Tensor, functional, linalg, ops
+from tinygrad_edu.torch_names import ATTRIBUTES, KEYWORDS
+
+X = np.array([[0.25, 1.5, -0.5], [2.5, -1.25, 0.75]])
+
+OPERATORS = [
+    lambda x: +x,
+    lambda x: x % 0.4,
+    lambda x: 1.3 % x,
+    lambda x: x // 0.4,
+    lambda x: 1.3 // x,
+    lambda x: divmod(x, 0.4)[1],
+    lambda x: divmod(1.3, x)[0],
+    lambda x: x.round(),
+    lambda x: x.round(1),
+    lambda x: x.conj(),
+    lambda x: x.conjugate(),
+    lambda x: x.real,
+    lambda x: x.imag,
+    lambda x: x.mT,
+    lambda x: x.cumprod(axis=1),
+    lambda x: x.take([0, 2], axis=1),
+    lambda x: x.compress([True, False, True], axis=1),
+    lambda x: x.diagonal(),
+    lambda x: x.reshape(3, 2, order="F"),
+]
+
+
+@pytest.mark.parametrize("call", OPERATORS)
+def test_operators_and_methods_that_give_tensors(call):
+    out = call(Tensor(X))
+    assert type(out) is Tensor
+    np.testing.assert_allclose(out.data, call(X), rtol=1e-15)
+    out.sum().backward()
+
+
+def test_round_as_python_calls_it():
+    x = Tensor([1.26, 2.5])
+    assert round(x, 1).tolist() == [1.3, 2.5] and round(x).tolist() == [1, 2]
+
+
+def test_partition_as_sort_returns_a_tensor():
+    np.testing.assert_array_equal(Tensor([3.0, 1.0, 2.0]).partition(1).data, np.partition([3.0, 1.0, 2.0], 1))
+
+
+VALUES = [
+    lambda x: x.all(),
+    lambda x: x.any(axis=0),
+    lambda x: x.argmax(),
+    lambda x: x.argmin(axis=1),
+    lambda x: x.argmax(axis=0, keepdims=True),
+    lambda x: x.argsort(axis=0),
+    lambda x: x.argpartition(1),
+    lambda x: x.nonzero(),
+    lambda x: x[0].searchsorted([0.3]),
+    lambda x: x.itemsize,
+    lambda x: x.nbytes,
+]
+
+
+@pytest.mark.parametrize("call", VALUES)
+def test_methods_that_work_on_the_values(call):
+    assert str(call(Tensor(X))) == str(call(X))
+
+
+NAMES = ["view", "unsqueeze", "permute", "mm", "bmm", "clamp", "cat", "requires_grad_", "clone", "norm", "pow", "t"]
+NAMES += ["type", "to", "cpu", "numel", "masked_fill", "gather", "scatter"]
+
+
+def test_the_names_that_pytorchs_users_type_first_are_there():
+    assert set(NAMES) <= ATTRIBUTES.keys()
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_a_name_of_pytorchs_is_answered_by_ours(name):
+    with pytest.raises(AttributeError, match=f"Tensor has no '{name}'; here it is "):
+        getattr(Tensor(X), name)
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_an_answer_names_what_there_is(name):
+    """The first word of an answer is an attribute of Tensor's, a function of NumPy's, or Python."""
+    first = ATTRIBUTES[name].split("(")[0].split(",")[0].split()[0].rstrip(":")
+    x = Tensor(X)
+    known = first in ("x", "y", "-x", "nothing", "list") or hasattr(x, first.split(".")[0].split("[")[0])
+    if first.startswith("np."):
+        assert callable(eval(first, {"np": np}))
+    elif first.startswith(("x.", "x[")):
+        word = first.removeprefix("x").lstrip(".").split(".")[0].split("[")[0]
+        assert not word or hasattr(x, word)
+    else:
+        assert known, first
+
+
+def test_a_function_that_is_no_method_is_named_and_other_names_are_pythons():
+    with pytest.raises(AttributeError, match=r"no method 'floor'; call the function: np\.floor\(x\)"):
+        Tensor(X).floor()
+    with pytest.raises(AttributeError, match="'Tensor' object has no attribute 'nonsense'"):
+        Tensor(X).nonsense  # noqa: B018
+    assert not hasattr(Tensor(X), "unsqueeze")
+
+
+def test_size_answers_when_it_is_called():
+    assert Tensor(X).size == 6 and repr(Tensor(X).size) == "6"
+    with pytest.raises(TypeError, match=r"number of elements here.*\.shape"):
+        Tensor(X).size()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x.sum(dim=1),
+        lambda x: x.softmax(dim=1),
+        lambda x: x.log_softmax(dim=1),
+        lambda x: x.argmax(dim=1),
+        lambda x: x.cumsum(dim=0),
+        lambda x: x.std(dim=0),
+        lambda x: functional.softmax(x, dim=1),
+        lambda x: tinygrad_edu.concatenate([x, x], dim=1),
+        lambda x: tinygrad_edu.median(x, dim=1),
+        lambda x: linalg.norm(x, dim=1),
+        lambda x: ops.squeeze(x, dim=1),
+        lambda x: x.expand_dims(dim=0),
+    ],
+)
+def test_dim_is_answered_by_axis(call):
+    with pytest.raises(TypeError, match="PyTorch's dim= is here axis"):
+        call(Tensor(X))
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_other_keywords_of_pytorchs(keyword):
+    with pytest.raises(TypeError, match=re.escape(f"PyTorch's {keyword}= is here {KEYWORDS[keyword]}")):
+        Tensor(X).sum(**{keyword: 1})
+
+
+def test_an_error_that_is_not_about_keywords_stays_as_it_is():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'axes'") as caught:
+        Tensor(X).var(axes=1)
+    assert "PyTorch" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name, word", [("max", "argmax"), ("std", "ddof"), ("var", "ddof")])
+def test_what_means_something_else_in_pytorch_says_so(name, word):
+    text = getattr(Tensor, name).__doc__
+    assert "PyTorch" in text and word in text
