@@ -113,6 +113,7 @@ def test_local_derivatives(expected, name, values, params):
     [
         ("∂h · adj(a)ᵀ", "det", (np.diag([1.0, 2.0, 0.0]),), {}),
         ("∂h · (product of all the others of a)", "prod", (np.array([0.0, 2.0, 3.0]),), {}),
+        ("∂h ⊙ h without the factor of each place", "cumprod", (np.array([0.0, 2.0, 3.0]),), {"axis": 0}),
         ("∂h ⊙ [a > b] + 0.5·∂h ⊙ [a = b]", "maximum", (X, np.minimum(X, 0.5)), {}),
         ("sinc\u2032(a)", "sinc", (np.float64(0),), {"n": 0}),
     ],

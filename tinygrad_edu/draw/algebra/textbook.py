@@ -65,6 +65,16 @@ def to_others(g: Term, out: Term, x: Term, axis: Any, keepdims: bool) -> Any:
     return restore(g, axis, keepdims) * Term("sum", (x, "product of all the others of"), others)
 
 
+def to_running_factors(g: Term, out: Term, x: Term, axis: int | None) -> Term:
+    """The gradient of cumprod where it is 0, in words."""
+    if x.size == 1:
+        return g.reshape(x.shape)
+    if out.all():
+        raise ValueError("the sum of g * out, divided by x, is shorter")
+    own = REGISTRY["cumprod"].vjps[0](g.value, out.value, x.value, axis)
+    return Term("phrase", (g * out, "without the factor of each place, added up from there on"), own)
+
+
 def ramp(g: Term, num: int, endpoint: bool) -> Any:
     """The steps from 0 to 1 along the first axis of g."""
     steps = REGISTRY["linspace"].vjps[1](np.ones(num), None, 0, 1, num, endpoint)
@@ -179,6 +189,7 @@ TEXTBOOK: dict[str, Sequence[Callable[..., Any]]] = {  # a rule for each operand
     "arctanh": [lambda g, out, x: g / (1 - x**2)],
     "sinc": [lambda g, out, x, n: g * ((np.cos(PI * x) - out) / x if n == 0 else REGISTRY["sinc"].call(x, n + 1))],
     "prod": [to_others],
+    "cumprod": [to_running_factors],
     "linspace": [
         lambda g, out, start, stop, num, endpoint: g * (1 - ramp(g, num, endpoint)),
         lambda g, out, start, stop, num, endpoint: g * ramp(g, num, endpoint),
