@@ -1,5 +1,6 @@
 """What NumPy's arrays have as operators and methods, and what PyTorch's users type."""
 
+import pydoc
 import re
 
 import numpy as np
@@ -106,6 +107,14 @@ def test_a_function_that_is_no_method_is_named_and_other_names_are_pythons():
     with pytest.raises(AttributeError, match="'Tensor' object has no attribute 'nonsense'"):
         Tensor(X).nonsense  # noqa: B018
     assert not hasattr(Tensor(X), "unsqueeze")
+
+
+def test_completion_and_help_show_what_there_is_and_not_what_only_answers():
+    names = dir(Tensor([1.0, 2.0]))
+    assert {"reshape", "sum", "argmax", "mT", "backward"} <= set(names) and not {"view", "floor"} & set(names)
+    assert "Help on class Tensor" in pydoc.render_doc(Tensor, renderer=pydoc.plaintext).replace(
+        "Python Library Documentation: ", "Help on "
+    )
 
 
 def test_size_answers_when_it_is_called():

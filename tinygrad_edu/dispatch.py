@@ -157,7 +157,8 @@ def renamed(func: Any, ours: Any) -> tuple[tuple[str, ...] | None, dict[str, str
     except ValueError:  # an older NumPy knows no signature of what is written in C
         return None, {name: name for name in names}, {}
     known = [x.name for x in theirs]
-    other = {x.name: names[i] for i, x in enumerate(theirs) if i < len(names) and names[i] not in known}
+    places = [x.name for x in mine if x.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    other = {x: own for x, own in zip(known, places, strict=False) if own not in known and x != "out"}
     ways = {name: name if name in names else other.get(name) for name in known} | {name: name for name in names}
     variadic = any(x.kind is Parameter.VAR_POSITIONAL for x in theirs)
     positional = tuple([x.name for x in theirs if x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD)])

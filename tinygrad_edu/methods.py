@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Node, plain
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.torch_names import answer_attributes, answering
+from tinygrad_edu.torch_names import Answer, answer_attributes, answering
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -81,7 +81,7 @@ class Methods(Node):
     __rmatmul__ = reflected(ops.matmul)
 
     def __dir__(self) -> list[str]:
-        return [name for name in object.__dir__(self) if hasattr(self, name)]  # without those that only answer
+        return [name for name in object.__dir__(self) if not isinstance(vars(Methods).get(name), Answer)]
 
     def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
         """The elements in another shape: t.reshape(2, -1) or t.reshape((2, -1))."""
