@@ -180,6 +180,8 @@ def _norm(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 def powered(x: Tensor, p: float) -> Tensor:
     """x**p for x >= 0; its slope at 0 is taken as 0."""
     zero = plain(x) == 0
+    if not zero.any():
+        return power(x, p)
     return where(zero, 0.0 if p > 0 else math.inf, power(where(zero, 1.0, x), p))
 
 

@@ -222,10 +222,11 @@ def quantiles(
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     kept = [i for i in range(x.ndim) if i not in axes]
     m, n = [int(np.prod([x.shape[i] for i in part])) for part in (kept, axes)]
-    rows = reshape(transpose(x, [*kept, *axes]), (m, n))
-    out = take_quantiles(rows, q.ravel(), method, rows_of_weights(weights, x, axis, [*kept, *axes], (m, n)), skip)
+    order = [*kept, *axes]
+    rows = reshape(x if order == sorted(order) else transpose(x, order), (m, n))
+    out = take_quantiles(rows, q.ravel(), method, rows_of_weights(weights, x, axis, order, (m, n)), skip)
     lengths = [1 if i in axes else k for i, k in enumerate(x.shape) if keepdims or i not in axes]
-    return reshape(transpose(out), (*q.shape, *lengths))
+    return reshape(transpose(out) if q.size > 1 else out, (*q.shape, *lengths))
 
 
 def rows_of_weights(

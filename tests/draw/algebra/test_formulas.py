@@ -1,11 +1,13 @@
 """Formulas are read back and evaluated: what a picture prints must be what the rule computes."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
-from domains import DOMAINS
+from domains import DOMAINS, trigonometry
 from hypothesis import given, settings, strategies as st
+from printed import case, local, vjp
 
 from tinygrad_edu import op
 from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, rule_source, vjp_formula
@@ -16,26 +18,9 @@ from tinygrad_edu.tensor import Tensor
 
 MINUS, SIGMA = "\u2212", "\u03c3"
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+PYTHON = str.maketrans({"=": "==", "≤": "<=", "≥": ">="})
+ORDERS = str.maketrans("₀₁₂₃₄₅", "abcdef")
 ITERATED = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
-
-
-def case(name, *values, names=None, **params):
-    """The arguments of RuleCall but for the position: operands are called a, b, c, the output h."""
-    this = REGISTRY[name]
-    values, params = this.bind(tuple(np.asarray(x)[()] if type(x) not in (int, float) else x for x in values), params)
-    found = {this.argument(i): str(x) if type(x) in (int, float) else "abc"[i] for i, x in enumerate(values)}
-    out = this.forward(*[np.asarray(x)[()] for x in values], **params)
-    return this, {"g": "∂h", "out": "h"} | found | (names or {}), values, out, params
-
-
-def vjp(position, name, *values, latex=False, names=None, **params):
-    this, *rest = case(name, *values, names=names, **params)
-    return vjp_formula(RuleCall(this, position, *rest), latex)
-
-
-def local(position, name, *values, latex=False, names=None, **params):
-    this, *rest = case(name, *values, names=names, **params)
-    return local_formula(RuleCall(this, position, *rest), latex)
 
 
 rng = np.random.default_rng(1)
@@ -145,11 +130,26 @@ class Reader:
             "where": np.where,
             "max": np.maximum,
             "min": np.minimum,
-            **{name: getattr(np, name) for name in ("log", "sin", "cos", "tanh", "sign")},
+            "inverse": np.linalg.inv,
+            "U": lambda x: np.linalg.svd(x, full_matrices=False).U,
+            "V": lambda x: np.linalg.svd(x, full_matrices=False).Vh.swapaxes(-1, -2),
+            "diag": lambda x: x[..., None] * np.eye(x.shape[-1]),
+            "sym": lambda x: (x + x.swapaxes(-1, -2)) / 2,
+            "Φ": lambda x: np.tril(x) / (1 + np.eye(x.shape[-1])),
+            "cumsum": lambda x, axis=-1: np.cumsum(x, axis),
+            "linspace": lambda x, y, endpoint=True: np.linspace(x, y, len(self.names["G"]), endpoint),
+            "π": np.pi,
+            **{f"I{'abcdef'[n]}": partial(trigonometry.bessel, n=n) for n in range(6)},
+            **{"sinc" + n * "d": partial(trigonometry.sinc, n=n) for n in range(6)},
+            **{name: getattr(np, name) for name in ("log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sign")},
+            **{name: getattr(np, name) for name in ("cbrt", "floor", "rint", "trunc", "convolve")},
         }
 
     def total(self, words, x):
         axes = {"of": None, "rows": 0, "columns": 1}
+        if words[0] == "from":
+            axis = int(words[-2]) if "along" in words else 0
+            return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
         if words[0] == "of":
             return np.sum(x)
         axis = axes[words[1]] if words[1] in axes else tuple(int(k) for k in re.findall(r"\d+", " ".join(words)))
@@ -158,17 +158,26 @@ class Reader:
     def python(self, text):
         """The text as Python; phrases, which reach to the end of their bracket, from the innermost out."""
         text = text.replace("∂h", "G").replace(MINUS, "-").replace(SIGMA + "(", "sigma(")
-        text = re.sub(r"(sin|cos|tanh)([²³])\((\w+)\)", r"\1(\3)\2", text)
+        text = (
+            text.replace("⌊", "floor(").replace("⌋", ")").replace("\u2032", "d").translate(ORDERS).replace("2^", "2.0^")
+        )
+        text = re.sub(r"(\w+)⁻([¹ᵀ])", lambda m: f"inverse({m[1]})" + m[2].strip("¹"), text)
+        text = re.sub(r"^\((.*)\) as \([\d, ]+\)$|(.*) as \([\d, ]+\)$", r"\1\2", text)  # the test gives it its shape
+        text = re.sub(r"(\w+) as (\(\d+,\))", r"\1.reshape(\2)", text)
+        text = re.sub(r"(sin|cos|tanh?)([²³])\((\w+)\)", r"\1(\3)\2", text)
         text = ITERATED.sub(lambda m: "**" + m[1].translate(RAISED), text).replace("^", "**")
         text = re.sub(r"\be\*\*", "e_**", text)
-        text = re.sub(r"\[(not )?(\w+)\]", lambda m: f"iverson({'~' if m[1] else ''}{m[2]})", text)
-        text = re.sub(r"\[([^\[\]]+(?:\[[^\]]*\])?) (>|<|=) ([^\[\]]+(?:\[[^\]]*\])?)\]", self.iverson, text)
-        text = re.sub(r"√(\w+|\([^()]*\))", r"*root(\1)", text)
+        text = re.sub(r"\[([^\[\]]+) ≤ (\w+) ≤ ([^\[\]]+)\]", r"iverson((\1 <= \2) & (\2 <= \3))", text)
+        text = re.sub(r"(?<!\w)\[(not )?(\w+)\]", lambda m: f"iverson({'~' if m[1] else ''}{m[2]})", text)
+        text = re.sub(r"\[([^\[\]]+(?:\[[^\]]*\])?) ([><=≤≥]) ([^\[\]]+(?:\[[^\]]*\])?)\]", self.iverson, text)
+        text = re.sub(r"([√∛])(\w+|\([^()]*\))", lambda m: ("*root" if m[1] == "√" else "cbrt") + f"({m[2]})", text)
         text = re.sub(r"(^|[(/*+-] ?)\*root", r"\1root", text)
         text = text.replace("ᵀ", ".swapaxes(-1, -2)").replace("⊙", "*").replace("·", "*")
-        text = re.sub(r"(\w+) ⊗ (\w+)", r"outer(\1, \2)", text)
+        text = re.sub(r"(\w+|\((?:[^()]|\([^()]*\))*\)(?:\[[^\]]*\])?) ⊗ (\w+)", r"outer(\1, \2)", text)
         text = re.sub(r"(\d|\))\(", r"\1*(", text)
-        phrase = re.compile(r"sum (of|over (?:rows|columns|axis \d+|axes [\d, ]+) of) ")
+        phrase = re.compile(
+            r"sum (of|from each place on(?: along axis \d+)? of|over (?:rows|columns|axis \d+|axes [\d, ]+) of) "
+        )
         while found := list(phrase.finditer(text)):
             start, depth, end = found[-1].end(), 0, len(text)
             for k in range(start, len(text)):
@@ -181,38 +190,21 @@ class Reader:
         return text
 
     def iverson(self, m):
-        return f"iverson({m[1]} {m[2].replace('=', '==')} {m[3]})"
+        return f"iverson({m[1]} {m[2].translate(PYTHON)} {m[3]})"
 
     def value(self, text):
         return eval(self.python(text), self.names)
 
 
-READ = sorted(
-    {"astype", "negative", "sqrt", "exp", "expm1", "log", "log1p", "abs", "sin", "cos", "tanh", "sigmoid", "relu"}
-    | {
-        "softplus",
-        "leaky_relu",
-        "add",
-        "subtract",
-        "multiply",
-        "divide",
-        "power",
-        "maximum",
-        "minimum",
-        "where",
-        "max",
-        "min",
-    }
-    | {"sum", "mean", "broadcast_to", "matmul", "cross_entropy", "clamped_log", "clamped_log1p"}
-)
-ABOUT = {"erf", "prod", "log_softmax", "linear", "cumsum", "cross_entropy_slope", "einsum"} | {
-    *("reshape", "expand_dims", "transpose", "getitem", "scatter", "concatenate"),
+ABOUT = {
+    *("log_softmax", "linear", "cross_entropy_slope", "einsum", "prod", "recurrence", "no_derivative"),
+    *("reshape", "expand_dims", "transpose", "getitem", "scatter", "concatenate", "interp"),
     *("windows", "fold", "max_pool", "mean_pool", "conv2d", "conv2d_input", "conv2d_weight"),
+    *("eigh", "qr", "svd"),
 }  # printed with names of functions, or in words that only a human reads
-
-
-def test_every_op_is_read_back_or_known_to_be_words():
-    assert set(READ) | ABOUT == set(DOMAINS)
+READ = sorted(set(DOMAINS) - ABOUT)
+UNFOLLOWED = {"recurrence", "no_derivative"}  # ops of derivatives: no picture shows them
+IN_PART = {"qr", "svd"}  # not of wide matrices, of square ones
 
 
 def positions(this, values):
@@ -226,20 +218,20 @@ def positions(this, values):
 
 @pytest.mark.parametrize("name", sorted(DOMAINS))
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_every_op_of_the_library_has_a_formula(name, data):
     operands, params = data.draw(DOMAINS[name])
     this, names, values, out, params = case(name, *operands, **params)
     for i in positions(this, values):
         for latex in (False, True):
             text = vjp_formula(RuleCall(this, i, names, values, out, params), latex)
-            if text.startswith(("vjp of", r"\mathrm{vjp")):  # a table with ones on the diagonal, at zeros
-                assert name == "prod" and not out.all()
+            if text.startswith(("vjp of", r"\mathrm{vjp")):
+                assert name in UNFOLLOWED | IN_PART
 
 
 @pytest.mark.parametrize("name", READ)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_formula_read_back_gives_what_the_rule_gives(name, data):
     operands, params = data.draw(DOMAINS[name])
     this, names, values, out, params = case(name, *operands, **params)
@@ -254,6 +246,8 @@ def test_a_formula_read_back_gives_what_the_rule_gives(name, data):
         axes = tuple(k for k in range(rule.ndim) if k < new or x.shape[k - new] != rule.shape[k])
         expected = rule.sum(axes).reshape(x.shape)
         text = vjp_formula(RuleCall(this, i, names, values, out, params))
+        if "without the factor" in text:
+            continue
         found = np.asarray(Reader(known).value(text))
         if name == "matmul" and found.ndim and found.size != expected.size:
             continue  # summed over stacked matrices without a word

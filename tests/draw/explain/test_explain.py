@@ -331,10 +331,11 @@ def test_what_repeats_another_tensor_goes_by_its_name():
     assert str(y.explain(x)).startswith("∂y/∂x = 3·e^(3·x)\n")
 
 
-def test_a_gradient_is_not_said_to_be_itself():
-    v = Tensor([0.0, 2.0, 3.0])
-    L = v.prod()
-    assert str(L.explain(v)) == "∂L/∂v = [6, 0, 0]"
+def test_a_gradient_is_not_said_to_be_itself(registry):
+    total = op(lambda g, out, x: g * np.array([1.0, 2.0]))(lambda x: x @ [1.0, 2.0])  # an array without a name
+    v = Tensor([5.0, 6.0])
+    L = total(v)
+    assert str(L.explain(v)) == "∂L/∂v = [1, 2]"
 
 
 def test_unnamed_tensors_in_formulas_are_defined():

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.draw.algebra.terms import Shape, Term, TermLike, as_shape, as_term, builds, elementwise, literal
 from tinygrad_edu.engine import REGISTRY
 
-__all__ = ["add", "function_term", "multiply", "named_call", "product", "split_product"]
+__all__ = ["add", "compare", "divide", "function_term", "multiply", "named_call", "product", "split_product"]
 
 
 def split_product(x: Term) -> tuple[float, list[Term], list[Term]]:
@@ -118,11 +118,12 @@ def outer_product(a: Term, b: Term) -> Term | None:
 
 @builds("multiply", operands=2)
 def multiply(x: Term, y: Term) -> Term:
-    for a, b in ((x, y), (y, x)):
-        outer = outer_product(a, b)
-        if outer is not None:
-            return outer
     (m, tops, bottoms), (n, more, below) = split_product(x), split_product(y)
+    if len(tops) == len(more) == 1 and not bottoms and not below:
+        for a, b in ((tops[0], more[0]), (more[0], tops[0])):
+            outer = outer_product(a, b)
+            if outer is not None:
+                return product(m * n, [outer], [], outer.shape)
     return product(m * n, [*tops, *more], [*bottoms, *below], np.broadcast_shapes(x.shape, y.shape))
 
 
@@ -232,7 +233,21 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sign": np.sign,
     "onehot": lambda labels, like: np.eye(like.shape[-1])[labels],
     "softmax": lambda x, axis=-1: np.exp(REGISTRY["log_softmax"].forward(x, axis)),
+    "diag": lambda x: x[..., None] * np.eye(x.shape[-1]),
+    "sym": lambda x: (x + np.swapaxes(x, -1, -2)) / 2,
+    "skew": lambda x: x - np.swapaxes(x, -1, -2),
+    "Φ": lambda x: np.tril(x) - np.tril(np.triu(x)) / 2,  # the lower triangle with half of its diagonal
+    "copyltu": lambda x: np.tril(x) + np.swapaxes(np.tril(x, -1), -1, -2),  # the lower triangle copied to the upper one
 }
+
+
+def reciprocal_gaps(x: ndarray) -> ndarray:
+    """1 / (x_j - x_i) for each pair, and 0 on the diagonal: F of Giles 2008."""
+    gaps = x[..., None, :] - x[..., :, None]
+    return np.where(gaps == 0, 0, 1 / np.where(gaps == 0, 1, gaps))
+
+
+FUNCTIONS["F"] = reciprocal_gaps
 
 
 def named_call(name: str, args: Sequence[Term], value: ArrayLike, params: Sequence[str] = ()) -> Term:
@@ -250,6 +265,7 @@ def function_term(name: str, *args: TermLike, **params: Any) -> Term:
     value = compute(*[x.value[()] for x in terms], **params)
     axis = params.get("axis")
     shown = [f"axis={axis}"] if axis not in (None, -1) and terms[0].ndim > 1 else []  # the last one needs no word
+    shown += [f'"{params["mode"]}"'] if "mode" in params else []
     return named_call(name, terms, value, shown)
 
 
@@ -276,13 +292,41 @@ def cross_entropy_slope(logits: Term, target: Term) -> Term:
     return subtract(share if np.allclose(weight.value, 1) else multiply(share, weight), target)
 
 
+@builds("sinc")
+def sinc(x: Term, n: int = 0) -> Term:
+    """sinc and its n-th derivative."""
+    return named_call("sinc" + n * "\u2032", [x], REGISTRY["sinc"].forward(x.value, n))
+
+
+@builds("bessel")
+def bessel(x: Term, n: int) -> Term:
+    order = "".join(["₀₁₂₃₄₅₆₇₈₉"[int(digit)] for digit in str(n)])
+    return named_call(f"I{order}", [x], REGISTRY["bessel"].forward(x.value, n))
+
+
+@builds("floor_divide", operands=2)
+def floor_divide(x: Term, y: Term) -> Term:
+    return named_call("floor", [divide(x, y)], np.floor_divide(x.value, y.value))
+
+
+@builds("remainder", operands=2)
+def remainder(x: Term, y: Term) -> Term:
+    return Term("mod", (x, y), np.remainder(x.value, y.value))
+
+
 builds("negative")(partial(multiply, -1))
+builds("positive")(lambda x: x)
 builds("square")(lambda x: multiply(x, x))
+builds("exp2")(lambda x: power(2, x))
+builds("ldexp", operands=2)(lambda x, i: multiply(x, power(2, i)))
+builds("hypot", operands=2)(lambda x, y: function_term("sqrt", add(multiply(x, x), multiply(y, y))))
+builds("logaddexp", operands=2)(lambda x, y: function_term("log", add(exp(x), exp(y))))
 builds("astype")(lambda x, dtype=None: x)  # dtypes are not shown
 
 
 def build_functions() -> None:
-    for name in ("abs", "sign", "log", "sin", "cos", "tanh", "sigmoid", "relu", "sqrt", "maximum", "minimum"):
+    names = ("abs", "sign", "log", "sin", "cos", "tan", "tanh", "sigmoid", "relu", "sqrt", "cbrt", "maximum", "minimum")
+    for name in names:
         builds(name)(partial(function_term, name))
     for sign, ufunc in COMPARE.items():
         builds(ufunc.__name__, operands=2)(partial(compare, sign))

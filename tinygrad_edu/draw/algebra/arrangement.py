@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.arithmetic import function_term, multiply, named_call, product, split_product
+from tinygrad_edu.draw.algebra.arithmetic import divide, function_term, multiply, product, split_product
 from tinygrad_edu.draw.algebra.terms import Shape, Term, TermLike, as_shape, as_term, builds, literal, values_of
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.convolution import Pair, winners
 
-__all__ = ["RULES", "index_text", "sum_over"]
+__all__ = ["fold", "index_text", "sum_over"]
 
 Axis = int | Sequence[int] | None
 Index = Any  # what stands between brackets: x[index]
@@ -28,6 +28,9 @@ Index = Any  # what stands between brackets: x[index]
 
 @builds("matmul", operands=2)
 def matmul(x: Term, y: Term) -> Term:
+    (m, x), (n, y) = scaled(x), scaled(y)
+    if m * n != 1:
+        return multiply(m * n, matmul(x, y))
     value = np.matmul(x.value, y.value)
     if x.size == y.size == 1:
         return as_shape(multiply(as_shape(x, ()), as_shape(y, ())), value.shape)
@@ -35,6 +38,30 @@ def matmul(x: Term, y: Term) -> Term:
     if column.ndim == 1 == y.ndim - 1 and y.kind == "reshape" and y.parts[0].ndim == 1 and y.shape[0] == 1:
         return Term("outer", (column, y.parts[0]), column.value[:, None] * y.parts[0].value)
     return Term("@", (x, y), value)
+
+
+def scaled(x: Term) -> tuple[float, Term]:
+    """A number and the Term that it multiplies."""
+    single = x.kind == "product" and len(x.parts[1]) == 1 and not x.parts[2]
+    return (x.parts[0], x.parts[1][0]) if single else (1, x)
+
+
+@builds("inv")
+def inverse(x: Term) -> Term:
+    """x^-1; the inverse of x^T is x^-T."""
+    if x.size == 1:
+        return as_shape(divide(1, as_shape(x, ())), x.shape)
+    if x.kind == "T":
+        return inverse(x.parts[0]).mT
+    return x.parts[0] if x.kind == "inverse" else Term("inverse", (x,), np.linalg.inv(x.value))
+
+
+@builds("solve", operands=2)
+def solve(x: Term, y: Term) -> Term:
+    value = np.linalg.solve(x.value, y.value)
+    if x.size == y.size == 1:
+        return as_shape(divide(as_shape(y, ()), as_shape(x, ())), value.shape)
+    return Term("@", (inverse(x), y), value)
 
 
 @builds("einsum", operands=0)
@@ -148,6 +175,7 @@ def sum_words(axes: Sequence[int], ndim: int, name: str = "sum") -> str:
 @builds("getitem")
 def getitem(x: Term, index: Index) -> Term:
     """x[index]; matrix times column, its last axis dropped, is matrix times vector."""
+    text = f"[{index.parts[0]}]" if isinstance(index, Term) and index.kind == "name" else index_text(values_of(index))
     index = values_of(index)
     value = x.value[index]
     if x.kind == "@" and takes_column(index) and x.shape[-1] == 1:
@@ -155,9 +183,14 @@ def getitem(x: Term, index: Index) -> Term:
         vector = right.parts[0] if right.kind == "expand" else right if right.size == 1 else None
         if vector is not None and right.ndim == 2:
             return Term("@", (left, as_shape(vector, right.shape[:1])), value)
+    if x.kind == "function" and x.parts[0] == "cumsum" and x.parts[1].kind == "index" and text.endswith("::-1]"):
+        base, before = x.parts[1].parts
+        if before == text:  # reversed, added up, and reversed again
+            along = f" along axis {text.count(',')}" if x.ndim > 1 else ""
+            return Term("sum", (base, f"sum from each place on{along} of"), value)
     if x.size == np.size(value) == 1 or x.kind == "number" or (x.shape == value.shape and in_order(index)):
         return as_shape(x, np.shape(value))
-    return Term("index", (x, index_text(index)), value)
+    return Term("index", (x, text), value)
 
 
 @builds("scatter")
@@ -185,15 +218,6 @@ def fold(x: Term, size: Pair, stride: Pair, shape: Shape) -> Term:
             to = "all" if won is None else "the largest"  # the first of equals
             return as_shape(g, shape) if value.size == 1 else Term("phrase", (g, f"to {to} of each window"), value)
     return function_term("fold", x, size=size, stride=stride, shape=shape)
-
-
-def max_pool_to_x(g: Term, out: Term, x: Term, size: Pair, stride: Pair) -> Term:
-    """The rule of max_pool for Terms, which cannot follow `winners` element by element."""
-    won = named_call("winners", [out, x], winners(out.value, x.value, size, stride))
-    return fold(expand_dims(g, (-2, -1)) * won, size, stride, x.shape)
-
-
-RULES = {REGISTRY["max_pool"].forward: max_pool_to_x}  # instead of an op's own rule; checked against it like all others
 
 
 def takes_column(index: Index) -> bool:

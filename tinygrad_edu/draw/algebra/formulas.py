@@ -1,8 +1,8 @@
 """What a picture says of an op: the gradient that it hands to an operand, as a formula, its symbol, its rule's source.
 
 Almost no formula is written down here: each comes out of the op's own rule, the vjp above it in `@op(...)`, run on
-Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op. (max_pool
-has a rule for Terms, RULES in arrangement.py, checked in the same way.)
+Terms instead of arrays. It takes the branches that the real call takes, and so does the rule of a user's op. Of a rule
+that guards special values there is a textbook's version, in textbook.py, which is tried first and checked likewise.
 
 A wrong formula would be worse than none. So the rule is run a second time, on arrays, with random numbers for the
 gradient that arrives. Where the two disagree, or where the rule or a function it calls does what Terms cannot follow,
@@ -24,28 +24,33 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.draw.algebra import terms
-from tinygrad_edu.draw.algebra.arrangement import RULES, index_text, sum_over
+from tinygrad_edu.draw.algebra.arrangement import index_text, sum_over
 from tinygrad_edu.draw.algebra.terms import Notation, Term, TermLike, as_shape, as_term, literal, values_of
+from tinygrad_edu.draw.algebra.textbook import RULES
 from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import REGISTRY, Op
+from tinygrad_edu.ops.elementwise import flat
 
 __all__ = [
-    "RuleCall", "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source", "symbol",
-    "trace_rule", "vjp_formula", "vjp_term",
+    "BLOCKS", "RuleCall", "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source",
+    "symbol", "trace_rule", "vjp_formula", "vjp_term",
 ]  # fmt: skip
 
 Arrays = Sequence[ArrayLike]
 Parameters = Mapping[str, Any]
 UNPRINTED = {"axis", "stride", "padding", "shape"}  # parameters that the formula has already, or that are too long
 DEFINED = {"relu", "divide", "log_softmax"}  # written as what the output was computed from: [a > 0], x / y**2
-DEFINED_LOCALLY = DEFINED | {"exp", "sigmoid", "sqrt", "tanh"}
+DEFINED_LOCALLY = DEFINED | {"exp", "exp2", "sigmoid", "sqrt", "cbrt", "tan", "tanh", "sinc", "hypot"}
 ROLES = {"add": "distributes", "subtract": "distributes", "multiply": "swaps and scales", "sum": "copies to all"}
 ROLES |= {"mean": "shares", "mean_pool": "shares", "broadcast_to": "sums copies"}  # CS231n's words for gates
 ROLES |= dict.fromkeys(("maximum", "minimum", "max", "min", "max_pool"), "routes")
+BLOCKS = "blocks: constant between its jumps"
 SYMBOLS = {"add": "+", "subtract": MINUS, "negative": MINUS, "multiply": "\u00d7", "divide": "÷", "abs": "|x|"}
 SYMBOLS |= {"matmul": "@", "linear": "@ +", "sum": "Σ", "cumsum": "Σ…", "prod": "Π", "sqrt": "√", "astype": "as"}
 SYMBOLS |= {"sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
-SYMBOLS |= {"broadcast_to": "copy", "expand_dims": "reshape"}
+SYMBOLS |= {"broadcast_to": "copy", "expand_dims": "reshape", "positive": "+x", "cumprod": "Π…", "convolve": "\u2217"}
+SYMBOLS |= {"floor": "⌊x⌋", "ceil": "⌈x⌉", "floor_divide": "//", "remainder": "%", "norm": "‖x‖", "cbrt": "∛"}
+SYMBOLS |= {"exp2": "2ˣ", "log2": "log₂", "log10": "log₁₀", "inv": "x⁻¹", "solve": "x⁻¹ @", "bessel": "I₀"}
 
 
 class RuleCall(NamedTuple):
@@ -119,14 +124,20 @@ def trace_rule(
     x = as_term(operands[position])
     operands = [x if i == position else y for i, y in enumerate(operands)]
     rule = partial(op.vjps[0], position) if op.variadic else op.vjps[position]
-    for_terms: Callable[..., Any] = RULES.get(op.forward, rule)
     with np.errstate(all="ignore"):
         if op.name in (DEFINED_LOCALLY if local else DEFINED) and REGISTRY.get(op.name) is op:
             out = terms.BUILDERS[op.name](*operands, **params)
-        term = as_term(for_terms(g, out, *operands, **params))
         expected = rule(values_of(g) * 1, *values_of((out, *operands)), **params)
-        check_formula(term.value, expected, values_of([out, *operands]))  # not after the sum, where errors may cancel
-        return undo_broadcast(term, x.shape)
+        textbook = RULES.get(op.forward, ())[position : position + 1]
+        for follow in (*textbook, rule):
+            try:
+                term = as_term(follow(g, out, *operands, **params))
+                check_formula(term.value, expected, values_of([out, *operands]))  # the sum may cancel errors
+                return undo_broadcast(term, x.shape)
+            except Exception:  # whatever a rule may raise; the textbook's where special values are met
+                if follow is rule:
+                    raise
+    raise AssertionError("the loop ends with the rule")
 
 
 def forward_term(op: Op, operands: Sequence[TermLike], params: Parameters, value: ArrayLike) -> Term:
@@ -164,7 +175,7 @@ def check_formula(found: ArrayLike, expected: ArrayLike, values: Arrays) -> None
 
 def role(op: Op) -> str:
     """What the op does to the gradient, in a word or two; "" for an op that has no such word."""
-    return ROLES.get(op.name, "")
+    return ROLES.get(op.name, BLOCKS if op.vjps[0] is flat else "")
 
 
 def symbol(op: Op, params: Parameters, values: Arrays = ()) -> str:

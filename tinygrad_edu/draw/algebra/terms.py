@@ -24,7 +24,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.draw.numbers import MINUS, format_number
-from tinygrad_edu.engine import Op
+from tinygrad_edu.engine import REGISTRY, Op
 
 __all__ = [
     "ATOM", "BUILDERS", "PHRASE", "PRODUCT", "RAISED", "SUM", "Notation", "Shape", "Term", "TermLike", "Text",
@@ -36,9 +36,13 @@ BUILDERS: dict[str, Callable[..., Term]] = {}  # what makes Terms, by the names 
 PHRASE, SUM, PRODUCT, POWER, ATOM = range(5)  # precedences: from what binds least to what never needs brackets
 Text = tuple[str, int]  # with its precedence
 RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-UNICODE = {"log": "log", "sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min"}
-LATEX = {name: rf"\{name}" for name in ("log", "sin", "cos", "tanh")}
-LATEX |= {"sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min"}
+UNICODE = {"sigmoid": "\u03c3", "relu": "ReLU", "maximum": "max", "minimum": "min", "log2": "log₂", "log10": "log₁₀"}
+TRIGONOMETRY = ("sin", "cos", "tan", "sinh", "cosh", "tanh")  # their powers are sin²(x)
+LATEX = {name: rf"\{name}" for name in (*TRIGONOMETRY, "log", "det", "arcsin", "arccos", "arctan")}
+LATEX |= {"sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min", "log2": r"\log_{2}", "log10": r"\log_{10}"}
+ROOTS = {"sqrt": ("√", r"\sqrt"), "cbrt": ("∛", r"\sqrt[3]")}
+BRACKETS = {"abs": ("|", "|"), "floor": ("⌊", "⌋"), "ceil": ("⌈", "⌉"), "norm": ("‖", "‖")}
+LATEX_BRACKETS = {"⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "‖": r"\| "}
 
 
 class Infix(NamedTuple):
@@ -64,6 +68,7 @@ INFIX = {
     "-": Infix(MINUS, "-", SUM, PRODUCT, SUM),
     "outer": Infix("⊗", r"\otimes", ATOM, ATOM, PRODUCT),
     "@": Infix("@", r"\,@\,", POWER, POWER, PRODUCT),
+    "mod": Infix("mod", r"\ \mathrm{mod}\ ", POWER, POWER, PRODUCT),
 }
 POSTFIX = {
     "index": Postfix(ATOM, "{}", ATOM),
@@ -74,7 +79,8 @@ POSTFIX = {
 }
 LATEX_SIGNS = {"≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "or": r"\vee", "and": r"\wedge"}
 UPRIGHT = {" ": r"\ ", ":": "{:}", "\\": r"\backslash ", "^": r"\ ", "~": r"\ ", MINUS: "-", "·": r"\cdot "}
-UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "⋯": r"\cdots ", "…": r"\ldots "} | {c: f"\\{c}" for c in "&%_#${}"}
+UPRIGHT |= {"∂": r"\partial ", "σ": r"\sigma ", "π": r"\pi ", "Φ": r"\Phi ", "⋯": r"\cdots ", "…": r"\ldots "}
+UPRIGHT |= {"\u2032": "'", '"': ""} | {c: f"\\{c}" for c in "&%_#${}"}
 BREAKS = re.compile(r" (?=[-+@·⊙⊗/" + MINUS + r"] )|(?<= of) ")
 
 
@@ -134,12 +140,18 @@ class Term:
     def T(self) -> Term:
         return BUILDERS["transpose"](self)
 
+    @property
+    def mT(self) -> Term:
+        return self.swapaxes(-1, -2)
+
     def __array__(self, *args: object, **kwargs: object) -> ndarray:
         raise TypeError("a Term is not an array")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
             raise TypeError(f"np.{ufunc.__name__}.{method}")
+        if ufunc.__name__ in REGISTRY and ufunc.__name__ not in BUILDERS:
+            return BUILDERS["name()"](ufunc.__name__, *inputs)
         return call_numpy(ufunc, inputs, {})
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -360,7 +372,7 @@ class Notation:
             elif self.latex:
                 sign = r" \, " if self.tight and digits else r" \cdot "
             elif digits:
-                sign = "" if factor[0] == "√" else "·"
+                sign = "" if factor[0] in "√∛" else "·"
             else:
                 sign = "·" if self.tight else " · "
             text += sign + factor
@@ -380,7 +392,7 @@ class Notation:
             raised = exponent.translate(RAISED)
         else:
             raised = f"^{{{exponent}}}" if self.latex else f"^{self.within(y, ATOM)}"
-        if x.kind == "function" and x.parts[0] in ("sin", "cos", "tanh") and y.kind == "number":
+        if x.kind == "function" and x.parts[0] in TRIGONOMETRY and y.kind == "number":
             return f"{self.function_name(x.parts[0])}{raised}({self.text(x.parts[1])[0]})", ATOM
         return self.within(x, ATOM) + raised, POWER
 
@@ -397,7 +409,8 @@ class Notation:
         return f"[{'' if positive else self.words('not ')}{self.text(x)[0]}]", ATOM
 
     def function_name(self, name: str) -> str:
-        return LATEX.get(name) or self.words(UNICODE.get(name, name)) if self.latex else UNICODE.get(name, name)
+        text = UNICODE.get(name, name)
+        return LATEX.get(name) or name_in_latex(text) if self.latex else text
 
     def function(self, name: str, *args: Term | str) -> Text:
         """A function of Terms; texts among the arguments are printed as they are."""
@@ -405,14 +418,21 @@ class Notation:
         first = args[0] if args and isinstance(args[0], Term) else None
         if name == "exp" and first is not None:
             return (f"e^{{{texts[0]}}}" if self.latex else f"e^{self.within(first, ATOM)}"), POWER
-        if name == "sqrt" and first is not None:
-            return (rf"\sqrt{{{texts[0]}}}" if self.latex else f"√{self.within(first, ATOM)}"), POWER
-        if name == "abs":
-            return f"|{texts[0]}|", ATOM
+        if name in ROOTS and first is not None:
+            sign, latex = ROOTS[name]
+            return (f"{latex}{{{texts[0]}}}" if self.latex else f"{sign}{self.within(first, ATOM)}"), POWER
+        if name in BRACKETS and len(texts) == 1:
+            left, right = [LATEX_BRACKETS.get(c, c) if self.latex else c for c in BRACKETS[name]]
+            return f"{left}{texts[0]}{right}", ATOM
         return f"{self.function_name(name)}({', '.join(texts)})", ATOM
 
     def T(self, x: Term) -> Text:
+        if x.kind == "inverse":
+            return self.within(x.parts[0], ATOM) + (r"^{-\top}" if self.latex else "⁻ᵀ"), POWER
         return self.within(x, ATOM) + (r"^\top" if self.latex else "ᵀ"), POWER
+
+    def inverse(self, x: Term) -> Text:
+        return self.within(x, ATOM) + ("^{-1}" if self.latex else "⁻¹"), POWER
 
     broadcast = text  # copies along axes are not written
 

@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike
 
 from tinygrad_edu.checks import check_int
 from tinygrad_edu.draw.algebra.arithmetic import add
-from tinygrad_edu.draw.algebra.formulas import forward_term, random_gradient, vjp_term
+from tinygrad_edu.draw.algebra.formulas import BLOCKS, forward_term, random_gradient, role, vjp_term
 from tinygrad_edu.draw.algebra.terms import PHRASE, SUM, Term, as_term
 from tinygrad_edu.draw.explain.expressions import (
     ChainStep,
@@ -400,6 +400,13 @@ def explain_independence(found: Record, x: Tensor, name: str) -> Solution:
     return Solution(name, np.zeros(x.shape), [], 0, [Block(why)])
 
 
+def blockers(relevant: list[Card]) -> list[Block]:
+    """Why nothing flows back through ops that are constant between their jumps."""
+    ops = {card.op.name for card in relevant[1:] if card.op is not None and role(card.op) == BLOCKS}
+    why = "is constant between its jumps, so its derivative is 0."
+    return [Block(f"{name} {why}") for name in sorted(ops)]
+
+
 def solve(forms: Expressions, card: Card) -> Solution:
     output, value, relevant = forms.found.output, np.array(card.gradient), cards_between(card)
     scalars = all(other.value.size == 1 for other in relevant[1:]) and value.size <= SMALL
@@ -415,6 +422,7 @@ def solve(forms: Expressions, card: Card) -> Solution:
     blocks = writer.chain(paths, count) if scalars else writer.derivation()
     if scalars and not np.allclose(total_derivative(relevant), value, rtol=1e-3, atol=1e-6, equal_nan=True):
         blocks.append(Block("A hook changes the gradient on the way; with it:", [writer.result([])]))
+    blocks += blockers(relevant)
     blocks += writer.where()
     names = [(output.name, *[step.source.name for step in path]) for path in paths]
     return Solution(card.name, value, names, count, blocks)

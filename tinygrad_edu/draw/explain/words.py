@@ -30,7 +30,10 @@ PHRASES = {
     "maximum": "the larger of {} and {}", "minimum": "the smaller of {} and {}", "max": "the largest element of {}",
     "min": "the smallest element of {}", "relu": "the ReLU of {}", "sqrt": "the square root of {}",
     "exp": "e to the power {}", "log": "the natural logarithm of {}", "abs": "the absolute value of {}",
-    "getitem": "an element or a part of {}",
+    "getitem": "an element or a part of {}", "clip": "{} limited to between {} and {}", "floor": "{} rounded down",
+    "ceil": "{} rounded up", "round": "{} rounded", "rint": "{} rounded", "sign": "the sign of {}",
+    "remainder": "the remainder of {} divided by {}", "inv": "the inverse of {}", "det": "the determinant of {}",
+    "solve": "the solution x of {} x = {}", "norm": "the length of {}",
 }  # fmt: skip
 
 

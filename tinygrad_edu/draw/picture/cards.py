@@ -299,7 +299,7 @@ def wire_label(link: Link, look: Look) -> str:
     if wire.contribution is None or not link.single:
         return ""
     if wire.local is None:
-        lines = break_lines(shorten(wire_rule(wire), 2 * LINE), LINE)
+        lines = break_lines(shorten(wire_rule(wire), 2 * LINE, keep_start=True), LINE)
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
