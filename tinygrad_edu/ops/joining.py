@@ -178,16 +178,20 @@ def roll(x: Operand, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
 
 def fftshift(x: Operand, axes: Axis = None) -> Tensor:
     """The element at index 0 shifted to the middle, n // 2, along the axes or along all."""
-    x = as_operand(x)
-    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim, allow_duplicate=True)
-    return roll(x, [x.shape[i] // 2 for i in chosen], chosen)
+    return roll(x, *halves(x, axes))
 
 
 def ifftshift(x: Operand, axes: Axis = None) -> Tensor:
     """The element in the middle shifted to index 0: the inverse of `fftshift`."""
-    x = as_operand(x)
-    chosen = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim, allow_duplicate=True)
-    return roll(x, [-(x.shape[i] // 2) for i in chosen], chosen)
+    half, chosen = halves(x, axes)
+    return roll(x, [-n for n in half], chosen)
+
+
+def halves(x: Operand, axes: Axis) -> tuple[list[int], tuple[int, ...]]:
+    """Half of each length, rounded down, and the axes that have these lengths."""
+    shape = np.shape(plain(x))
+    chosen = tuple(range(len(shape))) if axes is None else normalize_axis_tuple(axes, len(shape), allow_duplicate=True)
+    return [shape[i] // 2 for i in chosen], chosen
 
 
 STATISTICS = {"maximum": max, "mean": mean, "median": lambda x, axis, keepdims: middle(x, axis), "minimum": min}
