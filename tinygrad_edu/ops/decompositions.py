@@ -26,9 +26,7 @@ from tinygrad_edu.ops.shapes import expand_dims
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = [
-    "cholesky", "det", "eigh", "eigvalsh", "inv", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
-]  # fmt: skip
+__all__ = ["cholesky", "det", "eigh", "eigvalsh", "inv", "pinv", "qr", "slogdet", "solve", "svd", "svdvals"]
 
 
 class SlogdetResult(NamedTuple):

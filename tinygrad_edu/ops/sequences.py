@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "apply_along_axis", "apply_over_axes", "bincount", "convolve", "correlate", "diff", "ediff1d", "gradient",
-    "interp", "trapezoid", "unwrap",
+    "apply_along_axis", "apply_over_axes", "bincount", "convolve", "correlate", "diff", "ediff1d", "gradient", "interp",
+    "trapezoid", "unwrap",
 ]  # fmt: skip
 
 
