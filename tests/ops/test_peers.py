@@ -51,6 +51,7 @@ AUTOGRAD_MISSES = {  # name: arguments whose derivative it gets wrong, or that t
     "linspace": lambda x, y, endpoint, retstep, **kwargs: np.shape(x) != np.shape(y) or not endpoint or retstep,
     "prod": lambda x, **kwargs: np.ndim(x) == 0 or 0 in x,  # NaN
     "repeat": lambda x, repeats, axis: (axis or 0) < 0,
+    "tile": lambda x, reps: np.size(reps) < np.ndim(x),
 }
 AUTOGRAD_CALLS = {  # name: the same call, in the form that it differentiates
     "astype": lambda np, x, dtype: x.astype(dtype),
