@@ -246,3 +246,11 @@ IMAGES, KERNELS = np.zeros((2, 3, 5, 6)), np.zeros((4, 3, 3, 3))
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_pixel_in_many_windows_loses_no_count_in_float16():
+    pixel, kernel = Tensor(np.ones((1, 1, 1, 1)), dtype=np.float16), np.ones((1, 1, 64, 64), np.float16)
+    conv2d(pixel, kernel, padding=63).sum().backward()
+    assert pixel.grad.dtype == np.float16 and pixel.grad.item() == 64 * 64
+    out = convolution.fold(np.ones((1, 1, 64, 64, 64, 64), np.float16), (64, 64), (1, 1), (1, 1, 127, 127))
+    assert out.dtype == np.float16 and out.max() == 64 * 64

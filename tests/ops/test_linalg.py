@@ -446,3 +446,19 @@ def test_moves_of_singular_values_and_of_vectors_without_a_derivative(full_matri
     assert np.isnan(moved(lambda x: linalg.qr(x, mode).Q, tall)).any() == full_matrices
     found = moved(lambda x: linalg.qr(x, mode).R, tall)
     np.testing.assert_allclose(np.abs(np.diag(found)), [1, 5, 9], atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+def test_the_norm_of_float16_loses_no_count(axis):
+    x = Tensor(np.ones((10_000, 1)), dtype=np.float16)
+    out = linalg.norm(x, axis=axis)
+    assert out.dtype == np.float16 and (out.data == 100).all()
+    out.backward(np.ones(out.shape))
+    np.testing.assert_allclose(x.grad, 0.01, rtol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(50_000, 2), (2, 50_000)])
+def test_a_pseudo_inverse_takes_no_square_of_the_long_side(shape):
+    x = Tensor(np.random.default_rng(0).normal(size=shape))
+    linalg.pinv(x).sum().backward()  # 20 GB, if it did
+    assert np.isfinite(x.grad).all()

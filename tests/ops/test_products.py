@@ -150,3 +150,13 @@ def test_cross_product_is_at_right_angles_in_every_mix_of_sizes():
     np.testing.assert_array_equal(x.grad, [500, -400, 35])
     np.testing.assert_array_equal(y.grad, [-170, 97])
     assert ops.cross([1.0, 2.0], Tensor([4.0, 5.0])).item() == -3
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes"),
+    [("ij->j", [(5000, 2)]), ("i,ij->j", [(5000,), (5000, 2)]), ("ij,ik->jk", [(5000, 2), (5000, 3)])],
+)
+def test_einsum_of_float16_loses_no_count(subscripts, shapes):
+    xs = [Tensor(np.ones(shape), dtype=np.float16) for shape in shapes]
+    out = ops.einsum(subscripts, *xs)
+    assert out.dtype == np.float16 and (out.data == 5000).all()

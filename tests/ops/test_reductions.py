@@ -264,3 +264,22 @@ def test_lists_are_taken():
             ours(name)([[1.0, 2.0], [3.0, 5.0]], axis=0), ours(name)(np.array([[1.0, 2.0], [3.0, 5.0]]), axis=0)
         )
     assert tinygrad_edu.sum(3) == 3 and tinygrad_edu.mean(2.0) == 2
+
+
+def test_cumprod_of_float16_with_a_zero_loses_no_count():
+    x = np.ones(5000)
+    x[-1] = 0
+    assert slope("cumprod", Tensor(x, dtype=np.float16))[0] == 4999
+
+
+@pytest.mark.parametrize("name", ["prod", "cumprod"])
+@pytest.mark.parametrize(("factor", "dtype"), [(0.01, np.float16), (1e-107, np.float64)])
+def test_subnormal_products(name, factor, dtype):
+    found = slope(name, Tensor(np.full(3, factor), dtype=dtype))[-1]  # out / x would have few digits
+    np.testing.assert_allclose(found, dtype(factor) * dtype(factor), rtol=1e-13)
+
+
+@pytest.mark.parametrize(("name", "worst"), [("nanmax", -inf), ("nanmin", inf)])
+@pytest.mark.parametrize("axis", [None, 0])
+def test_nan_takes_no_part_of_an_infinite_extreme(name, worst, axis):
+    np.testing.assert_array_equal(slope(name, np.array([nan, worst, worst]), axis=axis), [0, 0.5, 0.5])

@@ -254,3 +254,16 @@ def test_polynomials_keep_the_dtype():
     p = Tensor([1.0, 2.0], dtype=np.float32)
     out = [tg.polyint(p, k=[3.0]), tg.polyint(p, 2, 3.0), tg.polyder(p), tg.polyval(p, 2.0 * p), tg.polyadd(p, p[:1])]
     assert [y.dtype for y in out] == [np.float32] * 5
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.uint64])
+def test_interp_of_small_integers_does_not_wrap_around(dtype):
+    for xp, fp in [([0, 1], [1, 0]), ([0, 127], [127, 0])][: 1 if dtype is bool else 2]:
+        narrow, wide = [[np.array(v, t) for v in (xp, fp)] for t in (dtype, float)]
+        for period in [None, 200.0]:
+            x, y = Tensor([0.25, 0.5, 150.0]), Tensor([0.25, 0.5, 150.0])
+            a, b = tg.interp(x, *narrow, period=period), tg.interp(y, *wide, period=period)
+            np.testing.assert_allclose(a.data, b.data, rtol=1e-14)
+            a.sum().backward()
+            b.sum().backward()
+            np.testing.assert_allclose(x.grad, y.grad, rtol=1e-14)

@@ -5,7 +5,7 @@ import pytest
 from finite_differences import check, flat
 
 import tinygrad_edu
-from tinygrad_edu import Tensor, ops
+from tinygrad_edu import Tensor, ops, sums
 from tinygrad_edu.engine import plain
 
 cube = np.random.default_rng(0).permutation(24).reshape(2, 3, 4) + np.linspace(0.1, 0.3, 24).reshape(2, 3, 4)
@@ -387,3 +387,46 @@ def test_a_mask_takes_each_element_once():
     x.grad = None
     x[np.array([True, False]), [0, 0]].sum().backward()
     assert x.grad.max() == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, n: x[np.zeros(n, np.uint8)],
+        lambda x, n: ops.take(x, np.zeros((n, 1), int)),
+        lambda x, n: ops.take_along_axis(x, np.zeros(n, int)),
+        lambda x, n: ops.repeat(x, [n, 0]),
+        lambda x, n: ops.sliding_window_view(ops.pad(x[:1], n - 1), n),
+        lambda x, n: ops.pad(x[:1], (0, n - 1), mode="wrap"),
+    ],
+)
+def test_an_element_taken_often_loses_no_count(f, dtype, monkeypatch):
+    monkeypatch.setitem(sums.MANY, np.dtype(np.float32), 2)
+    x = Tensor([1, 1], dtype=dtype)
+    out = f(x, 5000)
+    out.backward(np.full(out.shape, 1 if dtype is np.float16 else 0.1))
+    assert x.grad.dtype == dtype and x.grad[0] == dtype(5000 if dtype is np.float16 else 5000 * float(dtype(0.1)))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, k: ops.roll(x, k, k),
+        lambda x, k: ops.tril(x, k),
+        lambda x, k: ops.triu(x, k - k),
+        lambda x, k: ops.pad(x, k, mode="mean", stat_length=k),
+        lambda x, k: ops.tensordot(x, x.T, k),
+        lambda x, k: ops.polyder(x[0], k),
+    ],
+)
+def test_unsigned_parameters_do_not_wrap_around(f):
+    x = Tensor(np.arange(12.0).reshape(3, 4))
+    np.testing.assert_array_equal(f(x, np.uint8(1)).data, f(x, 1).data)
+
+
+def test_a_median_border_of_nan_gives_nan_to_all():
+    x = Tensor([0.1, np.nan, 0.3, 0.2])
+    out = ops.pad(x, 1, mode="median")
+    out.backward(np.ones(out.shape))
+    assert np.isnan(out.data[[0, -1]]).all() and np.isnan(x.grad).all()

@@ -204,3 +204,11 @@ def test_correlations_stay_within_one():
     np.testing.assert_allclose(out.data, np.corrcoef(x), rtol=1e-14)
     np.testing.assert_allclose(slope("corrcoef", x), 0, atol=1e-13)
     assert ops.corrcoef(Tensor([1.0, 2.0])).data == 1
+
+
+def test_quantiles_between_infinities():
+    x = Tensor([1.0, 2.0, inf])
+    out = ops.quantile(x, [0.25, 0.75, 1.0])  # only the first two lie between elements
+    np.testing.assert_array_equal(out.data, [1.5, inf, inf])
+    out.backward(np.ones(3))
+    np.testing.assert_array_equal(x.grad, [0.5, 1.0, 1.5])

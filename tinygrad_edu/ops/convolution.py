@@ -52,10 +52,10 @@ def windows(x: Array, size: Pair, stride: Pair) -> Array:
 @op(lambda g, out, x, size, stride, shape: windows(g, size, stride))
 def fold(x: Array, size: Pair, stride: Pair, shape: Shape) -> Array:
     """The sum of windows at their places: (n, c, rows, columns, *size) -> shape, (n, c, h, w)."""
-    out = zeros(shape, x.dtype)
+    out = zeros(shape, np.promote_types(x.dtype, np.float32))
     for pixels, part in zip(elements(windows(out, size, stride)), elements(x), strict=True):
         pixels += part
-    return out
+    return out.astype(x.dtype, copy=False)
 
 
 def elements(seen: Array) -> list[Array]:
@@ -129,12 +129,13 @@ def conv2d_input(y: Array, weight: Array, stride: Pair, padding: Pair, shape: Sh
     Named as in torch.nn.grad; a layer that does this is a ConvTranspose2d (Zeiler et al. 2010).
     """
     kernels, flat = weight.reshape(len(weight), -1).T, matrix(y)
-    out = zeros(shape, np.result_type(y, weight), padding)
+    dtype = np.result_type(y, weight)
+    out = zeros(shape, np.promote_types(dtype, np.float32), padding)
     for at, seen in slabs(windows(out, weight.shape[2:], stride)):
         part = (kernels @ flat[:, at]).reshape(seen.shape)
         for j, row in np.ndindex(weight.shape[3], part.shape[3]):  # as much at once as has no pixel in common
             seen[:, :, j, row] += part[:, :, j, row]
-    return out[inside(padding)]
+    return out[inside(padding)].astype(dtype, copy=False)
 
 
 @op(

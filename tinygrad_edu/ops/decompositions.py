@@ -379,9 +379,15 @@ def symmetric_svd(x: Tensor, compute_uv: bool) -> SVDResult | Tensor:
 
 
 def pinv_rule(g: Array, out: Array, x: Array, rcond: Any, hermitian: bool) -> Array:
-    """Golub & Pereyra 1973. In it no singular vector occurs: equal singular values do no harm."""
+    """Golub & Pereyra 1973. In it no singular vector occurs: equal singular values do no harm.
+
+    The products are in such an order that none is square in the longer side of x.
+    """
     p, pT, gT = out, mT(out), mT(g)
-    part = (gT - x @ (p @ gT)) @ (p @ pT) + (pT @ p) @ (gT - (gT @ p) @ x) - pT @ g @ pT
+    if x.shape[-2] >= x.shape[-1]:
+        part = (gT - x @ (p @ gT)) @ (p @ pT) + pT @ (p @ (gT - gT @ (p @ x)) - g @ pT)
+    else:
+        part = ((gT - (x @ p) @ gT) @ p - pT @ g) @ pT + (pT @ p) @ (gT - (gT @ p) @ x)
     return 0.5 * (part + mT(part)) if hermitian else part
 
 

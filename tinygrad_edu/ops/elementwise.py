@@ -125,13 +125,13 @@ def log1p(x: Operand) -> Array:
     return np.log1p(x)
 
 
-@op(lambda g, out, x: g / (math.log(2) * x))
+@op(lambda g, out, x: g / math.log(2) / x)
 def log2(x: Operand) -> Array:
     """Logarithm to base 2."""
     return np.log2(x)
 
 
-@op(lambda g, out, x: g / (math.log(10) * x))
+@op(lambda g, out, x: g / math.log(10) / x)
 def log10(x: Operand) -> Array:
     """Logarithm to base 10."""
     return np.log10(x)

@@ -21,6 +21,7 @@ from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.elementwise import Operand, as_operand, where
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import Axis, broadcast_to, expand_dims, moveaxis, ravel, reshape, swapaxes
+from tinygrad_edu.sums import accumulator
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -45,13 +46,15 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...]) -> Array:
 
     With integer arrays `out[index] = x` would go wrong: for the index [0, 0] the last value would win, but both count.
     """
-    out = np.zeros(shape, x.dtype)
     parts = index if isinstance(index, tuple) else (index,)
     if all(names_once(i) for i in parts):
+        out = np.zeros(shape, x.dtype)
         out[index] = x
-    else:
-        np.add.at(out, index, x)
-    return out
+        return out
+    wide = accumulator(x, tuple(range(x.ndim))) or x.dtype
+    out = np.zeros(shape, wide)
+    np.add.at(out, index, np.asarray(x, wide))
+    return np.asarray(out, x.dtype)
 
 
 def names_once(i: Any) -> bool:
@@ -327,14 +330,14 @@ def tril(x: Operand, k: int = 0) -> Tensor:
 def triu(x: Operand, k: int = 0) -> Tensor:
     """Zero below the k-th diagonal of the last two axes."""
     x = as_operand(x)
-    return where(lower_triangle(x, k - 1), 0, x)
+    return where(lower_triangle(x, integer(k) - 1), 0, x)
 
 
 def lower_triangle(x: Tensor, k: int) -> Array:
     """Where the last two axes are on or below their k-th diagonal; the only axis of a vector counts as both."""
     if not x.ndim:
         raise TypeError("tril, triu: a number has no triangle")
-    return np.tri(x.shape[-2 if x.ndim > 1 else -1], x.shape[-1], k, dtype=bool)
+    return np.tri(x.shape[-2 if x.ndim > 1 else -1], x.shape[-1], integer(k), dtype=bool)
 
 
 def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:

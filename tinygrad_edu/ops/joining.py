@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
-from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power
+from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power, where
 from tinygrad_edu.ops.indexing import flip, getitem, repeat, scatter, sort
 from tinygrad_edu.ops.reductions import max, mean, min
 from tinygrad_edu.ops.shapes import (
@@ -171,7 +171,7 @@ def roll(x: Operand, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
     if steps.ndim > 1:
         raise ValueError("roll: shift and axis must be numbers or vectors")
     for step, i in steps:
-        cut = -step % x.shape[i] if x.shape[i] else 0
+        cut = -int(step) % x.shape[i] if x.shape[i] else 0
         x = concatenate([getitem(x, at(i, x, slice(cut, None))), getitem(x, at(i, x, slice(cut)))], i)
     return x
 
@@ -248,8 +248,9 @@ def pad(
             continue
         if not x.shape[axis] and mode != "constant":
             raise ValueError(f"pad: axis {axis} is empty; only the modes 'constant' and 'empty' can extend it")
+        n = x.shape[axis]
         if mode == "wrap":
-            x = wrapped(x, axis, before, after)
+            x = getitem(x, at(axis, x, np.arange(-before, n + after) % n))
         elif OPTIONS[mode] == "reflect_type":
             x = mirrored(x, axis, before, after, mode == "symmetric", odd=reflect_type == "odd")
         else:
@@ -299,7 +300,7 @@ def side(x: Tensor, axis: int, mode: str, count: int, choice: Any) -> Tensor:
     if mode == "constant":
         return broadcast_to(astype(choice, x.dtype), shape)
     if mode in STATISTICS:
-        length = x.shape[axis] if choice is None else choice
+        length = x.shape[axis] if choice is None else int(choice)
         if length < 1:
             raise ValueError(f"pad: stat_length must be at least 1, not {length}")
         near = getitem(x, at(axis, x, slice(-length, None) if behind else slice(length)))
@@ -312,19 +313,10 @@ def side(x: Tensor, axis: int, mode: str, count: int, choice: Any) -> Tensor:
 
 
 def middle(x: Tensor, axis: int) -> Tensor:
-    """The median along an axis, which is kept: NaN, which sorts last, makes it NaN."""
-    x, n = sort(x, axis), x.shape[axis]
-    low, high, last = [getitem(x, at(axis, x, slice(i, i + 1))) for i in ((n - 1) // 2, n // 2, n - 1)]
-    valid = np.where(np.isnan(plain(last)), np.nan, 1.0).astype(x.dtype)
-    return (0.5 * low + 0.5 * high) * valid
-
-
-def wrapped(x: Tensor, axis: int, before: int, after: int) -> Tensor:
-    """x as one period of many."""
-    n = x.shape[axis]
-    first = -(-before // n)  # periods, rounded up
-    periods = concatenate([x] * (first + 1 - (-after // n)), axis)
-    return getitem(periods, at(axis, x, slice(first * n - before, (first + 1) * n + after)))
+    """The median along an axis, which is kept; of NaN it is the maximum, which is NaN and gives NaN to all."""
+    line, n, top = sort(x, axis), x.shape[axis], max(x, axis, keepdims=True)
+    low, high = [getitem(line, at(axis, x, slice(i, i + 1))) for i in ((n - 1) // 2, n // 2)]
+    return where(np.isnan(plain(top)), top, 0.5 * low + 0.5 * high)
 
 
 def mirrored(x: Tensor, axis: int, before: int, after: int, edge: bool, odd: bool) -> Tensor:

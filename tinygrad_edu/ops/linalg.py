@@ -31,7 +31,12 @@ from tinygrad_edu.ops.decompositions import (
 from tinygrad_edu.ops.elementwise import Operand, abs, as_float, as_operand, astype, power, square, where
 from tinygrad_edu.ops.products import dot, matmul, tensordot
 from tinygrad_edu.ops.reductions import sum
+<<<<<<< HEAD
 from tinygrad_edu.ops.shapes import Axis, expand_dims, matrix_transpose, moveaxis, reshape
+=======
+from tinygrad_edu.ops.shapes import Axis, expand_dims, moveaxis, reshape, swapaxes
+from tinygrad_edu.sums import accumulator
+>>>>>>> r2
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -174,7 +179,7 @@ def order_of(ord: Any) -> Any:
 @op(lambda g, out, x, axis, keepdims: restore(g / where(out == 0, 1.0, out), axis, keepdims) * x)
 def _norm(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """The root of the sum of squares; its gradient at 0 is taken as 0."""
-    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+    return np.sqrt(np.sum(x * x, axis, accumulator(x, axis), keepdims=keepdims)).astype(x.dtype, copy=False)[()]
 
 
 def powered(x: Tensor, p: float) -> Tensor:

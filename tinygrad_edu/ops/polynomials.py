@@ -71,7 +71,7 @@ def trimmed(p: Operand) -> Tensor:
 
 def polyder(p: Operand, m: int = 1) -> Tensor:
     """The m-th derivative: k * (k - 1) * ... * (k - m + 1) times the coefficient of x**k, for each k >= m."""
-    p = as_operand(p)
+    p, m = as_operand(p), int(m)
     if m < 0:
         raise ValueError(f"polyder: m={m}; the order must not be negative, see polyint")
     if m == 0:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, multiply
+from tinygrad_edu.ops.elementwise import Operand, as_operand, multiply
 from tinygrad_edu.ops.indexing import diagonal, getitem
 from tinygrad_edu.ops.joining import pad
 from tinygrad_edu.ops.shapes import expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
@@ -167,7 +167,7 @@ def tensordot(x: Operand, y: Operand, axes: int | tuple[Axes, Axes] = 2) -> Tens
         ValueError: Paired axes differ in number or length.
     """
     x, y = as_operand(x), as_operand(y)
-    chosen: Any = (range(-axes, 0), range(axes)) if isinstance(axes, (int, np.integer)) else axes
+    chosen: Any = (range(-int(axes), 0), range(axes)) if isinstance(axes, (int, np.integer)) else axes
     mine, theirs = normalize_axis_tuple(chosen[0], x.ndim), normalize_axis_tuple(chosen[1], y.ndim)
     lengths = [x.shape[i] for i in mine]
     if lengths != [y.shape[i] for i in theirs]:
@@ -191,9 +191,6 @@ def einsum_rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, o
     lost = [(k, n) for k, n in zip(mine, arrays[i].shape, strict=True) if k not in lengths or lengths[k] < n]
     ones = [np.ones(n, g.dtype) for _, n in lost]
     kept = "".join([k for k, n in zip(mine, arrays[i].shape, strict=True) if lengths.get(k, 0) <= n])
-    addends = np.broadcast_to(g.dtype.type(0), [n for k, n in lengths.items() if k not in kept])
-    if wide := accumulator(addends):
-        factors[0] = astype(g, wide)
     product = ",".join([*others, *[k for k, _ in lost]]) + "->" + kept
     order = optimize if isinstance(optimize, (bool, str)) else True  # a path is one of the operands, not of these
     part = _einsum(*factors, *ones, subscripts=product, optimize=order)
@@ -203,7 +200,12 @@ def einsum_rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, o
 @op(einsum_rule, variadic=True)
 def _einsum(*arrays: Array, subscripts: str, optimize: Any = False) -> Array:
     """np.einsum of explicit subscripts without ellipsis and without an index that stands twice in a term."""
-    return np.einsum(subscripts, *arrays, optimize=optimize)
+    *terms, kept = subscripts.replace("->", ",").split(",")
+    lengths = {k: n for term, x in zip(terms, arrays, strict=True) for k, n in zip(term, x.shape, strict=True) if n > 1}
+    dtype = np.result_type(*arrays)
+    if wide := accumulator(np.broadcast_to(dtype.type(0), [n for k, n in lengths.items() if k not in kept])):
+        arrays = tuple([x.astype(wide) for x in arrays])
+    return np.einsum(subscripts, *arrays, optimize=optimize).astype(dtype, copy=False)[()]
 
 
 def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:

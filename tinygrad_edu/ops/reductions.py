@@ -216,16 +216,23 @@ def _recurrence(x: Array, a: Array, axis: int) -> Array:
     """
     shape = np.moveaxis(x, axis, 0).shape
     rows = shape[0], product_of(shape[1:])
-    y = np.array(np.moveaxis(x, axis, 0), np.result_type(x, a), order="C").reshape(rows)
+    dtype = np.result_type(x, a)
+    y = np.array(np.moveaxis(x, axis, 0), accumulator(x, axis) or dtype, order="C").reshape(rows)
     for before, y_k, a_k in zip(y, y[1:], np.moveaxis(a, axis, 0).reshape(rows)[1:], strict=False):
         y_k += a_k * before
-    return np.moveaxis(y.reshape(shape), 0, axis)
+    return np.moveaxis(y.reshape(shape).astype(dtype, copy=False), 0, axis)
+
+
+def divides(products: Array) -> bool:
+    """Whether all products are right to the last digit, so that the others' product is theirs over one factor."""
+    size = np.abs(plain(products))
+    return bool(((size >= np.finfo(size.dtype).tiny) & (size < np.inf)).all())
 
 
 def to_running_factors(g: Array, out: Array, x: Array, axis: int | None) -> Array:
     """The product before x_k times s_k = g_k + x_(k+1) * s_(k+1), which is (sum of g * out from k on) / x_k."""
     factors, axis = (x, axis) if axis is not None and x.ndim else (x.reshape((-1,)), 0)
-    if (out != 0).all() and np.isfinite(out).all():
+    if divides(out):
         part = backwards(_cumsum(backwards(g * out, axis), axis), axis) / factors
     else:
         part = after(1.0, out, axis) * adjoint(g, factors, axis)
@@ -281,13 +288,13 @@ def cumulative(
 def to_factors(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
     """g times, for each element, the product of all the others along the axes.
 
-    That is out / x, but where out is 0 or infinite it is the product of those before times that of those behind:
-    0 / 0 would make prod([0, 2, 3]) send NaN to its first element, whose gradient is 6.
+    That is out / x, but where out is 0, subnormal or infinite it is the product of those before times that of those
+    behind: 0 / 0 would make prod([0, 2, 3]) send NaN to its first element, whose gradient is 6.
     """
     if not x.ndim:
         return g
     g, product = restore(g, axis, keepdims), restore(out, axis, keepdims)
-    if (product != 0).all() and np.isfinite(product).all():
+    if divides(product):
         return g * product / x
     reduced = range(x.ndim) if axis is None else (np.atleast_1d(axis) % x.ndim).tolist()
     order = [i for i in range(x.ndim) if i not in reduced] + list(reduced)
@@ -386,8 +393,14 @@ def nan_extreme(
 ) -> Tensor:
     """max or min with the worst of all numbers for NaN."""
     out = reduction(without_nan(x, worst), axis, keepdims, initial=initial, where=mask)
-    lost = np.all(np.isnan(plain(as_operand(x))), axis=axis, keepdims=keepdims)
-    if initial is not None or not np.any(lost):
+    missing = np.isnan(plain(as_operand(x)))
+    if initial is not None or not missing.any():
+        return out
+    lost = np.all(missing, axis=axis, keepdims=keepdims)
+    tied = ~lost & (plain(out) == worst)  # NaN takes no part of the gradient
+    if np.any(tied):
+        out = where(tied, masked_mean(as_operand(x), axis, keepdims, ~missing), out)
+    if not np.any(lost):
         return out
     warnings.warn("All-NaN slice encountered", RuntimeWarning, stacklevel=3)
     return where(lost, np.nan, out)

@@ -224,10 +224,11 @@ def segments(x: Array, xp: Array, fp: Array) -> tuple[Any, ...]:
     places, knots = plain(x), plain(xp)
     start = np.clip(np.searchsorted(knots, places, "right") - 1, 0, max(len(knots) - 2, 0))
     stop = np.minimum(start + 1, len(knots) - 1)
-    width, rise = xp[stop] - xp[start], fp[stop] - fp[start]
+    begin = 1.0 * xp[start]  # 1.0: small integers would wrap around
+    width, rise = xp[stop] - begin, fp[stop] - 1.0 * fp[start]
     low, high = places < knots[0], (places > knots[-1]) | (knots[stop] == knots[start])
     width = where(low | high, 1.0, width)
-    share = where(low, 0.0, where(high, 1.0, (x - xp[start]) / width))
+    share = where(low, 0.0, where(high, 1.0, (x - begin) / width))
     return start, stop, share, where(low | high, 0.0, where(places != places, np.nan, rise / width))
 
 
@@ -282,8 +283,8 @@ def interp(
         return out if right is None else where(plain(x) > plain(xp)[-1], right, out)
     if plain(period) == 0:
         raise ValueError("interp: the period must not be 0")
-    length: Any = abs(period)  # type: ignore[arg-type]  # Python's: a number stays one, and widens no dtype
-    x, xp = remainder(x, length), remainder(xp, length)
+    length: Any = 1.0 * abs(period)  # type: ignore[arg-type]  # Python's: a number stays one, and widens no dtype
+    x, xp = remainder(1.0 * x, length), remainder(1.0 * xp, length)
     order = np.argsort(plain(xp))
     xp, fp = xp[order], fp[order]
     return _interp(x, concatenate([xp[-1:] - length, xp, xp[:1] + length]), concatenate([fp[-1:], fp, fp[:1]]))

@@ -262,7 +262,8 @@ def take_quantiles(rows: Tensor, q: Array, method: str, weights: Array | None, s
     row = np.arange(m)[:, None]
     out = getitem(rows, (row, order[row, lower]))
     if part.any():
-        out = out * (1 - part) + getitem(rows, (row, order[row, lower + (part > 0)])) * part
+        upper = getitem(rows, (row, order[row, lower + (part > 0)]))
+        out = out * (1 - part) + where(part > 0, upper, 0.0) * part  # 0 * inf would be NaN
     if skip:
         return where(counts[:, None] == 0, np.nan, out) if not counts.all() else out
     return where(missing[:, None] > 0, max(rows, 1, True), out) if missing.any() else out  # NaN, also as a gradient
