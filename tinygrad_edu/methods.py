@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Node, plain
@@ -80,6 +80,14 @@ class Methods(Node):
     __matmul__ = ops.matmul
     __rmatmul__ = reflected(ops.matmul)
 
+    def __int__(self) -> int:
+        """The integer part of the one number of a tensor of size 1."""
+        return int(self._data.item())
+
+    def __contains__(self, value: Operand) -> bool:
+        """Whether an element equals the value."""
+        return plain(value) in np.asarray(self._data)
+
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(attribute_hint(name, ops.__all__))
 
@@ -90,6 +98,10 @@ class Methods(Node):
     def transpose(self, *axes: Any) -> Tensor:
         """Axes in another order: t.transpose(1, 0) or t.transpose((1, 0)); reversed if none is given."""
         return ops.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+
+    def astype(self, dtype: DTypeLike, *, copy: bool = True) -> Tensor:
+        """The same values as another floating dtype. `copy` is without effect: nobody can write into a result."""
+        return ops.astype(self, dtype)
 
     add = ops.add
     subtract = ops.subtract
@@ -120,7 +132,6 @@ class Methods(Node):
     conj = ops.conj
     conjugate = ops.conjugate
     copy = ops.copy
-    astype = ops.astype
 
     sum = ops.sum
     mean = ops.mean

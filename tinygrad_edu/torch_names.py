@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
+from numpy import ndarray
+
 __all__ = ["ATTRIBUTES", "KEYWORDS", "Size", "answer_keywords", "answering", "attribute_hint", "keyword_hint"]
 
 ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that write in place
@@ -85,8 +87,8 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "resize": "np.resize(x, shape), a new Tensor",
     "itemset": "assign(values)",
     "ptp": "np.ptp(x)",
-    "tobytes": "data.tobytes()",
-    "tofile": "data.tofile(file)",
+    "flat": "ravel()",
+    "choose": "np.choose(indices, choices)",
 }
 KEYWORDS = {
     "dim": "axis",
@@ -103,6 +105,8 @@ def attribute_hint(name: str, functions: Iterable[str]) -> str:
     """The message for an attribute that a Tensor lacks."""
     if name in ATTRIBUTES:
         return f"Tensor has no {name!r}; here it is {ATTRIBUTES[name]}"
+    if hasattr(ndarray, name) and not name.startswith("_"):
+        return f"Tensor has no {name!r}; of the values it is tensor.data.{name}"
     if name in functions:
         return f"Tensor has no method {name!r}; call the function: np.{name}(x)"
     return f"'Tensor' object has no attribute {name!r}"
