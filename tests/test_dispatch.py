@@ -223,3 +223,9 @@ def test_nonzero_through_where():
 def test_the_name_of_a_function_is_the_one_that_a_program_has():
     assert full_name(np.linalg.norm) == "np.linalg.norm" and full_name(np.add) == "np.add"
     assert full_name(np.sum) == "np.sum" and full_name(np.fft.fft) == "np.fft.fft"
+
+
+@pytest.mark.skipif(not hasattr(np, "astype"), reason="NumPy 2.0 has no astype")
+def test_astype_with_copy_says_what_to_do():
+    with pytest.raises(TypeError, match=r"np\.astype with copy=: leave it out"):
+        np.astype(Tensor(X), np.float32, copy=False)

@@ -161,3 +161,23 @@ def test_an_error_that_is_not_about_keywords_stays_as_it_is():
 def test_what_means_something_else_in_pytorch_says_so(name, word):
     text = getattr(Tensor, name).__doc__
     assert "PyTorch" in text and word in text
+
+
+def test_int_and_in_work_on_the_values():
+    x = Tensor([[0.5, 2.0], [-3.7, 1.0]])
+    assert int(x[1, 0]) == -3 and type(int(x[0, 1])) is int
+    assert 2.0 in x and x[0, 1] in x and 5 not in x and 0.5 in Tensor(0.5)
+
+
+def test_astype_takes_numpys_copy():
+    x = Tensor([0.5, 2.0])
+    y = x.astype(np.float32, copy=False)
+    y.sum().backward()
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(x.grad, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("name", [x for x in dir(np.ndarray) if not x.startswith("_") and not hasattr(Tensor, x)])
+def test_each_name_of_an_array_is_there_or_is_answered(name):
+    with pytest.raises(AttributeError, match=r"; (here it is|of the values it is tensor\.data)"):
+        getattr(Tensor([1.0]), name)

@@ -123,6 +123,7 @@ KEYWORDS = {  # why a keyword of NumPy's is refused where ours does not have it
     "out": "it writes into an array, and the graph would not know; use what the function returns",
     "where": "the other places would keep what was in memory; use np.where(condition, f(x), x)",
     "casting": "a Tensor is cast with astype()",
+    "copy": "leave it out: nobody can write into a result, so a view is as good as a copy",
     "order": "the order in memory is not part of a Tensor",
     "dtype": "cast the operands or the result with astype()",
 }

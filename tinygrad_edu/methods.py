@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Node, plain
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.torch_names import Answer, answer_attributes, answering
+from tinygrad_edu.torch_names import Answer, answering
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -81,7 +81,16 @@ class Methods(Node):
     __rmatmul__ = reflected(ops.matmul)
 
     def __dir__(self) -> list[str]:
-        return [name for name in object.__dir__(self) if not isinstance(vars(Methods).get(name), Answer)]
+        answers = vars(type(self))  # of attributes that are not there
+        return [name for name in object.__dir__(self) if not isinstance(answers.get(name), Answer)]
+
+    def __int__(self) -> int:
+        """The integer part of the one number of a tensor of size 1."""
+        return int(self._data.item())
+
+    def __contains__(self, value: Operand) -> bool:
+        """Whether an element equals the value."""
+        return plain(value) in np.asarray(self._data)
 
     def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
         """The elements in another shape: t.reshape(2, -1) or t.reshape((2, -1))."""
@@ -90,6 +99,10 @@ class Methods(Node):
     def transpose(self: Any, *axes: Any) -> Tensor:
         """Axes in another order: t.transpose(1, 0) or t.transpose((1, 0)); reversed if none is given."""
         return ops.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+
+    def astype(self: Any, dtype: DTypeLike, *, copy: bool = True) -> Tensor:
+        """The same values as another floating dtype. `copy` is without effect: nobody can write into a result."""
+        return ops.astype(self, dtype)
 
     add = ops.add
     subtract = ops.subtract
@@ -120,7 +133,6 @@ class Methods(Node):
     conj = ops.conj
     conjugate = ops.conjugate
     copy = ops.copy
-    astype = ops.astype
 
     sum = ops.sum
     mean = ops.mean
@@ -174,6 +186,3 @@ class Methods(Node):
     argsort = of_values(np.argsort)
     nonzero = of_values(np.nonzero)
     searchsorted = of_values(np.searchsorted)
-
-
-answer_attributes(Methods, [name for name in ops.__all__ if hasattr(np, name)])

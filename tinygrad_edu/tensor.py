@@ -20,7 +20,7 @@ from tinygrad_edu.dispatch import dispatch, dispatch_ufunc
 from tinygrad_edu.engine import Array, backward_pass, bind_tensor, is_tensor, new_number, plain, setting
 from tinygrad_edu.methods import Methods
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.torch_names import Size
+from tinygrad_edu.torch_names import Size, answer_attributes
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Explanation, Graph
@@ -197,9 +197,9 @@ class Tensor(Methods):
         """Zeros: every number here is real."""
         return ops.imag(self)
 
-    def item(self) -> float:
-        """The one number of a tensor of size 1, as a Python float."""
-        return float(self._data.item())
+    def item(self, *place: int) -> float:
+        """The one number of a tensor of size 1, or the one at a place, as a Python float."""
+        return float(self._data.item(*place))
 
     __float__ = item
 
@@ -293,6 +293,9 @@ class Tensor(Methods):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return dispatch(func, args, kwargs)
+
+
+answer_attributes(Tensor, [name for name in ops.__all__ if hasattr(np, name)])
 
 
 def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Array:

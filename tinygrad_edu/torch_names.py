@@ -9,16 +9,11 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
+from numpy import ndarray
+
 __all__ = [
-    "ATTRIBUTES",
-    "KEYWORDS",
-    "Answer",
-    "Size",
-    "answer_attributes",
-    "answer_keywords",
-    "answering",
-    "keyword_hint",
-]
+    "ATTRIBUTES", "KEYWORDS", "Answer", "Size", "answer_attributes", "answer_keywords", "answering", "keyword_hint",
+]  # fmt: skip
 
 ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that write in place
     "view": "reshape(shape)",
@@ -112,8 +107,8 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "resize": "np.resize(x, shape), a new Tensor",
     "itemset": "assign(values)",
     "ptp": "np.ptp(x)",
-    "tobytes": "data.tobytes()",
-    "tofile": "data.tofile(file)",
+    "flat": "ravel()",
+    "choose": "np.choose(indices, choices)",
 }
 KEYWORDS = {
     "dim": "axis",
@@ -139,13 +134,14 @@ class Answer:
         raise AttributeError(self.message)
 
 
-def answer_attributes(owner: type, functions: Iterable[str]) -> None:
-    """Puts an answer in the place of each of PyTorch's attributes, and of each function that is not a method."""
-    known = set(dir(owner))
-    for name in {*functions} - known - ATTRIBUTES.keys():
-        setattr(owner, name, Answer(f"Tensor has no method {name!r}; call the function: np.{name}(x)"))
-    for name in ATTRIBUTES.keys() - known:
-        setattr(owner, name, Answer(f"Tensor has no {name!r}; here it is {ATTRIBUTES[name]}"))
+def answer_attributes(tensor: type, functions: Iterable[str]) -> None:
+    """Gives the class an answer for each attribute of PyTorch's or of NumPy's arrays, and each function, it lacks."""
+    answers = {name: f"Tensor has no method {name!r}; call the function: np.{name}(x)" for name in functions}
+    arrays = [name for name in dir(ndarray) if not name.startswith("_")]
+    answers |= {name: f"Tensor has no {name!r}; of the values it is tensor.data.{name}" for name in arrays}
+    answers |= {name: f"Tensor has no {name!r}; here it is {how}" for name, how in ATTRIBUTES.items()}
+    for name in answers.keys() - set(dir(tensor)):
+        setattr(tensor, name, Answer(answers[name]))
 
 
 def keyword_hint(names: Iterable[str]) -> str:

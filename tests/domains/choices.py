@@ -95,6 +95,7 @@ OPS = {
 FUNCTIONS = {
     "choose": chosen(),
     "divmod": quotients(),
+    "fabs": kinked,
     "float_power": drawn(several(low=0.5)),
     "fmax": two_kinked,
     "fmin": two_kinked,

@@ -222,3 +222,22 @@ def test_softmax_of_no_classes_is_empty():
         out.sum().backward()
         assert out.shape == x.grad.shape == (5, 0)
     assert np.isneginf(ops.logsumexp(np.ones((5, 0)), axis=1)).all()
+
+
+@pytest.mark.parametrize("name", ["fabs", "modf", "nan_to_num"])
+@pytest.mark.parametrize("x", [[-3, 0, 2], -3, np.array([[1, -2]], np.int8)])
+def test_integers_are_taken_as_numpy_takes_them(name, x):
+    ours, theirs = getattr(ops, name)(x), getattr(np, name)(x)
+    for y, expected in zip(np.atleast_1d(ours), np.atleast_1d(theirs), strict=True):
+        np.testing.assert_array_equal(y, expected)
+    if name != "modf" and not isinstance(x, np.ndarray):
+        assert ours.dtype == theirs.dtype
+    if name == "modf":
+        assert ours[1].dtype.kind == "f"
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4)])
+def test_piecewise_of_nothing(shape):
+    x = Tensor(np.ones(shape))
+    y = np.piecewise(x, [x.data < 0, x.data > 2], [lambda part: part, 1.0, 2.0])
+    assert type(y) is Tensor and y.shape == shape

@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
-from tinygrad_edu.ops.elementwise import Operand, as_operand, flat, maximum, minimum, positive, sign, unless_nan, where
+from tinygrad_edu.ops.elementwise import (
+    Operand,
+    as_float,
+    as_operand,
+    flat,
+    maximum,
+    minimum,
+    positive,
+    sign,
+    unless_nan,
+    where,
+)
 from tinygrad_edu.ops.indexing import getitem, scatter
 from tinygrad_edu.ops.shapes import broadcast_to
 
@@ -103,7 +114,7 @@ def divmod(x: Operand, y: Operand) -> tuple[Tensor, Tensor]:
 
 def modf(x: Operand) -> tuple[Tensor, Tensor]:
     """The fractional and the integral part, both with the sign of x."""
-    x = as_operand(x)
+    x = as_float(x)
     return fmod(where(np.isinf(plain(x)), 0.0, x), 1.0), trunc(x)
 
 
@@ -162,6 +173,8 @@ def clip(
     if (a_min is not None and min is not None) or (a_max is not None and max is not None):
         raise ValueError("clip: a limit is given twice, as a_min or a_max and as min or max; give it once")
     low, high = a_min if min is None else min, a_max if max is None else max
+    if not any(is_tensor(t) for t in (x, low, high)):
+        return np.clip(x, low, high)  # type: ignore[arg-type, return-value]  # integers stay integers
     return _clip(as_operand(x), -math.inf if low is None else low, math.inf if high is None else high)
 
 
@@ -176,6 +189,8 @@ def nan_to_num(
     if not copy:
         raise ValueError("nan_to_num: copy=False would write into x, which the graph would not see; leave it out")
     x = as_operand(x)
+    if x.dtype.kind != "f":
+        return np.array(x)[()]  # type: ignore[return-value]
     values, limits = plain(x), np.finfo(x.dtype)
     x = where(np.isnan(values), nan, x)
     x = where(np.isposinf(values), float(limits.max) if posinf is None else posinf, x)
@@ -214,7 +229,7 @@ def piecewise(
     """
     x = as_operand(x)
     masks = np.asarray(condlist, bool)
-    masks = masks.reshape((-1, *x.shape)) if masks.ndim > x.ndim else masks[None]
+    masks = masks.reshape((len(masks), *x.shape)) if masks.ndim > x.ndim else masks[None]
     if len(funclist) == len(masks) + 1:
         masks = np.concatenate([masks, ~masks.any(axis=0, keepdims=True)])
     if len(funclist) != len(masks):

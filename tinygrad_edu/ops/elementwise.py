@@ -166,7 +166,12 @@ def abs(x: Operand) -> Array:
     return np.abs(x)
 
 
-absolute = fabs = abs
+absolute = abs
+
+
+def fabs(x: Operand) -> Tensor:
+    """Absolute value as a float."""
+    return abs(as_float(x))
 
 
 @op(lambda g, out, x: g * sign(out))

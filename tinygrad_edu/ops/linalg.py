@@ -31,12 +31,8 @@ from tinygrad_edu.ops.decompositions import (
 from tinygrad_edu.ops.elementwise import Operand, abs, as_float, as_operand, astype, power, square, where
 from tinygrad_edu.ops.products import dot, matmul, tensordot
 from tinygrad_edu.ops.reductions import sum
-<<<<<<< HEAD
 from tinygrad_edu.ops.shapes import Axis, expand_dims, matrix_transpose, moveaxis, reshape
-=======
-from tinygrad_edu.ops.shapes import Axis, expand_dims, moveaxis, reshape, swapaxes
 from tinygrad_edu.sums import accumulator
->>>>>>> r2
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor

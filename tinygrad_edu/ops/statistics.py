@@ -199,10 +199,10 @@ def average(
     return (out, where(True, total, out)) if returned else out
 
 
-def parameter(name: str, value: Any) -> Any:
+def parameter(function: str, name: str, value: Any) -> Any:
     """The values of an argument that gets no gradient."""
     if getattr(value, "requires_grad", False):
-        raise TypeError(f"{name}: no gradient flows to it here; pass its values: {name}=tensor.data")
+        raise TypeError(f"{function}: no gradient flows to {name}; pass its values: {name}=tensor.data")
     return plain(value)
 
 
@@ -235,9 +235,8 @@ def rows_of_weights(
     """Weights in the order of the rows."""
     if weights is None:
         return None
-    return (
-        np.broadcast_to(weights_along(parameter("weights", weights), x, axis), x.shape).transpose(order).reshape(shape)
-    )
+    weights = weights_along(parameter("quantile", "weights", weights), x, axis)
+    return np.broadcast_to(weights, x.shape).transpose(order).reshape(shape)
 
 
 def take_quantiles(rows: Tensor, q: Array, method: str, weights: Array | None, skip: bool) -> Tensor:
@@ -271,7 +270,7 @@ def take_quantiles(rows: Tensor, q: Array, method: str, weights: Array | None, s
 
 def fractions(q: Any, percent: bool = False) -> Array:
     """q as an array of numbers from 0 to 1."""
-    q = np.asarray(parameter("q", q), float) / (100 if percent else 1)
+    q = np.asarray(parameter("quantile", "q", q), float) / (100 if percent else 1)
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError("percentile: q must be from 0 to 100" if percent else "quantile: q must be from 0 to 1")
     return q
@@ -380,7 +379,7 @@ def cov(
         ddof = 0 if bias else 1
     x = as_variables(x, rowvar, dtype)
     x = x if y is None else concatenate((x, as_variables(y, rowvar, dtype)), 0)
-    counts = None if fweights is None else as_operand(parameter("fweights", fweights))
+    counts = None if fweights is None else as_operand(parameter("cov", "fweights", fweights))
     if counts is not None and np.any(plain(counts) != np.around(plain(counts))):
         raise TypeError("cov: fweights must be integers; real weights are aweights")
     factors = [as_operand(w) for w in (counts, aweights) if w is not None]
