@@ -205,7 +205,7 @@ REFERENCES = LOSS_REFERENCES | {
 DOMAINS |= FUNCTIONS
 REFERENCES |= FUNCTION_REFERENCES
 every_function = pytest.mark.parametrize("name", sorted(DOMAINS))
-few = settings(max_examples=12)
+few = settings(max_examples=8)
 
 
 def ours(name):
@@ -266,7 +266,7 @@ def test_first_and_second_derivatives(name, data):
 @every_function
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @given(data=st.data())
-@settings(max_examples=5)
+@settings(max_examples=4)
 def test_dtype_is_kept(name, dtype, data):
     if dtype is np.float16 and (name.startswith("linalg.") or name == "polyfit"):
         pytest.skip("NumPy has no linear algebra of float16")
@@ -278,7 +278,7 @@ def test_dtype_is_kept(name, dtype, data):
 
 @every_function
 @given(data=st.data())
-@settings(max_examples=5)
+@settings(max_examples=4)
 def test_numpys_function_and_the_method_agree(name, data):
     args, kwargs = data.draw(DOMAINS[name])
     assume(variables(args))

@@ -47,7 +47,7 @@ def test_an_op_without_a_domain_is_reported():
 
 @every_op
 @given(data=st.data())
-@settings(max_examples=30)
+@settings(max_examples=16)
 def test_values_are_numpys(name, data):
     operands, params = data.draw(DOMAINS[name])
     expected = reference(name)(*operands, **params)
@@ -63,7 +63,7 @@ def test_values_are_numpys(name, data):
 
 @every_op
 @given(data=st.data())
-@settings(max_examples=30)
+@settings(max_examples=16)
 def test_first_and_second_derivatives(name, data):
     f, xs = as_function(REGISTRY[name].call, *data.draw(DOMAINS[name]))
     check(f, *xs)
@@ -72,7 +72,7 @@ def test_first_and_second_derivatives(name, data):
 @every_op
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.longdouble])
 @given(data=st.data())
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_dtype_is_kept(name, dtype, data):
     if dtype is not np.float32 and REGISTRY[name].forward.__module__ == decompositions.__name__:
         pytest.skip("NumPy decomposes matrices of float32 and float64 alone")
@@ -97,7 +97,7 @@ def test_a_python_number_does_not_widen(name, shape, number, dtype):
 
 @every_op
 @given(data=st.data())
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_constants_get_no_vjp_call(name, data):
     this = REGISTRY[name]
     operands, params = data.draw(DOMAINS[name])
@@ -129,7 +129,7 @@ def test_constants_get_no_vjp_call(name, data):
 
 @pytest.mark.parametrize("name", NUMPY_TOO)
 @given(data=st.data())
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_numpys_function_and_the_method_agree(name, data):
     operands, params = data.draw(DOMAINS[name])
     check_routes(name, operands, params)

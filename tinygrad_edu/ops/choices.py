@@ -174,7 +174,7 @@ def clip(
         raise ValueError("clip: a limit is given twice, as a_min or a_max and as min or max; give it once")
     low, high = a_min if min is None else min, a_max if max is None else max
     if not any(is_tensor(t) for t in (x, low, high)):
-        return np.clip(x, low, high)  # type: ignore[arg-type, return-value]  # integers stay integers
+        return np.clip(x, low, high)  # type: ignore[return-value]  # integers stay integers
     return _clip(as_operand(x), -math.inf if low is None else low, math.inf if high is None else high)
 
 

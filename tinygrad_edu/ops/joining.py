@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -300,7 +301,7 @@ def side(x: Tensor, axis: int, mode: str, count: int, choice: Any) -> Tensor:
     if mode == "constant":
         return broadcast_to(astype(choice, x.dtype), shape)
     if mode in STATISTICS:
-        length = x.shape[axis] if choice is None else int(choice)
+        length = x.shape[axis] if choice is None else index(choice)
         if length < 1:
             raise ValueError(f"pad: stat_length must be at least 1, not {length}")
         near = getitem(x, at(axis, x, slice(-length, None) if behind else slice(length)))

@@ -231,7 +231,7 @@ def test_every_op_of_the_library_has_a_formula(name, data):
 
 @pytest.mark.parametrize("name", READ)
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_a_formula_read_back_gives_what_the_rule_gives(name, data):
     operands, params = data.draw(DOMAINS[name])
     this, names, values, out, params = case(name, *operands, **params)
@@ -293,7 +293,7 @@ def test_reductions_in_latex():
 
 @pytest.mark.parametrize("name", ["max_pool", "mean_pool"])
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_the_words_of_a_pooling_say_what_its_rule_does(name, data):
     (x,), params = data.draw(DOMAINS[name])
     this, names, values, out, params = case(name, x, **params)
