@@ -5,14 +5,24 @@ for the composed ones: name -> strategy of (arguments, keyword arguments); and R
 NumPy has no function of that name, or calls its arguments otherwise.
 """
 
-import op_domains
+from domains import (
+    basics,
+    choices,
+    composed,
+    linalg,
+    polynomials,
+    products,
+    reductions,
+    sequences,
+    shapes,
+    statistics,
+    trigonometry,
+)
 
-from domains import choices, linalg, polynomials, products, reductions, sequences, shapes, statistics, trigonometry
-
-CHAPTERS = [linalg, choices, polynomials, products, reductions, sequences, shapes, statistics, trigonometry]
-DOMAINS, FUNCTIONS, REFERENCES = dict(op_domains.DOMAINS), {}, {}
+CHAPTERS = [choices, composed, linalg, polynomials, products, reductions, sequences, shapes, statistics, trigonometry]
+DOMAINS, FUNCTIONS, REFERENCES = dict(basics.OPS), {}, {}
 for chapter in CHAPTERS:
     DOMAINS |= chapter.OPS
     FUNCTIONS |= chapter.FUNCTIONS
     REFERENCES |= chapter.REFERENCES
-OP_REFERENCES = op_domains.REFERENCES | REFERENCES
+OP_REFERENCES = REFERENCES | basics.OP_REFERENCES

@@ -1,9 +1,10 @@
-"""Domains of ops/elementwise.py, what is not in op_domains.py, and of ops/choices.py."""
+"""Domains of ops/elementwise.py, what is not in basics.py, and of ops/choices.py."""
 
 import numpy as np
 from hypothesis import strategies as st
-from op_domains import kinked, one, positive, two, two_kinked
 from strategies import arrays, drawn, full, generators, pairs, several, shapes, spaced
+
+from domains.basics import kinked, one, positive, two, two_kinked
 
 
 @st.composite

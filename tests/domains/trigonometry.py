@@ -2,8 +2,9 @@
 
 import numpy as np
 from hypothesis import strategies as st
-from op_domains import one
 from strategies import arrays, drawn, pairs
+
+from domains.basics import one
 
 inside = st.tuples(st.tuples(arrays(low=-0.8, high=0.8)), st.just({}))
 beyond = st.tuples(st.tuples(arrays(low=1.3, high=3.0)), st.just({}))

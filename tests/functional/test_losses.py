@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from domains.losses import LOSSES, REDUCTIONS
 from finite_differences import check
 from hypothesis import given, settings, strategies as st
-from loss_domains import LOSSES, REDUCTIONS
 from strategies import arrays, full_nd
 
 from tinygrad_edu import Tensor, functional, optim

@@ -29,8 +29,8 @@ every_op = pytest.mark.parametrize("name", sorted(DOMAINS))
 
 def test_every_op_has_a_domain_and_every_domain_an_op():
     missing, stale = REGISTRY.keys() - DOMAINS.keys(), DOMAINS.keys() - REGISTRY.keys()
-    assert not missing, f"add a line to DOMAINS in tests/op_domains.py for: {', '.join(sorted(missing))}"
-    assert not stale, f"DOMAINS has lines without an op: {', '.join(sorted(stale))}"
+    assert not missing, f"add a line to OPS in tests/domains/ for: {', '.join(sorted(missing))}"
+    assert not stale, f"tests/domains/ has lines without an op: {', '.join(sorted(stale))}"
 
 
 def test_an_op_without_a_domain_is_reported():
@@ -39,7 +39,7 @@ def test_an_op_without_a_domain_is_reported():
         return x + 1
 
     try:
-        with pytest.raises(AssertionError, match=r"add a line to DOMAINS in tests/op_domains.py for: forgotten"):
+        with pytest.raises(AssertionError, match=r"add a line to OPS in tests/domains/ for: forgotten"):
             test_every_op_has_a_domain_and_every_domain_an_op()
     finally:
         del REGISTRY["forgotten"]

@@ -10,10 +10,9 @@ from operator import attrgetter
 
 import numpy as np
 import pytest
-from domains import DOMAINS, linalg as domains
-from finite_differences import analytic, compare, weights
+from domains import DOMAINS, FUNCTIONS as COMPOSED, linalg as domains
+from finite_differences import analytic, compare, joined, ours, weights
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
-from ops.test_composed import DOMAINS as COMPOSED, joined, ours
 from strategies import as_function, filled, variables
 
 import tinygrad_edu

@@ -1,7 +1,6 @@
-"""How to draw operands and parameters of each op, away from its kinks, and what NumPy calls it.
+"""Domains of the functions with a rule of their own that a first course begins with, and of convolution.
 
-A new op needs one line in DOMAINS: a strategy for (operands, parameters). What NumPy does not have under the op's name
-can have a line in REFERENCES too.
+OP_REFERENCES is for the ops whose operands and parameters are not the arguments of the public function.
 """
 
 import math
@@ -106,7 +105,7 @@ def classified(draw):
     return logits, np.asarray(labels) if draw(st.booleans()) else rng.uniform(0, 1, shape)
 
 
-DOMAINS = {
+OPS = {
     "astype": drawn(arrays(), dtype=lambda shape: st.sampled_from([np.float64, "float64", np.longdouble])),
     "negative": one,
     "sqrt": positive,
@@ -218,7 +217,7 @@ def conv2d_weight(x, y, stride, padding, shape):
     return np.einsum("ncijab,noij->ocab", each_window(x, shape[2:], stride), y)
 
 
-REFERENCES = {
+OP_REFERENCES = {
     "astype": lambda x, dtype: np.asarray(x).astype(dtype),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "relu": lambda x: np.where(x > 0, x, 0),
