@@ -37,6 +37,11 @@ def spaced(draw, shape=shapes, offset=0.0):
     return np.asarray(values, dtype=np.float64).reshape(shape)[()]
 
 
+small_factors = spaced(npst.array_shapes(min_dims=0, max_dims=2, max_side=3)).map(
+    lambda x: np.clip(np.trunc(x), -2, 2)[()]
+)  # zeros among them, and products that float16 holds
+
+
 @st.composite
 def several(draw, shapes=pairs, low=-2.0, high=2.0):
     """One array for each of the drawn shapes."""

@@ -38,6 +38,8 @@ def parts(x: Any) -> dict[Any, Any] | None:
 
 def children(tree: Any) -> dict[Any, Any] | None:
     """The parts of a structure; None for a leaf."""
+    if hasattr(tree, "shape"):
+        return None  # an array or a Tensor, which most are
     return None if isinstance(tree, (list, tuple)) and tree and is_numbers(tree) else parts(tree)
 
 

@@ -1,7 +1,5 @@
 """Domains of ops/products.py."""
 
-import warnings
-
 import numpy as np
 from hypothesis import strategies as st
 from strategies import arrays, drawn, pairs, several, shapes
@@ -72,11 +70,13 @@ FUNCTIONS = {
 }
 
 
-def cross(x, y, **kwargs):
-    """NumPy's, which warns of vectors of 2 components."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return np.cross(x, y, **kwargs)
+def cross(x, y, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    """np.cross, which no longer takes vectors of 2 components, with a third one that is 0."""
+    axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    x, y = np.moveaxis(x, axisa, -1), np.moveaxis(y, axisb, -1)
+    flat = x.shape[-1] == y.shape[-1] == 2
+    x, y = [np.concatenate([z, np.zeros((*z.shape[:-1], 3 - z.shape[-1]))], -1) for z in (x, y)]
+    return np.cross(x, y)[..., 2] if flat else np.moveaxis(np.cross(x, y), -1, axisc)
 
 
 def vecdot(x, y, axis=-1, keepdims=False):

@@ -2,7 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import arrays, axes_of, axis_of, full, generators, shapes_nd, spaced, with_axis
+from strategies import arrays, axes_of, axis_of, full, generators, shapes_nd, small_factors, spaced, with_axis
 
 
 @st.composite
@@ -36,7 +36,7 @@ def reduced(draw, elements, initial=None, masked=True, holes=False, scalar_axes=
 @st.composite
 def running(draw, holes=False):
     """An array to run along an axis, or flattened; factors may be 0."""
-    x = np.array(draw(arrays(shapes_nd | st.just(())) | spaced().map(np.trunc)))
+    x = np.array(draw(arrays(shapes_nd | st.just(())) | small_factors))
     if holes:
         x[draw(generators).uniform(size=x.shape) < 0.3] = np.nan
     axis = draw(st.none() | (axis_of(x.shape) if x.ndim else st.sampled_from([0, -1])))
@@ -80,7 +80,7 @@ def cumulative(function, first):
 
 
 anything = arrays(shapes_nd | st.just(()))
-factors = anything | spaced().map(np.trunc)
+factors = anything | small_factors
 peaked = spaced(full)
 limits = [-100.0, 0.0, 100.0]
 
