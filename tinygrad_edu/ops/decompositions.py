@@ -58,11 +58,6 @@ class SVDResult(NamedTuple):
     Vh: Tensor
 
 
-def mT(x: Array) -> Array:
-    """The matrices transposed, in a rule."""
-    return x.swapaxes(-1, -2)
-
-
 def packed(x: Array, *parts: Array) -> Array:
     """The parts of each matrix of x one after another: (..., total)."""
     lead = x.shape[:-2]
@@ -79,7 +74,7 @@ def unpacked(x: Array, *shapes: tuple[int, ...]) -> list[Any]:
     return parts
 
 
-@op(lambda g, out, x: -mT(out) @ g @ mT(out))
+@op(lambda g, out, x: -out.mT @ g @ out.mT)
 def inv(x: Array) -> Array:
     """The inverse: (..., n, n)."""
     return np.linalg.inv(x)
@@ -87,13 +82,13 @@ def inv(x: Array) -> Array:
 
 def solve_to_y(g: Array, x: Array, y: Array) -> Array:
     """x^-T @ g; a vector is a column."""
-    return solve(mT(x), g) if y.ndim > 1 else solve(mT(x), expand_dims(g, -1))[..., 0]
+    return solve(x.mT, g) if y.ndim > 1 else solve(x.mT, expand_dims(g, -1))[..., 0]
 
 
 def solve_to_x(g: Array, out: Array, x: Array, y: Array) -> Array:
     """-(x^-T @ g) @ out^T."""
     to_y = solve_to_y(g, x, y)
-    return -to_y @ mT(out) if y.ndim > 1 else -expand_dims(to_y, -1) * expand_dims(out, -2)
+    return -to_y @ out.mT if y.ndim > 1 else -expand_dims(to_y, -1) * expand_dims(out, -2)
 
 
 @op(solve_to_x, lambda g, out, x, y: solve_to_y(g, x, y))
@@ -110,7 +105,7 @@ def cofactors(x: Array, out: Array) -> Array:
     there they are n**2 determinants of n - 1 rows, which are differentiable to any order.
     """
     if (plain(out) != 0).all():
-        return expand_dims(out, (-2, -1)) * mT(inv(x))
+        return expand_dims(out, (-2, -1)) * inv(x).mT
     n = x.shape[-1]
     if not is_tensor(x):
         u, s, vh = np.linalg.svd(x)
@@ -133,7 +128,7 @@ def slogdet_rule(g: Array, out: Array, x: Array) -> Array:
     """Nothing from the sign, and x^-T from the logarithm."""
     if (plain(out)[0] == 0).any():
         raise LinAlgError("slogdet: a singular matrix has log|det| = -inf, which has no derivative; use det")
-    return expand_dims(g[1], (-2, -1)) * mT(inv(x))
+    return expand_dims(g[1], (-2, -1)) * inv(x).mT
 
 
 @op(slogdet_rule)
@@ -154,11 +149,11 @@ def slogdet(x: Operand) -> SlogdetResult:
 
 def cholesky_rule(g: Array, out: Array, x: Array, upper: bool) -> Array:
     """Murray 2016: the lower triangle of L^T g with half of its diagonal, between L^-T and L^-1, made symmetric."""
-    factor, g = (mT(out), mT(g)) if upper else (out, g)
-    inner = mT(factor) @ g
+    factor, g = (out.mT, g.mT) if upper else (out, g)
+    inner = factor.mT @ g
     inner = 0.5 * (tril(inner) + tril(inner, -1))
-    part = solve(mT(factor), mT(solve(mT(factor), inner)))
-    return 0.5 * (part + mT(part))
+    part = solve(factor.mT, solve(factor.mT, inner).mT)
+    return 0.5 * (part + part.mT)
 
 
 @op(cholesky_rule)
@@ -170,7 +165,7 @@ def cholesky(x: Array, upper: bool = False) -> Array:
 def eigvalsh_rule(g: Array, out: Array, x: Array, UPLO: Any) -> Array:
     """v @ diag(g) @ v^T."""
     v = eigh(x, UPLO).eigenvectors
-    return (v * expand_dims(g, -2)) @ mT(v)
+    return (v * expand_dims(g, -2)) @ v.mT
 
 
 @op(eigvalsh_rule)
@@ -206,7 +201,7 @@ def skew_over(x: Array, divisor: Array, values: Array, columns: Array) -> Array:
     pairs = where(np.eye(x.shape[-1], dtype=bool), 0.0, pairs)
     values = plain(values)
     equal = np.abs(values[..., None, :] - values[..., :, None]) <= rounding(values)[..., None]
-    return over(x - mT(x), divisor, equal, pairs)
+    return over(x - x.mT, divisor, equal, pairs)
 
 
 def on_diagonal(x: Array) -> Array:
@@ -218,8 +213,8 @@ def eigh_rule(g: Array, out: Array, x: Array, UPLO: Any) -> Array:
     """v @ (diag(gw) + (v^T gv - gv^T v) / 2 (w_j - w_i)) @ v^T."""
     n = x.shape[-1]
     (gw, gv), (w, v) = unpacked(g, (n,), (n, n)), unpacked(out, (n,), (n, n))
-    turn = skew_over(mT(v) @ gv, expand_dims(w, -2) - expand_dims(w, -1), w, used(gv))
-    return v @ (on_diagonal(gw) + 0.5 * turn) @ mT(v)
+    turn = skew_over(v.mT @ gv, expand_dims(w, -2) - expand_dims(w, -1), w, used(gv))
+    return v @ (on_diagonal(gw) + 0.5 * turn) @ v.mT
 
 
 @op(eigh_rule)
@@ -258,13 +253,13 @@ def qr_rule(g: Array, out: Array, x: Array, mode: str) -> Array:
     (gq, gr), (q, r) = unpacked(g, (m, rows), (rows, n)), unpacked(out, (m, rows), (rows, n))
     none = refuse(gq[..., k:], "qr: columns of Q")
     gq, gr, q, r = gq[..., :k], gr[..., :k, :], q[..., :k], r[..., :k, :]
-    square, gq = r[..., :k], gq + x[..., k:] @ mT(gr[..., k:])
+    square, gq = r[..., :k], gq + x[..., k:] @ gr[..., k:].mT
     pivots = np.abs(np.diagonal(plain(square), axis1=-2, axis2=-1))
     if (pivots <= rounding(pivots)).any():
         raise LinAlgError("qr: a matrix whose first columns are linearly dependent has no derivative")
-    inner = square @ mT(gr[..., :k]) - mT(gq) @ q
-    inner = tril(inner) + mT(tril(inner, -1))
-    part = mT(solve(square, mT(gq + q @ inner))) + none
+    inner = square @ gr[..., :k].mT - gq.mT @ q
+    inner = tril(inner) + tril(inner, -1).mT
+    part = solve(square, (gq + q @ inner).mT).mT + none
     return part if m >= n else concatenate([part, q @ gr[..., k:]], axis=-1)
 
 
@@ -318,18 +313,18 @@ def svd_rule(g: Array, out: Array, x: Array, full_matrices: bool) -> Array:
     shapes = [(m, m if full_matrices else k), (k,), (n if full_matrices else k, n)]
     (gu, gs, gvh), (u, s, vh) = unpacked(g, *shapes), unpacked(out, *shapes)
     none = refuse(gu[..., k:], "svd: columns of U") + refuse(gvh[..., k:, :], "svd: rows of Vh")
-    u, gu, v, gv = u[..., :k], gu[..., :k], mT(vh[..., :k, :]), mT(gvh[..., :k, :])
+    u, gu, v, gv = u[..., :k], gu[..., :k], vh[..., :k, :].mT, gvh[..., :k, :].mT
     row, column, columns = expand_dims(s, -2), expand_dims(s, -1), used(gu) + used(gv)
     gaps = (row - column) * (row + column)
-    inner = skew_over(mT(u) @ gu, gaps, s, columns) * row + column * skew_over(mT(v) @ gv, gaps, s, columns)
+    inner = skew_over(u.mT @ gu, gaps, s, columns) * row + column * skew_over(v.mT @ gv, gaps, s, columns)
     inner = inner + on_diagonal(gs * (s > 0))
     zero, columns = (plain(s) <= rounding(plain(s)))[..., None, :], expand_dims(columns, -2)
     total = u @ inner + none
     if m > k:
-        total = total + over(gu - u @ (mT(u) @ gu), row, zero, columns)
-    total = total @ mT(v)
+        total = total + over(gu - u @ (u.mT @ gu), row, zero, columns)
+    total = total @ v.mT
     if n > k:
-        total = total + u @ mT(over(gv - v @ (mT(v) @ gv), row, zero, columns))
+        total = total + u @ over(gv - v @ (v.mT @ gv), row, zero, columns).mT
     return total
 
 
@@ -374,8 +369,8 @@ def symmetric_svd(x: Tensor, compute_uv: bool) -> SVDResult | Tensor:
     w = getitem(w, (*places, order))
     if v is None:
         return abs(w)
-    u = mT(getitem(mT(v), (*places, order)))  # whole rows of v^T
-    return SVDResult(u, abs(w), mT(u * np.sign(plain(w))[..., None, :]))
+    u = getitem(v.mT, (*places, order)).mT  # whole rows of v^T
+    return SVDResult(u, abs(w), (u * np.sign(plain(w))[..., None, :]).mT)
 
 
 def pinv_rule(g: Array, out: Array, x: Array, rcond: Any, hermitian: bool) -> Array:
@@ -383,12 +378,12 @@ def pinv_rule(g: Array, out: Array, x: Array, rcond: Any, hermitian: bool) -> Ar
 
     The products are in such an order that none is square in the longer side of x.
     """
-    p, pT, gT = out, mT(out), mT(g)
+    p, pT, gT = out, out.mT, g.mT
     if x.shape[-2] >= x.shape[-1]:
         part = (gT - x @ (p @ gT)) @ (p @ pT) + pT @ (p @ (gT - gT @ (p @ x)) - g @ pT)
     else:
         part = ((gT - (x @ p) @ gT) @ p - pT @ g) @ pT + (pT @ p) @ (gT - (gT @ p) @ x)
-    return 0.5 * (part + mT(part)) if hermitian else part
+    return 0.5 * (part + part.mT) if hermitian else part
 
 
 @op(pinv_rule)
@@ -422,4 +417,4 @@ def pinv(x: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 
     kept = plain(s) > np.asarray(rcond)[..., None] * plain(s)[..., :1]
     if (kept | (plain(s) <= 10 * noise * plain(s)[..., :1])).all():
         return _pinv(x, rcond=rcond, hermitian=hermitian)
-    return matmul(mT(vh) * expand_dims(where(kept, 1 / where(kept, s, 1.0), 0.0), -2), mT(u))
+    return matmul(vh.mT * expand_dims(where(kept, 1 / where(kept, s, 1.0), 0.0), -2), u.mT)
