@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_edu
 from tinygrad_edu import Tensor, functional, linalg, ops
-from tinygrad_edu.torch_names import ATTRIBUTES, KEYWORDS
+from tinygrad_edu.torch_names import ATTRIBUTES, FUNCTIONS, KEYWORDS
 
 X = np.array([[0.25, 1.5, -0.5], [2.5, -1.25, 0.75]])
 
@@ -143,6 +143,14 @@ def test_size_answers_when_it_is_called():
 def test_dim_is_answered_by_axis(call):
     with pytest.raises(TypeError, match="PyTorch's dim= is here axis"):
         call(Tensor(X))
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "cat", "mm", "unsqueeze", "clamp"])
+def test_a_function_of_pytorchs_is_answered_by_ours(name):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; here it is "):
+        getattr(tinygrad_edu, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
+        tinygrad_edu.nonsense  # noqa: B018
 
 
 @pytest.mark.parametrize("keyword", KEYWORDS)

@@ -15,6 +15,7 @@ from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.ops import *
 from tinygrad_edu.random import manual_seed
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.torch_names import function_hint
 from tinygrad_edu.transforms import *
 
 # isort: split
@@ -58,7 +59,7 @@ def __getattr__(name: str) -> Any:
     """Imports a subpackage when it is first used: the engine alone needs none of them."""
     if name in ("data", "draw", "nn", "optim", "plots", "training"):
         return import_module(f"tinygrad_edu.{name}")
-    raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
+    raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}{function_hint(name)}")
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any
 from numpy import ndarray
 
 __all__ = [
-    "ATTRIBUTES", "KEYWORDS", "Answer", "Size", "answer_attributes", "answer_keywords", "answering", "keyword_hint",
+    "ATTRIBUTES", "FUNCTIONS", "KEYWORDS", "Answer", "Size", "answer_attributes", "answer_keywords", "answering",
+    "function_hint", "keyword_hint",
 ]  # fmt: skip
 
 ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that write in place
@@ -110,6 +111,22 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "flat": "ravel()",
     "choose": "np.choose(indices, choices)",
 }
+FUNCTIONS = {  # what stands in torch itself, besides the functions that are methods too
+    "as_tensor": "Tensor(data)",
+    "from_numpy": "Tensor(array)",
+    "zeros": "Tensor(np.zeros(shape))",
+    "ones": "Tensor(np.ones(shape))",
+    "full": "Tensor(np.full(shape, value))",
+    "eye": "Tensor(np.eye(n))",
+    "arange": "Tensor(np.arange(n))",
+    "rand": "Tensor(np.random.default_rng(seed).uniform(size=shape))",
+    "randn": "Tensor(np.random.default_rng(seed).normal(size=shape))",
+    "save": "nn.save(model, path)",
+    "load": "nn.load(path)",
+    "func": "grad, vjp, jvp, jacobian and hessian, in tinygrad_edu itself",
+    "autograd": "gradients, grad and the other transforms, in tinygrad_edu itself",
+    "Parameter": "a Tensor, as an attribute of a module",
+}
 KEYWORDS = {
     "dim": "axis",
     "dims": "axis",
@@ -142,6 +159,12 @@ def answer_attributes(tensor: type, functions: Iterable[str]) -> None:
     answers |= {name: f"Tensor has no {name!r}; here it is {how}" for name, how in ATTRIBUTES.items()}
     for name in answers.keys() - set(dir(tensor)):
         setattr(tensor, name, Answer(answers[name]))
+
+
+def function_hint(name: str) -> str:
+    """What to write instead of a function of PyTorch's, as the end of a sentence; empty for other names."""
+    how = FUNCTIONS.get(name) or ATTRIBUTES.get(name)
+    return f"; here it is {how}" if how else ""
 
 
 def keyword_hint(names: Iterable[str]) -> str:
