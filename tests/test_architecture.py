@@ -5,6 +5,7 @@ import builtins
 import importlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,12 @@ DRAW = ["base", "algebra", "explain", "picture", "player", "graph"]  # the rooms
 LATE = {"tinygrad_edu.tensor", "tinygrad_edu.nn.module"}  # import draw in a method: most programs draw nothing
 
 
+@cache
+def parsed(name):
+    """The syntax tree of a file."""
+    return ast.parse(FILES[name].read_text(encoding="utf-8"))
+
+
 def is_type_checking(node):
     """Whether a statement is `if TYPE_CHECKING:`."""
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
@@ -42,7 +49,7 @@ def is_type_checking(node):
 
 def import_statements(name, late, typing=False):
     """The (module, name or None) that a file imports of the package, when it is loaded and, if `late`, in functions."""
-    waiting = list(ast.parse(FILES[name].read_text(encoding="utf-8")).body)
+    waiting = list(parsed(name).body)
     while waiting:
         node = waiting.pop()
         if is_type_checking(node) and not typing:
@@ -130,7 +137,7 @@ def test_files_use_only_public_names_of_each_other(name):
             modules[inner] = f"{module}.{inner}"
         elif inner not in (None, "*") and (public := getattr(importlib.import_module(module), "__all__", None)):
             assert inner in public, f"{name} imports {inner}, which is private to {module}"
-    for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(name)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
             module = importlib.import_module(modules[node.value.id])
             binds = name == "tinygrad_edu.engine" and node.attr == "Tensor"  # the line that tells the engine of Tensor
@@ -169,7 +176,7 @@ def test_completion_shows_public_names_only(name):
 
 @pytest.mark.parametrize("name", [n for n in FILES if not n.endswith(".__main__")])
 def test_every_file_says_what_is_public(name):
-    tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
+    tree = parsed(name)
     defined = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
     if [n for n in defined if n.name not in ("__getattr__", "__dir__")]:
         module = importlib.import_module(name)

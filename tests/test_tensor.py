@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import tinygrad_edu
-from tinygrad_edu import Tensor, functional
+from tinygrad_edu import Tensor, functional, ops
 from tinygrad_edu.engine import REGISTRY
+from tinygrad_edu.torch_names import Answer
 
 MATRIX = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
@@ -419,20 +420,22 @@ def test_every_name_of_the_contract_is_there():
     assert not [name for name in tinygrad_edu.__all__ if not hasattr(tinygrad_edu, name)]
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("grad", "name")])
-def test_every_method_has_a_signature_and_a_docstring(name):
-    member = inspect.getattr_static(Tensor, name)
-    assert inspect.getdoc(member)
-    if callable(member):
-        assert next(iter(inspect.signature(member).parameters))
+def test_every_method_has_a_signature_and_a_docstring():
+    for name in sorted({*METHODS} - {"grad", "name"}):
+        member = inspect.getattr_static(Tensor, name)
+        if isinstance(member, Answer):
+            continue
+        assert inspect.getdoc(member), name
+        if callable(member):
+            assert next(iter(inspect.signature(member).parameters)), name
 
 
-@pytest.mark.parametrize("name", sorted({*REGISTRY, *functional.__all__, *FUNCTIONS}))
-def test_every_function_has_a_signature_and_a_docstring(name):
-    function = getattr(tinygrad_edu, name, None) or REGISTRY[name].call
-    assert function.__doc__ and function.__doc__.strip()
-    for parameter in inspect.signature(function).parameters.values():
-        assert parameter.annotation is not parameter.empty
+def test_every_function_has_a_signature_and_a_docstring():
+    for name in sorted({*REGISTRY, *functional.__all__, *FUNCTIONS, *ops.__all__} - {"Axis", "Operand", "linalg"}):
+        function = getattr(tinygrad_edu, name, None) or REGISTRY[name].call
+        assert function.__doc__ and function.__doc__.strip(), name
+        for parameter in inspect.signature(function).parameters.values():
+            assert parameter.annotation is not parameter.empty, name
 
 
 def test_a_star_import_leaves_pythons_functions_alone():
