@@ -204,6 +204,15 @@ def test_public_paths_work_in_a_new_process(line):
     assert done.returncode == 0, done.stderr
 
 
+def test_ops_hands_out_what_its_chapters_name():
+    chapters = [importlib.import_module(name) for name in FILES if name.startswith("tinygrad_edu.ops.")]
+    apart = {"axes", "convolution", "decompositions", "linalg"}  # helpers, and what has a namespace of its own
+    named = [
+        name for chapter in chapters if chapter.__name__.rpartition(".")[2] not in apart for name in chapter.__all__
+    ]
+    assert sorted([*named, "linalg"]) == sorted(tinygrad_edu.ops.__all__)
+
+
 def test_a_star_import_hides_nothing_of_pythons():
     namespace = {}
     exec("from tinygrad_edu import *", namespace)

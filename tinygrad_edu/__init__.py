@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu import functional
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.engine import no_grad, op
+from tinygrad_edu.functional import *
 from tinygrad_edu.gradcheck import gradcheck
-from tinygrad_edu.ops import *
+from tinygrad_edu.ops import *  # type: ignore[assignment]
 from tinygrad_edu.random import manual_seed
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.torch_names import function_hint
 from tinygrad_edu.transforms import *
 
-# isort: split
-from tinygrad_edu.functional import *  # its linear and cross_entropy check what they are given, those of ops do not
-
 if TYPE_CHECKING:
     from tinygrad_edu import data, draw, nn, optim, plots, training
+
+cross_entropy, linear = functional.cross_entropy, functional.linear  # those of ops do not check what they are given
 
 __version__ = "0.1.0"
 

@@ -1,7 +1,7 @@
 """A walk over the registry: every op is checked against NumPy and finite differences on a domain of its own.
 
-A new op needs one line in DOMAINS: a strategy for (operands, parameters), away from kinks. What NumPy does not have
-under the op's name can have a line in REFERENCES too.
+A new op needs one line in OPS of its chapter in tests/domains/: a strategy for (operands, parameters), away from kinks.
+What NumPy does not have under the op's name can have a line in REFERENCES too.
 """
 
 import numpy as np
