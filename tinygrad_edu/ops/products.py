@@ -19,7 +19,6 @@ from tinygrad_edu.ops.elementwise import Operand, as_operand, multiply
 from tinygrad_edu.ops.indexing import diagonal, getitem
 from tinygrad_edu.ops.joining import pad
 from tinygrad_edu.ops.shapes import expand_dims, moveaxis, ravel, reshape, squeeze, swapaxes, transpose
-from tinygrad_edu.sums import accumulator
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -203,8 +202,9 @@ def _einsum(*arrays: Array, subscripts: str, optimize: Any = False) -> Array:
     *terms, kept = subscripts.replace("->", ",").split(",")
     lengths = {k: n for term, x in zip(terms, arrays, strict=True) for k, n in zip(term, x.shape, strict=True) if n > 1}
     dtype = np.result_type(*arrays)
-    if wide := accumulator(np.broadcast_to(dtype.type(0), [n for k, n in lengths.items() if k not in kept])):
-        arrays = tuple([x.astype(wide) for x in arrays])
+    addends = prod([n for k, n in lengths.items() if k not in kept])
+    if (dtype == np.float16 and addends > 1) or (dtype == np.float32 and addends > 2**22):  # see sums.py
+        arrays = tuple([x.astype(np.float64) for x in arrays])
     return np.einsum(subscripts, *arrays, optimize=optimize).astype(dtype, copy=False)[()]
 
 
