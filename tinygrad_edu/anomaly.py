@@ -9,8 +9,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +25,7 @@ __all__ = ["calling_frame", "detect_anomaly"]
 PACKAGE = os.path.dirname(__file__) + os.sep
 
 
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
+class detect_anomaly(setting):
     """Context manager and decorator: the first op that makes a NaN or an infinity raises, forward or backward.
 
     The error names the op, its operands and the line of user code that called it; for a backward pass to know that
@@ -41,8 +39,23 @@ def detect_anomaly() -> Iterator[None]:
         with detect_anomaly():
             loss = log(Tensor(0.0))     # FloatingPointError: log made an infinity; called at ...
     """
-    with np.errstate(all="ignore"), setting(watch=Anomaly()):
-        yield
+
+    def __init__(self) -> None:
+        super().__init__(watch=Anomaly())
+        self.quiet: list[Any] = []
+
+    def __enter__(self) -> None:
+        self.quiet.append(np.errstate(all="ignore"))
+        self.quiet[-1].__enter__()
+        super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__()
+        self.quiet.pop().__exit__()
+
+    def again(self) -> detect_anomaly:
+        """Another one, with a memory of its own."""
+        return detect_anomaly()
 
 
 class Anomaly:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.modes import PLAIN, current_mode, run_hooks
+from tinygrad_edu.engine.modes import PLAIN, current_mode, run_hooks, stored_mode
 from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number
 from tinygrad_edu.sums import add_up
 
@@ -82,7 +82,7 @@ def record_result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, A
         out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
-    mode = current_mode()
+    mode = PLAIN if stored_mode() is PLAIN else current_mode()
     tensor: Tensor = new_tensor(Tensor)
     tensor._data = out
     tensor._requires_grad = True

@@ -1,23 +1,23 @@
 """What changes a pass: no_grad() records nothing, a watch is told of everything, hooks see gradients.
 
 A mode belongs to the thread that sets it: were it a global variable, evaluating in one thread would silently stop the
-recording of a training step in another.
+recording of a training step in another. And to the code that sets it: see blocks.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from numpy import ndarray
 
+from tinygrad_edu.blocks import Block, Entry
+
 if TYPE_CHECKING:
     from tinygrad_edu.engine.node import Op
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["PLAIN", "current_mode", "no_grad", "run_hooks", "setting"]
+__all__ = ["PLAIN", "current_mode", "no_grad", "run_hooks", "setting", "stored_mode"]
 
 
 class Watch(Protocol):
@@ -32,33 +32,33 @@ class Mode(NamedTuple):
 
     recording: bool = True
     watch: Watch | None = None
+    entries: tuple[Entry, ...] = ()  # the blocks that were entered
 
 
 PLAIN = Mode()
 mode: ContextVar[Mode] = ContextVar("mode", default=PLAIN)
-current_mode = mode.get
+stored_mode = mode.get  # PLAIN, or what current_mode looks at closely
 
 
-@contextmanager
-def setting(**changes: Any) -> Iterator[None]:
-    """Changes fields of the mode inside a with block."""
-    token = mode.set(mode.get()._replace(**changes))
-    try:
-        yield
-    finally:
-        mode.reset(token)
+class setting(Block):
+    """Context manager and decorator that changes fields of the mode."""
+
+    variable, plain = mode, PLAIN
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+current_mode = setting.in_force
+
+
+class no_grad(setting):
     """Context manager and decorator: ops compute but record nothing, so their results are constants.
 
     Example:
         with no_grad():
             accuracy = (model(x).data.argmax(axis=1) == labels).mean()
     """
-    with setting(recording=False):
-        yield
+
+    def __init__(self) -> None:
+        super().__init__(recording=False)
 
 
 def run_hooks(tensor: Tensor, g: Any) -> Any:
