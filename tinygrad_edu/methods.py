@@ -34,6 +34,11 @@ def reflected(function: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
     return lambda self, other: function(other, self)
 
 
+def in_place(symbol: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Operand], Tensor]:
+    """The operator for `self += other` and its like."""
+    return lambda self, other: self._in_place(symbol, function, other)
+
+
 def of_values(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method for a function of NumPy's that works on the values."""
 
@@ -79,6 +84,14 @@ class Methods(Node):
     __rpow__ = reflected(ops.power)
     __matmul__ = ops.matmul
     __rmatmul__ = reflected(ops.matmul)
+    __iadd__ = in_place("+", ops.add)
+    __isub__ = in_place("-", ops.subtract)
+    __imul__ = in_place("*", ops.multiply)
+    __itruediv__ = in_place("/", ops.divide)
+    __ifloordiv__ = in_place("//", ops.floor_divide)
+    __imod__ = in_place("%", ops.remainder)
+    __ipow__ = in_place("**", ops.power)
+    __imatmul__ = in_place("@", ops.matmul)
 
     def __dir__(self) -> list[str]:
         answers = vars(type(self))  # of attributes that are not there

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from tinygrad_edu import ops
 from tinygrad_edu.checks import broadcasts_to
 from tinygrad_edu.dispatch import dispatch, dispatch_ufunc
-from tinygrad_edu.engine import Array, backward_pass, bind_tensor, is_tensor, new_number, plain, setting
+from tinygrad_edu.engine import Array, backward_pass, bind_tensor, current_mode, is_tensor, new_number, plain, setting
 from tinygrad_edu.methods import Methods
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.torch_names import Size, answer_attributes
@@ -74,11 +74,14 @@ class Tensor(Methods):
     def __init__(
         self,
         data: ArrayLike,
-        *,
+        *more: object,
         requires_grad: bool = True,
         name: str | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
+        if more or not (name is None or isinstance(name, str)):
+            what = "takes the data alone by position" if more else f"has a text as its name, not {name!r:.40}"
+            raise TypeError(f"Tensor {what}; write for example Tensor(1.0, name='x', dtype=np.float32)")
         if type(data) is float and dtype is None:
             self._data = np.float64(data)
         else:
@@ -199,9 +202,17 @@ class Tensor(Methods):
 
     def item(self, *place: int) -> float:
         """The one number of a tensor of size 1, or the one at a place, as a Python float."""
+        if not place and self._data.size != 1:
+            raise ValueError(
+                f"item: shape {self.shape} is not one number; use tolist(), or item(0, ...) for one of them"
+            )
         return float(self._data.item(*place))
 
-    __float__ = item
+    def __float__(self) -> float:
+        if self._requires_grad and current_mode().recording:
+            how = "use NumPy's function on the tensor (np.exp for math.exp), stack([...]) to join Tensors"
+            raise TypeError(f"float(tensor) would lose the gradient; {how}, or .item() and .data for plain values")
+        return float(self._data.item())
 
     def numpy(self) -> ndarray:
         """A copy of the values as an array."""
@@ -210,6 +221,20 @@ class Tensor(Methods):
     def tolist(self) -> Any:
         """The values as nested lists of Python floats."""
         return self._data.tolist()
+
+    def _in_place(self, symbol: str, function: Callable[[Any, Any], Any], other: Operand) -> Tensor:
+        """`self += other` and its like: updates a leaf; of the result of an op it makes a new tensor, as in Python.
+
+        Raises:
+            RuntimeError: A leaf that requires a gradient, while operations are recorded.
+        """
+        recording = current_mode().recording
+        if self._op is not None or (recording and not self._requires_grad and getattr(other, "_requires_grad", False)):
+            return function(self, other)  # type: ignore[no-any-return]
+        if recording and self._requires_grad:
+            how = f"wrap the update in no_grad(), or write t = t {symbol} ... for a new tensor"
+            raise RuntimeError(f"t {symbol}= ...: a leaf that requires a gradient would change unrecorded; {how}")
+        return self.assign(function(self._data, plain(other)))
 
     def detach(self) -> Tensor:
         """A constant leaf with a copy of the values."""
@@ -267,6 +292,9 @@ class Tensor(Methods):
         return format(self.item(), spec) if spec else repr(self)
 
     def __bool__(self) -> bool:
+        if self._data.size != 1:
+            how = "say which: (tensor > 0).any() or .all(), or compare with None by `is`"
+            raise ValueError(f"if tensor: shape {self.shape} is neither true nor false; {how}")
         return bool(self._data)
 
     def __len__(self) -> int:
@@ -277,7 +305,8 @@ class Tensor(Methods):
 
     def __reduce__(self) -> Any:  # for copy and pickle: a copied _number would be two tensors with one gradient
         if self._op is not None:
-            raise TypeError(f"cannot copy or pickle the result of {self._op.name} with its graph; use detach()")
+            how = "use detach(), or .data for the values, as plots take them"
+            raise TypeError(f"cannot copy or pickle the result of {self._op.name} with its graph; {how}")
         return Tensor, (self._data,), (None, {"name": self.name, "_requires_grad": self._requires_grad})
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -302,6 +331,10 @@ def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Ar
     """A copy of the data in a floating dtype: as given, else the data's own, else the default."""
     if is_tensor(data):
         raise TypeError("a Tensor as data would lose its graph; use copy() to keep it, detach() or .data to leave it")
+    if hasattr(data, "mask"):
+        raise TypeError(
+            "Tensor: a masked array would lose its mask; fill it: data.filled(0), or take data.compressed()"
+        )
     try:
         array = np.array(data)
     except ValueError as error:

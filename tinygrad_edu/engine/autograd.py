@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from heapq import heappop, heappush
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 import numpy as np
@@ -35,6 +36,7 @@ P = ParamSpec("P")
 Vjp: TypeAlias = Callable[..., Any] | None
 Visit: TypeAlias = "Callable[[Tensor, Any], None]"
 new_tensor = object.__new__
+ADDING = Lock()  # threads that add to one .grad must not both read it first
 
 
 def op(*vjps: Vjp, variadic: bool = False) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
@@ -84,11 +86,8 @@ def record_result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, A
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
     mode = PLAIN if stored_mode() is PLAIN else current_mode()
     tensor: Tensor = new_tensor(Tensor)
-    tensor._data = out
-    tensor._requires_grad = True
-    tensor._op = op
-    tensor._inputs = inputs
-    tensor._params = params
+    tensor._data, tensor._requires_grad = out, True
+    tensor._op, tensor._inputs, tensor._params = op, inputs, params
     tensor._number = new_number()
     tensor._hooks = tensor._scopes = tensor.grad = tensor.name = None
     if not (requires_grad and (mode is PLAIN or mode.recording)):
@@ -145,7 +144,8 @@ def parts(tensor: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, 
 def fill_grad(tensor: Tensor, g: Any) -> None:
     """Fills `.grad`: leaves accumulate, intermediates are overwritten."""
     if tensor._op is None:
-        tensor.grad = g if tensor.grad is None else tensor.grad + g
+        with ADDING:
+            tensor.grad = g if tensor.grad is None else tensor.grad + g
     else:  # a gradient with a graph contains `tensor`: a reference cycle
         tensor.grad = g.detach() if is_tensor(g) else g
 
