@@ -75,6 +75,8 @@ def test_first_and_second_derivatives(name, data):
 def test_dtype_is_kept(name, dtype, data):
     if dtype is np.float16 and (name.startswith("linalg.") or name == "polyfit"):
         pytest.skip("NumPy has no linear algebra of float16")
+    if name == "partition":
+        pytest.skip("NumPy leaves the others in an order that depends on the dtype")
     if name == "float_power":
         pytest.skip("float_power computes in float64")
     args, kwargs = data.draw(FUNCTIONS[name])

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int
+from tinygrad_edu.engine import plain
 from tinygrad_edu.optim.base import Optimizer
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "ReduceLROnPlateau", "Scheduler", "StepLR"]
@@ -273,7 +274,7 @@ class ReduceLROnPlateau(Scheduler):
         Args:
             metrics: The value to watch; NaN is never better.
         """
-        value = float(metrics)
+        value = float(plain(metrics))
         self.last_epoch += 1
         better = self._is_better(value)
         self.best = value if better else self.best
