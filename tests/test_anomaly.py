@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, detect_anomaly, functional, nn, no_grad, op, ops
-from tinygrad_edu.engine import REGISTRY
+from tinygrad_edu.engine import REGISTRY, current_mode
 
 
 def here(error):
@@ -191,3 +191,41 @@ def test_numpys_warnings_are_silent_inside_and_back_outside():
             ops.log(Tensor(0.0))
         with pytest.raises(RuntimeWarning):
             ops.log(Tensor(0.0))
+
+
+def write(array):
+    array[0] = 0 if array.dtype == int else 100
+
+
+CHANGED = [  # a forward pass of x and a constant c, what is changed, and what the error names
+    (lambda x, c: x * c, lambda x, c: write(c), "y of multiply"),
+    (lambda x, c: x * x, lambda x, c: write(x.data), "x of multiply"),
+    (lambda x, c: np.exp(x) * 2, lambda x, c: write(x.data), "x of exp"),
+    (lambda x, c: x[c.astype(int, copy=False)], lambda x, c: write(c), "index of getitem"),
+    (lambda x, c: np.where(c, x, 0), lambda x, c: write(c), "condition of where"),
+    (lambda x, c: np.concatenate([x, c]) * 1.0, lambda x, c: write(c), "operand 1 of concatenate"),
+]
+
+
+@pytest.mark.parametrize("forward, change, name", CHANGED)
+def test_an_array_that_changed_after_its_use_is_found_and_named(forward, change, name):
+    kind = {"index of getitem": np.array([1, 0]), "condition of where": np.array([False, True])}
+    for changed in (False, True):
+        x, c = Tensor([1.0, 2.0], name="x"), kind.get(name, np.array([3.0, 4.0])).copy()
+        with detect_anomaly():
+            out = forward(x, c).sum()
+            if not changed:
+                out.backward()
+                continue
+            change(x, c)
+            with pytest.raises(RuntimeError, match=rf"{name}, called at .*test_anomaly.*was changed since"):
+                out.backward()
+
+
+def test_what_is_remembered_goes_with_the_graph():
+    with detect_anomaly() as _:
+        watch = current_mode().watch
+        x = Tensor([1.0, 2.0])
+        for _ in range(100):
+            (x * 2.0).sum().backward()
+        assert len(watch.calls) <= 2

@@ -9,11 +9,14 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
+from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_edu.engine import Op, plain, setting
 
@@ -29,11 +32,13 @@ class detect_anomaly(setting):
     """Context manager and decorator: the first op that makes a NaN or an infinity raises, forward or backward.
 
     The error names the op, its operands and the line of user code that called it; for a backward pass to know that
-    line, the forward pass must run inside too. NumPy's own warnings are silent meanwhile. Slow: every result is
-    searched.
+    line, the forward pass must run inside too. Then it also finds an array that an op remembers (an operand, a
+    constant, an index, labels) and that was changed before backward() by writing into it, as in a.data[0] = 1. NumPy's
+    own warnings are silent meanwhile. Slow: every result is searched.
 
     Raises:
         FloatingPointError: Where it happens.
+        RuntimeError: In backward, where an array has changed.
 
     Example:
         with detect_anomaly():
@@ -59,21 +64,47 @@ class detect_anomaly(setting):
 
 
 class Anomaly:
-    """Looks at every result and every gradient."""
+    """Looks at every result and every gradient, and at whether what an op remembers has changed meanwhile."""
 
     def __init__(self) -> None:
-        self.lines: dict[int, str] = {}  # creation number -> line of user code
+        self.calls: dict[int, Call] = {}  # by creation number, as long as the tensor lives
 
     def forward(self, op: Op, inputs: Sequence[Any], tensor: Tensor) -> None:
-        """Checks what an op made, and notes who called it."""
-        line = self.lines[tensor._number] = calling_line()
-        check_finite(tensor._data, op.name, line, op, inputs)
+        """Checks what an op made, and notes who called it with what."""
+        arrays = {op.argument(i): plain(x) for i, x in enumerate(inputs)}
+        number, calls = tensor._number, self.calls
+        alive = ref(tensor, lambda _: calls.pop(number, None))
+        call = calls[number] = Call(calling_line(), list(checksums(arrays | (tensor._params or {}))), alive)
+        check_finite(tensor._data, op.name, call.line, op, inputs)
 
     def backward(self, tensor: Tensor, position: int, gradient: Any) -> None:
-        """Checks what the vjp to one operand of `tensor` made."""
+        """Checks what the vjp to one operand of `tensor` made, and of what."""
         op = tensor._op
-        line = self.lines.get(tensor._number, "a line outside detect_anomaly()")
-        check_finite(gradient, f"the backward of {op.name} (to {op.argument(position)})", line, op, tensor._inputs)
+        call = self.calls.get(tensor._number, UNSEEN)
+        for name, array, before in call.used:
+            if crc32(array.tobytes()) != before:
+                how = "a gradient of the new values would be wrong; change it after backward(), or give the op a copy"
+                raise RuntimeError(f"backward: {name} of {op.name}, called at {call.line}, was changed since; {how}")
+        check_finite(gradient, f"the backward of {op.name} (to {op.argument(position)})", call.line, op, tensor._inputs)
+
+
+class Call(NamedTuple):
+    """The line that called an op, and the arrays that it works with: name, array, checksum."""
+
+    line: str
+    used: list[tuple[str, NDArray[Any], int]]
+    alive: ref[Tensor] | None = None  # forgets the call when its tensor goes
+
+
+UNSEEN = Call("a line outside detect_anomaly()", [])
+
+
+def checksums(values: dict[str, Any]) -> Iterator[tuple[str, NDArray[Any], int]]:
+    """Each array among the values, also in an index, with its name and checksum."""
+    for name, value in values.items():
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(part, np.ndarray):
+                yield name, part, crc32(part.tobytes())
 
 
 def check_finite(values: Any, maker: str, line: str, op: Op, inputs: Sequence[Any]) -> None:

@@ -44,7 +44,8 @@ class Handle(NamedTuple):
 class Tensor(Methods):
     """An array to differentiate; a NumPy array or a number beside it is a constant.
 
-    Constants, indices and labels are not copied: leave such an array unchanged until backward() has run.
+    Constants, indices and labels are not copied: leave such an array unchanged until backward() has run;
+    detect_anomaly() finds one that was not.
 
     Args:
         data: Number, nested list or array; copied. Floats keep their dtype, integers and booleans become float64.
