@@ -53,7 +53,7 @@ def clip_grad_norm_(
     if not factor >= 1:  # NaN too
         with np.errstate(invalid="ignore"):
             for p in params:
-                p.grad = np.multiply(p.grad, factor, out=writable(p.grad))
+                p.grad = scaled(p.grad, factor)
     return norm
 
 
@@ -88,6 +88,13 @@ def p_norm(values: ArrayLike, p: float) -> float:
             return math.sqrt(square)
         powers = np.abs(flat, dtype=np.float64)
         return float(np.power(powers, p, out=powers).sum() ** (1 / p))
+
+
+def scaled(grad: ndarray, factor: float) -> ndarray:
+    """A gradient times a factor, in place where it can be; in float16 a factor of 1e-8 would be 0."""
+    wide = np.result_type(grad, np.float32)
+    out = np.multiply(grad, factor, out=writable(grad), dtype=wide, casting="same_kind")
+    return out.astype(grad.dtype, copy=False)  # type: ignore[no-any-return]
 
 
 def writable(grad: object) -> ndarray | None:

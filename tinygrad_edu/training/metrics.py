@@ -103,9 +103,11 @@ def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[n
 
 def as_integers(values: np.ndarray, name: str, what: str) -> NDArray[np.intp]:
     """A copy of labels or counts, as integers."""
-    if values.dtype.kind not in "biuf" or not np.isfinite(values).all() or (values != np.round(values)).any():
+    with np.errstate(invalid="ignore"):
+        integers = values.astype(np.intp) if values.dtype.kind in "biuf" else np.zeros(values.shape, np.intp)
+    if values.dtype.kind not in "biuf" or (integers != values).any():  # NaN, fractions, and what wraps around: 1e19
         raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are not {what}: whole numbers from 0")
-    return values.astype(np.intp)
+    return integers
 
 
 def __dir__() -> list[str]:
