@@ -139,11 +139,12 @@ def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", d
     if input.dtype == target.dtype == HALF:
         return through_float32(huber_loss, input, target, reduction, delta)
     difference = ops.subtract(input, target)
-    far = np.abs(plain(difference)) > delta
-    near = ops.where(far, 0.0, difference)  # no square of a large distance, which overflows
-    losses = ops.multiply(near, 0.5 * near)
-    if far.any():
-        losses = losses + delta * ops.where(far, ops.abs(difference) - 0.5 * delta, 0.0)
+    infinite = np.isinf(plain(difference))
+    near = ops.where(infinite, 0.0, difference) if infinite.any() else difference
+    slope = ops.minimum(ops.maximum(near, -delta), delta)
+    losses = slope * (near - 0.5 * slope)  # both lines of the formula, and no square overflows
+    if infinite.any():
+        losses = ops.where(infinite, delta * ops.abs(ops.where(infinite, difference, 1.0)), losses)
     return reduced(losses, reduction)
 
 

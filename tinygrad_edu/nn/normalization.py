@@ -216,7 +216,7 @@ class LayerNorm(Module):
         if x.shape[-len(shape) :] != shape:
             raise ValueError(f"LayerNorm({shape}) got input of shape {x.shape}; its last axes must be {shape}")
         _, centered, var = mean_and_variance(x, tuple(range(-len(shape), 0)))
-        out: Tensor = centered * (1 / ops.sqrt(var + self.eps))
+        out: Tensor = centered / ops.sqrt(var + self.eps)
         out = out if self.weight is None else out * self.weight
         return out if self.bias is None else out + self.bias
 

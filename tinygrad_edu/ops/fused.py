@@ -96,13 +96,6 @@ def cross_entropy_slope(logits: Array, target: Array) -> Array:
     return p.T if p.ndim == 2 else np.moveaxis(p, 0, -1)
 
 
-def products(p: Array, z: Array) -> Array:
-    """p * z, and 0 where p is 0: that a class is impossible (a logit of -inf) costs nothing if it never happens."""
-    with np.errstate(invalid="ignore"):
-        out = p * z
-    return np.where(p == 0, 0.0, out) if np.isnan(out.sum()) else out
-
-
 def upstream(g: Array, logits: Array, reduction: str) -> Array:
     """The gradient of each row's loss."""
     if reduction == "none":
@@ -122,5 +115,9 @@ def cross_entropy(logits: Array, target: Array, reduction: str = "none") -> Arra
         losses = log_total - z.reshape(len(z), -1)[target.ravel(), np.arange(target.size)].reshape(target.shape)
     else:
         p = np.moveaxis(target, -1, 0)
-        losses = log_total * add_up(p, 0) - add_up(products(p, z), 0)
+        with np.errstate(invalid="ignore"):
+            costs = p * (log_total - z)
+        losses = add_up(costs, 0)
+        if np.isnan(losses.sum()):  # a logit of -inf, whose class is impossible, costs nothing if it never happens
+            losses = add_up(np.where(p == 0, 0.0, costs), 0)
     return losses if reduction == "none" else add_up(losses) if reduction == "sum" else losses.mean()
