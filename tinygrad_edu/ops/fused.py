@@ -115,9 +115,8 @@ def cross_entropy(logits: Array, target: Array, reduction: str = "none") -> Arra
         losses = log_total - z.reshape(len(z), -1)[target.ravel(), np.arange(target.size)].reshape(target.shape)
     else:
         p = np.moveaxis(target, -1, 0)
-        with np.errstate(invalid="ignore"):
-            costs = p * (log_total - z)
-        losses = add_up(costs, 0)
-        if np.isnan(losses.sum()):  # a logit of -inf, whose class is impossible, costs nothing if it never happens
-            losses = add_up(np.where(p == 0, 0.0, costs), 0)
+        cost = log_total - z
+        if z.size and z.item(z.argmin()) == -np.inf:  # an impossible class costs nothing if it never happens
+            cost = np.where(p == 0, 0.0, cost)
+        losses = add_up(p * cost, 0)
     return losses if reduction == "none" else add_up(losses) if reduction == "sum" else losses.mean()

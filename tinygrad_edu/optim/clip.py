@@ -85,9 +85,13 @@ def p_norm(values: ArrayLike, p: float) -> float:
             square = float(np.dot(flat, flat)) if flat.itemsize > 2 else math.inf
             if not 1e-30 < square < math.inf:  # too small or large for float32, or float16, but not for float64
                 square = float(np.einsum("i,i->", flat, flat, dtype=np.float64))
-            return math.sqrt(square)
+            if 1e-280 < square < math.inf:
+                return math.sqrt(square)
         powers = np.abs(flat, dtype=np.float64)
-        return float(np.power(powers, p, out=powers).sum() ** (1 / p))
+        largest = powers.max()
+        scale = float(largest) if 0 < largest < math.inf else 1.0  # of 1e200 the square is infinite, of 1e-200 it is 0
+        powers /= scale
+        return scale * float(np.power(powers, p, out=powers).sum() ** (1 / p))
 
 
 def scaled(grad: ndarray, factor: float) -> ndarray:
