@@ -13,6 +13,15 @@ def test_accuracy_of_labels():
     assert type(accuracy(np.array([1, 1], np.uint8), [0, 0])) is float
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_scores_that_are_nan_are_right_about_nothing(dtype):
+    scores = np.array([[np.nan, np.nan], [1, np.nan], [1, 0], [-np.inf, np.inf]], dtype)
+    assert accuracy(scores, [0, 1, 0, 1]) == 0.5
+    assert accuracy(scores[0], 0) == 0
+    with pytest.raises(ValueError, match=r"run from -1 to 1, but 2 classes .* \(-1 also stands for scores"):
+        confusion_matrix(scores, [0, 1, 0, 1])
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.uint8, np.int8])
 def test_counts_beyond_the_labels_dtype(dtype):
     true = np.ones(70_000, dtype)

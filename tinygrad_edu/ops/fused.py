@@ -32,7 +32,10 @@ def log_softmax(x: Operand, axis: int = -1) -> Array:
 
 
 def softmax(x: Operand, axis: int = -1) -> Tensor:
-    """exp(x) / sum(exp(x)) along an axis, without overflow: positive numbers that add up to 1."""
+    """exp(x) / sum(exp(x)) along an axis, without overflow: positive numbers that add up to 1.
+
+    Where x is -inf, as in an attention mask, it is 0, and so is the gradient; if that is all there is, NaN.
+    """
     return exp(log_softmax(x, axis))
 
 
