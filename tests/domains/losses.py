@@ -26,7 +26,8 @@ def classified(draw, probabilities=True):
     labels, p = np.asarray(rng.integers(0, shape[-1], shape[:-1])), rng.uniform(0.1, 1, shape)
     weight = draw(st.none() | arrays(shape[-1:], 0.5, 2.0))
     smoothing = {"label_smoothing": draw(st.sampled_from([0.0, 0.1, 1]))} if probabilities else {}
-    target = p / p.sum(-1, keepdims=True) if probabilities and draw(st.booleans()) else labels
+    q = 0.9 * p / p.sum(-1, keepdims=True)  # below 1, so that a finite difference stays there
+    target = q if probabilities and draw(st.booleans()) else labels
     return (draw(arrays(shape)), target), {"reduction": draw(reductions), "weight": weight, **smoothing}
 
 

@@ -203,8 +203,100 @@ def test_float64_constants_do_not_widen(name, x, target, options):
     assert loss.dtype == x.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_float16_keeps_small_and_many_and_large_numbers(name, reduction):
+    rng, rows = RNG(0), 70_000  # as float16 that is infinite
+    x, target = rng.uniform(0.1, 0.9, (2, rows, 2)).astype(np.float16)
+    options = {}
+    if name in ("mse_loss", "l1_loss", "huber_loss"):
+        x[:3], target[:3] = [[2e-4, 300], [0.0, -200], [200, 0]], 0.0  # squares that are 0, or near the largest number
+        x[3], x[1, 1], target[1, 1] = 1e-4, 240, 1
+    if name == "binary_cross_entropy":
+        x[:2] = target[:2] = [[0, 1], [1, 0]]
+    if name == "binary_cross_entropy_with_logits":
+        options = {"pos_weight": np.array([2.0, 0.5])}
+    if name in CLASSIFIERS:
+        x, target, options = np.log(x), rng.integers(0, 2, rows), {"weight": np.array([1.0, 3.0])}
+    x[0] = x[0].clip(-200, 200)
+    ours, exact = Tensor(x), Tensor(x.astype(np.float64))
+    wide = target.astype(np.float64) if target.dtype == np.float16 else target
+    loss = getattr(functional, name)(ours, target, reduction, **options)
+    expected = getattr(functional, name)(exact, wide, reduction, **options)
+    assert loss.dtype == np.float16
+    np.testing.assert_allclose(loss.data, expected.data, rtol=1e-3, atol=1e-7)
+    loss.backward(np.ones(loss.shape, np.float16)), expected.backward(np.ones(loss.shape))
+    assert ours.grad.dtype == np.float16
+    np.testing.assert_allclose(ours.grad, exact.grad, rtol=1e-3, atol=1e-7)
+
+
+def test_penalties_of_float16():
+    for number, strength in ((1e-4, 1.0), (3.0, 1e-4)):
+        p = Tensor(np.full(100_000, number), dtype=np.float16)
+        exact = float(p.data[0])
+        for penalty, value in (("l2_penalty", exact**2 / 2), ("l1_penalty", exact)):
+            out = getattr(functional, penalty)([p], strength)
+            assert out.dtype == np.float16
+            assert out.item() == pytest.approx(1e5 * strength * value, rel=1e-3)
+
+
+IMPOSSIBLE = [[1.0, 0.0, -np.inf], [-np.inf, 2.0, -np.inf]]
+HOT = np.array([[0, 1, 0], [0, 1, 0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"weight": [1.0, 2.0, 0.5]}, {"label_smoothing": 0.25, "weight": [1, 1, 0]}])
+def test_an_impossible_class_that_never_happens_costs_nothing(dtype, options):
+    rows = 1 if "label_smoothing" in options else 2  # a share of an impossible class costs inf
+    logits = Tensor(np.array(IMPOSSIBLE[:rows], dtype))
+    far = Tensor(np.maximum(IMPOSSIBLE[:rows], -1e4).astype(dtype))
+    for target in (HOT[:rows], HOT[:rows].astype(dtype), HOT[:rows].argmax(-1)):
+        for reduction in REDUCTIONS:
+            logits.grad = far.grad = None
+            loss, expected = [functional.cross_entropy(x, target, reduction, **options) for x in (logits, far)]
+            loss.backward(np.ones(loss.shape)), expected.backward(np.ones(loss.shape))
+            np.testing.assert_allclose(loss.data, expected.data, rtol=1e-3, atol=1e-6)
+            np.testing.assert_allclose(logits.grad, far.grad, rtol=1e-3, atol=1e-6)
+    assert functional.cross_entropy(np.array(IMPOSSIBLE[:1]), HOT[:1]).item() == pytest.approx(1.3133, abs=1e-4)
+    assert functional.cross_entropy(logits, 2 * np.ones(rows, int), "sum").item() == np.inf
+
+
+def test_a_weight_of_0_drops_an_infinite_loss():
+    logits, weight = Tensor([[0.0, -np.inf], [0.0, 1.0]]), [1.0, 0.0]
+    labels, expected = np.array([1, 0]), np.log(1 + np.e)
+    for loss in (
+        functional.cross_entropy(logits, labels, weight=weight),
+        functional.nll_loss(functional.log_softmax(logits), labels, weight=weight),
+    ):
+        loss.backward()
+        assert loss.item() == pytest.approx(expected)
+        assert np.isfinite(logits.grad).all()
+    x = Tensor([np.inf, -np.inf, np.inf, -np.inf])
+    loss = functional.binary_cross_entropy_with_logits(x, [1, 0, 0, 1], "none", pos_weight=[1, 1, 1, 0])
+    loss.backward(np.ones(4))
+    np.testing.assert_array_equal(loss.data, [0, 0, np.inf, 0])
+    np.testing.assert_array_equal(x.grad, [0, 0, 1, 0])
+
+
+@pytest.mark.parametrize("name", ["huber_loss", "l1_loss"])
+def test_the_slope_at_infinity(name):
+    x = Tensor([np.inf, -np.inf, 1e300, 0.25, -np.inf])
+    loss = getattr(functional, name)(x, [0.0, 0.0, 0.0, 0.0, np.inf], "none")
+    loss.backward(np.ones(5))
+    np.testing.assert_array_equal(loss.data, [np.inf, np.inf, 1e300, 0.25 if name == "l1_loss" else 1 / 32, np.inf])
+    np.testing.assert_array_equal(x.grad, [1, -1, 1, 1 if name == "l1_loss" else 0.25, -1])
+
+
 ONES = np.ones((2, 3))
+BEYOND = r"cross_entropy: targets of the logits' shape \(2, 3\) are probabilities; .* run from "
 REFUSALS = [
+    ("cross_entropy", (ONES, np.full((2, 3), -5)), {}, ValueError, BEYOND + "-5 to -5; class labels have no axis"),
+    ("cross_entropy", (ONES, [[0, 1, 3], [0, 0, 1]]), {"label_smoothing": 0.1}, ValueError, BEYOND + "0 to 3"),
+    ("cross_entropy", (ONES, [[0.5, 0.7, -0.2], [0, 0, 1]]), {}, ValueError, BEYOND + "-0.2 to 1;"),
+    ("cross_entropy", (ONES, np.array([[1.1, 0, 0], [0, 0, 1]], np.float16)), {}, ValueError, BEYOND + "0 to 1.09961;"),
+    ("cross_entropy", (ONES, Tensor(np.full((2, 3), np.nan))), {}, ValueError, BEYOND + "nan"),
+    ("cross_entropy", (ONES, [[1, 1, 0], [0, 0, 1]]), {}, ValueError, "one-hot; each row must hold a single 1; class"),
+    ("cross_entropy", (ONES, np.zeros((2, 3), bool)), {}, ValueError, "one-hot; .* binary_cross_entropy_with_logits"),
     ("cross_entropy", (ONES, [0, 3]), {}, ValueError, "labels run from 0 to 3.*0 to 2"),
     ("cross_entropy", (ONES, [-1, 0]), {}, ValueError, "labels run from -1 to 0"),
     ("cross_entropy", (ONES, [0.0, 1.0]), {}, TypeError, "labels must be integers, got float64"),

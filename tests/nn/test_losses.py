@@ -98,9 +98,9 @@ def test_class_weights_are_buffers_of_their_own():
         (lambda: nn.MSELoss(WEIGHT), ValueError, "MSELoss: reduction is array.*; it must be"),
         (lambda: nn.CrossEntropyLoss(reduction=None), ValueError, "CrossEntropyLoss: reduction is None"),
         (lambda: nn.CrossEntropyLoss("sum"), TypeError, "takes one number per class; write reduction='sum'"),
-        (lambda: nn.HuberLoss(delta=0)(INPUT, TARGET), ValueError, "delta is 0"),
-        (lambda: nn.CrossEntropyLoss(label_smoothing=2)(LOGITS, LABELS), ValueError, "label_smoothing is 2"),
         (lambda: nn.NLLLoss(WEIGHT[:2])(LOGITS, LABELS), ValueError, r"weight has shape \(2,\)"),
+        (lambda: nn.HuberLoss(delta=-1), ValueError, "HuberLoss: delta is -1; it must be a number, above 0"),
+        (lambda: nn.CrossEntropyLoss(label_smoothing=2), ValueError, "CrossEntropyLoss: label_smoothing is 2; it must"),
     ],
 )
 def test_refusals(make, error, words):

@@ -122,6 +122,40 @@ def test_float16_beyond_the_root_of_its_largest_number(make, dtype):
         norm(values[:, :2])
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [2, 7, 10, 100, 784])
+@pytest.mark.parametrize("value", [1e5, -1e5 / 3, 1e15 / 3])
+def test_equal_elements_give_0(value, n, dtype):
+    x = np.full((n, 3), np.clip(value, -6e4, 6e4) if dtype == np.float16 else value, dtype)
+    norms = [nn.BatchNorm1d(3, dtype=dtype, momentum=1.0), nn.LayerNorm(n, dtype=dtype)]
+    for norm, rows in zip(norms, (x, x.T), strict=True):
+        rows = Tensor(rows)
+        out = norm(rows)
+        np.testing.assert_array_equal(out.data, 0)
+        out.sum().backward()
+        np.testing.assert_allclose(rows.grad, 0, atol=0.01)  # of slopes up to 316
+    np.testing.assert_array_equal(norms[0].running_mean, x[0])
+    np.testing.assert_array_equal(norms[0].running_var, 0)
+    np.testing.assert_array_equal(norms[0].eval()(x).data, 0)
+
+
+@pytest.mark.parametrize("offset", [0, 1e5, -1e6])
+def test_small_deviations_from_a_large_mean_keep_their_digits(offset):
+    x = (offset + RNG(0).standard_normal((64, 5))).astype(np.float32)
+    exact = x.astype(np.float64) - x.astype(np.float64).mean(0)
+    exact /= np.sqrt((exact**2).mean(0) + 1e-5)
+    norm = nn.BatchNorm1d(5, momentum=1.0)
+    np.testing.assert_allclose(norm(x).data, exact, atol=2e-6)
+    np.testing.assert_allclose(nn.LayerNorm(64)(x.T).data.T, exact, atol=2e-6)
+    np.testing.assert_allclose(norm.running_mean, x.astype(np.float64).mean(0), rtol=1e-7, atol=1e-7)
+
+
+def test_unsigned_integers_do_not_wrap_around():
+    x = RNG(0).integers(0, 256, (6, 3)).astype(np.uint8)
+    for norm in (nn.BatchNorm1d(3), nn.LayerNorm(3)):
+        np.testing.assert_allclose(norm(x).data, norm(x.astype(float)).data, rtol=1e-6)
+
+
 def test_buffers_are_updated_in_place_and_hold_no_graph():
     norm = nn.BatchNorm1d(2)
     buffers = dict(norm.named_buffers())
@@ -231,6 +265,12 @@ def test_layer_norm_agrees_with_pytorch(options, shape):
     [
         (lambda: nn.BatchNorm1d(0), "BatchNorm1d: num_features is 0; it must be an integer of at least 1"),
         (lambda: nn.BatchNorm2d(2.0), "BatchNorm2d: num_features is 2.0"),
+        (lambda: nn.BatchNorm1d(3, eps=-1), "BatchNorm1d: eps is -1; it must be a number, at least 0 and finite"),
+        (lambda: nn.BatchNorm2d(3, eps=np.nan), "BatchNorm2d: eps is nan"),
+        (lambda: nn.BatchNorm2d(3, momentum=5), "BatchNorm2d: momentum is 5; it must be a number, at least 0 and at"),
+        (lambda: nn.BatchNorm1d(3, momentum=-0.1), "momentum is -0.1"),
+        (lambda: nn.BatchNorm1d(3, momentum="0.1"), "momentum is '0.1'"),
+        (lambda: nn.LayerNorm(3, eps=-1e-5), "LayerNorm: eps is -1e-05"),
         (lambda: nn.LayerNorm(0), r"normalized_shape is 0; it must be an integer of at least 1 or a sequence"),
         (lambda: nn.LayerNorm(()), r"normalized_shape is \(\)"),
         (lambda: nn.LayerNorm((2, 0.5)), r"normalized_shape is \(2, 0.5\)"),

@@ -86,13 +86,25 @@ def test_an_error_on_request_changes_nothing():
 @pytest.mark.parametrize("norm_type", [1, 2, 3, math.inf])
 @pytest.mark.parametrize(
     ("dtype", "size"),
-    [(np.float16, 300.0), (np.float16, 1e-5), (np.float32, 1e25), (np.float32, 1e-30), (np.float64, 1e100)],
+    [
+        *[(np.float16, 300.0), (np.float16, 1e-5), (np.float32, 1e25), (np.float32, 1e-30)],
+        *[(np.float64, 1e100), (np.float64, 1e200), (np.float64, 1e-200)],
+    ],
 )
 def test_norms_whose_powers_the_dtype_cannot_hold(dtype, size, norm_type):
     grad = np.full((400, 10), size, dtype)
     p = with_grad(np.zeros_like(grad), grad)
     exact = float(grad[0, 0]) * (1 if norm_type == math.inf else 4000 ** (1 / norm_type))
     assert clip_grad_norm_(p, math.inf, norm_type) == pytest.approx(exact, rel=1e-5)
+
+
+def test_float16_takes_factors_that_it_could_not_hold():
+    for shape in ((1_000_000,), (2, 500_000)):
+        p = with_grad(np.zeros(shape, np.float16), np.full(shape, 6e4, np.float16))
+        grad = p.grad
+        assert clip_grad_norm_(p, 1.0) == pytest.approx(6e7, rel=1e-3)
+        assert p.grad is grad and grad.dtype == np.float16
+        np.testing.assert_allclose(grad, 1e-3, rtol=2e-3)
 
 
 def test_all_shorten_by_one_factor_in_place():

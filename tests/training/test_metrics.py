@@ -13,6 +13,26 @@ def test_accuracy_of_labels():
     assert type(accuracy(np.array([1, 1], np.uint8), [0, 0])) is float
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_scores_that_are_nan_are_right_about_nothing(dtype):
+    scores = np.array([[np.nan, np.nan], [1, np.nan], [1, 0], [-np.inf, np.inf]], dtype)
+    assert accuracy(scores, [0, 1, 0, 1]) == 0.5
+    assert accuracy(scores[0], 0) == 0
+    with pytest.raises(ValueError, match=r"run from -1 to 1, but 2 classes .* \(-1 also stands for scores"):
+        confusion_matrix(scores, [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.uint8, np.int8])
+def test_counts_beyond_the_labels_dtype(dtype):
+    true = np.ones(70_000, dtype)
+    predicted = np.where(np.arange(70_000) < 300, 100, true).astype(dtype)
+    assert accuracy(predicted, true) == pytest.approx(1 - 300 / 70_000, rel=1e-12)
+    matrix = confusion_matrix(predicted, true)
+    assert (matrix.shape, matrix[1, 1], matrix[1, 100]) == ((101, 101), 69_700, 300)
+    assert accuracy(np.eye(3, dtype=dtype)[[1] * 70_000], true) == 1
+    assert most_confused_pair(np.array([[0, 100], [99, 0]], dtype)) == (0, 1, 100)
+
+
 @pytest.mark.parametrize("wrap", [np.array, Tensor, list])
 def test_accuracy_of_scores(wrap):
     scores = [[0.1, 2.0, -1.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.1], [5.0, 4.0, 3.0]]
@@ -63,6 +83,8 @@ def test_most_confused_pair():
         (lambda: accuracy(["a"], ["a"]), TypeError, "not labels"),
         (lambda: accuracy([np.nan], [0]), TypeError, "not labels"),
         (lambda: accuracy([np.inf], [0]), TypeError, "not labels"),
+        (lambda: accuracy([1e19], [2e19]), TypeError, "not labels"),
+        (lambda: accuracy(np.array([2**63], np.uint64), [-(2**63)]), TypeError, "not labels"),
         (lambda: confusion_matrix([0], [0], classes=3.0), TypeError, "classes is 3.0; it must be an integer"),
         (lambda: most_confused_pair([[5, 0.9], [0.2, 3]]), TypeError, "entries of dtype float64 .* not counts"),
         (lambda: confusion_matrix([0, 3], [0, 1], classes=3), ValueError, "predictions run from 0 to 3, but 3 classes"),

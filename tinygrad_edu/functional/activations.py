@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["elu", "gelu", "prelu", "silu"]
 
 
+def with_limits(f: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
+    """x times a factor that goes from 0 to 1, with its limits at -inf and inf: as a product, 0 * inf."""
+    x = as_operand(x)
+    infinite = np.isinf(plain(x))
+    if not infinite.any():
+        return f(x)
+    return ops.where(infinite, ops.relu(x), f(ops.where(infinite, 0.0, x)))
+
+
 def silu(x: Operand) -> Tensor:
     """x * sigmoid(x): Elfwing, Uchibe & Doya 2018; called swish by Ramachandran, Zoph & Le 2017."""
-    return ops.multiply(x, ops.sigmoid(x))
+    return with_limits(lambda x: ops.multiply(x, ops.sigmoid(x)), x)
 
 
 def elu(x: Operand, alpha: float = 1.0) -> Tensor:
@@ -40,11 +50,18 @@ def gelu(x: Operand, approximate: str = "none") -> Tensor:
     Raises:
         ValueError: Another approximation.
     """
-    x = as_operand(x)
-    if approximate == "none":
-        return ops.multiply(0.5 * x, 1 + ops.erf(x * math.sqrt(0.5)))
-    if approximate != "tanh":
+    if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+    return with_limits(by_erf if approximate == "none" else by_tanh, x)
+
+
+def by_erf(x: Tensor) -> Tensor:
+    """gelu as it is defined."""
+    return ops.multiply(0.5 * x, 1 + ops.erf(x * math.sqrt(0.5)))
+
+
+def by_tanh(x: Tensor) -> Tensor:
+    """gelu as the paper approximates it."""
     near = ops.clip(x, -10, 10)  # beyond, tanh is 1, and the cube may overflow
     return ops.multiply(0.5 * x, 1 + ops.tanh(math.sqrt(2 / math.pi) * near * (1 + 0.044715 * near * near)))
 
@@ -67,4 +84,7 @@ def prelu(x: Operand, weight: Operand) -> Tensor:
         )
     slopes = ops.reshape(weight, () if weight.size == 1 else (-1, *(1,) * (x.ndim - 2)))
     right = np.maximum(np.sign(plain(x)), 0)  # 1 where x > 0, else 0, and NaN stays NaN
-    return ops.multiply(x, right + (1 - right) * slopes)
+    above = plain(x) == math.inf  # its gradient with respect to the slope would be inf * 0
+    left = ops.where(above, 0.0, x) if above.any() else x
+    out = ops.multiply(left, right + (1 - right) * slopes)
+    return ops.where(above, x, out) if above.any() else out

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -34,6 +34,8 @@ __all__ = [
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
+HALF = np.dtype(np.float16)
+SLACK = 1e-3  # what rounding to float16 may add to a probability
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
@@ -55,6 +57,22 @@ def as_floating(x: Operand) -> Tensor:
     """x with a shape; integers and booleans as floats, since unsigned differences wrap around: 1 - 2 = 255."""
     x = as_operand(x)
     return x.astype(np.result_type(x.dtype, np.float32)) if x.dtype.kind in "biu" else x
+
+
+def through_float32(
+    loss: Callable[..., Tensor], input: Tensor, target: Tensor, *args: object, **options: Any
+) -> Tensor:
+    """A loss of float16, where 300**2 overflows, 0.0001**2 is 0 and no count passes 2048: in float32, rounded once."""
+    target = ops.astype(target, np.float32) if target.dtype.kind == "f" else target
+    return ops.astype(loss(ops.astype(input, np.float32), target, *args, **options), np.float16)
+
+
+def times(losses: Tensor, weights: Tensor) -> Tensor:
+    """losses * weights, where a weight of 0 drops the loss even if that is infinite: as a product, NaN."""
+    infinite = np.isinf(plain(losses))
+    if infinite.any() and not is_tensor(weights):
+        losses = ops.where(infinite & (plain(weights) == 0), 0.0, losses)
+    return ops.multiply(losses, weights)
 
 
 def of_equal_shape(name: str, input: Operand, target: Operand) -> tuple[Tensor, Tensor]:
@@ -84,6 +102,8 @@ def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> 
         ValueError: The shapes differ, or an unknown reduction.
     """
     input, target = of_equal_shape("mse_loss", input, target)
+    if input.dtype == target.dtype == HALF:
+        return through_float32(mse_loss, input, target, reduction)
     difference = ops.subtract(input, target)
     return reduced(ops.multiply(difference, difference), reduction)
 
@@ -94,6 +114,8 @@ def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> T
     Args and Raises: As for mse_loss.
     """
     input, target = of_equal_shape("l1_loss", input, target)
+    if input.dtype == target.dtype == HALF:
+        return through_float32(l1_loss, input, target, reduction)
     return reduced(ops.abs(ops.subtract(input, target)), reduction)
 
 
@@ -114,9 +136,16 @@ def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", d
     """
     input, target = of_equal_shape("huber_loss", input, target)
     delta = check_number("huber_loss: delta", delta, above=0, finite=False)
+    if input.dtype == target.dtype == HALF:
+        return through_float32(huber_loss, input, target, reduction, delta)
     difference = ops.subtract(input, target)
-    slope = ops.minimum(ops.maximum(difference, -delta), delta)
-    return reduced(slope * (difference - 0.5 * slope), reduction)  # both lines of the formula, and no square overflows
+    infinite = np.isinf(plain(difference))
+    near = ops.where(infinite, 0.0, difference) if infinite.any() else difference
+    slope = ops.minimum(ops.maximum(near, -delta), delta)
+    losses = slope * (near - 0.5 * slope)  # both lines of the formula, and no square overflows
+    if infinite.any():
+        losses = ops.where(infinite, delta * ops.abs(ops.where(infinite, difference, 1.0)), losses)
+    return reduced(losses, reduction)
 
 
 def check_probabilities(name: str, what: str, values: Array, hint: str = "") -> None:
@@ -144,6 +173,8 @@ def binary_cross_entropy(input: Operand, target: Operand, reduction: Reduction =
     input, target = of_equal_shape(name, input, target)
     check_probabilities(name, "input", plain(input), "; for logits use binary_cross_entropy_with_logits")
     check_probabilities(name, "target", plain(target))
+    if input.dtype == HALF:
+        return through_float32(binary_cross_entropy, input, target, reduction)
     target = constant_like(target, input)
     likelihood = fused.clamped_log(input) * target + fused.clamped_log1p(-1.0 * input) * (1 - target)
     return reduced(ops.negative(likelihood), reduction)
@@ -169,6 +200,9 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     input, target = of_equal_shape(name, input, target)
     check_probabilities(name, "target", plain(target))
+    if input.dtype == HALF:
+        options = {"pos_weight": pos_weight}
+        return through_float32(binary_cross_entropy_with_logits, input, target, reduction, **options)
     target = constant_like(target, input)
     if_yes, if_no = ops.softplus(-1.0 * input), ops.softplus(input)
     if pos_weight is not None:
@@ -176,8 +210,8 @@ def binary_cross_entropy_with_logits(
         if not broadcasts_to(pos_weight.shape, input.shape):
             shape = pos_weight.shape
             raise ValueError(f"{name}: pos_weight of shape {shape} does not broadcast to the input's {input.shape}")
-        if_yes = if_yes * pos_weight
-    return reduced(if_yes * target + if_no * (1 - target), reduction)
+        if_yes = times(if_yes, pos_weight)
+    return reduced(times(if_yes, target) + times(if_no, 1 - target), reduction)
 
 
 def check_classes(name: str, input: Tensor) -> None:
@@ -198,6 +232,20 @@ def check_labels(name: str, input: Tensor, target: Tensor) -> None:
             f"{name}: labels run from {target.min()} to {target.max()}, "
             f"but with {classes} classes they must lie in 0 to {classes - 1}"
         )
+
+
+def check_distributions(name: str, target: Tensor) -> None:
+    """Refuses targets of the logits' shape that are not probabilities, such as labels that were repeated."""
+    values, hint = plain(target), "; class labels have no axis for the classes"
+    if not values.size:
+        return
+    low, high = values.item(values.argmin()), values.item(values.argmax())  # faster than min and max
+    if not (low >= -SLACK and high <= 1 + SLACK):
+        what = f"targets of the logits' shape {values.shape} are probabilities; they must lie in 0 to 1"
+        raise ValueError(f"{name}: {what}, but run from {low:g} to {high:g}{hint}")
+    if values.dtype.kind in "biu" and (np.sum(values, -1, dtype=int) != 1).any():
+        what = f"integer targets of the logits' shape {values.shape} are one-hot; each row must hold a single 1"
+        raise ValueError(f"{name}: {what}{hint}, and several classes at once take binary_cross_entropy_with_logits")
 
 
 def layout_hint(input: Tensor, target: Tensor) -> str:
@@ -244,11 +292,13 @@ def nll_loss(
             f"{layout_hint(input, target)}"
         )
     check_labels("nll_loss", input, target)
+    if input.dtype == HALF:
+        return through_float32(nll_loss, input, target, reduction, weight=weight)
     losses = -1.0 * ops.getitem(input, (*np.indices(target.shape, sparse=True), target))
     if weight is None:
         return reduced(losses, reduction)
     weights = ops.getitem(class_weights("nll_loss", weight, input), target)
-    return weighted(losses * weights, weights, reduction)
+    return weighted(times(losses, weights), weights, reduction)
 
 
 def cross_entropy(
@@ -267,7 +317,9 @@ def cross_entropy(
     Args:
         input: Logits (unnormalised scores, no softmax before) of shape (..., classes); PyTorch has the classes on
             axis 1.
-        target: Integer labels of shape (...), each in [0, classes), or probabilities of input's shape.
+        target: Integer labels of shape (...), each in [0, classes), or probabilities of input's shape, each in [0, 1]
+            but for rounding. As in PyTorch a row may add up to another number than 1, which weighs it; one of integers
+            or booleans has a single 1.
         reduction: "sum" over the batch, "none" for shape (...), or "mean". The mean of labels with weights is the sum
             over the sum of weight[label], that of probabilities the sum over the size of the batch, as in PyTorch.
         weight: One number per class, (classes,); 1 if None.
@@ -283,7 +335,7 @@ def cross_entropy(
     if labels:
         check_labels("cross_entropy", input, target)
     elif target.shape == input.shape:
-        target = constant_like(target, input)
+        check_distributions("cross_entropy", target)
     else:
         raise ValueError(
             f"cross_entropy: input {input.shape} takes integer labels of shape {input.shape[:-1]} "
@@ -291,6 +343,10 @@ def cross_entropy(
         )
     check_reduction(reduction)
     spread = check_number("cross_entropy: label_smoothing", label_smoothing, at_least=0, at_most=1)
+    if input.dtype == HALF:
+        options = {"weight": weight, "label_smoothing": spread}
+        return through_float32(cross_entropy, input, target, reduction, **options)
+    target = target if labels else constant_like(target, input)
     if weight is None and not spread:
         return fused.cross_entropy(input, target, reduction)
 
@@ -298,7 +354,7 @@ def cross_entropy(
     if not labels:
         return reduced(fused.cross_entropy(input, (target * (1 - spread) + spread / classes) * weight), reduction)
     weights = ops.getitem(weight, target)  # (...)
-    losses = fused.cross_entropy(input, target) * weights * (1 - spread)
+    losses = times(fused.cross_entropy(input, target), weights * (1 - spread))
     if spread:
         losses = losses + fused.cross_entropy(input, ops.broadcast_to(weight * (spread / classes), input.shape))
     return weighted(losses, weights, reduction)
@@ -314,7 +370,10 @@ def penalty(name: str, parameters: Iterable[Tensor], of: Callable[[Tensor], Tens
     for p in parameters:
         if not hasattr(p, "dtype"):
             raise TypeError(f"{name}: among the parameters is a {type(p).__name__}; pass model.parameters()")
-    return ops.multiply(reduce(ops.add, [ops.sum(of(p)) for p in parameters]), strength)
+    half = all(p.dtype == HALF for p in parameters)  # where the square of 0.0001 is 0
+    wide = [ops.astype(p, np.float32) if p.dtype == HALF else p for p in parameters]
+    out = ops.multiply(reduce(ops.add, [ops.sum(of(p)) for p in wide]), strength)
+    return ops.astype(out, HALF) if half else out
 
 
 def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu import functional
-from tinygrad_edu.checks import check_choice
+from tinygrad_edu.checks import check_choice, check_number
 from tinygrad_edu.functional.losses import Reduction
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
@@ -63,11 +63,14 @@ class HuberLoss(Loss):
     Args:
         reduction: As Loss.
         delta: Largest slope, above 0.
+
+    Raises:
+        ValueError: An unknown reduction, or delta is not above 0.
     """
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.delta = delta
+        self.delta = check_number("HuberLoss: delta", delta, above=0, finite=False)
 
     def forward(self, input: Operand, target: Operand) -> Tensor:
         """(...), (...) -> (), or (...) with reduction "none"; see functional.huber_loss."""
@@ -122,13 +125,17 @@ class CrossEntropyLoss(NLLLoss):
     Args:
         weight, reduction: As for NLLLoss.
         label_smoothing: The share, in [0, 1], that the target gives up to all classes.
+
+    Raises:
+        ValueError: An unknown reduction, or label_smoothing out of range.
     """
 
     def __init__(
         self, weight: ArrayLike | Tensor | None = None, *, reduction: Reduction = "mean", label_smoothing: float = 0.0
     ) -> None:
         super().__init__(weight, reduction=reduction)
-        self.label_smoothing = label_smoothing
+        name = "CrossEntropyLoss: label_smoothing"
+        self.label_smoothing = check_number(name, label_smoothing, at_least=0, at_most=1)
 
     def forward(self, input: Operand, target: Operand) -> Tensor:
         """(n, classes), (n,) or (n, classes) -> (), or (n,) with reduction "none"; see functional.cross_entropy."""

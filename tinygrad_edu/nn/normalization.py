@@ -21,7 +21,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import check_positive_int
+from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.engine import plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand
@@ -31,13 +31,23 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
 
 
 def mean_and_variance(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """(mean, x - mean, variance) over the axes, the divisor being n: Tensors, or arrays if x is one.
+    """(mean, x - mean, variance) over the axes, the divisor being n: the mean an array, the others Tensors.
 
     mean(x**2) - mean(x)**2 saves a pass but cancels: in float32, around 10,000, nothing is left of a variance of 1.
+    A mean is rounded too, at 1e5 to 0.008, which would be the deviation of equal elements, and be scaled up to 1. So
+    the first element is subtracted before: a constant, which changes neither deviations nor gradients.
     """
-    mean = ops.mean(x, axes, keepdims=True)
-    centered = x - mean
-    return mean, centered, ops.mean(centered * centered, axes, keepdims=True)
+    values = plain(x)
+    first = 1.0 * values[tuple([slice(0, 1) if i in axes else slice(None) for i in range(-x.ndim, 0)])]
+    shifted = x - first
+    mean = ops.mean(shifted, axes, keepdims=True)
+    centered = shifted - mean
+    return first + plain(mean), centered, ops.mean(centered * centered, axes, keepdims=True)
+
+
+def check_eps(layer: Module, eps: float) -> float:
+    """What is added to a variance: below 0 it could make that negative."""
+    return check_number(f"{type(layer).__name__}: eps", eps, at_least=0)
 
 
 def through_float32(layer: Module, x: Tensor) -> Tensor:
@@ -62,7 +72,9 @@ class BatchNorm(Module):
         dtype: DTypeLike = np.float32,
     ) -> None:
         num_features = check_positive_int(f"{type(self).__name__}: num_features", num_features)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.num_features, self.eps = num_features, check_eps(self, eps)
+        name = f"{type(self).__name__}: momentum"
+        self.momentum = None if momentum is None else check_number(name, momentum, at_least=0, at_most=1)
         self.weight = Tensor(np.ones(num_features, dtype), name="weight") if affine else None
         self.bias = Tensor(np.zeros(num_features, dtype), name="bias") if affine else None
         wide = np.result_type(dtype, np.float32)  # a variance soon leaves float16
@@ -82,8 +94,8 @@ class BatchNorm(Module):
         self._check_shape(x.shape)
         per_channel = (1, -1) + (1,) * (x.ndim - 2)
         if self.training or self.running_mean is None or self.running_var is None:
-            mean, centered, var = mean_and_variance(x, (0, *range(2, x.ndim)))
-            self._track(plain(mean), plain(var), x.size // self.num_features)
+            mean, centered, var = mean_and_variance(x, (-x.ndim, *range(2 - x.ndim, 0)))
+            self._track(mean, plain(var), x.size // self.num_features)
         else:
             centered, var = x - self.running_mean.reshape(per_channel), self.running_var.reshape(per_channel)
         scale = (1.0 if self.weight is None else self.weight.reshape(per_channel)) / ops.sqrt(var + self.eps)
@@ -143,7 +155,7 @@ class BatchNorm1d(BatchNorm):
         num_batches_tracked: int64 array of shape (), a buffer, or None.
 
     Raises:
-        ValueError: num_features is not an integer of at least 1.
+        ValueError: num_features is not an integer of at least 1, eps is below 0, or momentum not from 0 to 1.
     """
 
     axes: ClassVar = {2: "(n, c)", 3: "(n, c, l)"}
@@ -172,7 +184,7 @@ class LayerNorm(Module):
         bias: Tensor of shape normalized_shape, at first 0, or None.
 
     Raises:
-        ValueError: normalized_shape is empty or holds anything but integers of at least 1.
+        ValueError: normalized_shape is empty or holds anything but integers of at least 1, or eps is below 0.
     """
 
     def __init__(
@@ -188,7 +200,7 @@ class LayerNorm(Module):
         if not shape or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in shape):
             allowed = "an integer of at least 1 or a sequence of them"
             raise ValueError(f"LayerNorm: normalized_shape is {normalized_shape!r}; it must be {allowed}")
-        self.normalized_shape, self.eps = tuple([int(n) for n in shape]), eps
+        self.normalized_shape, self.eps = tuple([int(n) for n in shape]), check_eps(self, eps)
         self.weight = Tensor(np.ones(shape, dtype), name="weight") if elementwise_affine else None
         self.bias = Tensor(np.zeros(shape, dtype), name="bias") if elementwise_affine and bias else None
 
@@ -204,7 +216,7 @@ class LayerNorm(Module):
         if x.shape[-len(shape) :] != shape:
             raise ValueError(f"LayerNorm({shape}) got input of shape {x.shape}; its last axes must be {shape}")
         _, centered, var = mean_and_variance(x, tuple(range(-len(shape), 0)))
-        out: Tensor = centered * (1 / ops.sqrt(var + self.eps))
+        out: Tensor = centered / ops.sqrt(var + self.eps)
         out = out if self.weight is None else out * self.weight
         return out if self.bias is None else out + self.bias
 

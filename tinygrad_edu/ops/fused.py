@@ -32,7 +32,10 @@ def log_softmax(x: Operand, axis: int = -1) -> Array:
 
 
 def softmax(x: Operand, axis: int = -1) -> Tensor:
-    """exp(x) / sum(exp(x)) along an axis, without overflow: positive numbers that add up to 1."""
+    """exp(x) / sum(exp(x)) along an axis, without overflow: positive numbers that add up to 1.
+
+    Where x is -inf, as in an attention mask, it is 0, and so is the gradient; if that is all there is, NaN.
+    """
     return exp(log_softmax(x, axis))
 
 
@@ -115,5 +118,8 @@ def cross_entropy(logits: Array, target: Array, reduction: str = "none") -> Arra
         losses = log_total - z.reshape(len(z), -1)[target.ravel(), np.arange(target.size)].reshape(target.shape)
     else:
         p = np.moveaxis(target, -1, 0)
-        losses = log_total * add_up(p, 0) - add_up(p * z, 0)
+        cost = log_total - z
+        if z.size and z.item(z.argmin()) == -np.inf:  # an impossible class costs nothing if it never happens
+            cost = np.where(p == 0, 0.0, cost)
+        losses = add_up(p * cost, 0)
     return losses if reduction == "none" else add_up(losses) if reduction == "sum" else losses.mean()

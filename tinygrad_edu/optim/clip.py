@@ -53,7 +53,7 @@ def clip_grad_norm_(
     if not factor >= 1:  # NaN too
         with np.errstate(invalid="ignore"):
             for p in params:
-                p.grad = np.multiply(p.grad, factor, out=writable(p.grad))
+                p.grad = scaled(p.grad, factor)
     return norm
 
 
@@ -85,9 +85,20 @@ def p_norm(values: ArrayLike, p: float) -> float:
             square = float(np.dot(flat, flat)) if flat.itemsize > 2 else math.inf
             if not 1e-30 < square < math.inf:  # too small or large for float32, or float16, but not for float64
                 square = float(np.einsum("i,i->", flat, flat, dtype=np.float64))
-            return math.sqrt(square)
+            if 1e-280 < square < math.inf:
+                return math.sqrt(square)
         powers = np.abs(flat, dtype=np.float64)
-        return float(np.power(powers, p, out=powers).sum() ** (1 / p))
+        largest = powers.max()
+        scale = float(largest) if 0 < largest < math.inf else 1.0  # of 1e200 the square is infinite, of 1e-200 it is 0
+        powers /= scale
+        return scale * float(np.power(powers, p, out=powers).sum() ** (1 / p))
+
+
+def scaled(grad: ndarray, factor: float) -> ndarray:
+    """A gradient times a factor, in place where it can be; in float16 a factor of 1e-8 would be 0."""
+    wide = np.result_type(grad, np.float32)
+    out = np.multiply(grad, factor, out=writable(grad), dtype=wide, casting="same_kind")
+    return out.astype(grad.dtype, copy=False)  # type: ignore[no-any-return]
 
 
 def writable(grad: object) -> ndarray | None:

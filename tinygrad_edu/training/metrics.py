@@ -15,7 +15,7 @@ __all__ = ["accuracy", "confusion_matrix", "most_confused_pair"]
 
 
 def accuracy(predictions: Operand, labels: Operand) -> float:
-    """Share of the predictions that are right, from 0 to 1.
+    """Share of the predictions that are right, from 0 to 1; scores with a NaN are wrong.
 
     Args:
         predictions: Scores of shape (n, classes), or labels of shape (n,).
@@ -43,7 +43,7 @@ def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None 
 
     Raises:
         TypeError: Labels or `classes` that are not whole numbers.
-        ValueError: Shapes that do not fit, or labels outside of 0 to classes - 1.
+        ValueError: Shapes that do not fit, labels outside of 0 to classes - 1, or scores that are NaN.
     """
     if classes is not None:
         classes = check_int("confusion_matrix: classes", classes, 0, wrong_type=TypeError)
@@ -55,7 +55,7 @@ def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None 
         if values.size and not 0 <= values.min() <= values.max() < classes:
             raise ValueError(
                 f"confusion_matrix: {name} run from {values.min()} to {values.max()}, but {classes} classes are "
-                f"numbered 0 to {classes - 1}"
+                f"numbered 0 to {classes - 1} (-1 also stands for scores that are NaN)"
             )
     counts = np.bincount((true * classes + predicted).ravel(), minlength=classes * classes)
     return counts.reshape(classes, classes)
@@ -92,7 +92,8 @@ def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[n
                 f"predictions of shape {predicted.shape} have one score per example, and its class is always 0; "
                 "compare it with a threshold, for example (scores[:, 0] > 0).astype(int)"
             )
-        predicted = predicted.argmax(axis=-1)
+        lost = np.isnan(predicted).any(axis=-1) if predicted.dtype.kind == "f" else False
+        predicted = np.where(lost, -1, predicted.argmax(axis=-1))  # argmax takes NaN for the largest
     if predicted.shape != true.shape:
         raise ValueError(
             f"predictions of shape {predicted.shape} do not fit labels of shape {true.shape}; for labels (n,) "
@@ -103,9 +104,11 @@ def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[n
 
 def as_integers(values: np.ndarray, name: str, what: str) -> NDArray[np.intp]:
     """A copy of labels or counts, as integers."""
-    if values.dtype.kind not in "biuf" or not np.isfinite(values).all() or (values != np.round(values)).any():
+    with np.errstate(invalid="ignore"):
+        integers = values.astype(np.intp) if values.dtype.kind in "biuf" else np.zeros(values.shape, np.intp)
+    if values.dtype.kind not in "biuf" or (integers != values).any():  # NaN, fractions, and what wraps around: 1e19
         raise TypeError(f"{name} of dtype {values.dtype} and shape {values.shape} are not {what}: whole numbers from 0")
-    return values.astype(np.intp)
+    return integers
 
 
 def __dir__() -> list[str]:
