@@ -7,8 +7,10 @@ model.load_state_dict() and optimizer.load_state_dict() write in place, whicheve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -16,11 +18,13 @@ from numpy import ndarray
 from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters"]
+__all__ = ["Group", "Optimizer", "Params", "State", "check_bool", "check_parameters", "others_by_name"]
 
 Group = dict[str, Any]  # hyperparameters, and "params", a list of Tensors
 State = dict[str, Any]  # of one parameter: "step", an int, and its moments, arrays
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Optimizer:
@@ -291,8 +295,8 @@ def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
             values[name] = check_number(f"{owner}: {name}", value, at_least=0)
         elif name in ("momentum", "alpha"):
             values[name] = check_number(f"{owner}: {name}", value, at_least=0, below=1)
-        elif name in ("nesterov", "centered") and not isinstance(value, bool):
-            raise ValueError(f"{owner}: {name} is {value!r}; it must be True or False")
+        elif name in ("nesterov", "centered"):
+            values[name] = check_bool(f"{owner}: {name}", value, wrong_type=ValueError)
         elif name == "betas":
             if np.shape(value) != (2,):
                 raise ValueError(f"{owner}: betas is {value!r}; it must be a pair such as (0.9, 0.999)")
@@ -301,6 +305,34 @@ def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
     if values.get("nesterov") and not values["momentum"]:
         raise ValueError(f"{owner}: nesterov needs a momentum to look ahead with; try momentum=0.9")
     return values
+
+
+def check_bool(name: str, value: object, *, wrong_type: type[Exception] = TypeError) -> bool:
+    """True or False, also NumPy's; anything else, 0 and "no" too, is an error."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise wrong_type(f"{name} is {value!r:.60}; it must be True or False")
+    return bool(value)
+
+
+def others_by_name(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator for functions with keyword-only arguments: too many positional ones are named in the message."""
+    known = inspect.signature(function).parameters.values()
+    leading = [p.name for p in known if p.kind is not p.KEYWORD_ONLY]
+    named = [f"{p.name}=..." for p in known if p.kind is p.KEYWORD_ONLY]
+    shown = [name for name in leading if name != "self"]
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        if len(args) > len(leading):
+            extra = ", ".join([type(value).__name__ for value in args[len(leading) :]])
+            owner = function.__qualname__.removesuffix(".__init__")
+            raise TypeError(
+                f"{owner} takes only {' and '.join(shown)} by position, and got more ({extra}); give the others by "
+                f"name: {owner}({', '.join([*shown, *named])})"
+            )
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def check_parameters(params: object, where: str, others: Iterable[Tensor] = ()) -> list[Tensor]:

@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from numbers import Real
+from typing import Any, Literal, get_args
 
 from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int
-from tinygrad_edu.optim.base import Optimizer
+from tinygrad_edu.optim.base import Optimizer, others_by_name
 
-__all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "ReduceLROnPlateau", "Scheduler", "StepLR"]
+__all__ = [
+    "CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "Monitor", "ReduceLROnPlateau", "Scheduler", "StepLR",
+    "check_monitor", "watched_number",
+]  # fmt: skip
+
+Monitor = Literal["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
 
 
 class Scheduler:
@@ -217,14 +223,18 @@ class ReduceLROnPlateau(Scheduler):
 
     Args:
         optimizer: As for Scheduler.
-        mode: "min" if the metric should fall, as a loss, "max" if it should rise, as an accuracy.
+        mode: "min" if the metric should fall, as a loss, "max" if it should rise, as an accuracy; by default "max" if
+            `monitor` is an accuracy, else "min".
         factor: What the rates are multiplied by, below 1.
         patience: Epochs without improvement that are tolerated.
         threshold: How much better than the best so far a value must be to count.
-        threshold_mode: "rel": the threshold is a share of the best value, "abs": a difference.
+        threshold_mode: "rel": the threshold is a share of the size of the best value, "abs": a difference. PyTorch
+            takes a share of the value with its sign: of a negative one even the same value again is better there.
         cooldown: Epochs after a reduction in which none is counted.
         min_lr: The lowest rate, or a list with one for each group.
         eps: A reduction by less than this is skipped.
+        monitor: What `fit` is to pass to step: "train_loss", "val_loss", "train_accuracy" or "val_accuracy"; if None,
+            the validation loss or, without validation, the training loss.
 
     Attributes:
         best: The best metric so far.
@@ -237,10 +247,11 @@ class ReduceLROnPlateau(Scheduler):
     Raises: As for Scheduler.
     """
 
+    @others_by_name
     def __init__(
         self,
         optimizer: Optimizer,
-        mode: str = "min",
+        mode: Literal["min", "max"] | None = None,
         factor: float = 0.1,
         patience: int = 10,
         threshold: float = 1e-4,
@@ -248,9 +259,11 @@ class ReduceLROnPlateau(Scheduler):
         cooldown: int = 0,
         min_lr: float | list[float] = 0.0,
         eps: float = 1e-8,
+        *,
+        monitor: Monitor | None = None,
     ) -> None:
         name = "ReduceLROnPlateau"
-        check_choice(f"{name}: mode", mode, ("min", "max"))
+        self.monitor, self.mode = monitor, check_monitor(name, monitor, mode)
         check_choice(f"{name}: threshold_mode", threshold_mode, ("rel", "abs"))
         self.optimizer = check_optimizer(self, optimizer)
         groups = len(optimizer.param_groups)
@@ -258,13 +271,13 @@ class ReduceLROnPlateau(Scheduler):
         if len(floors) != groups:
             raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
         self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
-        self.mode, self.threshold_mode = mode, threshold_mode
+        self.threshold_mode = threshold_mode
         self.factor = check_number(f"{name}: factor", factor, at_least=0, below=1)
         self.threshold = check_number(f"{name}: threshold", threshold, at_least=0)
         self.patience = check_int(f"{name}: patience", patience, 0)
         self.cooldown = check_int(f"{name}: cooldown", cooldown, 0)
         self.eps = check_number(f"{name}: eps", eps, at_least=0)
-        self.best = math.inf if mode == "min" else -math.inf
+        self.best = math.inf if self.mode == "min" else -math.inf
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
 
     def step(self, metrics: float) -> None:  # type: ignore[override]  # as PyTorch has it
@@ -272,8 +285,11 @@ class ReduceLROnPlateau(Scheduler):
 
         Args:
             metrics: The value to watch; NaN is never better.
+
+        Raises:
+            TypeError: It is not a number, nor an array or Tensor of shape ().
         """
-        value = float(metrics)
+        value = watched_number("ReduceLROnPlateau.step: metrics", metrics)
         self.last_epoch += 1
         better = self._is_better(value)
         self.best = value if better else self.best
@@ -291,8 +307,11 @@ class ReduceLROnPlateau(Scheduler):
 
     def _is_better(self, value: float) -> bool:
         sign = -1 if self.mode == "min" else 1
+        if math.isinf(self.best):  # a share of which would be infinite, too
+            return sign * value > sign * self.best
         if self.threshold_mode == "rel":
-            return sign * value > sign * self.best * (1 + sign * self.threshold)
+            away = sign if self.best > 0 else -sign  # 1 if an improvement leads away from zero
+            return sign * value > sign * self.best * (1 + away * self.threshold)
         return sign * value > sign * self.best + self.threshold
 
 
@@ -301,3 +320,25 @@ def check_optimizer(scheduler: Scheduler, optimizer: object) -> Optimizer:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(scheduler).__name__}: optimizer is a {type(optimizer).__name__}, not an Optimizer")
     return optimizer
+
+
+def check_monitor(owner: str, monitor: object, mode: object) -> Literal["min", "max"]:
+    """The mode that fits what is watched, if the given one does: more is better for an accuracy alone."""
+    if monitor is not None:
+        check_choice(f"{owner}: monitor", monitor, get_args(Monitor))
+    fitting: Literal["min", "max"] = "max" if str(monitor).endswith("accuracy") else "min"
+    if mode is None:
+        return fitting
+    check_choice(f"{owner}: mode", mode, ("min", "max"))
+    if monitor is not None and mode != fitting:
+        better = "more" if fitting == "max" else "less"
+        raise ValueError(f"{owner}: mode is {mode!r}, but of {monitor} {better} is better; it must be {fitting!r}")
+    return "max" if mode == "max" else "min"
+
+
+def watched_number(name: str, value: Any) -> float:
+    """A number of any size, NaN too, also in an array or a Tensor of shape (); anything else is a TypeError."""
+    number = value.item() if getattr(value, "shape", None) == () else value
+    if not isinstance(number, Real) or isinstance(number, bool):
+        raise TypeError(f"{name} is {value!r:.60}; it must be a number, such as loss.item() or a mean over the epoch")
+    return float(number)
