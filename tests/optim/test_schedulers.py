@@ -275,6 +275,13 @@ def test_a_group_added_later_is_refused_with_a_reason(make):
         (lambda s: LinearWarmup(optimizer()).state_dict(), "then is None, but here <"),
         (lambda s: s | {"then": StepLR(optimizer(), 1).state_dict()}, "CosineAnnealingLR.load_state_dict: expected"),
         (lambda s: s | {"last_lr": [0.1, -1, 0.1]}, "the rate is -1"),
+        (lambda s: s | {"last_epoch": math.inf}, "LinearWarmup.load_state_dict: last_epoch is inf; it must be an int"),
+        (lambda s: s | {"last_epoch": -1}, "last_epoch is -1"),
+        (lambda s: s | {"start_factor": "1"}, "start_factor is '1'; it must be a number"),
+        (
+            lambda s: s | {"then": s["then"] | {"eta_min": math.nan}},
+            "CosineAnnealingLR.*: eta_min is nan",
+        ),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
@@ -286,3 +293,29 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
     with pytest.raises(ValueError, match=words):
         scheduler.load_state_dict(spoil(other.state_dict()))
     assert scheduler.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mode": "least"}, "mode is 'least'"),
+        ({"threshold_mode": None}, "threshold_mode is None"),
+        ({"monitor": "loss"}, "monitor is 'loss'"),
+        ({"monitor": "val_accuracy"}, "mode is 'min', but of val_accuracy more is better"),
+        ({"num_bad_epochs": 0.5}, "num_bad_epochs is 0.5"),
+        ({"best": math.nan}, "best is nan"),
+    ],
+)
+def test_a_plateaus_state_that_cannot_be(change, words):
+    scheduler = ReduceLROnPlateau(optimizer())
+    before = scheduler.state_dict()
+    with pytest.raises(ValueError, match=words):
+        scheduler.load_state_dict(before | change)
+    assert scheduler.state_dict() == before
+
+
+def test_the_lowest_rates_may_be_an_array():
+    scheduler = ReduceLROnPlateau(optimizer(), min_lr=np.array([0.05, 0.1, 0.0]), patience=0)
+    for _ in range(2):
+        scheduler.step(1.0)
+    assert scheduler.get_last_lr() == pytest.approx([0.05, 0.1, 3e-4])

@@ -163,9 +163,9 @@ def test_what_is_watched_is_one_number(value):
 def test_arguments_of_another_type():
     with pytest.raises(TypeError, match="restore_best is 'no'; it must be True or False"):
         EarlyStopping(restore_best="no")
-    with pytest.raises(TypeError, match=r"takes only patience and min_delta by position.* \(str\); .*mode=.."):
+    with pytest.raises(TypeError, match=r"takes only patience, min_delta by position.* \(str\); .*mode=.."):
         EarlyStopping(3, 0.0, "max")
-    with pytest.raises(TypeError, match=r"EarlyStopping\.step: model is 'model'"):
+    with pytest.raises(TypeError, match=r"EarlyStopping\.step: model must be of the class Module, got 'model'"):
         EarlyStopping().step(1.0, "model")
 
 

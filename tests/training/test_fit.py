@@ -194,7 +194,7 @@ def test_what_cannot_be_watched(make, watching, options, words):
 
 
 def test_arguments_without_their_names():
-    words = r"fit takes only model and train by position, and got more \(SGD, CrossEntropyLoss, int\); .*: fit\(model, "
+    words = r"fit takes only model, train by position, and got more \(SGD, CrossEntropyLoss, int\); .*: fit\(model, "
     with pytest.raises(TypeError, match=words + r"train, optimizer=\.\.\., loss=\.\.\., epochs=\.\.\., "):
         fit(OTHER, [(X, Y)], OPTIMIZER, nn.CrossEntropyLoss(), 3)
     with pytest.raises(TypeError, match="missing 3 required keyword-only arguments: 'optimizer', 'loss', and 'epochs'"):

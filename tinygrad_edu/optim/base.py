@@ -61,6 +61,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self.state: list[State] = []
         self._seen: list[Group] = []  # the groups as they were last checked
+        self._added: list[Tensor] = []  # the parameters, in the order of the state
         self._work: list[tuple[ndarray, ndarray]] = []
         if isinstance(params, Iterable) and not isinstance(params, (Tensor, Mapping)):
             params = list(params)  # type: ignore[assignment]
@@ -93,6 +94,7 @@ class Optimizer:
         self.param_groups.append({"params": params, **values})
         self._seen.append({"params": params, **values})
         self.state += [{} for _ in params]
+        self._added += params
         self._work = work_arrays(self.params)
 
     def _check_group(self, n: int, values: Group) -> Group:
@@ -173,6 +175,13 @@ class Optimizer:
         if len(pairs) != len(self.state):
             have = f"{len(pairs)} parameters in param_groups, but {len(self.state)} were added"
             raise ValueError(f"{type(self).__name__}: there are {have}; use add_param_group")
+        for i, ((p, _), added) in enumerate(zip(pairs, self._added, strict=True)):
+            if p is not added:
+                raise ValueError(
+                    f"{type(self).__name__}: parameter {i} is another object than the one that was added, and whose "
+                    f"moments ({added.name or 'a Tensor'}{added.shape}) do not belong to it; change its values with "
+                    "p.assign(values), or make a new optimizer"
+                )
         for n, (group, seen) in enumerate(zip(self.param_groups, self._seen, strict=True)):
             if group != seen:
                 group.update(self._check_group(n, hyperparameters(group)))
@@ -237,12 +246,17 @@ class Optimizer:
             raise ValueError(f"{where}: expected the keys optimizer, state, param_groups, got {keys}")
         if state["optimizer"] != type(self).__name__:
             raise ValueError(f"{where}: this is the state of {state['optimizer']}; make that optimizer, then load it")
-        saved = [len(group.get("params", ())) for group in state["param_groups"]]
+        groups, moments = state["param_groups"], state["state"]
+        if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
+            raise ValueError(f"{where}: param_groups is {groups!r:.60}; it must be a list of dicts")
+        if not isinstance(moments, Mapping) or not all(str(i).isdecimal() for i in moments):
+            raise ValueError(f"{where}: state is {moments!r:.60}; it must be a dict by the parameters' numbers")
+        saved = [len(group.get("params", ())) for group in groups]
         own = [len(group["params"]) for group in self.param_groups]
         if saved != own:
             raise ValueError(f"{where}: the state has groups of {saved} parameters, this optimizer of {own}")
-        values = [self._check_group(n, hyperparameters(group)) for n, group in enumerate(state["param_groups"])]
-        entries = {int(i): entry for i, entry in state["state"].items() if entry}
+        values = [self._check_group(n, hyperparameters(group)) for n, group in enumerate(groups)]
+        entries = {int(i): entry for i, entry in moments.items() if entry}
         if not entries.keys() <= set(range(len(self.state))):
             raise ValueError(f"{where}: the state is of parameters {[*entries]}, this optimizer has {len(self.state)}")
         arrays = [self._moment_arrays(i, entries.get(i, {}), where) for i in range(len(self.state))]
@@ -327,7 +341,7 @@ def others_by_name(function: Callable[P, T]) -> Callable[P, T]:
             extra = ", ".join([type(value).__name__ for value in args[len(leading) :]])
             owner = function.__qualname__.removesuffix(".__init__")
             raise TypeError(
-                f"{owner} takes only {' and '.join(shown)} by position, and got more ({extra}); give the others by "
+                f"{owner} takes only {', '.join(shown)} by position, and got more ({extra}); give the others by "
                 f"name: {owner}({', '.join([*shown, *named])})"
             )
         return function(*args, **kwargs)

@@ -89,6 +89,8 @@ def lr_finder(
         raise TypeError(f"{name}: needs a Module and an Optimizer, got {found}")
     if not callable(loss) or isinstance(loss, type):
         raise TypeError(f"{name}: loss must be a function of (outputs, targets), got {loss!r:.80}")
+    if not isinstance(loader, Iterable):
+        raise TypeError(f"{name}: loader is of type {type(loader).__name__}; use a DataLoader or a list of batches")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError(f"{name}: the optimizer has none of the model's parameters; make it with model.parameters()")
     start_lr = check_number(f"{name}: start_lr", start_lr, above=0)

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int
 from tinygrad_edu.optim.base import Optimizer, others_by_name
 
@@ -110,6 +112,10 @@ class Scheduler:
             saved, inner = state[key], vars(self).get(key)
             if isinstance(value, list) and (not isinstance(saved, list) or len(saved) != len(value)):
                 raise ValueError(f"{name}.load_state_dict: {key} is {saved}; this optimizer needs {len(value)} of them")
+            if key in ("last_epoch", "num_bad_epochs", "cooldown_counter", "patience", "cooldown"):
+                check_int(f"{name}.load_state_dict: {key}", saved, 0)
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                check_number(f"{name}.load_state_dict: {key}", saved, finite=False)
             if isinstance(value, dict) != isinstance(saved, Mapping):
                 raise ValueError(f"{name}.load_state_dict: {key} is {saved!r:.80}, but here {inner!r:.80}")
             if isinstance(inner, Scheduler):
@@ -267,7 +273,7 @@ class ReduceLROnPlateau(Scheduler):
         check_choice(f"{name}: threshold_mode", threshold_mode, ("rel", "abs"))
         self.optimizer = check_optimizer(self, optimizer)
         groups = len(optimizer.param_groups)
-        floors = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * groups
+        floors = list(min_lr) if isinstance(min_lr, (list, tuple, np.ndarray)) else [min_lr] * groups
         if len(floors) != groups:
             raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
         self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
@@ -304,6 +310,11 @@ class ReduceLROnPlateau(Scheduler):
                 rates.append(reduced if lr - reduced > self.eps else lr)
             self._set(rates)  # which notices a group that was added
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+
+    def _check_state(self, state: Any) -> None:
+        super()._check_state(state)
+        check_monitor("ReduceLROnPlateau.load_state_dict", state["monitor"], state["mode"])
+        check_choice("ReduceLROnPlateau.load_state_dict: threshold_mode", state["threshold_mode"], ("rel", "abs"))
 
     def _is_better(self, value: float) -> bool:
         sign = -1 if self.mode == "min" else 1

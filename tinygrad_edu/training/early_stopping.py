@@ -18,6 +18,7 @@ from tinygrad_edu.checks import check_int, check_number, check_positive_int
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.base import check_bool, others_by_name
 from tinygrad_edu.optim.schedulers import Monitor, check_monitor, watched_number
+from tinygrad_edu.training.epoch import check_class
 
 __all__ = ["EarlyStopping"]
 
@@ -98,8 +99,7 @@ class EarlyStopping:
             TypeError: The value is not a number, nor an array or Tensor of shape (); or the model not a Module.
         """
         value = watched_number("EarlyStopping.step: value", value)
-        if model is not None and not isinstance(model, Module):
-            raise TypeError(f"EarlyStopping.step: model is {model!r:.60}; it must be an nn.Module or None")
+        check_class("EarlyStopping.step: model", model, Module, optional=True)
         self.epoch += 1
         self.bad_epochs += 1
         improvement = self.best - value if self.mode == "min" else value - self.best
@@ -114,7 +114,9 @@ class EarlyStopping:
 
         Raises:
             RuntimeError: None was kept.
+            TypeError: The model is not a Module.
         """
+        check_class("EarlyStopping.restore: model", model, Module)
         if self.best_state is None:
             why = "no value was better than infinity" if self.restore_best else "restore_best is False"
             raise RuntimeError(f"EarlyStopping.restore: no state was kept: step(value, model) got no model, or {why}")

@@ -20,18 +20,19 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import no_grad, plain
+from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
+from tinygrad_edu.optim.base import check_bool
 from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.optim.schedulers import watched_number
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training.history import Record
 
 __all__ = [
-    "Batches", "Criterion", "RunningMeans", "check_class", "check_loss", "evaluate", "keep_modes", "one_pass",
-    "predict", "progress_bar", "step_scheduler",
+    "Batches", "Criterion", "RunningMeans", "check_class", "check_iterable", "check_loss", "evaluate", "keep_modes",
+    "one_pass", "predict", "progress_bar", "step_scheduler",
 ]  # fmt: skip
 
 Batches = Iterable[Any]  # of pairs (inputs, targets)
@@ -77,6 +78,7 @@ class RunningMeans:
             ValueError: The targets have no first axis.
         """
         loss = watched_number("RunningMeans.add: loss", loss)
+        summed = check_bool("RunningMeans.add: summed", summed)
         scores, labels = plain(outputs), np.asarray(plain(targets))
         shape: tuple[int, ...] = getattr(scores, "shape", ())
         if not labels.ndim:
@@ -84,8 +86,11 @@ class RunningMeans:
         self.examples += len(labels)
         self.loss_sum += loss if summed else loss * len(labels)
         if labels.dtype.kind in "iu" and shape[:-1] == labels.shape and len(shape) > labels.ndim and shape[-1] > 1:
+            right = scores.argmax(axis=-1) == labels
+            if not math.isfinite(loss):
+                right &= ~np.isnan(scores).any(axis=-1)  # of scores of NaN argmax names the first
             self.labels += labels.size
-            self.correct += int((scores.argmax(axis=-1) == labels).sum())
+            self.correct += int(right.sum())
 
     @property
     def loss(self) -> float:
@@ -125,6 +130,7 @@ def evaluate(model: Module, batches: Batches, loss: Criterion) -> RunningMeans:
         TypeError, ValueError: As for fit: batches or a loss that cannot be used.
     """
     check_class("evaluate: model", model, Module)
+    check_iterable("evaluate: batches", batches)
     check_loss("evaluate", loss)
     with keep_modes(model):
         model.eval()
@@ -145,6 +151,7 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
         TypeError, ValueError: As for evaluate.
     """
     check_class("predict: model", model, Module)
+    check_iterable("predict: batches", batches)
     outputs = []
     with keep_modes(model), no_grad():
         model.eval()
@@ -226,6 +233,15 @@ def check_class(name: str, value: object, kind: type, optional: bool = False) ->
     if not isinstance(value, kind) and not (optional and value is None):
         hint = f"; write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
         raise TypeError(f"{name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
+
+
+def check_iterable(name: str, batches: object) -> None:
+    """Raises if there are no batches to iterate over, only the inputs for example."""
+    if isinstance(batches, np.ndarray) or is_tensor(batches):
+        made = "batches of pairs are made with DataLoader(inputs, targets), one batch is [(inputs, targets)]"
+        raise TypeError(f"{name} is of type {type(batches).__name__}: inputs without their targets; {made}")
+    if not isinstance(batches, Iterable):
+        raise TypeError(f"{name} is of type {type(batches).__name__}: it gives no batches; use a DataLoader or a list")
 
 
 def check_loss(owner: str, loss: object) -> None:

@@ -5,14 +5,11 @@ In its middle stand the five lines forward, loss, zero_grad, backward, step: `on
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.checks import check_int
-from tinygrad_edu.engine import is_tensor
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
 from tinygrad_edu.optim.base import check_bool, others_by_name
@@ -23,6 +20,7 @@ from tinygrad_edu.training.epoch import (
     Batches,
     Criterion,
     check_class,
+    check_iterable,
     check_loss,
     keep_modes,
     one_pass,
@@ -215,12 +213,10 @@ def named_settings(optimizer: Optimizer, scheduler: Scheduler | None) -> dict[st
 
 def check_batches(name: str, batches: object) -> None:
     """Raises unless one can iterate over the batches once an epoch."""
-    if isinstance(batches, np.ndarray) or is_tensor(batches):
-        made = "batches of pairs are made with DataLoader(inputs, targets), one batch is [(inputs, targets)]"
-        raise TypeError(f"fit: {name} is of type {type(batches).__name__}: inputs without their targets; {made}")
-    if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
-        why = "an iterator is used up after one epoch" if isinstance(batches, Iterator) else "it gives no batches"
-        raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}; use a DataLoader or a list")
+    check_iterable(f"fit: {name}", batches)
+    if isinstance(batches, Iterator):
+        why = "an iterator is used up after one epoch; use a DataLoader or a list"
+        raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}")
 
 
 def check_together(model: Module, optimizer: Optimizer, scheduler: Scheduler | None) -> None:
