@@ -110,7 +110,7 @@ def test_states_are_copies():
     ("change", "words"),
     [
         (lambda s: s | {"extra": 1}, "has monitor, mode, .*extra; it needs monitor, mode, "),
-        (lambda s: {"best": 1.0}, "has best; it needs"),
+        (lambda s: {"best": 1.0}, "has monitor, best; it needs"),
         (lambda s: s | {"mode": "max"}, "mode 'max', this 'min'"),
         (lambda s: s | {"monitor": "train_loss"}, "monitor 'train_loss', this None"),
         (lambda s: s | {"epoch": math.inf}, "epoch is inf; it must be an integer of at least 0"),
@@ -184,3 +184,14 @@ def test_arguments_of_another_type():
 def test_arguments(options, words):
     with pytest.raises(ValueError, match=words):
         EarlyStopping(**options)
+
+
+def test_states_of_older_files_have_no_monitor():
+    optimizer = optim.SGD([Tensor(1.0)])
+    for make in (EarlyStopping, partial(ReduceLROnPlateau, optimizer)):
+        watcher, other = make(), make()
+        watcher.step(0.5)
+        state = watcher.state_dict()
+        assert state.pop("monitor") is None
+        other.load_state_dict(state)
+        assert other.state_dict() == watcher.state_dict()

@@ -197,6 +197,8 @@ def test_arguments_without_their_names():
     words = r"fit takes only model, train by position, and got more \(SGD, CrossEntropyLoss, int\); .*: fit\(model, "
     with pytest.raises(TypeError, match=words + r"train, optimizer=\.\.\., loss=\.\.\., epochs=\.\.\., "):
         fit(OTHER, [(X, Y)], OPTIMIZER, nn.CrossEntropyLoss(), 3)
+    with pytest.raises(TypeError, match=r"more \(ndarray\); .* go together, as DataLoader\(inputs, targets\)"):
+        fit(OTHER, X, Y)
     with pytest.raises(TypeError, match="missing 3 required keyword-only arguments: 'optimizer', 'loss', and 'epochs'"):
         fit(OTHER, [(X, Y)])
 

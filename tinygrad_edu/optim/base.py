@@ -175,13 +175,13 @@ class Optimizer:
         if len(pairs) != len(self.state):
             have = f"{len(pairs)} parameters in param_groups, but {len(self.state)} were added"
             raise ValueError(f"{type(self).__name__}: there are {have}; use add_param_group")
-        for i, ((p, _), added) in enumerate(zip(pairs, self._added, strict=True)):
-            if p is not added:
-                raise ValueError(
-                    f"{type(self).__name__}: parameter {i} is another object than the one that was added, and whose "
-                    f"moments ({added.name or 'a Tensor'}{added.shape}) do not belong to it; change its values with "
-                    "p.assign(values), or make a new optimizer"
-                )
+        changed = [i for i, ((p, _), added) in enumerate(zip(pairs, self._added, strict=True)) if p is not added]
+        if changed:
+            raise ValueError(
+                f"{type(self).__name__}: parameter {changed[0]} is another object than the one that was added, of "
+                f"shape {self._added[changed[0]].shape}, to which the moments belong; change values with "
+                "p.assign(values), or make a new optimizer"
+            )
         for n, (group, seen) in enumerate(zip(self.param_groups, self._seen, strict=True)):
             if group != seen:
                 group.update(self._check_group(n, hyperparameters(group)))
@@ -340,9 +340,11 @@ def others_by_name(function: Callable[P, T]) -> Callable[P, T]:
         if len(args) > len(leading):
             extra = ", ".join([type(value).__name__ for value in args[len(leading) :]])
             owner = function.__qualname__.removesuffix(".__init__")
+            arrays = any(isinstance(value, (ndarray, Tensor)) for value in args[1:])
+            pairs = "; arrays of inputs and targets go together, as DataLoader(inputs, targets)" if arrays else ""
             raise TypeError(
                 f"{owner} takes only {', '.join(shown)} by position, and got more ({extra}); give the others by "
-                f"name: {owner}({', '.join([*shown, *named])})"
+                f"name: {owner}({', '.join([*shown, *named])}){pairs}"
             )
         return function(*args, **kwargs)
 

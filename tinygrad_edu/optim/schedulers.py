@@ -311,6 +311,10 @@ class ReduceLROnPlateau(Scheduler):
             self._set(rates)  # which notices a group that was added
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
 
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As Scheduler; a state without `monitor`, from an older file, had none."""
+        super().load_state_dict({"monitor": None, **state} if isinstance(state, Mapping) else state)
+
     def _check_state(self, state: Any) -> None:
         super()._check_state(state)
         check_monitor("ReduceLROnPlateau.load_state_dict", state["monitor"], state["mode"])

@@ -134,6 +134,7 @@ class EarlyStopping:
             ValueError: Missing or unexpected keys, the state of another monitor or mode, or numbers that cannot be;
                 nothing is loaded then.
         """
+        state = {"monitor": None, **state}  # which older files lack
         if state.keys() != self.state_dict().keys():
             expected = ", ".join(self.state_dict())
             raise ValueError(f"EarlyStopping.load_state_dict: the state has {', '.join(state)}; it needs {expected}")

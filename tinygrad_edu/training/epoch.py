@@ -77,8 +77,10 @@ class RunningMeans:
             TypeError: The loss is not a number.
             ValueError: The targets have no first axis.
         """
-        loss = watched_number("RunningMeans.add: loss", loss)
-        summed = check_bool("RunningMeans.add: summed", summed)
+        if type(loss) is not float:
+            loss = watched_number("RunningMeans.add: loss", loss)
+        if type(summed) is not bool:
+            summed = check_bool("RunningMeans.add: summed", summed)
         scores, labels = plain(outputs), np.asarray(plain(targets))
         shape: tuple[int, ...] = getattr(scores, "shape", ())
         if not labels.ndim:
