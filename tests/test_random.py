@@ -90,3 +90,21 @@ def test_an_attribute_is_not_taken_for_a_global_variable_of_its_name():
     augment = Augment()
     assert list(generators_in(lambda x: x + augment.rng.normal())) == ["augment.rng"]
     assert list(generators_in(lambda x: x + rng.normal())) == ["rng"]
+
+
+def test_manual_seed_starts_the_same_generator_anew():
+    generator = default_generator()
+    for seed in (3, np.int64(3), np.array(3)):
+        assert manual_seed(seed) is default_generator() is generator
+        assert generator.random() == np.random.default_rng(3).random()
+
+
+@pytest.mark.parametrize(
+    ("seed", "error", "found"),
+    [(-1, ValueError, "-1"), (None, TypeError, "None"), (1.0, TypeError, "1.0"), (True, TypeError, "True")],
+)
+def test_seeds_that_repeat_nothing_or_cannot_be(seed, error, found):
+    state = default_generator().bit_generator.state
+    with pytest.raises(error, match=f"manual_seed: seed is {found}; it must be an integer of at least 0"):
+        manual_seed(seed)
+    assert default_generator().bit_generator.state == state

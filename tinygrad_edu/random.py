@@ -1,8 +1,8 @@
 """Random numbers: the library's own generator, and the generators that objects draw from.
 
 Whatever draws random numbers takes an `rng` (PyTorch's `generator`) and otherwise draws from one generator for the
-whole library, which `manual_seed` starts anew. A checkpoint must save the states of all generators, so `generators_in`
-finds those that an object draws from.
+whole library. `manual_seed` starts it anew in place, so a loader that was made before follows. A checkpoint must save
+the states of all generators, so `generators_in` finds those that an object draws from.
 """
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
@@ -15,6 +15,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np
 
+from tinygrad_edu.checks import check_int
 from tinygrad_edu.engine import is_tensor
 
 __all__ = ["default_generator", "generator_or_default", "generators_in", "manual_seed", "new_generator"]
@@ -23,10 +24,15 @@ library_generator: np.random.Generator | None = None
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Reseeds the library's generator, so that what follows can be repeated; returns it."""
-    global library_generator
-    library_generator = np.random.default_rng(seed)
-    return library_generator
+    """Reseeds the library's generator, so that what follows can be repeated; returns it.
+
+    Raises:
+        TypeError: The seed is not an integer; None would repeat nothing.
+        ValueError: It is below 0.
+    """
+    seed = check_int("manual_seed: seed", seed, 0, wrong_type=TypeError)
+    default_generator().bit_generator.state = np.random.default_rng(seed).bit_generator.state
+    return default_generator()
 
 
 def default_generator() -> np.random.Generator:
@@ -46,11 +52,13 @@ def generator_or_default(rng: np.random.Generator | None) -> np.random.Generator
     return rng
 
 
-def new_generator(seed: int | None, rng: np.random.Generator | None) -> np.random.Generator:
-    """The generator given, or a new one from the seed, or from the system's entropy; both are a ValueError."""
-    if seed is not None and rng is not None:
-        raise ValueError("got both seed and rng; give one of them, as rng already carries its seed")
-    return np.random.default_rng(seed) if rng is None else generator_or_default(rng)
+def new_generator(owner: str, seed: int | None, rng: np.random.Generator | None) -> np.random.Generator:
+    """A new generator from the seed, or the one given, or the library's; both seed and rng are a ValueError."""
+    if seed is None:
+        return generator_or_default(rng)
+    if rng is not None:
+        raise ValueError(f"{owner}: got both seed and rng; give one of them, as rng already carries its seed")
+    return np.random.default_rng(check_int(f"{owner}: seed", seed, 0, wrong_type=TypeError))
 
 
 def generators_in(thing: object) -> dict[str, np.random.Generator]:

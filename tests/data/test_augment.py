@@ -231,6 +231,7 @@ def test_a_loader_and_its_augmentation_share_a_generator():
         (np.zeros((2, 1, 28, 28), np.uint8), ValueError, r"got \(2, 1, 28, 28\)"),
         (np.zeros((2, 4, 4), complex), TypeError, "an array of complex128"),
         ([[[0]]], TypeError, "got list"),
+        (np.ma.masked_equal(np.zeros((2, 4, 4)), 0), TypeError, "images: some entries are masked"),
     ],
 )
 def test_what_is_not_a_batch_of_images_is_refused(make, images, error, message):
@@ -268,6 +269,10 @@ def test_a_fill_that_the_dtype_cannot_hold_is_refused(fill):
         (ElasticTransform, {"fill": np.nan}, ValueError, "fill is nan"),
         (ElasticTransform, {"seed": 1, "rng": np.random.default_rng(1)}, ValueError, "both seed and rng"),
         (RandomAffine, {"rng": 0}, TypeError, "got 0; make one with default_rng"),
+        (RandomAffine, {"translate": (np.nan, 0)}, ValueError, "translate is nan"),
+        (RandomAffine, {"scale": (1, np.inf)}, ValueError, "scale is inf"),
+        (RandomAffine, {"seed": -1}, ValueError, "RandomAffine: seed is -1; it must be an integer of at least 0"),
+        (ElasticTransform, {"seed": 1.5}, TypeError, "ElasticTransform: seed is 1.5"),
     ],
 )
 def test_bad_arguments(make, given, error, message):

@@ -1,8 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 
-from tinygrad_edu.data import DataLoader, normalize
+from tinygrad_edu import manual_seed
+from tinygrad_edu.data import DataLoader, ElasticTransform, RandomAffine, normalize
 
+PICTURES = np.random.default_rng(0).random((2, 8, 8))
 IMAGES = np.arange(10 * 4, dtype=np.uint8).reshape(10, 2, 2)
 LABELS = np.arange(10, dtype=np.uint8)
 
@@ -84,7 +88,23 @@ def test_takes_array_likes():
     ("arguments", "error", "message"),
     [
         ({"labels": LABELS[:9]}, ValueError, "10 images but 9 labels"),
-        ({"labels": 3}, ValueError, "first axis"),
+        ({"labels": 3}, ValueError, r"labels is 3, which has no first axis of examples; .*DataLoader\(images, labels"),
+        ({"images": 3}, ValueError, "images is 3, which has no first axis"),
+        ({"images": (IMAGES, LABELS), "labels": None}, TypeError, r"a tuple and no labels; .* DataLoader\(\*pair\)"),
+        (
+            {"images": list(zip(IMAGES, LABELS, strict=True)), "labels": 64},
+            ValueError,
+            r"labels is 64, .*zip\(\*dataset",
+        ),
+        ({"images": np.ma.masked_equal(IMAGES, 5)}, TypeError, "images: some entries are masked"),
+        ({"labels": np.ma.masked_equal(LABELS, 5)}, TypeError, "labels: some entries are masked"),
+        ({"shuffle": "no"}, TypeError, "shuffle is 'no'; it must be True or False"),
+        ({"shuffle": 0}, TypeError, "shuffle is 0; it must be True or False"),
+        ({"drop_last": None}, TypeError, "drop_last is None; it must be True or False"),
+        ({"batch_size": math.nan}, TypeError, "batch_size is nan"),
+        ({"seed": -1}, ValueError, "DataLoader: seed is -1; it must be an integer of at least 0"),
+        ({"seed": 0.5}, TypeError, "DataLoader: seed is 0.5"),
+        ({"seed": True}, TypeError, "DataLoader: seed is True"),
         ({"batch_size": 0}, ValueError, "batch_size is 0; it must be an integer of at least 1"),
         ({"batch_size": 2.0}, TypeError, "batch_size is 2.0; it must be an integer"),
         ({"batch_size": True}, TypeError, "batch_size is True"),
@@ -98,8 +118,44 @@ def test_bad_arguments(arguments, error, message):
         DataLoader(**{"images": IMAGES, "labels": LABELS, **arguments})
 
 
-def test_batch_size_may_be_a_numpy_integer():
-    assert len(DataLoader(IMAGES, LABELS, np.int64(4))) == 3
+def test_numbers_may_be_numpys_and_a_mask_without_entries_is_none():
+    settings = {"shuffle": np.True_, "seed": np.uint8(3), "drop_last": np.bool_(True)}
+    loader = DataLoader(np.ma.array(IMAGES), LABELS, np.int64(4), **settings)
+    assert len(loader) == 2
+    assert epoch(loader) == epoch(DataLoader(IMAGES, LABELS, 4, True, 3, drop_last=True))
+
+
+def test_what_the_messages_advise_works():
+    pair, dataset = (IMAGES, LABELS), list(zip(IMAGES, LABELS, strict=True))
+    for loader in (DataLoader(*pair, 4), DataLoader(*zip(*dataset, strict=True), 4)):
+        assert epoch(loader) == LABELS.tolist()
+        np.testing.assert_array_equal(np.concatenate([images for images, _ in loader]), IMAGES)
+
+
+def test_manual_seed_reaches_loaders_and_augmentations_without_a_seed_of_their_own():
+    early = DataLoader(IMAGES, LABELS, shuffle=True), RandomAffine(20), ElasticTransform()
+
+    def draws(loader, *augmentations):
+        return [epoch(loader), epoch(loader), *[augment(PICTURES).tolist() for augment in augmentations]]
+
+    found = []
+    for seed in (0, 0, 1):
+        manual_seed(seed)
+        found.append(draws(*early))
+        manual_seed(seed)
+        assert draws(DataLoader(IMAGES, LABELS, shuffle=True), RandomAffine(20), ElasticTransform()) == found[-1]
+    assert found[0] == found[1]
+    assert all(a != b for a, b in zip(found[0], found[2], strict=True))
+    assert found[0][0] != found[0][1]  # each epoch its own order
+    seeded = DataLoader(IMAGES, LABELS, shuffle=True, seed=3)
+    expected = draws(DataLoader(IMAGES, LABELS, shuffle=True, seed=3))
+    manual_seed(0)
+    assert draws(seeded) == expected
+
+
+def test_a_transform_that_returns_nothing():
+    with pytest.raises(TypeError, match="transform returned None, not images; is there a return"):
+        next(iter(DataLoader(IMAGES, LABELS, transform=lambda images: None)))
 
 
 def test_normalize():
@@ -118,6 +174,17 @@ def test_normalize_refuses_what_is_not_uint8(images):
         normalize(images)
 
 
-def test_normalize_refuses_a_zero_std():
-    with pytest.raises(ValueError, match="std"):
-        normalize(IMAGES, std=0.0)
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"std": 0.0}, ValueError, "normalize: std is 0.0; it must be a number, above 0"),
+        ({"std": math.inf}, ValueError, "std is inf"),
+        ({"std": (0.3, 0.3)}, TypeError, "std is"),
+        ({"mean": math.nan}, ValueError, "normalize: mean is nan; it must be a finite number"),
+        ({"mean": "0.1"}, TypeError, "mean is '0.1'"),
+        ({"images": np.ma.masked_equal(IMAGES, 5)}, TypeError, "normalize: images: some entries are masked"),
+    ],
+)
+def test_normalize_refuses(arguments, error, message):
+    with pytest.raises(error, match=message):
+        normalize(**{"images": IMAGES, **arguments})

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 
 import numpy as np
 import pytest
@@ -329,6 +330,11 @@ def changed(state, *path, value):
         ),
         (lambda s: changed(s, "state", 3, value={"grad_sum": np.ones(3)}), "parameter 3: step is None"),
         (lambda s: changed(s, "param_groups", 0, value={}), r"groups of \[0, 2\] parameters"),
+        (lambda s: s | {"param_groups": 3}, "param_groups is 3; it must be a list of dicts"),
+        (lambda s: s | {"param_groups": [3]}, r"param_groups is \[3\]; it must be a list of dicts"),
+        (lambda s: s | {"state": 3}, "state is 3; it must be a dict by the parameters' numbers"),
+        (lambda s: changed(s, "state", "a", value={"step": 1}), "it must be a dict by the parameters' numbers"),
+        (lambda s: changed(s, "state", 3, "step", value=math.inf), "parameter 3: step is inf"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
@@ -369,6 +375,11 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
         (lambda p: optim.SGD([p], momentum=0.9, nesterov="yes"), ValueError, "nesterov is 'yes'; it must be True or"),
         (lambda p: optim.RMSprop([p], alpha=1), ValueError, "RMSprop: alpha is 1"),
         (lambda p: optim.RMSprop([p], centered=1), ValueError, "RMSprop: centered is 1"),
+        (
+            lambda p: optim.SGD([p], 0.1, 0.9, 0, 1e-4),
+            TypeError,
+            r"got more \(int, float\); .* momentum, weight_",
+        ),
         (lambda p: optim.Adam([p], betas=(0.9, 1.0)), ValueError, "beta2 is 1.0"),
         (lambda p: optim.Adam([p], betas=0.9), ValueError, "betas is 0.9; it must be a pair"),
         (lambda p: optim.Adam([p], eps=-1e-8), ValueError, "eps"),
@@ -408,3 +419,25 @@ def test_a_group_that_is_refused_leaves_the_optimizer_as_it_was():
     assert len(optimizer.param_groups) == len(optimizer.state) == 1
     optimizer.step()
     assert p.data != 1
+
+
+def test_numpys_numbers_become_pythons():
+    settings = {"lr": np.float32(0.5), "momentum": np.float64(0.5), "nesterov": np.True_}
+    [group] = optim.SGD([Tensor([1.0])], **settings).param_groups
+    assert [(group[name], type(group[name])) for name in settings] == [(0.5, float), (0.5, float), (True, bool)]
+
+
+@pytest.mark.parametrize("values", [[3.0, 4.0], [3.0]])  # of the same and of another shape
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_parameter_that_was_replaced_by_hand(values, in_place):
+    p, new = with_grad([1.0, 2.0], [1.0, 1.0]), with_grad(values, values)
+    optimizer = optim.SGD([p], lr=1.0, momentum=0.9)
+    optimizer.step()
+    if in_place:
+        optimizer.param_groups[0]["params"][0] = new
+    else:
+        optimizer.param_groups[0]["params"] = [new]
+    for use in (optimizer.step, optimizer.state_dict):
+        with pytest.raises(ValueError, match=r"parameter 0 is another object .*\(2,\).* p\.assign\(values\), or make"):
+            use()
+    assert new.data.tolist() == values

@@ -178,6 +178,12 @@ def test_errors(clip, make, error, words):
         clip(*make(with_grad([1.0], [1.0])))
 
 
+def test_whether_to_raise_is_true_or_false():
+    with pytest.raises(TypeError, match="error_if_nonfinite is 'no'; it must be True or False"):
+        clip_grad_norm_(with_grad([1.0], [1.0]), 1.0, error_if_nonfinite="no")
+    assert clip_grad_norm_(with_grad([3.0], [3.0]), 1.0, error_if_nonfinite=np.True_) == 3
+
+
 @pytest.mark.parametrize("norm_type", [0, -1, -math.inf, math.nan, "inf"])
 def test_orders_that_are_no_norm(norm_type):
     with pytest.raises(ValueError, match=r"norm_type is .*; it must be a number, above 0"):

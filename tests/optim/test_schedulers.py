@@ -184,6 +184,33 @@ def test_a_metric_may_be_any_number():
     assert scheduler.best == 1
 
 
+@pytest.mark.parametrize("scale", [-1.0, 0.0, 1.0])
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 1.0, 2.5])
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_an_improvement_by_less_than_a_share_of_the_size_does_not_count(mode, threshold, scale):
+    """Whatever the sign of the metric; and the first finite value is always better than none."""
+    sign = -1 if mode == "min" else 1
+    scheduler = ReduceLROnPlateau(optimizer(), mode, threshold=threshold, patience=100)
+    scheduler.step(8.0 * scale)
+    assert (scheduler.best, scheduler.num_bad_epochs) == (8.0 * scale, 0)
+    size = 8.0 * abs(scale)
+    for change in (-1.0, 0.0, threshold - 0.01):
+        scheduler.step(8.0 * scale + sign * min(change * size, threshold * size))
+    assert (scheduler.best, scheduler.num_bad_epochs) == (8.0 * scale, 3)
+    better = 8.0 * scale + sign * (threshold + 0.01) * (size or 1)
+    scheduler.step(better)
+    assert (scheduler.best, scheduler.num_bad_epochs) == (better, 0)
+
+
+@pytest.mark.parametrize("metric", [-1.0, 0.0, 1.0])
+@pytest.mark.parametrize("options", [{}, {"mode": "max"}, {"threshold_mode": "abs"}])
+def test_a_metric_that_stays_as_it_is_lowers_the_rate(metric, options):
+    scheduler = ReduceLROnPlateau(optimizer([1.0]), patience=2, **options)
+    for _ in range(4):
+        scheduler.step(metric)
+    assert scheduler.get_last_lr() == [0.1]
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
@@ -209,6 +236,16 @@ def test_a_metric_may_be_any_number():
         (lambda o: ReduceLROnPlateau(o, factor=1.0), ValueError, "factor is 1.0; it must be .* below 1"),
         (lambda o: ReduceLROnPlateau(o, patience=-1), ValueError, "patience is -1; .* at least 0"),
         (lambda o: ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "threshold_mode is 'x'"),
+        (lambda o: ReduceLROnPlateau(o, threshold=-0.1), ValueError, "threshold is -0.1"),
+        (lambda o: ReduceLROnPlateau(o, cooldown=0.5), ValueError, "cooldown is 0.5; it must be an integer"),
+        (lambda o: ReduceLROnPlateau(o, eps=math.nan), ValueError, "eps is nan"),
+        (
+            lambda o: ReduceLROnPlateau(o, monitor="loss"),
+            ValueError,
+            "monitor is 'loss'; it must be 'train_loss'",
+        ),
+        (lambda o: ReduceLROnPlateau(o, monitor="val_accuracy", mode="min"), ValueError, "it must be 'max'"),
+        (lambda o: ReduceLROnPlateau(o, "min", 0.1, 10, 1e-4, "rel", 0, 0.0, 1e-8, False), TypeError, r"\(bool\)"),
         (lambda o: ReduceLROnPlateau(o, min_lr=[0.0]), ValueError, "min_lr has 1 entries for 3 groups"),
         (lambda o: Scheduler(o), NotImplementedError, "Scheduler has no lr_at, .* define lr_at"),
     ],
@@ -238,6 +275,13 @@ def test_a_group_added_later_is_refused_with_a_reason(make):
         (lambda s: LinearWarmup(optimizer()).state_dict(), "then is None, but here <"),
         (lambda s: s | {"then": StepLR(optimizer(), 1).state_dict()}, "CosineAnnealingLR.load_state_dict: expected"),
         (lambda s: s | {"last_lr": [0.1, -1, 0.1]}, "the rate is -1"),
+        (lambda s: s | {"last_epoch": math.inf}, "LinearWarmup.load_state_dict: last_epoch is inf; it must be an int"),
+        (lambda s: s | {"last_epoch": -1}, "last_epoch is -1"),
+        (lambda s: s | {"start_factor": "1"}, "start_factor is '1'; it must be a number"),
+        (
+            lambda s: s | {"then": s["then"] | {"eta_min": math.nan}},
+            "CosineAnnealingLR.*: eta_min is nan",
+        ),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
@@ -249,3 +293,29 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
     with pytest.raises(ValueError, match=words):
         scheduler.load_state_dict(spoil(other.state_dict()))
     assert scheduler.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mode": "least"}, "mode is 'least'"),
+        ({"threshold_mode": None}, "threshold_mode is None"),
+        ({"monitor": "loss"}, "monitor is 'loss'"),
+        ({"monitor": "val_accuracy"}, "mode is 'min', but of val_accuracy more is better"),
+        ({"num_bad_epochs": 0.5}, "num_bad_epochs is 0.5"),
+        ({"best": math.nan}, "best is nan"),
+    ],
+)
+def test_a_plateaus_state_that_cannot_be(change, words):
+    scheduler = ReduceLROnPlateau(optimizer())
+    before = scheduler.state_dict()
+    with pytest.raises(ValueError, match=words):
+        scheduler.load_state_dict(before | change)
+    assert scheduler.state_dict() == before
+
+
+def test_the_lowest_rates_may_be_an_array():
+    scheduler = ReduceLROnPlateau(optimizer(), min_lr=np.array([0.05, 0.1, 0.0]), patience=0)
+    for _ in range(2):
+        scheduler.step(1.0)
+    assert scheduler.get_last_lr() == pytest.approx([0.05, 0.1, 3e-4])

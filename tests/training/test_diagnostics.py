@@ -157,6 +157,15 @@ def test_relatives_of_relu_die_too(slope):
 def test_dead_units_of_no_examples():
     with pytest.raises(ValueError, match=r"shape \(0, 20\); there are no examples"):
         dead_relu_fraction(net("relu", 1), batch(0)[0][:0])
+    with pytest.raises(ValueError, match=r"shape \(\); there are no examples"):
+        dead_relu_fraction(net("relu", 1), 3)
+
+
+@pytest.mark.parametrize("look", [diagnose, dead_relu_fraction])
+@pytest.mark.parametrize("model", [lambda x: x, nn.ReLU, None])
+def test_what_is_not_a_model(look, model):
+    with pytest.raises(TypeError, match=f"{look.__name__}: model must be of the class Module, got "):
+        look(model, np.eye(4, 20))
 
 
 @pytest.mark.parametrize("learn", [True, False])
@@ -313,6 +322,7 @@ def test_inside_no_grad_without_a_loss():
         ((np.eye(4, 20), np.ones((4, 10)), nn.MSELoss("none")), ValueError, r"shape \(\); got shape \(4, 10\)"),
         ((np.eye(4, 20), 1, lambda out, y: 1.0), ValueError, r"shape \(\); got float"),
         ((np.ones((4, 20)),), ValueError, "all examples of x are the same"),
+        ((np.eye(4, 20), 1, nn.MSELoss), TypeError, r"diagnose: loss must be a function .* write MSELoss\(\)"),
     ],
 )
 def test_arguments(args, error, words):

@@ -1,10 +1,12 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from tinygrad_edu import nn
+from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu.optim import ReduceLROnPlateau
 from tinygrad_edu.training import EarlyStopping
 
 values = st.lists(st.floats() | st.integers(-3, 3).map(float), max_size=12)
@@ -107,9 +109,14 @@ def test_states_are_copies():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda s: s | {"extra": 1}, "has mode, .*extra; it needs mode, "),
-        (lambda s: {"best": 1.0}, "has best; it needs"),
+        (lambda s: s | {"extra": 1}, "has monitor, mode, .*extra; it needs monitor, mode, "),
+        (lambda s: {"best": 1.0}, "has monitor, best; it needs"),
         (lambda s: s | {"mode": "max"}, "mode 'max', this 'min'"),
+        (lambda s: s | {"monitor": "train_loss"}, "monitor 'train_loss', this None"),
+        (lambda s: s | {"epoch": math.inf}, "epoch is inf; it must be an integer of at least 0"),
+        (lambda s: s | {"bad_epochs": -1}, "bad_epochs is -1"),
+        (lambda s: s | {"best": math.nan}, "best is nan"),
+        (lambda s: s | {"best": "1"}, "best is '1'"),
     ],
 )
 def test_states_that_do_not_fit(change, words):
@@ -122,8 +129,51 @@ def test_states_that_do_not_fit(change, words):
 
 
 @pytest.mark.parametrize(
+    ("monitor", "mode"),
+    [(None, "min"), ("val_loss", "min"), ("train_loss", "min"), ("val_accuracy", "max"), ("train_accuracy", "max")],
+)
+def test_the_mode_follows_from_the_monitor(monitor, mode):
+    optimizer = optim.SGD([Tensor(1.0)])
+    for make in (EarlyStopping, partial(ReduceLROnPlateau, optimizer)):
+        for watcher in (make(monitor=monitor), make(monitor=monitor, mode=mode)):
+            assert (watcher.monitor, watcher.mode) == (monitor, mode)
+            assert watcher.best == (math.inf if mode == "min" else -math.inf)
+        if monitor:
+            with pytest.raises(ValueError, match=f"of {monitor} .* is better; it must be '{mode}'"):
+                make(monitor=monitor, mode="max" if mode == "min" else "min")
+
+
+VALUES = [(0.5, 0.5), (np.float32(0.5), 0.5), (np.array(0.5), 0.5), (Tensor(0.5), 0.5), (2, 2.0), (np.int8(2), 2.0)]
+NO_VALUES = ["0.5", None, True, np.True_, 1j, [0.5], np.array([0.5]), Tensor([0.5])]
+
+
+@pytest.mark.parametrize("value", VALUES + [(value, None) for value in NO_VALUES])
+def test_what_is_watched_is_one_number(value):
+    value, expected = value
+    for watcher, name in ((EarlyStopping(), "value"), (ReduceLROnPlateau(optim.SGD([Tensor(1.0)])), "metrics")):
+        if expected is None:
+            with pytest.raises(TypeError, match=rf"\.step: {name} is .*; it must be a number"):
+                watcher.step(value)
+        else:
+            watcher.step(value)
+            assert watcher.best == expected
+            assert type(watcher.best) is float
+
+
+def test_arguments_of_another_type():
+    with pytest.raises(TypeError, match="restore_best is 'no'; it must be True or False"):
+        EarlyStopping(restore_best="no")
+    with pytest.raises(TypeError, match=r"takes only patience, min_delta by position.* \(str\); .*mode=.."):
+        EarlyStopping(3, 0.0, "max")
+    with pytest.raises(TypeError, match=r"EarlyStopping\.step: model must be of the class Module, got 'model'"):
+        EarlyStopping().step(1.0, "model")
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"monitor": "loss"}, "monitor is 'loss'; it must be 'train_loss', 'val_loss', 'train_accuracy' or 'val_acc"),
+        ({"patience": True}, "patience is True"),
         ({"patience": 0}, "patience is 0"),
         ({"patience": 1.5}, "patience is 1.5"),
         ({"min_delta": -1.0}, "min_delta is -1.0"),
@@ -134,3 +184,14 @@ def test_states_that_do_not_fit(change, words):
 def test_arguments(options, words):
     with pytest.raises(ValueError, match=words):
         EarlyStopping(**options)
+
+
+def test_states_of_older_files_have_no_monitor():
+    optimizer = optim.SGD([Tensor(1.0)])
+    for make in (EarlyStopping, partial(ReduceLROnPlateau, optimizer)):
+        watcher, other = make(), make()
+        watcher.step(0.5)
+        state = watcher.state_dict()
+        assert state.pop("monitor") is None
+        other.load_state_dict(state)
+        assert other.state_dict() == watcher.state_dict()

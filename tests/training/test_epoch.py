@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fit_runs import RNG, X, Y, loaders
 
-from tinygrad_edu import functional, nn
+from tinygrad_edu import Tensor, functional, nn
 from tinygrad_edu.training import RunningMeans, accuracy, evaluate, predict, progress_bar
 
 
@@ -53,6 +53,50 @@ def test_what_cannot_be_measured(batches, error, words):
         evaluate(nn.Linear(4, 3), batches, functional.cross_entropy)
     with pytest.raises(error, match=words.replace("evaluate", "predict")):
         predict(nn.Linear(4, 3), batches)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"batches": X}, r"evaluate: batches is of type ndarray: .* made with DataLoader\(inputs, targets\)"),
+        ({"batches": 3}, "evaluate: batches is of type int: it gives no batches"),
+        ({"model": lambda x: x}, "evaluate: model must be of the class Module"),
+        ({"model": nn.ReLU}, r"write ReLU\(\.\.\.\)"),
+        ({"loss": nn.CrossEntropyLoss}, r"evaluate: loss must be a function .* write CrossEntropyLoss\(\)"),
+    ],
+)
+def test_arguments_of_another_kind(arguments, words):
+    arguments = {"model": nn.Linear(4, 3), "batches": [(X, Y)], "loss": functional.cross_entropy} | arguments
+    with pytest.raises(TypeError, match=words):
+        evaluate(**arguments)
+    if arguments.pop("loss") is functional.cross_entropy:
+        with pytest.raises(TypeError, match=words.replace("evaluate", "predict")):
+            predict(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("0.5", X, Y), TypeError, "RunningMeans.add: loss is '0.5'; it must be a number"),
+        ((Tensor([0.5]), X, Y), TypeError, "loss is Tensor"),
+        ((0.5, X, 3), ValueError, "targets is 3, without a first axis of examples"),
+    ],
+)
+def test_what_has_no_mean(arguments, error, words):
+    means = RunningMeans()
+    with pytest.raises(error, match=words):
+        means.add(*arguments)
+    with pytest.raises(TypeError, match="summed is 'no'; it must be True or False"):
+        means.add(0.5, X, Y, summed="no")
+    assert (means.examples, means.loss_sum) == (0, 0)
+    means.add(Tensor(0.5) * 1, X, Y)
+    assert type(means.loss) is float
+
+
+def test_scores_of_nan_are_not_right():
+    means = RunningMeans()
+    means.add(math.nan, np.array([[math.nan, 0.0], [1.0, 0.0], [0.0, math.nan]]), np.array([0, 0, 1]))
+    assert means.accuracy == pytest.approx(1 / 3)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")

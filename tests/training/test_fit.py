@@ -1,4 +1,5 @@
 import builtins
+import functools
 import sys
 
 import numpy as np
@@ -6,7 +7,10 @@ import pytest
 from fit_runs import RNG, WRONG, Run, X, Y, assert_same_bits, flat, loaders, simple
 
 from tinygrad_edu import Tensor, data, functional, nn, optim
-from tinygrad_edu.training import EarlyStopping, History, accuracy
+from tinygrad_edu.training import EarlyStopping, History, accuracy, fit
+
+MODEL, OTHER = nn.Linear(4, 3), nn.Linear(4, 3)
+OPTIMIZER = optim.SGD(OTHER.parameters(), lr=0.1)
 
 
 def test_it_learns():
@@ -122,6 +126,83 @@ def test_the_plateau_and_early_stopping_watch_the_validation_loss_or_the_trainin
     assert seen == [watched[0]] * 2 + [watched[1]] * 2
 
 
+SCRIPT = {  # the best is in another epoch of each
+    "val_loss": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+    "train_loss": [3.0, 1.0, 2.0, 2.0, 2.0, 2.0],
+    "val_accuracy": [0.1, 0.2, 0.9, 0.3, 0.3, 0.3],
+    "train_accuracy": [0.1, 0.2, 0.3, 0.9, 0.5, 0.5],
+}
+
+
+class Scripted(nn.Module):
+    """Has the losses and accuracies of SCRIPT; each epoch takes 1 off its weight."""
+
+    def __init__(self):
+        self.weight, self.epoch = Tensor([0.0]), -1
+
+    def forward(self, x):
+        self.epoch += self.training
+        self.split = "train" if self.training else "val"
+        right = np.arange(10) < round(10 * SCRIPT[f"{self.split}_accuracy"][self.epoch])
+        return self.weight + np.stack([right, ~right], axis=1)
+
+    def loss(self, outputs, targets):
+        steep = outputs.mean()
+        return steep - steep.item() + SCRIPT[f"{self.split}_loss"][self.epoch]
+
+
+@pytest.mark.parametrize("monitor", [None, *SCRIPT])
+def test_early_stopping_and_the_plateau_watch_what_their_monitor_names(monitor):
+    model, batches = Scripted(), [(X[:10], np.zeros(10, int))]
+    optimizer = optim.SGD(model.parameters(), lr=1.0)
+    options = {"early_stopping": EarlyStopping(patience=2, monitor=monitor), "validation": batches}
+    options["scheduler"] = optim.ReduceLROnPlateau(optimizer, patience=1, factor=0.5, monitor=monitor)
+    history = simple(batches, epochs=6, model=model, loss=model.loss, optimizer=optimizer, **options)
+    assert {name: history[name] for name in SCRIPT} == {name: SCRIPT[name][: len(history)] for name in SCRIPT}
+    best = 1 + list(SCRIPT).index(monitor or "val_loss")
+    assert len(history) == best + 2
+    assert (options["early_stopping"].best_epoch, round(model.weight.item(), 9)) == (best, -best)
+    assert (history["lr"], optimizer.lr) == ([1.0] * len(history), 0.5)
+
+
+SQUARES = {"batches": [(X, X[:, :3])], "loss": nn.MSELoss()}
+
+
+@pytest.mark.parametrize("make", [EarlyStopping, functools.partial(optim.ReduceLROnPlateau, OPTIMIZER)])
+@pytest.mark.parametrize(
+    ("watching", "options", "words"),
+    [
+        ({"mode": "max"}, {}, 'mode="max", but no monitor, .* train_loss, .* with monitor="train_accuracy"'),
+        ({"mode": "max"}, {"validation": WRONG}, 'would watch val_loss, .* with monitor="val_accuracy"'),
+        ({"monitor": "val_loss"}, {}, 'to watch val_loss, but there is no validation; .* monitor="train_loss"'),
+        ({"monitor": "val_accuracy"}, {}, 'to watch val_accuracy, but there is no val.* monitor="train_accuracy"'),
+        (
+            {"monitor": "train_accuracy"},
+            SQUARES,
+            "to watch train_accuracy, but there is none: .* labels .* train_loss",
+        ),
+    ],
+)
+def test_what_cannot_be_watched(make, watching, options, words):
+    watcher = make(**watching)
+    before = OTHER.state_dict()
+    where = "early_stopping" if isinstance(watcher, EarlyStopping) else "scheduler"
+    with pytest.raises(ValueError, match=f"fit: {type(watcher).__name__} .*{words}"):
+        simple(model=OTHER, optimizer=OPTIMIZER, **{where: watcher}, **options)
+    if "batches" not in options:
+        assert_same_bits(OTHER.state_dict(), before)
+
+
+def test_arguments_without_their_names():
+    words = r"fit takes only model, train by position, and got more \(SGD, CrossEntropyLoss, int\); .*: fit\(model, "
+    with pytest.raises(TypeError, match=words + r"train, optimizer=\.\.\., loss=\.\.\., epochs=\.\.\., "):
+        fit(OTHER, [(X, Y)], OPTIMIZER, nn.CrossEntropyLoss(), 3)
+    with pytest.raises(TypeError, match=r"more \(ndarray\); .* go together, as DataLoader\(inputs, targets\)"):
+        fit(OTHER, X, Y)
+    with pytest.raises(TypeError, match="missing 3 required keyword-only arguments: 'optimizer', 'loss', and 'epochs'"):
+        fit(OTHER, [(X, Y)])
+
+
 def test_early_stopping_stops_and_brings_the_best_weights_back():
     model, stopping = flat(), EarlyStopping(patience=2)
     history = simple(epochs=50, model=model, early_stopping=stopping, validation=WRONG)
@@ -164,10 +245,6 @@ class Scalar:
         return 1.0
 
 
-MODEL, OTHER = nn.Linear(4, 3), nn.Linear(4, 3)
-OPTIMIZER = optim.SGD(OTHER.parameters(), lr=0.1)
-
-
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
@@ -186,7 +263,11 @@ OPTIMIZER = optim.SGD(OTHER.parameters(), lr=0.1)
         ({"validation": (b for b in [(X, Y)])}, TypeError, "validation is of type generator: an iterator is used up"),
         ({"batches": 3}, TypeError, "train is of type int: it gives no batches"),
         ({"batches": []}, ValueError, "epoch 1, training: there are no batches"),
-        ({"batches": X}, TypeError, r"epoch 1, training, batch 1: a batch must be a pair .* got ndarray"),
+        ({"batches": X}, TypeError, r"train is of type ndarray: inputs without .* with DataLoader\(inputs, targets\)"),
+        ({"validation": Tensor(X)}, TypeError, "validation is of type Tensor: inputs without their targets"),
+        ({"batches": [X]}, TypeError, r"epoch 1, training, batch 1: a batch must be a pair .* got ndarray"),
+        ({"epochs": True}, ValueError, "epochs is True; it must be an integer"),
+        ({"progress": "no"}, TypeError, "fit: progress is 'no'; it must be True or False"),
         ({"batches": [(X, Y, Y)]}, TypeError, "must be a pair"),
         ({"batches": [(X[:0], Y[:0])]}, ValueError, r"targets of shape \(0,\) hold no examples"),
         ({"scheduler": 0.1}, TypeError, "scheduler must be of the class Scheduler"),

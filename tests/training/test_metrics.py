@@ -13,15 +13,6 @@ def test_accuracy_of_labels():
     assert type(accuracy(np.array([1, 1], np.uint8), [0, 0])) is float
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_scores_that_are_nan_are_right_about_nothing(dtype):
-    scores = np.array([[np.nan, np.nan], [1, np.nan], [1, 0], [-np.inf, np.inf]], dtype)
-    assert accuracy(scores, [0, 1, 0, 1]) == 0.5
-    assert accuracy(scores[0], 0) == 0
-    with pytest.raises(ValueError, match=r"run from -1 to 1, but 2 classes .* \(-1 also stands for scores"):
-        confusion_matrix(scores, [0, 1, 0, 1])
-
-
 @pytest.mark.parametrize("dtype", [np.float16, np.uint8, np.int8])
 def test_counts_beyond_the_labels_dtype(dtype):
     true = np.ones(70_000, dtype)
@@ -90,6 +81,22 @@ def test_most_confused_pair():
         (lambda: confusion_matrix([0, 3], [0, 1], classes=3), ValueError, "predictions run from 0 to 3, but 3 classes"),
         (lambda: confusion_matrix([0, 1], [0, -1]), ValueError, "labels run from -1 to 0"),
         (lambda: most_confused_pair(np.zeros((2, 3))), ValueError, r"square .* got \(2, 3\)"),
+        (
+            lambda: accuracy([-1, 0], [-1, 0]),
+            ValueError,
+            "predictions run from -1 to 0, but classes are",
+        ),
+        (lambda: accuracy([1, 0], [-5, 0]), ValueError, "labels run from -5 to 0"),
+        (lambda: accuracy(np.eye(3), [0, 1, 7]), ValueError, "labels run to 7, but 3 scores"),
+        (lambda: accuracy([[0.1, np.nan]], [0]), ValueError, r"\(1, 2\) have scores of NaN"),
+        (lambda: confusion_matrix([[0.1, np.nan]], [0]), ValueError, "scores of NaN"),
+        (lambda: accuracy([[1j, 0]], [0]), TypeError, "dtype complex128 .* not scores"),
+        (lambda: accuracy([["a", "b"]], [0]), TypeError, "not scores"),
+        (lambda: accuracy(np.ma.masked_equal([0, 1], 1), [0, 1]), TypeError, "predictions: some entries are masked"),
+        (lambda: confusion_matrix([0, 1], np.ma.masked_equal([0, 1], 1)), TypeError, "labels: some entries are masked"),
+        (lambda: confusion_matrix([0], [0], classes=True), TypeError, "classes is True"),
+        (lambda: most_confused_pair([[1, -3], [0, 1]]), ValueError, "an entry is -3; counts are at least 0"),
+        (lambda: most_confused_pair(np.ma.masked_equal([[1, 3], [0, 1]], 3)), TypeError, "some entries are masked"),
         (lambda: most_confused_pair([[5]]), ValueError, "two or more classes"),
     ],
 )

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.checks import check_number
+from tinygrad_edu.data.loader import refuse_mask
 from tinygrad_edu.random import new_generator
 
 __all__ = ["ElasticTransform", "RandomAffine"]
@@ -44,7 +45,7 @@ class Augmentation:
     """
 
     def __init__(self, fill: float, seed: int | None, rng: np.random.Generator | None) -> None:
-        self.rng = new_generator(seed, rng)
+        self.rng = new_generator(type(self).__name__, seed, rng)
         self.fill = check_number(f"{type(self).__name__}: fill", fill, wrong_type=TypeError)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -57,12 +58,13 @@ class Augmentation:
             Array of the same shape and dtype; integers are rounded, float32 is computed in float32.
 
         Raises:
-            TypeError: `images` is not an array of real numbers.
+            TypeError: `images` is not an array of real numbers, or is a masked one.
             ValueError: It has another number of axes, or its dtype cannot hold the fill value.
         """
         if not isinstance(images, np.ndarray) or images.dtype.kind not in "biuf":
             found = f"an array of {images.dtype}" if isinstance(images, np.ndarray) else type(images).__name__
             raise TypeError(f"augmentation works on NumPy arrays of integers, booleans or floats, got {found}")
+        refuse_mask(f"{type(self).__name__}: images", images)
         if images.ndim != 3:
             raise ValueError(
                 f"augmentation needs a batch of images of shape (n, h, w), got {images.shape}; it comes before images "
@@ -96,7 +98,7 @@ class RandomAffine(Augmentation):
         shear: A slant along x, given in degrees as a turn is; four numbers are the ranges along x and along y.
         fill: What is seen outside the picture.
         seed: Seed of the draws: the same seed gives the same sequence of batches.
-        rng: Generator to draw from, instead of `seed`.
+        rng: Generator to draw from, instead of `seed`; without both, the library's, which manual_seed reseeds.
 
     Raises:
         TypeError: An argument has the wrong type.

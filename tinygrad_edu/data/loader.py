@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu.checks import check_positive_int
+from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.random import new_generator
 
-__all__ = ["DataLoader", "normalize"]
+__all__ = ["DataLoader", "normalize", "refuse_mask"]
+
+TWO_ARRAYS = (
+    "it takes two arrays: DataLoader(images, labels, batch_size). A pair of arrays becomes DataLoader(*pair), "
+    "a data set of pairs (image, label) DataLoader(*zip(*dataset))"
+)
 
 
 class DataLoader:
@@ -23,19 +28,21 @@ class DataLoader:
         batch_size: Examples per batch, at least 1. The last batch holds what is left over.
         shuffle: Whether each `iter()` draws a new permutation of the examples.
         seed: Seed of the permutations: the same seed gives the same sequence of epochs. Not used without `shuffle`.
-        rng: Generator to draw the permutations from, instead of `seed`.
+        rng: Generator to draw the permutations from, instead of `seed`; without both, the library's, which manual_seed
+            reseeds.
         drop_last: Whether to leave out the last batch if it is shorter than `batch_size`.
         transform: Called with each batch of images; what it returns takes their place. See `normalize`.
 
     Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: Images and labels differ in length, `batch_size` is below 1, or both `seed` and `rng` are given.
+        TypeError: An argument has the wrong type, or there are no labels, or an array is masked.
+        ValueError: Images and labels differ in length or are single numbers, `batch_size` or `seed` is too small, or
+            both `seed` and `rng` are given.
     """
 
     def __init__(
         self,
         images: ArrayLike,
-        labels: ArrayLike,
+        labels: ArrayLike | None = None,  # needed; the default is there for the message
         batch_size: int = 32,
         shuffle: bool = False,
         seed: int | None = None,
@@ -43,19 +50,28 @@ class DataLoader:
         drop_last: bool = False,
         transform: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        self.images = np.asarray(images)
+        refuse_mask("DataLoader: images", images)
+        refuse_mask("DataLoader: labels", labels)
+        if labels is None:
+            raise TypeError(f"DataLoader got a {type(images).__name__} and no labels; {TWO_ARRAYS}")
         self.labels = np.asarray(labels)
-        if self.images.ndim == 0 or self.labels.ndim == 0:
-            raise ValueError("images and labels must have a first axis of examples, got a single number")
+        if self.labels.ndim == 0:  # as in PyTorch's DataLoader(dataset, 64)
+            raise ValueError(f"DataLoader: labels is {labels!r:.60}, which has no first axis of examples; {TWO_ARRAYS}")
+        self.images = np.asarray(images)
+        if self.images.ndim == 0:
+            raise ValueError(f"DataLoader: images is {images!r:.60}, which has no first axis of examples; {TWO_ARRAYS}")
         if len(self.images) != len(self.labels):
             raise ValueError(f"{len(self.images)} images but {len(self.labels)} labels; each image needs one label")
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable or None, got {type(transform).__name__}")
         self.batch_size = check_positive_int("DataLoader: batch_size", batch_size, wrong_type=TypeError)
-        self.shuffle = shuffle
-        self.drop_last = drop_last
+        for name, value in (("shuffle", shuffle), ("drop_last", drop_last)):
+            if not isinstance(value, (bool, np.bool_)):
+                raise TypeError(f"DataLoader: {name} is {value!r:.60}; it must be True or False")
+        self.shuffle = bool(shuffle)
+        self.drop_last = bool(drop_last)
         self.transform = transform
-        self.rng = new_generator(seed, rng)
+        self.rng = new_generator("DataLoader", seed, rng)
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -73,6 +89,8 @@ class DataLoader:
         images = self.images[index]  # indexing with an array copies, a slice would not
         if self.transform is not None:
             images = self.transform(images)
+            if images is None:
+                raise TypeError("DataLoader: transform returned None, not images; is there a return in it?")
         return images, self.labels[index]
 
 
@@ -87,15 +105,23 @@ def normalize(images: NDArray[np.uint8], mean: float = 0.1307, std: float = 0.30
         A new float32 array of the same shape.
 
     Raises:
-        TypeError: The images are not uint8; they may be scaled already.
-        ValueError: `std` is not above 0.
+        TypeError: The images are not uint8, or masked; they may be scaled already. `mean` or `std` is not a number.
+        ValueError: `std` is not above 0, or one of the two not finite.
     """
     if getattr(images, "dtype", None) != np.uint8:
         found = getattr(images, "dtype", type(images).__name__)
         raise TypeError(f"normalize takes a uint8 array of grey levels 0 to 255, got {found}")
-    if not std > 0:
-        raise ValueError(f"normalize: std is {std}; it must be above 0")
+    refuse_mask("normalize: images", images)
+    mean = check_number("normalize: mean", mean, wrong_type=TypeError)
+    std = check_number("normalize: std", std, above=0, wrong_type=TypeError)
     # With float32 scalars this is one multiplication and one subtraction in float32.
     result: NDArray[np.float32] = images * np.float32(1 / (255 * std))
     result -= np.float32(mean / std)
     return result
+
+
+def refuse_mask(name: str, value: object) -> None:
+    """Raises a TypeError for an array with masked entries: what is computed would count them like the others."""
+    if np.ma.is_masked(value):
+        how = "leave these examples out, or fill them, as with .filled(0)"
+        raise TypeError(f"{name}: some entries are masked, and the mask would be lost; {how}")

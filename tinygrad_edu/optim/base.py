@@ -7,8 +7,10 @@ model.load_state_dict() and optimizer.load_state_dict() write in place, whicheve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -16,11 +18,13 @@ from numpy import ndarray
 from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters"]
+__all__ = ["Group", "Optimizer", "Params", "State", "check_bool", "check_parameters", "others_by_name"]
 
 Group = dict[str, Any]  # hyperparameters, and "params", a list of Tensors
 State = dict[str, Any]  # of one parameter: "step", an int, and its moments, arrays
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Optimizer:
@@ -57,6 +61,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self.state: list[State] = []
         self._seen: list[Group] = []  # the groups as they were last checked
+        self._added: list[Tensor] = []  # the parameters, in the order of the state
         self._work: list[tuple[ndarray, ndarray]] = []
         if isinstance(params, Iterable) and not isinstance(params, (Tensor, Mapping)):
             params = list(params)  # type: ignore[assignment]
@@ -89,6 +94,7 @@ class Optimizer:
         self.param_groups.append({"params": params, **values})
         self._seen.append({"params": params, **values})
         self.state += [{} for _ in params]
+        self._added += params
         self._work = work_arrays(self.params)
 
     def _check_group(self, n: int, values: Group) -> Group:
@@ -169,6 +175,13 @@ class Optimizer:
         if len(pairs) != len(self.state):
             have = f"{len(pairs)} parameters in param_groups, but {len(self.state)} were added"
             raise ValueError(f"{type(self).__name__}: there are {have}; use add_param_group")
+        changed = [i for i, ((p, _), added) in enumerate(zip(pairs, self._added, strict=True)) if p is not added]
+        if changed:
+            raise ValueError(
+                f"{type(self).__name__}: parameter {changed[0]} is another object than the one that was added, of "
+                f"shape {self._added[changed[0]].shape}, to which the moments belong; change values with "
+                "p.assign(values), or make a new optimizer"
+            )
         for n, (group, seen) in enumerate(zip(self.param_groups, self._seen, strict=True)):
             if group != seen:
                 group.update(self._check_group(n, hyperparameters(group)))
@@ -233,12 +246,17 @@ class Optimizer:
             raise ValueError(f"{where}: expected the keys optimizer, state, param_groups, got {keys}")
         if state["optimizer"] != type(self).__name__:
             raise ValueError(f"{where}: this is the state of {state['optimizer']}; make that optimizer, then load it")
-        saved = [len(group.get("params", ())) for group in state["param_groups"]]
+        groups, moments = state["param_groups"], state["state"]
+        if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
+            raise ValueError(f"{where}: param_groups is {groups!r:.60}; it must be a list of dicts")
+        if not isinstance(moments, Mapping) or not all(str(i).isdecimal() for i in moments):
+            raise ValueError(f"{where}: state is {moments!r:.60}; it must be a dict by the parameters' numbers")
+        saved = [len(group.get("params", ())) for group in groups]
         own = [len(group["params"]) for group in self.param_groups]
         if saved != own:
             raise ValueError(f"{where}: the state has groups of {saved} parameters, this optimizer of {own}")
-        values = [self._check_group(n, hyperparameters(group)) for n, group in enumerate(state["param_groups"])]
-        entries = {int(i): entry for i, entry in state["state"].items() if entry}
+        values = [self._check_group(n, hyperparameters(group)) for n, group in enumerate(groups)]
+        entries = {int(i): entry for i, entry in moments.items() if entry}
         if not entries.keys() <= set(range(len(self.state))):
             raise ValueError(f"{where}: the state is of parameters {[*entries]}, this optimizer has {len(self.state)}")
         arrays = [self._moment_arrays(i, entries.get(i, {}), where) for i in range(len(self.state))]
@@ -291,8 +309,8 @@ def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
             values[name] = check_number(f"{owner}: {name}", value, at_least=0)
         elif name in ("momentum", "alpha"):
             values[name] = check_number(f"{owner}: {name}", value, at_least=0, below=1)
-        elif name in ("nesterov", "centered") and not isinstance(value, bool):
-            raise ValueError(f"{owner}: {name} is {value!r}; it must be True or False")
+        elif name in ("nesterov", "centered"):
+            values[name] = check_bool(f"{owner}: {name}", value, wrong_type=ValueError)
         elif name == "betas":
             if np.shape(value) != (2,):
                 raise ValueError(f"{owner}: betas is {value!r}; it must be a pair such as (0.9, 0.999)")
@@ -301,6 +319,36 @@ def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
     if values.get("nesterov") and not values["momentum"]:
         raise ValueError(f"{owner}: nesterov needs a momentum to look ahead with; try momentum=0.9")
     return values
+
+
+def check_bool(name: str, value: object, *, wrong_type: type[Exception] = TypeError) -> bool:
+    """True or False, also NumPy's; anything else, 0 and "no" too, is an error."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise wrong_type(f"{name} is {value!r:.60}; it must be True or False")
+    return bool(value)
+
+
+def others_by_name(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator for functions with keyword-only arguments: too many positional ones are named in the message."""
+    known = inspect.signature(function).parameters.values()
+    leading = [p.name for p in known if p.kind is not p.KEYWORD_ONLY]
+    named = [f"{p.name}=..." for p in known if p.kind is p.KEYWORD_ONLY]
+    shown = [name for name in leading if name != "self"]
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        if len(args) > len(leading):
+            extra = ", ".join([type(value).__name__ for value in args[len(leading) :]])
+            owner = function.__qualname__.removesuffix(".__init__")
+            arrays = any(isinstance(value, (ndarray, Tensor)) for value in args[1:])
+            pairs = "; arrays of inputs and targets go together, as DataLoader(inputs, targets)" if arrays else ""
+            raise TypeError(
+                f"{owner} takes only {', '.join(shown)} by position, and got more ({extra}); give the others by "
+                f"name: {owner}({', '.join([*shown, *named])}){pairs}"
+            )
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def check_parameters(params: object, where: str, others: Iterable[Tensor] = ()) -> list[Tensor]:

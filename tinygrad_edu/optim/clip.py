@@ -16,7 +16,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.checks import check_number
-from tinygrad_edu.optim.base import check_parameters
+from tinygrad_edu.optim.base import check_bool, check_parameters
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -38,13 +38,15 @@ def clip_grad_norm_(
         The norm before clipping of all gradients as one vector; 0.0 if there are none. Worth plotting.
 
     Raises:
-        TypeError: `parameters` are not Tensors, or a gradient is a Tensor (create_graph=True).
+        TypeError: `parameters` are not Tensors, a gradient is a Tensor (create_graph=True), or `error_if_nonfinite` is
+            not a bool.
         ValueError: `max_norm` or `norm_type` is out of range, or a parameter is not a leaf or is there twice.
         RuntimeError: The norm is not finite, and `error_if_nonfinite`; nothing has changed.
     """
     params = with_gradients("clip_grad_norm_", parameters)
     max_norm = check_number("clip_grad_norm_: max_norm", max_norm, at_least=0, finite=False)
     norm_type = check_number("clip_grad_norm_: norm_type", norm_type, above=0, finite=False)
+    error_if_nonfinite = check_bool("clip_grad_norm_: error_if_nonfinite", error_if_nonfinite)
     norm = p_norm([p_norm(p.grad, norm_type) for p in params], norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         how = "detect_anomaly() finds where that comes from"

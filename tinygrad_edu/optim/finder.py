@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinygrad_edu.checks import check_int, check_number
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import preserve_state
-from tinygrad_edu.optim.base import Optimizer
+from tinygrad_edu.optim.base import Optimizer, others_by_name
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["LRFinderResult", "loss_value", "lr_finder"]
@@ -39,6 +39,7 @@ class LRFinderResult(NamedTuple):
     suggestion: float | None
 
 
+@others_by_name
 def lr_finder(
     model: Module,
     loader: Iterable[tuple[Any, Any]],
@@ -73,7 +74,7 @@ def lr_finder(
         The curve up to there and a suggestion, see LRFinderResult.
 
     Raises:
-        TypeError: `model` is not a Module or `optimizer` not an Optimizer.
+        TypeError: `model` is not a Module, `optimizer` not an Optimizer, `loss` not a function, or a batch not a pair.
         ValueError: A number is out of range, the optimizer has no parameter of the model, the loader is empty, the loss
             is not a single number, or the very first one is not finite.
 
@@ -86,6 +87,10 @@ def lr_finder(
     if not isinstance(model, Module) or not isinstance(optimizer, Optimizer):
         found = f"{type(model).__name__} and {type(optimizer).__name__}"
         raise TypeError(f"{name}: needs a Module and an Optimizer, got {found}")
+    if not callable(loss) or isinstance(loss, type):
+        raise TypeError(f"{name}: loss must be a function of (outputs, targets), got {loss!r:.80}")
+    if not isinstance(loader, Iterable):
+        raise TypeError(f"{name}: loader is of type {type(loader).__name__}; use a DataLoader or a list of batches")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError(f"{name}: the optimizer has none of the model's parameters; make it with model.parameters()")
     start_lr = check_number(f"{name}: start_lr", start_lr, above=0)
@@ -142,6 +147,8 @@ def repeat_batches(loader: Iterable[Any]) -> Iterator[Any]:
     while True:
         batch = None
         for batch in loader:
+            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+                raise TypeError(f"lr_finder: a batch must be a pair (inputs, targets), got {type(batch).__name__}")
             yield batch
         if batch is None:
             raise ValueError("lr_finder: the loader has no batches (left); a generator can be used up only once")

@@ -23,7 +23,7 @@ import math
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.optim.base import Group, Optimizer, Params, State
+from tinygrad_edu.optim.base import Group, Optimizer, Params, State, others_by_name
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
@@ -50,6 +50,7 @@ class SGD(Optimizer):
         ValueError: As Optimizer, or nesterov without momentum.
     """
 
+    @others_by_name
     def __init__(
         self,
         params: Params,

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from numbers import Real
+from typing import Any, Literal, get_args
+
+import numpy as np
 
 from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int
-from tinygrad_edu.engine import plain
-from tinygrad_edu.optim.base import Optimizer
+from tinygrad_edu.optim.base import Optimizer, others_by_name
 
-__all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "ReduceLROnPlateau", "Scheduler", "StepLR"]
+__all__ = [
+    "CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "Monitor", "ReduceLROnPlateau", "Scheduler", "StepLR",
+    "check_monitor", "watched_number",
+]  # fmt: skip
+
+Monitor = Literal["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
 
 
 class Scheduler:
@@ -105,6 +112,10 @@ class Scheduler:
             saved, inner = state[key], vars(self).get(key)
             if isinstance(value, list) and (not isinstance(saved, list) or len(saved) != len(value)):
                 raise ValueError(f"{name}.load_state_dict: {key} is {saved}; this optimizer needs {len(value)} of them")
+            if key in ("last_epoch", "num_bad_epochs", "cooldown_counter", "patience", "cooldown"):
+                check_int(f"{name}.load_state_dict: {key}", saved, 0)
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                check_number(f"{name}.load_state_dict: {key}", saved, finite=False)
             if isinstance(value, dict) != isinstance(saved, Mapping):
                 raise ValueError(f"{name}.load_state_dict: {key} is {saved!r:.80}, but here {inner!r:.80}")
             if isinstance(inner, Scheduler):
@@ -218,14 +229,18 @@ class ReduceLROnPlateau(Scheduler):
 
     Args:
         optimizer: As for Scheduler.
-        mode: "min" if the metric should fall, as a loss, "max" if it should rise, as an accuracy.
+        mode: "min" if the metric should fall, as a loss, "max" if it should rise, as an accuracy; by default "max" if
+            `monitor` is an accuracy, else "min".
         factor: What the rates are multiplied by, below 1.
         patience: Epochs without improvement that are tolerated.
         threshold: How much better than the best so far a value must be to count.
-        threshold_mode: "rel": the threshold is a share of the best value, "abs": a difference.
+        threshold_mode: "rel": the threshold is a share of the size of the best value, "abs": a difference. PyTorch
+            takes a share of the value with its sign: of a negative one even the same value again is better there.
         cooldown: Epochs after a reduction in which none is counted.
         min_lr: The lowest rate, or a list with one for each group.
         eps: A reduction by less than this is skipped.
+        monitor: What `fit` is to pass to step: "train_loss", "val_loss", "train_accuracy" or "val_accuracy"; if None,
+            the validation loss or, without validation, the training loss.
 
     Attributes:
         best: The best metric so far.
@@ -238,10 +253,11 @@ class ReduceLROnPlateau(Scheduler):
     Raises: As for Scheduler.
     """
 
+    @others_by_name
     def __init__(
         self,
         optimizer: Optimizer,
-        mode: str = "min",
+        mode: Literal["min", "max"] | None = None,
         factor: float = 0.1,
         patience: int = 10,
         threshold: float = 1e-4,
@@ -249,23 +265,25 @@ class ReduceLROnPlateau(Scheduler):
         cooldown: int = 0,
         min_lr: float | list[float] = 0.0,
         eps: float = 1e-8,
+        *,
+        monitor: Monitor | None = None,
     ) -> None:
         name = "ReduceLROnPlateau"
-        check_choice(f"{name}: mode", mode, ("min", "max"))
+        self.monitor, self.mode = monitor, check_monitor(name, monitor, mode)
         check_choice(f"{name}: threshold_mode", threshold_mode, ("rel", "abs"))
         self.optimizer = check_optimizer(self, optimizer)
         groups = len(optimizer.param_groups)
-        floors = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * groups
+        floors = list(min_lr) if isinstance(min_lr, (list, tuple, np.ndarray)) else [min_lr] * groups
         if len(floors) != groups:
             raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
         self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
-        self.mode, self.threshold_mode = mode, threshold_mode
+        self.threshold_mode = threshold_mode
         self.factor = check_number(f"{name}: factor", factor, at_least=0, below=1)
         self.threshold = check_number(f"{name}: threshold", threshold, at_least=0)
         self.patience = check_int(f"{name}: patience", patience, 0)
         self.cooldown = check_int(f"{name}: cooldown", cooldown, 0)
         self.eps = check_number(f"{name}: eps", eps, at_least=0)
-        self.best = math.inf if mode == "min" else -math.inf
+        self.best = math.inf if self.mode == "min" else -math.inf
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
 
     def step(self, metrics: float) -> None:  # type: ignore[override]  # as PyTorch has it
@@ -273,8 +291,11 @@ class ReduceLROnPlateau(Scheduler):
 
         Args:
             metrics: The value to watch; NaN is never better.
+
+        Raises:
+            TypeError: It is not a number, nor an array or Tensor of shape ().
         """
-        value = float(plain(metrics))
+        value = watched_number("ReduceLROnPlateau.step: metrics", metrics)
         self.last_epoch += 1
         better = self._is_better(value)
         self.best = value if better else self.best
@@ -290,10 +311,22 @@ class ReduceLROnPlateau(Scheduler):
             self._set(rates)  # which notices a group that was added
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
 
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As Scheduler; a state without `monitor`, from an older file, had none."""
+        super().load_state_dict({"monitor": None, **state} if isinstance(state, Mapping) else state)
+
+    def _check_state(self, state: Any) -> None:
+        super()._check_state(state)
+        check_monitor("ReduceLROnPlateau.load_state_dict", state["monitor"], state["mode"])
+        check_choice("ReduceLROnPlateau.load_state_dict: threshold_mode", state["threshold_mode"], ("rel", "abs"))
+
     def _is_better(self, value: float) -> bool:
         sign = -1 if self.mode == "min" else 1
+        if math.isinf(self.best):  # a share of which would be infinite, too
+            return sign * value > sign * self.best
         if self.threshold_mode == "rel":
-            return sign * value > sign * self.best * (1 + sign * self.threshold)
+            away = sign if self.best > 0 else -sign  # 1 if an improvement leads away from zero
+            return sign * value > sign * self.best * (1 + away * self.threshold)
         return sign * value > sign * self.best + self.threshold
 
 
@@ -302,3 +335,25 @@ def check_optimizer(scheduler: Scheduler, optimizer: object) -> Optimizer:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(scheduler).__name__}: optimizer is a {type(optimizer).__name__}, not an Optimizer")
     return optimizer
+
+
+def check_monitor(owner: str, monitor: object, mode: object) -> Literal["min", "max"]:
+    """The mode that fits what is watched, if the given one does: more is better for an accuracy alone."""
+    if monitor is not None:
+        check_choice(f"{owner}: monitor", monitor, get_args(Monitor))
+    fitting: Literal["min", "max"] = "max" if str(monitor).endswith("accuracy") else "min"
+    if mode is None:
+        return fitting
+    check_choice(f"{owner}: mode", mode, ("min", "max"))
+    if monitor is not None and mode != fitting:
+        better = "more" if fitting == "max" else "less"
+        raise ValueError(f"{owner}: mode is {mode!r}, but of {monitor} {better} is better; it must be {fitting!r}")
+    return "max" if mode == "max" else "min"
+
+
+def watched_number(name: str, value: Any) -> float:
+    """A number of any size, NaN too, also in an array or a Tensor of shape (); anything else is a TypeError."""
+    number = value.item() if getattr(value, "shape", None) == () else value
+    if not isinstance(number, Real) or isinstance(number, bool):
+        raise TypeError(f"{name} is {value!r:.60}; it must be a number, such as loss.item() or a mean over the epoch")
+    return float(number)

@@ -24,6 +24,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import Output, format_table, outputs, preserve_state, shorten_start
 from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.training.epoch import check_class, check_loss
 
 __all__ = ["Layer", "Report", "dead_relu_fraction", "diagnose"]
 
@@ -119,9 +120,12 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
         A Report; without `y` and `loss`, or if the loss is not finite, there are no gradients in it.
 
     Raises:
-        TypeError: Only one of `y` and `loss` is given.
+        TypeError: Only one of `y` and `loss` is given, or the model or the loss is of the wrong kind.
         ValueError: Fewer than 2 examples, or all the same; a loss that is not a single number; no module with numbers.
     """
+    check_class("diagnose: model", model, Module)
+    if loss is not None:
+        check_loss("diagnose", loss)
     if (y is None) != (loss is None):
         raise TypeError("diagnose: gradients need both y and loss; give both, or neither")
     inputs = np.asarray(plain(x))
@@ -167,9 +171,11 @@ def dead_relu_fraction(model: Module, x: Any) -> dict[str, float]:
         Path of the module -> share from 0 to 1, over all its calls.
 
     Raises:
+        TypeError: The model is not a Module.
         ValueError: There are no examples.
     """
-    if not len(x):
+    check_class("dead_relu_fraction: model", model, Module)
+    if not np.ndim(plain(x)) or not len(x):
         raise ValueError(f"dead_relu_fraction: x has shape {np.shape(plain(x))}; there are no examples to look at")
     with preserve_state(model), outputs(model) as seen, no_grad():
         model(x)

@@ -1,4 +1,4 @@
-"""EarlyStopping: ends the training when the validation loss no longer improves, and keeps the best weights.
+"""EarlyStopping: ends the training when a loss or an accuracy no longer improves, and keeps the best weights.
 
 The hard idea is that the best weights are gone by the time one knows that they were the best. Parameters are updated
 in place, so a reference follows them:
@@ -14,10 +14,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.checks import check_choice, check_number, check_positive_int
+from tinygrad_edu.checks import check_int, check_number, check_positive_int
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim.base import check_bool, others_by_name
+from tinygrad_edu.optim.schedulers import Monitor, check_monitor, watched_number
+from tinygrad_edu.training.epoch import check_class
 
 __all__ = ["EarlyStopping"]
+
+COUNTS = ("best_epoch", "epoch", "bad_epochs")
 
 
 class EarlyStopping:
@@ -27,7 +32,10 @@ class EarlyStopping:
         patience: Epochs in a row without an improvement after which to stop; 1 stops at the first, as in Goodfellow,
             Bengio and Courville 2016, algorithm 7.1, and in Keras.
         min_delta: An improvement must be larger than this, which is at least 0.
-        mode: "min" if less is better, as for losses, "max" if more is, as for accuracies.
+        monitor: What `fit` is to pass to step: "train_loss", "val_loss", "train_accuracy" or "val_accuracy"; if None,
+            the validation loss or, without validation, the training loss.
+        mode: "min" if less is better, as for losses, "max" if more is, as for accuracies; by default "max" if `monitor`
+            is an accuracy, else "min". Another mode than that of `monitor` is refused.
         restore_best: Whether `step(value, model)` keeps a copy of the model's state at each improvement.
 
     Attributes:
@@ -38,7 +46,8 @@ class EarlyStopping:
         best_state: The model's state_dict() after the best step, or None.
 
     Raises:
-        ValueError: `patience` below 1, a negative `min_delta`, or another mode.
+        TypeError: `min_delta` is not a number, or `restore_best` neither True nor False.
+        ValueError: `patience` below 1, a negative `min_delta`, an unknown monitor, or a mode that does not fit it.
 
     Example:
         stopping = EarlyStopping(patience=3)
@@ -49,18 +58,20 @@ class EarlyStopping:
         stopping.restore(model)
     """
 
+    @others_by_name
     def __init__(
         self,
         patience: int = 5,
         min_delta: float = 0.0,
         *,
-        mode: Literal["min", "max"] = "min",
+        monitor: Monitor | None = None,
+        mode: Literal["min", "max"] | None = None,
         restore_best: bool = True,
     ) -> None:
         self.patience = check_positive_int("EarlyStopping: patience", patience)
         self.min_delta = check_number("EarlyStopping: min_delta", min_delta, at_least=0, wrong_type=TypeError)
-        self.mode = check_choice("EarlyStopping: mode", mode, ("min", "max"))
-        self.restore_best = restore_best
+        self.monitor, self.mode = monitor, check_monitor("EarlyStopping", monitor, mode)
+        self.restore_best = check_bool("EarlyStopping: restore_best", restore_best)
         self.reset()
 
     def reset(self) -> None:
@@ -83,8 +94,12 @@ class EarlyStopping:
 
         Returns:
             True if training should stop.
+
+        Raises:
+            TypeError: The value is not a number, nor an array or Tensor of shape (); or the model not a Module.
         """
-        value = float(value)
+        value = watched_number("EarlyStopping.step: value", value)
+        check_class("EarlyStopping.step: model", model, Module, optional=True)
         self.epoch += 1
         self.bad_epochs += 1
         improvement = self.best - value if self.mode == "min" else value - self.best
@@ -99,7 +114,9 @@ class EarlyStopping:
 
         Raises:
             RuntimeError: None was kept.
+            TypeError: The model is not a Module.
         """
+        check_class("EarlyStopping.restore: model", model, Module)
         if self.best_state is None:
             why = "no value was better than infinity" if self.restore_best else "restore_best is False"
             raise RuntimeError(f"EarlyStopping.restore: no state was kept: step(value, model) got no model, or {why}")
@@ -107,22 +124,25 @@ class EarlyStopping:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the arguments, as numbers, a string and copies of arrays."""
-        state = {name: getattr(self, name) for name in ("mode", "best", "best_epoch", "epoch", "bad_epochs")}
+        state = {name: getattr(self, name) for name in ("monitor", "mode", "best", *COUNTS)}
         return state | {"best_state": deepcopy(self.best_state)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from what state_dict() returned; `patience` and the other arguments stay.
 
         Raises:
-            ValueError: Missing or unexpected keys, or the state of another mode; nothing is loaded then.
+            ValueError: Missing or unexpected keys, the state of another monitor or mode, or numbers that cannot be;
+                nothing is loaded then.
         """
+        state = {"monitor": None, **state}  # which older files lack
         if state.keys() != self.state_dict().keys():
             expected = ", ".join(self.state_dict())
             raise ValueError(f"EarlyStopping.load_state_dict: the state has {', '.join(state)}; it needs {expected}")
-        if state["mode"] != self.mode:
-            raise ValueError(f"EarlyStopping.load_state_dict: the state has mode {state['mode']!r}, this {self.mode!r}")
-        self.best = float(state["best"])
-        self.best_epoch = int(state["best_epoch"])
-        self.epoch = int(state["epoch"])
-        self.bad_epochs = int(state["bad_epochs"])
+        for name in ("monitor", "mode"):
+            saved, own = state[name], getattr(self, name)
+            if saved != own:
+                raise ValueError(f"EarlyStopping.load_state_dict: the state has {name} {saved!r}, this {own!r}")
+        counts = {name: check_int(f"EarlyStopping.load_state_dict: {name}", state[name], 0) for name in COUNTS}
+        self.best = check_number("EarlyStopping.load_state_dict: best", state["best"], finite=False)
+        vars(self).update(counts)
         self.best_state = deepcopy(state["best_state"])

@@ -20,17 +20,19 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import no_grad, plain
+from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
+from tinygrad_edu.optim.base import check_bool
 from tinygrad_edu.optim.finder import loss_value
+from tinygrad_edu.optim.schedulers import watched_number
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training.history import Record
 
 __all__ = [
-    "Batches", "Criterion", "RunningMeans", "evaluate", "keep_modes", "one_pass", "predict", "progress_bar",
-    "step_scheduler",
+    "Batches", "Criterion", "RunningMeans", "check_class", "check_iterable", "check_loss", "evaluate", "keep_modes",
+    "one_pass", "predict", "progress_bar", "step_scheduler",
 ]  # fmt: skip
 
 Batches = Iterable[Any]  # of pairs (inputs, targets)
@@ -70,14 +72,27 @@ class RunningMeans:
         Args:
             loss: The mean over the batch or, if `summed`, the sum.
             outputs, targets: What the model returned and should have, both with a first axis of examples.
+
+        Raises:
+            TypeError: The loss is not a number.
+            ValueError: The targets have no first axis.
         """
+        if type(loss) is not float:
+            loss = watched_number("RunningMeans.add: loss", loss)
+        if type(summed) is not bool:
+            summed = check_bool("RunningMeans.add: summed", summed)
         scores, labels = plain(outputs), np.asarray(plain(targets))
         shape: tuple[int, ...] = getattr(scores, "shape", ())
+        if not labels.ndim:
+            raise ValueError(f"RunningMeans.add: targets is {targets!r:.60}, without a first axis of examples")
         self.examples += len(labels)
         self.loss_sum += loss if summed else loss * len(labels)
         if labels.dtype.kind in "iu" and shape[:-1] == labels.shape and len(shape) > labels.ndim and shape[-1] > 1:
+            right = scores.argmax(axis=-1) == labels
+            if not math.isfinite(loss):
+                right &= ~np.isnan(scores).any(axis=-1)  # of scores of NaN argmax names the first
             self.labels += labels.size
-            self.correct += int((scores.argmax(axis=-1) == labels).sum())
+            self.correct += int(right.sum())
 
     @property
     def loss(self) -> float:
@@ -116,6 +131,9 @@ def evaluate(model: Module, batches: Batches, loss: Criterion) -> RunningMeans:
     Raises:
         TypeError, ValueError: As for fit: batches or a loss that cannot be used.
     """
+    check_class("evaluate: model", model, Module)
+    check_iterable("evaluate: batches", batches)
+    check_loss("evaluate", loss)
     with keep_modes(model):
         model.eval()
         return one_pass(model, batches, loss, "evaluate", must_be_finite=False)
@@ -134,6 +152,8 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
     Raises:
         TypeError, ValueError: As for evaluate.
     """
+    check_class("predict: model", model, Module)
+    check_iterable("predict: batches", batches)
     outputs = []
     with keep_modes(model), no_grad():
         model.eval()
@@ -164,10 +184,10 @@ def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Generat
             bar.set_postfix_str(str(means), refresh=False)
 
 
-def step_scheduler(scheduler: Scheduler | None, loss: float) -> None:
-    """Sets the learning rate of the next epoch, if there is a schedule; only ReduceLROnPlateau watches the loss."""
+def step_scheduler(scheduler: Scheduler | None, value: float) -> None:
+    """Sets the learning rate of the next epoch, if there is a schedule; only ReduceLROnPlateau looks at the value."""
     if isinstance(scheduler, ReduceLROnPlateau):
-        scheduler.step(loss)
+        scheduler.step(value)
     elif scheduler is not None:
         scheduler.step()
 
@@ -208,6 +228,29 @@ def inputs_and_targets(batch: Any, where: str) -> tuple[Any, Any]:
     if not np.shape(plain(batch[1])) or not len(batch[1]):
         raise ValueError(f"{where}: targets of shape {np.shape(plain(batch[1]))} hold no examples")
     return batch[0], batch[1]
+
+
+def check_class(name: str, value: object, kind: type, optional: bool = False) -> None:
+    """Raises if the value is not of the class, with a hint if it is the class itself; None may be allowed."""
+    if not isinstance(value, kind) and not (optional and value is None):
+        hint = f"; write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
+        raise TypeError(f"{name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
+
+
+def check_iterable(name: str, batches: object) -> None:
+    """Raises if there are no batches to iterate over, only the inputs for example."""
+    if isinstance(batches, np.ndarray) or is_tensor(batches):
+        made = "batches of pairs are made with DataLoader(inputs, targets), one batch is [(inputs, targets)]"
+        raise TypeError(f"{name} is of type {type(batches).__name__}: inputs without their targets; {made}")
+    if not isinstance(batches, Iterable):
+        raise TypeError(f"{name} is of type {type(batches).__name__}: it gives no batches; use a DataLoader or a list")
+
+
+def check_loss(owner: str, loss: object) -> None:
+    """Raises if the loss is not a function, or is a class."""
+    if not callable(loss) or isinstance(loss, type):
+        hint = f"write {loss.__name__}()" if isinstance(loss, type) else "for example nn.CrossEntropyLoss()"
+        raise TypeError(f"{owner}: loss must be a function of (outputs, targets), got {loss!r:.80}; {hint}")
 
 
 @contextmanager

@@ -5,17 +5,28 @@ In its middle stand the five lines forward, loss, zero_grad, backward, step: `on
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 from tinygrad_edu.checks import check_int
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import Optimizer, Scheduler
+from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
+from tinygrad_edu.optim.base import check_bool, others_by_name
 from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
-from tinygrad_edu.training.epoch import Batches, Criterion, keep_modes, one_pass, progress_bar, step_scheduler
+from tinygrad_edu.training.epoch import (
+    Batches,
+    Criterion,
+    check_class,
+    check_iterable,
+    check_loss,
+    keep_modes,
+    one_pass,
+    progress_bar,
+    step_scheduler,
+)
 from tinygrad_edu.training.history import History, Record
 
 __all__ = ["fit"]
@@ -24,6 +35,7 @@ __all__ = ["fit"]
 PROGRESS = {"optimizer", "then", "last_epoch", "best", "num_bad_epochs", "cooldown_counter"}
 
 
+@others_by_name
 def fit(
     model: Module,
     train: Batches,
@@ -58,8 +70,9 @@ def fit(
             `nn` with the reduction "sum" are understood too.
         epochs: How many there are in all, those of the checkpoint included.
         validation: As `train`; no gradient is computed there.
-        scheduler: Steps once an epoch; ReduceLROnPlateau watches the validation loss or, without, the training loss.
-        early_stopping: Watches the same loss. It starts anew, unless the training is resumed.
+        scheduler: Steps once an epoch; ReduceLROnPlateau watches its `monitor`, a name of the record below; without one
+            the validation loss or, without validation, the training loss.
+        early_stopping: Watches its own `monitor` in the same way. It starts anew, unless the training is resumed.
         checkpoint: A Checkpoint, or the path of one.
         progress: Whether to print a line for each epoch; on a terminal with tqdm there is a bar too.
 
@@ -76,16 +89,20 @@ def fit(
     """
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = Checkpoint(checkpoint)
-    check_class("model", model, Module)
-    check_class("optimizer", optimizer, Optimizer)
-    check_class("scheduler", scheduler, Scheduler, optional=True)
-    check_class("early_stopping", early_stopping, EarlyStopping, optional=True)
-    check_class("checkpoint", checkpoint, Checkpoint, optional=True)
+    check_class("fit: model", model, Module)
+    check_class("fit: optimizer", optimizer, Optimizer)
+    check_class("fit: scheduler", scheduler, Scheduler, optional=True)
+    check_class("fit: early_stopping", early_stopping, EarlyStopping, optional=True)
+    check_class("fit: checkpoint", checkpoint, Checkpoint, optional=True)
+    check_loss("fit", loss)
     check_batches("train", train)
     if validation is not None:
         check_batches("validation", validation)
-    check_together(model, optimizer, loss, scheduler)
+    check_together(model, optimizer, scheduler)
     epochs = check_int("fit: epochs", epochs, 0)
+    progress = check_bool("fit: progress", progress)
+    for watcher in (scheduler, early_stopping):
+        watched_name(watcher, validation is not None)
 
     history, done = History(), 0
     state: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "history": history}
@@ -109,9 +126,9 @@ def fit(
                     means = one_pass(model, batches, loss, f"fit, epoch {epoch}, validation")
                 record |= means.record("val")
             history.append({**record, "lr": lr, "seconds": time.perf_counter() - start})
-            step_scheduler(scheduler, means.loss)
+            step_scheduler(scheduler, watched_value(scheduler, history[-1]))
             if early_stopping is not None:
-                early_stopping.step(means.loss, model)
+                early_stopping.step(watched_value(early_stopping, history[-1]), model)
             if checkpoint is not None:
                 checkpoint.save(**state, epoch=epoch)
             if progress:
@@ -119,6 +136,36 @@ def fit(
     if early_stopping is not None and early_stopping.best_state is not None:
         early_stopping.restore(model)
     return history
+
+
+def watched_name(watcher: object, validation: bool) -> str:
+    """The name of what ReduceLROnPlateau or early stopping watches, if it can be; other schedules do not look at it."""
+    default = "val_loss" if validation else "train_loss"
+    if not isinstance(watcher, (EarlyStopping, ReduceLROnPlateau)):
+        return default
+    name, owner = watcher.monitor or default, f"fit: {type(watcher).__name__}"
+    if watcher.monitor is None and watcher.mode == "max":
+        raise ValueError(
+            f'{owner} has mode="max", but no monitor, and would watch {name}, of which less is better; an accuracy is '
+            f'watched with monitor="{name.replace("loss", "accuracy")}"'
+        )
+    if name.startswith("val") and not validation:
+        raise ValueError(
+            f"{owner} is to watch {name}, but there is no validation; pass validation=..., or take "
+            f'monitor="{name.replace("val", "train")}"'
+        )
+    return name
+
+
+def watched_value(watcher: object, record: Record) -> float:
+    """What ReduceLROnPlateau or early stopping watches, of the record of an epoch."""
+    name = watched_name(watcher, "val_loss" in record)
+    if name not in record:
+        raise ValueError(
+            f"fit: {type(watcher).__name__} is to watch {name}, but there is none: that takes outputs of shape "
+            f"(..., classes) and integer labels of shape (...); measured are {', '.join(record)}"
+        )
+    return record[name]
 
 
 def shown(batches: Batches, text: str, progress: bool) -> AbstractContextManager[Batches]:
@@ -164,25 +211,16 @@ def named_settings(optimizer: Optimizer, scheduler: Scheduler | None) -> dict[st
     return found
 
 
-def check_class(name: str, value: object, kind: type, optional: bool = False) -> None:
-    """Raises if the value is not of the class, with a hint if it is the class itself; None may be allowed."""
-    if not isinstance(value, kind) and not (optional and value is None):
-        hint = f"; write {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
-        raise TypeError(f"fit: {name} must be of the class {kind.__name__}, got {value!r:.80}{hint}")
-
-
 def check_batches(name: str, batches: object) -> None:
     """Raises unless one can iterate over the batches once an epoch."""
-    if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
-        why = "an iterator is used up after one epoch" if isinstance(batches, Iterator) else "it gives no batches"
-        raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}; use a DataLoader or a list")
+    check_iterable(f"fit: {name}", batches)
+    if isinstance(batches, Iterator):
+        why = "an iterator is used up after one epoch; use a DataLoader or a list"
+        raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}")
 
 
-def check_together(model: Module, optimizer: Optimizer, loss: object, scheduler: Scheduler | None) -> None:
-    """Raises if the loss is not a function, or the others do not belong together."""
-    if not callable(loss) or isinstance(loss, type):
-        hint = f"write {loss.__name__}()" if isinstance(loss, type) else "for example nn.CrossEntropyLoss()"
-        raise TypeError(f"fit: loss must be a function of (outputs, targets), got {loss!r:.80}; {hint}")
+def check_together(model: Module, optimizer: Optimizer, scheduler: Scheduler | None) -> None:
+    """Raises if the three do not belong together."""
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for p in optimizer.params):
         raise ValueError("fit: the optimizer holds none of the model's parameters, so nothing would be learnt")

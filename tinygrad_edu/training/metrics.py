@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu.checks import check_int
+from tinygrad_edu.data.loader import refuse_mask
 from tinygrad_edu.engine import plain
 from tinygrad_edu.ops import Operand
 
@@ -22,12 +23,15 @@ def accuracy(predictions: Operand, labels: Operand) -> float:
         labels: True labels of shape (n,).
 
     Raises:
-        TypeError: Labels that are not whole numbers.
-        ValueError: Shapes that do not fit, or no examples.
+        TypeError: Labels that are not whole numbers, or masked entries.
+        ValueError: Shapes that do not fit, no examples, scores of NaN, or labels below 0 or without a score.
     """
     predicted, true = predicted_and_true(predictions, labels)
     if not true.size:
         raise ValueError("accuracy: there are no examples, so there is no share of right ones")
+    scores = np.shape(plain(predictions))
+    if len(scores) > true.ndim and true.max() >= scores[-1]:
+        raise ValueError(f"accuracy: labels run to {true.max()}, but {scores[-1]} scores are of the classes from 0")
     return float((predicted == true).mean())
 
 
@@ -42,8 +46,8 @@ def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None 
         Integers of shape (classes, classes): rows are true labels, columns predicted ones; right ones on the diagonal.
 
     Raises:
-        TypeError: Labels or `classes` that are not whole numbers.
-        ValueError: Shapes that do not fit, labels outside of 0 to classes - 1, or scores that are NaN.
+        TypeError: Labels or `classes` that are not whole numbers, or masked entries.
+        ValueError: Shapes that do not fit, scores of NaN, or labels outside of 0 to classes - 1.
     """
     if classes is not None:
         classes = check_int("confusion_matrix: classes", classes, 0, wrong_type=TypeError)
@@ -52,10 +56,10 @@ def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None 
         scores = np.shape(plain(predictions))
         classes = scores[-1] if len(scores) > true.ndim else 1 + max(predicted.max(initial=-1), true.max(initial=-1))
     for name, values in (("predictions", predicted), ("labels", true)):
-        if values.size and not 0 <= values.min() <= values.max() < classes:
+        if values.size and values.max() >= classes:
             raise ValueError(
                 f"confusion_matrix: {name} run from {values.min()} to {values.max()}, but {classes} classes are "
-                f"numbered 0 to {classes - 1} (-1 also stands for scores that are NaN)"
+                f"numbered 0 to {classes - 1}"
             )
     counts = np.bincount((true * classes + predicted).ravel(), minlength=classes * classes)
     return counts.reshape(classes, classes)
@@ -72,12 +76,15 @@ def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
 
     Raises:
         TypeError: Entries that are not counts, as in a matrix that was normalized.
-        ValueError: The matrix is not square, or has fewer than two classes.
+        ValueError: The matrix is not square, has fewer than two classes, or negative entries.
     """
     counts = np.asarray(matrix)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) < 2:
         raise ValueError(f"most_confused_pair: needs a square matrix of two or more classes, got {counts.shape}")
+    refuse_mask("most_confused_pair", matrix)
     mistakes = as_integers(counts, "most_confused_pair: entries", "counts")
+    if mistakes.min() < 0:
+        raise ValueError(f"most_confused_pair: an entry is {mistakes.min()}; counts are at least 0")
     np.fill_diagonal(mistakes, -1)
     true, predicted = divmod(int(mistakes.argmax()), len(mistakes))
     return true, predicted, int(mistakes[true, predicted])
@@ -85,6 +92,8 @@ def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
 
 def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Predicted and true labels as integers of one shape."""
+    refuse_mask("predictions", predictions)
+    refuse_mask("labels", labels)
     predicted, true = np.asarray(plain(predictions)), np.asarray(plain(labels))
     if predicted.ndim == true.ndim + 1 and predicted.shape[:-1] == true.shape:
         if predicted.shape[-1] < 2:
@@ -92,14 +101,23 @@ def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[n
                 f"predictions of shape {predicted.shape} have one score per example, and its class is always 0; "
                 "compare it with a threshold, for example (scores[:, 0] > 0).astype(int)"
             )
-        lost = np.isnan(predicted).any(axis=-1) if predicted.dtype.kind == "f" else False
-        predicted = np.where(lost, -1, predicted.argmax(axis=-1))  # argmax takes NaN for the largest
+        if predicted.dtype.kind not in "biuf":
+            raise TypeError(
+                f"predictions of dtype {predicted.dtype} and shape {predicted.shape} are not scores: numbers"
+            )
+        if np.isnan(predicted).any():
+            raise ValueError(f"predictions of shape {predicted.shape} have scores of NaN, none of which is the largest")
+        predicted = predicted.argmax(axis=-1)
     if predicted.shape != true.shape:
         raise ValueError(
             f"predictions of shape {predicted.shape} do not fit labels of shape {true.shape}; for labels (n,) "
             "predictions are scores (n, classes) or labels (n,)"
         )
-    return as_integers(predicted, "predictions", "labels"), as_integers(true, "labels", "labels")
+    integers = as_integers(predicted, "predictions", "labels"), as_integers(true, "labels", "labels")
+    for name, values in zip(("predictions", "labels"), integers, strict=True):
+        if values.size and values.min() < 0:
+            raise ValueError(f"{name} run from {values.min()} to {values.max()}, but classes are numbered from 0")
+    return integers
 
 
 def as_integers(values: np.ndarray, name: str, what: str) -> NDArray[np.intp]:
