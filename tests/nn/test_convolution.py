@@ -174,7 +174,7 @@ def test_wrong_inputs_say_what_to_do(layer, shape, words):
 @pytest.mark.parametrize("make", [lambda c: nn.Conv2d(c, 2, 1), lambda c: nn.MaxPool2d(1), lambda c: nn.AvgPool2d(1)])
 @pytest.mark.parametrize(
     ("channels", "shape"),
-    [(1, (5, 4, 4)), (1, (1, 4, 4)), (1, (4, 4)), (1, (4, 4, 1)), (1, (5, 9)), (1, (9,)), (3, (3, 4, 4)), (3, (4, 4, 3)),
+    [(1, (5, 4, 4)), (1, (1, 4, 4)), (1, (4, 4)), (1, (4, 4, 1)), (1, (5, 9)), (3, (3, 4, 4)), (3, (4, 4, 3)),
      (3, (5, 4, 4, 3)), (3, (5, 12)), (2, (18,))],
 )  # fmt: skip
 def test_hints_lead_somewhere(make, channels, shape):

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import new_number, plain
 from tinygrad_edu.nn.paths import (
@@ -43,7 +43,7 @@ from tinygrad_edu.nn.paths import (
     without_collisions,
     without_repeats,
 )  # fmt: skip
-from tinygrad_edu.nn.summary import preserve_state, summary
+from tinygrad_edu.nn.summary import InputShape, preserve_state, summary
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -327,9 +327,9 @@ class Module(metaclass=Kind):
             fn(module)
         return self
 
-    def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
+    def summary(self, input_shape: InputShape | None = None, dtype: DTypeLike | None = None) -> str:
         """A table of the layers, their output shapes for one example, and their parameters; see nn.summary."""
-        return summary(self, input_shape)
+        return summary(self, input_shape, dtype)
 
     def graph(self, *inputs: Any, **options: Any) -> Graph:
         """A picture of one call: how the output comes from the inputs; options as for `draw.Graph`, such as depth=1.
