@@ -502,6 +502,31 @@ def test_errors_of_construction_name_the_class(cls):
         assert name in str(caught.value)
 
 
+def test_errors_of_calls_name_the_class():
+    for module, words in [
+        (nn.MLP([2, 1]), r"^MLP\.forward\(\) takes 2 positional .*; its arguments are: x$"),
+        (nn.BatchNorm1d(2), r"^BatchNorm1d\.forward\(\) takes 2"),
+        (nn.Residual(), r"^Residual\.forward\(\) takes 2"),
+    ]:
+        with pytest.raises(TypeError, match=words):
+            module(np.ones((2, 2)), 1)
+
+    class Outer(nn.Module):
+        def forward(self, x):
+            return len(x, 1)
+
+    with pytest.raises(TypeError, match=r"^len\(\) takes exactly one"):
+        Outer()(1)
+
+    class Refusing(nn.Module):
+        def __init__(self):
+            raise TypeError("no") from KeyError("why")
+
+    with pytest.raises(TypeError, match="^no$") as caught:
+        Refusing()
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
 def test_a_module_may_be_an_abstract_class():
     class Base(nn.Module, abc.ABC):
         @abc.abstractmethod

@@ -80,12 +80,11 @@ class Kind(ABCMeta):
         try:
             module = super().__call__(*args, **kwargs)
         except TypeError as error:  # a class that inherits its __init__ would speak of the other class
-            start = f"{getattr(getattr(cls, '__init__'), '__qualname__', '')}()"  # noqa: B009
-            if not str(error).startswith(start):
+            initializer = getattr(getattr(cls, "__init__"), "__qualname__", "")  # noqa: B009
+            better = wrong_arguments(error, f"{initializer}()", f"{cls.__name__}()", inspect.signature(cls))
+            if better is error:
                 raise
-            takes = ", ".join(inspect.signature(cls).parameters) or "none"
-            message = f"{cls.__name__}(){str(error).removeprefix(start)}"
-            raise TypeError(f"{message}; its arguments are: {takes}") from None
+            raise better from None
         vars(module)["_buffer_names"] = frozenset([name for name, _ in module._own(ndarray)])
         return module
 
@@ -120,6 +119,11 @@ class Module(metaclass=Kind):
             out = self.forward(*args, **kwargs)
         except RecursionError as error:
             raise too_deep(self, error) from None
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                raise  # from inside forward
+            start, instead = f"{getattr(self.forward, '__qualname__', '')}()", f"{type(self).__name__}.forward()"
+            raise wrong_arguments(error, start, instead, inspect.signature(self.forward)) from None
         if type(out) is Tensor and out._op is not None:  # pictures: what is older than out but not than start is inside
             out._scopes = (*(out._scopes or ()), (self, start))
         return out
@@ -407,6 +411,14 @@ def named_children(module: Module) -> list[tuple[str, Module]]:
         return list(module._own(Module))
     except ValueError:
         return []
+
+
+def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:
+    """Python's error about a call's arguments, in the name of the class that was meant; other errors as they are."""
+    if not str(error).startswith(start):
+        return error
+    takes = ", ".join(signature.parameters) or "none"
+    return TypeError(f"{instead}{str(error).removeprefix(start)}; its arguments are: {takes}")
 
 
 def too_deep(module: Module, error: RecursionError) -> RecursionError:
