@@ -522,7 +522,7 @@ def test_errors_of_calls_name_the_class():
         def __init__(self):
             raise TypeError("no") from KeyError("why")
 
-    with pytest.raises(TypeError, match="^no$") as caught:
+    with pytest.raises(TypeError, match=r"^no$") as caught:
         Refusing()
     assert isinstance(caught.value.__cause__, KeyError)
 

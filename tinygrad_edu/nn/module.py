@@ -122,8 +122,8 @@ class Module(metaclass=Kind):
         except TypeError as error:
             if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
                 raise  # from inside forward
-            start, instead = f"{getattr(self.forward, '__qualname__', '')}()", f"{type(self).__name__}.forward()"
-            raise wrong_arguments(error, start, instead, inspect.signature(self.forward)) from None
+            said, instead = f"{getattr(self.forward, '__qualname__', '')}()", f"{type(self).__name__}.forward()"
+            raise wrong_arguments(error, said, instead, inspect.signature(self.forward)) from None
         if type(out) is Tensor and out._op is not None:  # pictures: what is older than out but not than start is inside
             out._scopes = (*(out._scopes or ()), (self, start))
         return out
