@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from tinygrad_edu import plots
+from tinygrad_edu import Tensor, plots
 from tinygrad_edu.plots import training_curves
 
 COLUMNS = {
@@ -322,6 +322,51 @@ def test_contours_have_one_scale_and_fill_the_picture(width, height):
     assert box.width > 0.85 * wide or box.height > 0.7 * high
 
 
+HOSTILE = "\x00\x1b[31m\ud800\u202e\ufffe\t\r\n$x^$"
+
+
+@pytest.mark.parametrize("text", [HOSTILE, 5])
+def test_any_text_can_be_drawn_anywhere(text):
+    line, texts = {text: ([1, 2], [1, 2])}, {"title": text, "xlabel": text}
+    figures = [
+        plots.images(np.eye(3)[None], [text], title=text),
+        plots.curves({text: line}, **texts, ylabel=[text]),
+        plots.histograms({text: [[1, 2]]}, [text], **texts),
+        plots.table([[1.0]], [text], [text], **texts, ylabel=text),
+        plots.regions({text: lambda xy: xy[:, 0]}, [[0, 1], [1, 0]], [0, 1], title=text),
+        plots.contours(lambda x, y: x * x + y, {text: [[0, 1]]}, xlim=(0, 1), ylim=(0, 1), **texts, ylabel=text),
+        training_curves(COLUMNS, text),
+    ]
+    for figure in figures:
+        draw(figure)  # warnings are errors
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [("$x^2$", "$x^2$"), ("$x^$ $", r"\$x^\$ \$"), ("$5", "$5"), ("a\tb\r\nc", "a b\nc"), (1.5, "1.5"),
+     ("\ud800\x07\x9b\u202e\ufeff", 5 * " "), ("\xe9\u03b1\U0001f600", "\xe9\u03b1\U0001f600")],
+)  # fmt: skip
+def test_texts_lose_what_cannot_be_drawn(text, drawn):
+    assert plots.clean_text(text) == drawn
+
+
+def test_a_label_that_begins_with_an_underscore_is_in_the_legend():
+    assert legend(plots.curves({"": {"_a": ([1], [1])}})) == ["\u200a_a"]
+
+
+@pytest.mark.parametrize("labels", [[3, 1], np.array([3, 1]), (np.int64(3), 1), Tensor([3.0, 1.0]), ["3", None]])
+def test_labels_are_titles(labels):
+    figure = plots.images(np.zeros((2, 1, 4, 4)), labels)
+    assert titles(figure)[0] in ("3", "3.0", "$\\mathdefault{3}$")
+    assert titles(plots.images([Tensor(np.eye(3)), np.eye(2)], labels))[0][0] == "3"
+
+
+def test_tensors_and_lists_of_tensors_are_drawn():
+    losses = [Tensor(2.0), Tensor(1.0)]
+    (line,) = plots.curves({"": {"a": (range(2), losses)}}).axes[0].get_lines()
+    assert list(line.get_ydata()) == [2, 1]
+
+
 def test_images_are_on_one_scale():
     figure = plots.images([[[0, 1]], [[0, 4]], [[2, 2]]], ["a", "b", "c"], columns=2, marks=[False, True, False])
     assert titles(figure) == ["a", "b", "c"]
@@ -379,6 +424,15 @@ def test_table_writes_each_number_where_it_belongs():
         (lambda: plots.contours(lambda x, y: 1.0, {}, xlim=(0, 1), ylim=(0, 1)), r"heights: .* \(200, 200\), not \(\)"),
         (lambda: plots.contours(lambda x, y: x, {"a": X}, xlim=(0, 1), ylim=(0, 1)), r"path of a: .* \(n, 2\)"),
         (lambda: plots.images([]), "nothing to draw"),
+        (lambda: plots.images(5), "images: pictures is 5; give a list"),
+        (lambda: plots.images(np.eye(4)), r"not \(4,\); make \[picture\] of a single one"),
+        (lambda: plots.images(np.zeros((2, 0, 3))), r"not \(0, 3\)"),
+        (lambda: plots.images([[["a"]]]), "these are not numbers"),
+        (lambda: plots.images([[[1]]], "a"), "images: titles is 'a'; give one for each picture, and title="),
+        (lambda: plots.images([[[1]]], 3), "images: titles is 3"),
+        (lambda: plots.images([[[1]]], columns=0), "images: columns is 0"),
+        (lambda: plots.curves([1, 2]), r"panels has the wrong form; give \{panel title"),
+        (lambda: plots.curves({"a": {"b": [1, 2, 3]}}), "curves: a has the wrong form"),
         (lambda: plots.images([X]), r"picture: the shape must be \(n, n\), not \(30,\)"),
         (lambda: plots.images([[[1]]], ["a", "b"]), "1 pictures have 2 titles and 1 marks"),
         (lambda: plots.images([[[1]]], marks=[]), "1 pictures have 1 titles and 0 marks"),

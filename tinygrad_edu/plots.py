@@ -3,7 +3,8 @@
 matplotlib is an extra, so each function imports it when it is called. The figures are made without
 `matplotlib.pyplot`: no window opens, no backend is chosen, and nothing stays in memory once the caller lets go of it.
 They are white and at most 9 inches wide, legible on a page of 900 pixels; `title` stands on top. Numbers that are not
-finite leave a gap. Every function raises ImportError without matplotlib, and ValueError for no data or wrong shapes.
+finite leave a gap; texts may be numbers, such as labels, and arrays Tensors. Every function raises ImportError without
+matplotlib, and ValueError for no data or wrong shapes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from tinygrad_edu.checks import check_positive_int
+from tinygrad_edu.engine import plain
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -94,6 +98,9 @@ def curves(
         markers: True marks points on every line: all of them, or from 20 on about ten. A collection of labels marks
             every point of those lines, and no others.
     """
+    for name, lines in panels.items() if isinstance(panels, Mapping) else [("panels", None)]:
+        if not isinstance(lines, Mapping) or any(len(xy) != 2 for xy in lines.values()):
+            raise ValueError(f"curves: {name} has the wrong form; give {{panel title: {{line label: (x, y)}}}}")
     xlabels, ylabels = for_each("xlabel", xlabel, len(panels)), for_each("ylabel", ylabel, len(panels))
     xscales, yscales = for_each("xscale", xscale, len(panels)), for_each("yscale", yscale, len(panels))
     labels = list(dict.fromkeys([label for lines in panels.values() for label in lines]))
@@ -113,7 +120,7 @@ def curves(
         box = axes.get_subplotspec()
         repeated = isinstance(ylabel, str) and box is not None and not box.is_first_col()
         axes.grid(color="#DDDDDD")
-        axes.set(xlabel=xlabels[i], ylabel="" if repeated else ylabels[i])
+        axes.set(xlabel=clean_text(xlabels[i]), ylabel="" if repeated else clean_text(ylabels[i]))
         set_scale(axes, "x", xscales[i])
         set_scale(axes, "y", yscales[i])
         if whole_numbers:
@@ -148,8 +155,8 @@ def histograms(
             axes.set_xticks([low, high], ["", ""] if column else ends, fontsize=8)
         for tick, side in zip(first.get_xticklabels(), ("left", "right"), strict=True):
             tick.set(horizontalalignment=side)
-        first.set_ylabel(textwrap.fill(name, 14), fontsize=9)
-    figure.supxlabel(xlabel, fontsize=10)
+        first.set_ylabel(textwrap.fill(clean_text(name), 14), fontsize=9)
+    figure.supxlabel(clean_text(xlabel), fontsize=10)
     return figure
 
 
@@ -215,14 +222,14 @@ def contours(
         draw_line(axes, xs, ys, label, index, marks=50)
     if minimum is not None:
         axes.plot(*minimum, "*", label="minimum", color="black", ms=14, mec="white", zorder=3)
-    axes.set(xlim=xlim, ylim=ylim, xlabel=xlabel, ylabel=ylabel, aspect="equal")
+    axes.set(xlim=xlim, ylim=ylim, xlabel=clean_text(xlabel), ylabel=clean_text(ylabel), aspect="equal")
     add_legend(figure, [axes])
     return figure
 
 
 def images(
     pictures: Sequence[ArrayLike] | np.ndarray,
-    titles: Sequence[str] | None = None,
+    titles: Sequence[object] | np.ndarray | None = None,
     *,
     columns: int = 8,
     signed: bool = False,
@@ -232,15 +239,21 @@ def images(
     """Draws small pictures in a grid, all on one scale.
 
     Args:
-        pictures: Arrays (h, w), or one of shape (n, h, w). Low is white and high is black.
-        titles: A text above each.
+        pictures: Arrays (h, w), or one of shape (n, h, w) or (n, 1, h, w). Low is white and high is black.
+        titles: A text or a number, such as a label, above each.
         columns: The most pictures in a row.
         signed: Whether to draw 0 white, what is below blue and what is above orange.
         marks: Whether the title of each is drawn in orange.
     """
-    arrays = [as_floats(picture, "picture", None, None) for picture in pictures]
-    names = [""] * len(arrays) if titles is None else titles
-    warn = [False] * len(arrays) if marks is None else marks
+    if not hasattr(pictures, "__iter__"):
+        raise ValueError(f"images: pictures is {pictures!r:.60}; give a list of arrays (h, w)")
+    arrays = [as_picture(picture) for picture in plain(pictures)]
+    titles = plain(titles)
+    if isinstance(titles, str) or (titles is not None and not hasattr(titles, "__len__")):
+        raise ValueError(f"images: titles is {titles!r:.60}; give one for each picture, and title= for all of them")
+    names = [""] * len(arrays) if titles is None else ["" if name is None else name for name in titles]
+    warn = [False] * len(arrays) if marks is None else list(marks)
+    check_positive_int("images: columns", columns)
     if not len(names) == len(warn) == len(arrays):
         raise ValueError(f"{len(arrays)} pictures have {len(names)} titles and {len(warn)} marks; give one for each")
     aspect = max((array.shape[0] / array.shape[1] for array in arrays), default=1)
@@ -278,6 +291,7 @@ def table(
         rows, columns: Labels, r and c of them; xlabel and ylabel say what the columns and the rows are.
         fmt: How a number is written, as for str.format.
     """
+    rows, columns = [clean_text(name) for name in rows], [clean_text(name) for name in columns]
     numbers = as_floats(values, "values", len(rows), len(columns))
     texts = [["-" if np.isnan(number) else fmt.format(number) for number in row] for row in numbers.tolist()]
     figure, (axes,) = new_figure(title, [""] if numbers.size else [], height=max(2.4, 1 + 0.42 * len(rows)))
@@ -292,12 +306,12 @@ def table(
     axes.set_xticks(range(len(columns)), [textwrap.fill(name, max(int(cell / 6), longest, 1)) for name in columns])
     axes.tick_params("x", labelsize=max(4, min(10, 1.5 * cell / max(longest, 1))))
     axes.set_yticks(range(len(rows)), rows)
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlabel=clean_text(xlabel), ylabel=clean_text(ylabel))
     return figure
 
 
 def new_figure(
-    title: str | None, names: Sequence[str], height: float, aspect: float = 0, most: int = 0
+    title: str | None, names: Sequence[object], height: float, aspect: float = 0, most: int = 0
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a panel for each name, up to `most` in a row; each is height inches + aspect * its width high."""
     try:
@@ -311,7 +325,8 @@ def new_figure(
     rows = math.ceil(len(names) / (most or (3 if len(names) <= 6 else 4)))
     columns = math.ceil(len(names) / rows)
     width, size = 9 if columns > 1 else 6.5, 11 if columns < 4 else 9
-    folded = [textwrap.fill(name, int(105 * width / columns / size), replace_whitespace=False) for name in names]
+    fit = int(105 * width / columns / size)  # letters
+    folded = [textwrap.fill(clean_text(name), fit, replace_whitespace=False) for name in names]
     lines = max(name.count("\n") + 1 if name else 0 for name in folded)
     total = rows * (height + aspect * width / columns + 0.17 * lines) + (0.3 if title else 0)
     figure = Figure(figsize=(width, total), facecolor="white")
@@ -324,12 +339,14 @@ def new_figure(
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     if title is not None:
-        figure.suptitle(textwrap.fill(title, int(10 * width)))
+        figure.suptitle(textwrap.fill(clean_text(title), int(10 * width)))
     return figure, panels[: len(names)]
 
 
 def draw_line(axes: Axes, x: Floats, y: Floats, label: str, index: int, marks: int) -> None:
     """Draws a line in the style of that index; `marks` or more of its points are marked, but fewer than twice that."""
+    label = clean_text(label)
+    label = f"\u200a{label}" if label.startswith("_") else label  # which matplotlib would leave out of the legend
     (line,) = axes.plot(x, y, label=label, color=COLORS[index % 8], ls=DASHES[(index + index // 8) % 8], ms=5)
     line.set(linewidth=2 if len(x) < 500 else 1)
     if marks:
@@ -371,10 +388,23 @@ def new_colormap(*colors: str) -> Colormap:
     return LinearSegmentedColormap.from_list("", colors)
 
 
+def clean_text(value: object) -> str:
+    """A value as a text that matplotlib can draw: without control characters, or dollars around what is no formula."""
+    text = "\n".join(["".join([c if c.isprintable() else " " for c in line]) for line in str(value).splitlines()])
+    if text.count("$") > 1:
+        from matplotlib.mathtext import MathTextParser
+
+        try:
+            MathTextParser("path").parse(text)
+        except ValueError:
+            text = text.replace("$", r"\$")
+    return text
+
+
 def for_each(name: str, texts: Texts, panels: int) -> Sequence[str]:
     """A text for each panel."""
-    if isinstance(texts, str):
-        return [texts] * panels
+    if isinstance(texts, str) or not hasattr(texts, "__len__"):
+        return [str(texts)] * panels
     if len(texts) != panels:
         raise ValueError(f"{name} has {len(texts)} texts for {panels} panels; give one for each, or one for all")
     return texts
@@ -382,11 +412,25 @@ def for_each(name: str, texts: Texts, panels: int) -> Sequence[str]:
 
 def as_floats(values: ArrayLike, what: str, *shape: int | None) -> Floats:
     """The values with NaN for those that are not finite; their shape is checked, where None stands for any length."""
-    array = np.asarray(values, float)
+    values = [plain(value) for value in values] if isinstance(values, (list, tuple)) else plain(values)
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what}: these are not numbers in an array: {error}") from error
     if array.ndim != len(shape) or any(n not in (None, size) for n, size in zip(shape, array.shape, strict=True)):
         wanted = str(tuple("n" if n is None else n for n in shape)).replace("'", "")
         raise ValueError(f"{what}: the shape must be {wanted}, not {array.shape}")
     return np.where(np.abs(array) < HUGE, array, np.nan)
+
+
+def as_picture(values: ArrayLike) -> Floats:
+    """A picture of shape (h, w) from one of that shape, or with an axis of one channel in front."""
+    array = np.asarray(plain(values))
+    array = array[0] if array.ndim == 3 and len(array) == 1 else array
+    if array.ndim == 1 or not array.size:
+        how = f"not {array.shape}; make [picture] of a single one, rows.reshape(-1, height, width) of rows of pixels"
+        raise ValueError(f"picture: the shape must be (n, n), {how}")
+    return as_floats(array, "picture", None, None)
 
 
 def finite_numbers(values: ArrayLike) -> Floats:

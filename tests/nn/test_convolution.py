@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -150,6 +152,11 @@ def test_wrong_sizes(make, error, words):
         (nn.Conv2d(1, 8, 3), (64, 28, 28), r"add a channel axis: x\[:, None\]"),
         (nn.Conv2d(1, 8, 3), (1, 28, 28), r"add a batch axis: x\[None\]"),
         (nn.Conv2d(3, 8, 3), (3, 28, 28), r"add a batch axis: x\[None\]"),
+        (nn.Conv2d(3, 8, 3), (28, 28, 3), r"batch axis: np.moveaxis\(x, -1, 0\)\[None\]"),
+        (nn.Conv2d(1, 8, 3), (28, 28), r"batch and channel axes: x\[None, None\]"),
+        (nn.Conv2d(1, 8, 3), (64, 784), r"in rows: x.reshape\(-1, 1, 28, 28\)"),
+        (nn.Conv2d(3, 8, 3), (12,), r"in rows: x.reshape\(-1, 3, 2, 2\)"),
+        (nn.AvgPool2d(2), (3, 28, 28), r"to a single image the batch axis with x\[None\]"),
         (nn.Conv2d(3, 8, 3), (64, 28, 28, 3), r"np.moveaxis\(x, -1, 1\)"),
         (nn.Conv2d(3, 8, 3), (64, 1, 28, 28), r"\(64, 1, 28, 28\); it must be \(n, 3, height, width\)$"),
         (nn.Conv2d(1, 8, 3), (64, 784), r"Conv2d\(1, 8\) got input of shape \(64, 784\)"),
@@ -162,6 +169,24 @@ def test_wrong_sizes(make, error, words):
 def test_wrong_inputs_say_what_to_do(layer, shape, words):
     with pytest.raises(ValueError, match=words):
         layer(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("make", [lambda c: nn.Conv2d(c, 2, 1), lambda c: nn.MaxPool2d(1), lambda c: nn.AvgPool2d(1)])
+@pytest.mark.parametrize(
+    ("channels", "shape"),
+    [(1, (5, 4, 4)), (1, (1, 4, 4)), (1, (4, 4)), (1, (4, 4, 1)), (1, (5, 9)), (3, (3, 4, 4)), (3, (4, 4, 3)),
+     (3, (5, 4, 4, 3)), (3, (5, 12)), (2, (18,))],
+)  # fmt: skip
+def test_hints_lead_somewhere(make, channels, shape):
+    layer, x = make(channels), np.zeros(shape, np.float32)
+    if x.ndim == 4 and not isinstance(layer, nn.Conv2d):
+        return  # a pool takes any number of channels
+    with pytest.raises(ValueError) as caught:
+        layer(x)
+    hints = re.findall(r"x\[[^\]]*\]|x\.reshape\(.*?\)|np\.moveaxis\(.*?\)(?:\[None\])?", str(caught.value))
+    assert hints or not isinstance(layer, nn.Conv2d)
+    for hint in hints:
+        layer(eval(hint, {"np": np, "x": x}))
 
 
 def test_a_convolutional_network_learns_digits():

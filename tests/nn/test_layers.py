@@ -388,5 +388,9 @@ def test_wrong_input_size_says_what_to_do():
         linear(np.zeros((64, 28, 28), np.float32))
     with pytest.raises(ValueError, match=r"\(64, 100\); its last axis must be 784$"):
         linear(np.zeros((64, 100), np.float32))
+    with pytest.raises(ValueError, match=r"\(28, 28\); .* of a single example make x\.reshape\(1, -1\)$"):
+        linear(np.zeros((28, 28), np.float32))
+    with pytest.raises(ValueError, match=r"\(1, 28, 28\); .* put Flatten\(\)"):
+        linear(np.zeros((1, 28, 28), np.float32))
     with pytest.raises(ValueError, match=r"shape \(\)"):
         linear(Tensor(1.0))

@@ -1,4 +1,6 @@
+import abc
 import copy
+import inspect
 import pathlib
 import weakref
 from contextlib import nullcontext
@@ -289,3 +291,246 @@ def test_an_attribute_whose_name_begins_with_a_dot_keeps_its_path():
     model = nn.Module()
     setattr(model, ".a", nn.Linear(1, 1))
     assert [*model.state_dict()] == [".a.weight", ".a.bias"]
+
+
+class Keeper(nn.Module):
+    """Keeps its input in the ways of a student who wants to look at it afterwards."""
+
+    def __init__(self, how):
+        self.linear, self.how = nn.Linear(2, 1), how
+        self.running, self.none, self.given, self.places = np.zeros(2), None, [], {}
+
+    def forward(self, x):
+        if self.how == "attribute":
+            self.seen = x
+        elif self.how == "none":
+            self.none = x
+        elif self.how == "list":
+            self.given.append(x)
+        elif self.how == "dict":
+            self.places["x"] = x
+        elif self.how == "tuple":
+            self.pair = (x, 1)
+        elif self.how == "child":
+            self.linear.seen = x
+        elif self.how == "buffer":
+            self.running = x
+        return self.linear(x if isinstance(x, Tensor) else x.reshape(1, 2))
+
+
+@pytest.mark.parametrize("how", ["attribute", "none", "list", "dict", "tuple", "child", "buffer"])
+@pytest.mark.parametrize("directly", [False, True])
+def test_an_array_that_forward_keeps_stays_the_callers(how, directly):
+    model, x = Keeper(how), np.array([1.0, 2.0])
+    keys = [*model.state_dict()]
+    model.forward(x) if directly else model(x)
+    assert [*model.state_dict()] == keys == ["running", "linear.weight", "linear.bias"]
+    assert [name for name, _ in copy.deepcopy(model).named_buffers()] == ["running"]
+    model.load_state_dict(Keeper(how).state_dict())
+    assert x.tolist() == [1, 2]
+    assert model.running.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("how", ["attribute", "none", "tuple", "child"])
+def test_a_tensor_that_forward_is_given_and_keeps_is_no_parameter(how):
+    model, x = Keeper(how), Tensor([[1.0, 2.0]])
+    model(x).sum().backward()
+    assert [name for name, _ in model.named_parameters()] == ["linear.weight", "linear.bias"]
+    model.seen = Tensor([1.0])
+    assert [name for name, _ in model.named_parameters()] == ["seen", "linear.weight", "linear.bias"]
+
+
+def test_a_parameter_that_forward_makes_is_one():
+    class Lazy(nn.Module):
+        weight = None
+
+        def forward(self, x):
+            if self.weight is None:
+                self.weight = Tensor(np.ones(x.shape[-1]))
+                self.inner = nn.Linear(1, 1)
+            return x @ self.weight
+
+    model = Lazy()
+    model(np.ones((1, 3)))
+    assert [name for name, _ in model.named_parameters()] == ["weight", "inner.weight", "inner.bias"]
+
+
+def test_buffers_are_declared_by_init_or_register_buffer():
+    model, table = nn.Linear(1, 1), np.arange(3.0)
+    model.register_buffer("table", table)
+    model.register_buffer("later", None)
+    assert [*model.state_dict()] == ["weight", "bias", "table"]
+    model.later = table
+    model.free = table
+    assert "free" in model.state_dict()
+    model.free[...] = 5
+    model.table = model.table.sum()  # a NumPy scalar: it stays a buffer
+    model.pair = (table + 1, 0)
+    assert [*model.state_dict()] == ["weight", "bias", "table", "later", "free", "pair.0"]
+    model.load_state_dict({**model.state_dict(), "later": np.zeros(3), "table": 7})
+    assert model.table == 7
+    assert model.later.tolist() == [0, 0, 0]
+    assert table.tolist() == [0, 1, 2]
+    for name, values, error in [("a.b", 1, ValueError), ("forward", 1, ValueError), ("x", Tensor(1.0), TypeError)]:
+        with pytest.raises(error, match=r"Linear\.register_buffer"):
+            model.register_buffer(name, values)
+
+
+@pytest.mark.parametrize("recording", [False, True])
+def test_the_result_of_an_op_does_not_replace_state_unseen(recording):
+    model = nn.BatchNorm1d(2)
+    with nullcontext() if recording else no_grad():
+        with pytest.raises(TypeError, match=r"BatchNorm1d\.weight is a parameter.*weight\.assign"):
+            model.weight = model.weight - 0.1 * np.ones(2)
+        with pytest.raises(TypeError, match=r"running_mean is a buffer.*\.data"):
+            model.running_mean = 0.9 * model.running_mean + model.weight
+    assert len(model.state_dict()) == 5
+
+
+def test_a_thousand_levels():
+    model = nn.Linear(2, 2)
+    for _ in range(1000):
+        model = nn.Sequential(model)
+    assert repr(model).count("Sequential") == 1000
+    twin, seen = copy.deepcopy(model), []
+    assert_same(twin.state_dict(), model.state_dict())
+    assert not set(map(id, twin.modules())) & set(map(id, model.modules()))
+    assert all(m.training for m in model.train().apply(seen.append).modules())
+    assert len(seen) == len(list(model.modules())) == 1001
+    assert "6 parameters" in model.summary()
+    with pytest.raises(RecursionError, match=r"^Sequential: its modules nest deeper than .*setrecursionlimit"):
+        model(np.ones((1, 2)))
+    lists = [Tensor(1.0)]
+    for _ in range(1000):
+        lists = [lists]
+    holder = nn.Module()
+    holder.deep = lists
+    assert len(list(holder.parameters())) == 1
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_list_that_contains_itself_is_named(kind):
+    model = nn.Sequential(nn.ReLU())
+    model.inner = loop = kind()
+    if kind is list:
+        loop.append((1, loop))
+    else:
+        loop[0] = (1, (loop,))[1:]
+    for ask in (model.state_dict, model.eval, model.parameters, model.summary):
+        with pytest.raises(ValueError, match=rf"inner\.0\..* leads back to the {kind.__name__} .*; take it out"):
+            list(ask())
+    assert repr(model) == "Sequential()"
+    twin = copy.deepcopy(model)
+    assert twin.inner is not loop
+    assert twin.inner[0][-1] is twin.inner or twin.inner[0][-1][0] is twin.inner
+
+
+def test_deepcopy_of_circles_slots_and_modules_with_a_copy_of_their_own():
+    class Slotted(nn.Module):
+        __slots__ = ("extra",)
+
+    class Own(nn.Module):
+        def __deepcopy__(self, memo):
+            return "own"
+
+    parent, child = nn.Module(), Slotted()
+    parent.child, parent.again, parent.own, child.up, child.extra = child, child, Own(), parent, [1]
+    twin = copy.deepcopy(parent)
+    assert twin.child is twin.again is not child
+    assert twin.child.up is twin
+    assert twin.own == "own"
+    assert twin.child.extra == [1]
+    assert twin.child.extra is not child.extra
+
+
+def collide(**attributes):
+    model = nn.Module()
+    for name, value in attributes.items():
+        setattr(model, name.replace("__", "."), value)
+    return model
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        collide(d={1: Tensor(1.0), "1": Tensor(2.0)}),
+        collide(d={True: Tensor(1.0), "True": Tensor(2.0)}),
+        collide(d={1: nn.ReLU(), "1": nn.Tanh()}),
+        collide(layers__0=Tensor(1.0), layers=[Tensor(2.0)]),
+        collide(fc__weight=Tensor(1.0), fc=nn.Linear(1, 1)),
+        collide(d={"a.b": nn.Linear(1, 1), "a": {"b": nn.Linear(1, 1)}}),
+        nn.Sequential(collide(x=[Tensor(1.0)], x__0=Tensor(1.0))),
+    ],
+)
+def test_names_that_collide_are_refused(model):
+    for ask in (model.state_dict, model.named_parameters, lambda: model.load_state_dict({})):
+        with pytest.raises(ValueError, match=r"two different things have the path .*rename"):
+            list(ask())
+
+
+def test_state_that_could_not_be_given_back_is_refused():
+    model = collide(d={object(): Tensor(1.0)})
+    with pytest.raises(ValueError, match=r"state_dict: d\.<object .* by an address"):
+        model.state_dict()
+    model = nn.Module()
+    model.register_buffer("table", None)
+    model.table = np.ma.array([1.0], mask=[True])
+    with pytest.raises(ValueError, match="table is a masked array"):
+        model.state_dict()
+
+
+def test_load_state_dict_refuses_what_would_be_lost():
+    model = collide(a=nn.Linear(1, 1))
+    model.b = model.a
+    state = model.state_dict()
+    with pytest.raises(ValueError, match=r"a\.bias and b\.bias have different values .* one array"):
+        model.load_state_dict({**state, "b.bias": state["b.bias"] + 1})
+    norm = nn.BatchNorm1d(1)
+    with pytest.raises(ValueError, match="num_batches_tracked holds numbers"):
+        norm.load_state_dict({**norm.state_dict(), "num_batches_tracked": np.uint64(2**63)})
+    with pytest.raises(KeyError, match="unexpected keys 1"):
+        model.load_state_dict({**state, 1: 1})
+
+
+@pytest.mark.parametrize(
+    "cls", [getattr(nn, name) for name in nn.__all__ if isinstance(getattr(nn, name), type)], ids=lambda c: c.__name__
+)
+def test_errors_of_construction_name_the_class(cls):
+    with pytest.raises(TypeError, match=rf"^{cls.__name__}\(\) ") as caught:
+        cls(ceil_mode=True)
+    for name in inspect.signature(cls).parameters:
+        assert name in str(caught.value)
+
+
+def test_errors_of_calls_name_the_class():
+    for module, words in [
+        (nn.MLP([2, 1]), r"^MLP\.forward\(\) takes 2 positional .*; its arguments are: x$"),
+        (nn.BatchNorm1d(2), r"^BatchNorm1d\.forward\(\) takes 2"),
+        (nn.Residual(), r"^Residual\.forward\(\) takes 2"),
+    ]:
+        with pytest.raises(TypeError, match=words):
+            module(np.ones((2, 2)), 1)
+
+    class Outer(nn.Module):
+        def forward(self, x):
+            return len(x, 1)
+
+    with pytest.raises(TypeError, match=r"^len\(\) takes exactly one"):
+        Outer()(1)
+
+    class Refusing(nn.Module):
+        def __init__(self):
+            raise TypeError("no") from KeyError("why")
+
+    with pytest.raises(TypeError, match=r"^no$") as caught:
+        Refusing()
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_module_may_be_an_abstract_class():
+    class Base(nn.Module, abc.ABC):
+        @abc.abstractmethod
+        def forward(self, x): ...
+
+    with pytest.raises(TypeError, match="abstract"):
+        Base()

@@ -121,6 +121,62 @@ def test_several_outputs_and_modules_that_are_not_called():
     assert "one example: 28 bytes" in lines[-2]
 
 
+class Embedding(nn.Module):
+    def __init__(self):
+        self.weight = Tensor(np.ones((7, 3)), dtype=np.float32)
+
+    def forward(self, indices, x=None):
+        rows = self.weight[indices]
+        return rows if x is None else np.concatenate([rows.mean(axis=1), x], axis=-1)
+
+
+def test_integer_inputs():
+    model = nn.Sequential(Embedding(), nn.Linear(3, 2))
+    before = state_of(model)
+    for lines in (model.summary(5), model.summary((5,), dtype=int), model.summary(np.zeros((1, 5), int))):
+        assert "(5, 3)" in lines.splitlines()[3]
+        assert "(5, 2)" in lines.splitlines()[4]
+        assert f"one example: {4 * (5 * 3 + 5 * 2)} bytes" in lines
+    assert state_of(model) == before
+    with pytest.raises(IndexError):
+        model.summary(5, dtype=np.float32)
+
+
+@pytest.mark.parametrize("inputs", [[(5,), 2], ((5,), (2,)), [np.zeros((4, 5), int), np.zeros((4, 2), np.float32)]])
+def test_several_inputs_of_several_kinds(inputs):
+    lines = Embedding().summary(inputs)
+    assert "(5,)" in lines.splitlines()[2]
+    assert "one example: 20 bytes" in lines
+
+
+def test_batch_norm_without_statistics():
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3, track_running_stats=False))
+    lines = model.summary(4).splitlines()
+    assert ["(3,)" in line for line in lines[2:5]] == [True] * 3
+    assert "one example: 24 bytes" in lines[-2]
+    with pytest.raises(ValueError, match=r"got input of shape \(1, 5\)"):
+        model.summary(5)
+
+
+def test_a_shared_layer_shows_all_its_shapes():
+    class Pyramid(nn.Module):
+        def __init__(self):
+            self.pool = nn.AvgPool2d(2)
+
+        def forward(self, x):
+            return self.pool(self.pool(self.pool(x)))
+
+    lines = Pyramid().summary((1, 8, 8)).splitlines()
+    assert "(1, 4, 4); (1, 2, 2); (1, 1, 1)" in lines[3]
+    assert "one example: 84 bytes" in lines[-1]
+
+
+@pytest.mark.parametrize("shape", ["3", (3.5,), [(2,), (-1,)], [None]])
+def test_what_is_no_shape_is_refused(shape):
+    with pytest.raises((TypeError, ValueError), match="summary: a length in input_shape is"):
+        nn.Linear(3, 1).summary(shape)
+
+
 def test_long_names_do_not_break_the_table():
     model = nn.Module()
     model.a_name_that_is_long = {"and": {"a_key_that_is_longer": nn.Linear(1, 1), "b": nn.ReLU()}}

@@ -100,7 +100,8 @@ def prepared(
     if x.dtype.kind in "biu":
         x = x.astype(np.result_type(x.dtype, np.float32))  # integers would wrap around, and know no -inf
     if x.ndim != 4:
-        hint = "; add the axis of channels with x[:, None]" if x.ndim == 3 else ""
+        hint = "; add the axis of channels with x[:, None], or to a single image the batch axis with x[None]"
+        hint = hint if x.ndim == 3 else ""
         raise ValueError(f"{name}: images must have the shape (n, channels, height, width), not {x.shape}{hint}")
     if border is not None and (2 * around[0] > size[0] or 2 * around[1] > size[1]):
         raise ValueError(f"{name}: padding {around} is more than half of the kernel {size}: a window could be empty")

@@ -51,7 +51,7 @@ class LeakyReLU(Module):
     _shown = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = check_number("LeakyReLU: negative_slope", negative_slope)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""
@@ -77,7 +77,8 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         self.num_parameters = check_positive_int("PReLU: num_parameters", num_parameters)
-        self.weight = Tensor(np.full(self.num_parameters, init, dtype), name="weight")
+        slope = check_number("PReLU: init", init)
+        self.weight = Tensor(np.full(self.num_parameters, slope, dtype), name="weight")
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...), or (n, num_parameters, ...) -> the same."""
@@ -90,7 +91,7 @@ class ELU(Module):
     _shown = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = float(alpha)
+        self.alpha = check_number("ELU: alpha", alpha)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""

@@ -8,6 +8,8 @@ places of 28 * 28, so Linear(8 * 26 * 26, 10) follows Conv2d(1, 8, 3) and Flatte
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -91,12 +93,19 @@ class Conv2d(Module):
 
 def shape_hint(shape: tuple[int, ...], channels: int) -> str:
     """What to do about images of a wrong shape, where that can be guessed."""
+    if len(shape) == 4 and shape[-1] == channels:
+        return "; move the channels to axis 1: np.moveaxis(x, -1, 1)"
+    if len(shape) == 3 and shape[-1] == channels != shape[0]:
+        return "; for a single image move the channels to the front and add a batch axis: np.moveaxis(x, -1, 0)[None]"
     if len(shape) == 3 and shape[0] == channels:
         return "; for a single image add a batch axis: x[None]"
     if len(shape) == 3 and channels == 1:
         return "; add a channel axis: x[:, None]"
-    if len(shape) == 4 and shape[-1] == channels:
-        return "; move the channels to axis 1: np.moveaxis(x, -1, 1)"
+    if len(shape) == 2 and channels == 1 and shape[0] == shape[1]:
+        return "; for a single image add batch and channel axes: x[None, None]"
+    side = math.isqrt(shape[-1] // channels) if len(shape) in (1, 2) else 0
+    if side and side * side * channels == shape[-1]:
+        return f"; for images in rows: x.reshape(-1, {channels}, {side}, {side})"
     return ""
 
 

@@ -170,6 +170,8 @@ class Linear(Module):
         if x.shape[-1:] != (self.in_features,):
             would_fit = x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features
             hint = "; put Flatten() before it" if would_fit else ""
+            if x.ndim == 2 and x.size == self.in_features:
+                hint = "; of a single example make x.reshape(1, -1)"
             name = f"Linear({self.in_features}, {self.out_features})"
             raise ValueError(f"{name} got input of shape {x.shape}; its last axis must be {self.in_features}{hint}")
         return functional.linear(x, self.weight, self.bias)

@@ -1,9 +1,12 @@
 """Module: the base class of layers and models.
 
 A module is an ordinary object: what it holds is found by looking at its attributes, each time it is asked. A Tensor
-among them is a parameter, an ndarray a buffer (state that is saved, not trained), a Module a child. Lists, tuples and
+among them is a parameter, a Module a child, an ndarray a buffer (state that is saved, not trained). Lists, tuples and
 dicts are looked into. Each is named by its dotted path, "layers.0.weight", and the paths are the keys of PyTorch's
 state_dict, so that weights can be exchanged.
+
+What a forward keeps to be looked at later (`self.seen = x`) is not state: it belongs to the caller. Buffers are the
+arrays that are there at the end of `__init__`, and copies of those that are assigned or registered afterwards.
 
 The hard idea is sharing. A parameter that is reachable by two paths must be updated once but saved under both:
 
@@ -16,16 +19,31 @@ each object once, by its first path, and only state_dict has all the paths.
 
 from __future__ import annotations
 
+import copy
+import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from abc import ABCMeta
+from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import new_number, plain
-from tinygrad_edu.nn.summary import preserve_state, summary
+from tinygrad_edu.nn.paths import (
+    Named,
+    contradictions,
+    find_values,
+    is_parameter,
+    mismatches,
+    walk,
+    without_collisions,
+    without_repeats,
+)  # fmt: skip
+from tinygrad_edu.nn.summary import InputShape, preserve_state, summary
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -35,7 +53,6 @@ __all__ = ["IncompatibleKeys", "Module"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Module")
-Named = Iterator[tuple[str, T]]
 
 
 class IncompatibleKeys(NamedTuple):
@@ -45,11 +62,39 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Module:
+class Kind(ABCMeta):
+    """The class of Module itself: notes which arrays are buffers when all of `__init__` is done.
+
+    It is an ABCMeta, so that a module may be an abstract class too.
+    """
+
+    @property
+    def __signature__(cls) -> inspect.Signature:  # for help(), which would show the one below
+        initializer: Any = getattr(cls, "__init__")  # noqa: B009
+        if initializer is object.__init__:
+            return inspect.Signature()
+        signature = inspect.signature(initializer)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            module = super().__call__(*args, **kwargs)
+        except TypeError as error:  # a class that inherits its __init__ would speak of the other class
+            initializer = getattr(getattr(cls, "__init__"), "__qualname__", "")  # noqa: B009
+            better = wrong_arguments(error, f"{initializer}()", f"{cls.__name__}()", inspect.signature(cls))
+            if better is error:
+                raise
+            raise better from None
+        vars(module)["_buffer_names"] = frozenset([name for name, _ in module._own(ndarray)])
+        return module
+
+
+class Module(metaclass=Kind):
     """Base class of layers and models: define `forward`, and call the module like a function.
 
-    A Tensor attribute is a parameter; the result of an op is not, so a layer may keep its output to be looked at. A
-    link from a child to its parent must be a weakref.ref.
+    A Tensor attribute is a parameter; the result of an op is not, nor is a Tensor that forward was given, so a layer
+    may keep its inputs and its output to be looked at. An array that replaces a buffer is copied. A link from a child
+    to its parent must be a weakref.ref.
 
     Attributes:
         training: True while training, False in evaluation: dropout and batch norm differ. Set by train() and eval().
@@ -65,10 +110,20 @@ class Module:
 
     training = True
     _shown: ClassVar[tuple[str, ...]] = ()  # names of the attributes that the repr shows
+    _buffer_names: frozenset[str] | None = None  # None until __init__ is done
+    _kept: frozenset[str] = frozenset()  # paths of Tensors that a forward was given and keeps
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         start = new_number()
-        out = self.forward(*args, **kwargs)
+        try:
+            out = self.forward(*args, **kwargs)
+        except RecursionError as error:
+            raise too_deep(self, error) from None
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                raise  # from inside forward
+            said, instead = f"{getattr(self.forward, '__qualname__', '')}()", f"{type(self).__name__}.forward()"
+            raise wrong_arguments(error, said, instead, inspect.signature(self.forward)) from None
         if type(out) is Tensor and out._op is not None:  # pictures: what is older than out but not than start is inside
             out._scopes = (*(out._scopes or ()), (self, start))
         return out
@@ -77,26 +132,92 @@ class Module:
         """What the module computes; a subclass that does not define it raises NotImplementedError."""
         raise NotImplementedError(f"{type(self).__name__} has no forward and cannot be called; define forward(self, x)")
 
+    def __setattr__(self, name: str, value: object) -> None:
+        old = vars(self).get(name)
+        if value is not old and self._buffer_names is not None:
+            is_buffer = name in self._buffer_names
+            if isinstance(value, ndarray) or (isinstance(value, np.generic) and is_buffer):  # of buffer = buffer + 1
+                value = self._new_buffer(name, value)
+            elif isinstance(value, Tensor) and value._params is not None and (is_buffer or is_parameter(old)):
+                what, how = "a parameter", f"{name}.assign(values)"
+                if is_buffer:
+                    what, how = "a buffer, an array", "plain values, such as those of .data"
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is {what}, and the result of an op in its place would be neither "
+                    f"saved nor trained; give it {how}, or keep the result under another name"
+                )
+            elif isinstance(value, (Tensor, dict, list, tuple)) or self._kept:
+                self._note_inputs(name, value)
+        super().__setattr__(name, value)
+
+    def _new_buffer(self, name: str, value: ndarray | np.generic) -> ndarray | np.generic:
+        """A copy that is a buffer from now on; the array itself if it is a new one that a running forward keeps."""
+        if name in self._names():
+            return np.array(value, subok=True)
+        if start_of_call() is not None:
+            return value
+        vars(self)["_buffer_names"] = self._names() | {name}
+        return np.array(value, subok=True)
+
+    def _note_inputs(self, name: str, value: object) -> None:
+        """Notes what the running forward is given and keeps: arrays, and Tensors older than the call, are not state."""
+        start = start_of_call()
+        tensors, arrays = dict(find_values(name, value, Tensor)), dict(find_values(name, value, ndarray))
+        kept = {path for path in self._kept if path != name and not path.startswith(f"{name}.")}
+        if start is None:
+            vars(self)["_buffer_names"] = self._names() | arrays.keys()
+        else:
+            kept |= {path for path, tensor in tensors.items() if tensor._number < start}
+        vars(self)["_kept"] = frozenset(kept)
+
+    def _names(self) -> frozenset[str]:
+        """The paths of the buffers held directly."""
+        return self._buffer_names or frozenset()
+
+    def register_buffer(self, name: str, values: ArrayLike | None) -> None:
+        """Makes a copy of an array a buffer, also in a forward; an array assigned in the place of None will be one.
+
+        Raises:
+            TypeError: The values are a Tensor.
+            ValueError: The name is taken, or is no name of an attribute.
+        """
+        owner = type(self).__name__
+        if not isinstance(name, str) or not name or "." in name:
+            raise ValueError(f"{owner}.register_buffer: {name!r} is no name; it must be text without a dot")
+        if name not in self._names() and hasattr(self, name):
+            raise ValueError(f"{owner}.register_buffer: {owner} has a {name} already; take another name")
+        if isinstance(values, Tensor):
+            raise TypeError(f"{owner}.register_buffer: {name} is a Tensor; give its values, {name}.data")
+        vars(self)[name] = None if values is None else np.array(values)
+        if self._buffer_names is not None:
+            vars(self)["_buffer_names"] = self._buffer_names | {name}
+
     def _own(self, kind: type[T]) -> Named[T]:
         """The Tensors, arrays or modules held directly, with their names."""
         for name, value in vars(self).items():
-            yield from find_values(name, value, kind)
+            for path, found in find_values(name, value, kind):
+                if kind is ndarray:
+                    is_own = self._buffer_names is None or path in self._buffer_names
+                else:
+                    is_own = path not in self._kept
+                if is_own:
+                    yield path, found
 
-    def _tree(self, path: str = "", parents: tuple[Module, ...] = ()) -> Named[Module]:
+    def _tree(self) -> Named[Module]:
         """This module and all below, parents first, under every path that leads to them."""
-        if any(self is parent for parent in parents):
-            name = type(self).__name__
-            raise ValueError(f"{path} leads back to the {name} that contains it; make that link a weakref.ref")
-        yield path, self
-        for name, child in self._own(Module):
-            yield from child._tree(f"{path}.{name}" if path else name, (*parents, self))
+        return without_collisions(self, walk("", self, lambda module: module._own(Module)))
 
     def _all(self, *kinds: type[T]) -> Named[T]:
         """The Tensors or arrays of the whole tree, under every path that leads to them."""
-        for path, module in self._tree():
-            for kind in kinds:
-                for name, value in module._own(kind):
-                    yield f"{path}.{name}" if path else name, value
+        return without_collisions(
+            self,
+            (
+                (f"{path}.{name}" if path else name, value)
+                for path, module in self._tree()
+                for kind in kinds
+                for name, value in module._own(kind)
+            ),
+        )
 
     def named_parameters(self) -> Named[Tensor]:
         """Pairs (path, parameter), each parameter once; those with requires_grad=False are frozen."""
@@ -132,7 +253,15 @@ class Module:
 
     def state_dict(self) -> dict[str, ndarray]:
         """All parameters and buffers under all their paths, as C-contiguous copies with their own dtypes."""
-        return {path: np.array(plain(value), order="C") for path, value in self._all(Tensor, ndarray)}
+        state = {}
+        for path, value in self._all(Tensor, ndarray):
+            problem = "a masked array: its mask would be lost" if hasattr(value, "mask") else ""
+            if " at 0x" in path:
+                problem = "named by an object without a name of its own, by an address that the next run does not have"
+            if problem:
+                raise ValueError(f"{type(self).__name__}.state_dict: {path} is {problem}; it could not be given back")
+            state[path] = np.array(plain(value), order="C")
+        return state
 
     def load_state_dict(self, state: Mapping[str, object], strict: bool = True) -> IncompatibleKeys:
         """Writes saved values into the parameters and buffers: all of them or, on an error, none.
@@ -156,13 +285,14 @@ class Module:
             what = f"a mapping of names to arrays, got {type(state).__name__}"
             raise TypeError(f"{type(self).__name__}.load_state_dict: needs {what}{hint}")
         own: dict[str, Any] = dict(self._all(Tensor, ndarray))
-        keys = IncompatibleKeys([k for k in own if k not in state], [k for k in state if k not in own])
+        keys = IncompatibleKeys([k for k in own if k not in state], [str(k) for k in state if k not in own])
         kinds = {"missing": keys.missing_keys, "unexpected": keys.unexpected_keys} if strict else {}
         problems = [f"{kind} keys {', '.join(paths)}" for kind, paths in kinds.items() if paths]
         error = KeyError if problems else ValueError
         values = {k: np.asarray(plain(state[k])) for k in own if k in state}
         for path, value in values.items():
             problems += mismatches(path, value, own[path])
+        problems += contradictions(own, values)
         if problems:
             hint = "; strict=False skips missing and unexpected keys" if error is KeyError else ""
             raise error(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}. Nothing was loaded{hint}")
@@ -191,14 +321,19 @@ class Module:
 
     def apply(self: M, fn: Callable[[Module], object]) -> M:
         """Calls `fn(module)` on all below, children before parents, then on this module; returns this module."""
-        for child in self.children():
-            child.apply(fn)
-        fn(self)
+        list(self._tree())  # an error where it leads back to itself
+        order: list[Module] = []
+        waiting: list[Module] = [self]
+        while waiting:
+            order.append(waiting.pop())
+            waiting += order[-1].children()
+        for module in reversed(order):
+            fn(module)
         return self
 
-    def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
+    def summary(self, input_shape: InputShape | None = None, dtype: DTypeLike | None = None) -> str:
         """A table of the layers, their output shapes for one example, and their parameters; see nn.summary."""
-        return summary(self, input_shape)
+        return summary(self, input_shape, dtype)
 
     def graph(self, *inputs: Any, **options: Any) -> Graph:
         """A picture of one call: how the output comes from the inputs; options as for `draw.Graph`, such as depth=1.
@@ -221,39 +356,87 @@ class Module:
 
     @recursive_repr()
     def __repr__(self) -> str:
-        extra = self.extra_repr()
-        children = [f"({name}): {child!r}" for name, child in self._own(Module)]
-        if not children:
-            return f"{type(self).__name__}({extra})"
-        text = "\n".join([extra, *children] if extra else children).replace("\n", "\n  ")
-        return f"{type(self).__name__}(\n  {text}\n)"
+        lines: list[str] = []
+        above: set[int] = set()
+        waiting: list[tuple[int, str, Module, bool]] = [(0, "", self, False)]
+        while waiting:  # a stack, since there may be more levels than Python nests calls
+            depth, label, module, is_end = waiting.pop()
+            children = named_children(module)
+            if is_end:
+                text = ")"
+                above.discard(id(module))
+            elif id(module) in above:
+                text = "..."
+            elif module is not self and type(module).__repr__ is not Module.__repr__:
+                text = repr(module)
+            else:
+                extra = module.extra_repr()
+                text = f"{type(module).__name__}({extra})"
+                if children:
+                    above.add(id(module))
+                    text = "\n  ".join([f"{type(module).__name__}(", *([extra.replace("\n", "\n  ")] if extra else [])])
+                    waiting.append((depth, "", module, True))
+                    waiting += [(depth + 1, f"({name}): ", child, False) for name, child in reversed(children)]
+            lines.append("  " * depth + (label + text).replace("\n", "\n" + "  " * depth))
+        return "\n".join(lines)
+
+    def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
+        """A copy of everything, made module by module: copy.deepcopy alone nests a few calls for each level."""
+        found: dict[int, Module] = {id(self): self}
+        waiting: list[Module] = [self]
+        while waiting:
+            for _, child in named_children(waiting.pop()):
+                if type(child).__deepcopy__ is Module.__deepcopy__ and id(child) not in {**found, **memo}:
+                    found[id(child)] = child
+                    waiting.append(child)
+        for key, module in found.items():
+            memo[key] = object.__new__(type(module))
+        for key, module in found.items():
+            state = module.__reduce_ex__(4)[2]  # as pickle sees it
+            copied = copy.deepcopy(state, memo)
+            if hasattr(module, "__setstate__"):
+                memo[key].__setstate__(copied)
+            else:
+                attributes, slots = copied if isinstance(copied, tuple) else (copied, {})
+                vars(memo[key]).update(attributes or {})
+                for name, value in slots.items():
+                    object.__setattr__(memo[key], name, value)
+        twin: M = memo[id(self)]
+        return twin
 
 
-def find_values(name: str, value: object, kind: type[T]) -> Named[T]:
-    """The Tensors, arrays or modules that an attribute's value is or contains, in lists, tuples and dicts."""
-    if isinstance(value, kind):
-        if not isinstance(value, Tensor) or value._params is None:  # no op made it, recorded or not
-            yield name, value
-    elif isinstance(value, (dict, list, tuple)):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from find_values(f"{name}.{key}", item, kind)
+def named_children(module: Module) -> list[tuple[str, Module]]:
+    """The children with their names; none where a list contains itself, for those who must not fail."""
+    try:
+        return list(module._own(Module))
+    except ValueError:
+        return []
 
 
-def without_repeats(pairs: Iterable[tuple[str, T]]) -> Named[T]:
-    """The pairs, but each object only at its first path."""
-    seen: set[int] = set()
-    for path, value in pairs:
-        if id(value) not in seen:
-            seen.add(id(value))
-            yield path, value
+def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:
+    """Python's error about a call's arguments, in the name of the class that was meant; other errors as they are."""
+    if not str(error).startswith(start):
+        return error
+    takes = ", ".join(signature.parameters) or "none"
+    return TypeError(f"{instead}{str(error).removeprefix(start)}; its arguments are: {takes}")
 
 
-def mismatches(path: str, value: ndarray, target: Tensor | ndarray) -> list[str]:
-    """Why a saved value cannot be written into a parameter or buffer, in words."""
-    if value.shape != target.shape:
-        return [f"{path} has shape {value.shape} in the state and {target.shape} in the model"]
-    if not np.can_cast(value.dtype, target.dtype, "same_kind"):
-        return [f"{path} holds {value.dtype} in the state and {target.dtype} in the model"]
-    if isinstance(target, ndarray) and not target.flags.writeable:
-        return [f"{path} is a read-only array in the model; give the module a copy"]
-    return []
+def too_deep(module: Module, error: RecursionError) -> RecursionError:
+    """The error of a call that nests deeper than Python allows, in words; as it is if it is in words already."""
+    if "nest" in str(error):
+        return error
+    return RecursionError(
+        f"{type(module).__name__}: its modules nest deeper than Python's {sys.getrecursionlimit()} calls, or one "
+        "calls itself; put the layers side by side in one Sequential, or raise the limit with sys.setrecursionlimit"
+    )
+
+
+def start_of_call() -> int | None:
+    """The number at which the running call of a module began; 0 in a forward that is called itself; None outside."""
+    frame, start = sys._getframe(1), None
+    while frame is not None:
+        if frame.f_code is Module.__call__.__code__:
+            return int(frame.f_locals["start"])
+        start = 0 if frame.f_code.co_name == "forward" else start
+        frame = frame.f_back  # type: ignore[assignment]
+    return start

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
+from numpy.typing import DTypeLike
 
+from tinygrad_edu.checks import check_int
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.random import default_generator, generators_in
 from tinygrad_edu.tensor import Tensor
@@ -18,8 +22,10 @@ from tinygrad_edu.tensor import Tensor
 if TYPE_CHECKING:
     from tinygrad_edu.nn.module import Module
 
-__all__ = ["Output", "format_table", "outputs", "preserve_state", "shorten_start", "summary"]
+__all__ = ["InputShape", "Output", "format_table", "outputs", "preserve_state", "shorten_start", "summary"]
 
+Shape = int | tuple[int, ...] | ndarray | Tensor
+InputShape = Shape | Sequence[Shape]
 WIDEST = 40  # characters of a path, a class or a shape
 
 
@@ -95,23 +101,34 @@ def preserve_state(model: Module, *others: object) -> Iterator[None]:
             generator.bit_generator.state = state
 
 
-def summary(model: Module, input_shape: int | tuple[int, ...] | None = None) -> str:
+def summary(model: Module, input_shape: InputShape | None = None, dtype: DTypeLike | None = None) -> str:
     """A table of the layers with the number of parameters each holds itself, the totals, and the memory they take.
 
     A layer inside another has a path like "0.2"; one that is reachable by several paths is listed under the first, and
-    counts once. Memory is that of the parameters and, with `input_shape`, of the activations of one example: the
-    outputs of all modules, which training keeps until backward, each output once; what a layer computes on the way to
-    its output is not counted. A training step also needs a gradient for each trainable parameter and, with Adam, two
-    moments of the same size.
+    counts once; one that is called with several shapes shows them all. Memory is that of the parameters and, with
+    `input_shape`, of the activations of one example: the outputs of all modules, which training keeps until backward,
+    each output once; what a layer computes on the way to its output is not counted. A training step also needs a
+    gradient for each trainable parameter and, with Adam, two moments of the same size.
 
     Args:
         model: What to describe.
-        input_shape: Shape of one example, without the batch axis. If given, a batch of one example of zeros runs
-            through the model in evaluation mode, and the table shows each layer's output shape, again without the
-            batch axis. The model is afterwards as it was.
+        input_shape: Shape of one example, without the batch axis; a list of shapes for a forward with several inputs.
+            If given, a batch of one example of zeros runs through the model in evaluation mode (of two, where a layer
+            needs more), and the table shows each layer's output shape, again without the batch axis. An array in the
+            place of a shape is a batch that is taken as it is. The model is afterwards as it was.
+        dtype: Of the zeros; if None that of the parameters, or int64 where the model takes only that, as indices.
+
+    Raises:
+        TypeError, ValueError: What `input_shape` is cannot be a shape.
+        Exception: What the model raises for these inputs.
     """
-    seen = [] if input_shape is None else run_example(model, input_shape)
-    shapes = {output.path: describe_shapes(output.value) for output in reversed(seen)}  # the first of several calls
+    seen, batch = ([], 1) if input_shape is None else run_example(model, input_shape, dtype)
+    shapes: dict[str, str] = {}
+    for output in seen:
+        shape = describe_shapes(output.value)
+        known = shapes.setdefault(output.path, shape)
+        if shape not in known.split("; "):
+            shapes[output.path] = f"{known}; {shape}"
     rows = [["layer", "class", "output shape", "parameters"]]
     counted: set[int] = set()
     for path, module in model.named_modules():
@@ -122,7 +139,7 @@ def summary(model: Module, input_shape: int | tuple[int, ...] | None = None) -> 
     if input_shape is None:
         rows = [[*row[:2], row[3]] for row in rows]
     rows = [[shorten_start(cell) for cell in row] for row in rows]
-    return "\n".join([*format_table(rows, right={"parameters"}), *format_totals(model, seen)])
+    return "\n".join([*format_table(rows, right={"parameters"}), *format_totals(model, seen, batch)])
 
 
 def format_table(rows: list[list[str]], right: Iterable[str]) -> list[str]:
@@ -134,8 +151,8 @@ def format_table(rows: list[list[str]], right: Iterable[str]) -> list[str]:
     return [lines[0], rule, *lines[1:], rule]
 
 
-def format_totals(model: Module, seen: list[Output]) -> list[str]:
-    """The lines below the table."""
+def format_totals(model: Module, seen: list[Output], batch: int) -> list[str]:
+    """The lines below the table, after a run of a batch of so many examples."""
     parameters = list(model.parameters())
     trainable = [p for p in parameters if p.requires_grad]
     size, trained = sum([p.size for p in parameters]), sum([p.size for p in trainable])
@@ -143,21 +160,49 @@ def format_totals(model: Module, seen: list[Output]) -> list[str]:
     lines = [f"{size:,} parameters: {trained:,} trainable, {size - trained:,} frozen; {format_bytes(memory)}"]
     if seen:
         arrays = {id(array): array.nbytes for output in seen for array in arrays_in(output.value)}
-        lines.append(f"activations of one example: {format_bytes(sum(arrays.values()))}")
+        lines.append(f"activations of one example: {format_bytes(sum(arrays.values()) // batch)}")
     if gradients:
         moments = format_bytes(2 * gradients)
         lines.append(f"training adds: gradients {format_bytes(gradients)}; Adam's moments {moments}")
     return lines
 
 
-def run_example(model: Module, input_shape: int | tuple[int, ...]) -> list[Output]:
-    """What the modules return for one example of zeros in evaluation mode."""
-    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
-    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-    with preserve_state(model), outputs(model) as seen, no_grad():
-        model.eval()
-        model(np.zeros((1, *shape), dtype))
-    return seen
+def run_example(model: Module, input_shape: InputShape, dtype: DTypeLike | None) -> tuple[list[Output], int]:
+    """What the modules return in evaluation mode for zeros, and how many examples these were.
+
+    Tried one after another, until the model takes them: floats and, as it may want indices, integers for each input;
+    one example or, as a layer may take their variance, two. The error is that of the first.
+    """
+    inputs: list[Any] = [input_shape]
+    if isinstance(input_shape, (list, tuple)) and any(
+        isinstance(x, (list, tuple, ndarray, Tensor)) for x in input_shape
+    ):
+        inputs = list(input_shape)
+    wanted = next((p.dtype for p in model.parameters()), np.dtype(np.float32)) if dtype is None else np.dtype(dtype)
+    choices = [wanted] if dtype is not None else [wanted, np.dtype(np.int64)]
+    are_given = [isinstance(x, (ndarray, Tensor)) for x in inputs]
+    shapes = [() if given else as_shape(x) for x, given in zip(inputs, are_given, strict=True)]
+    first: Exception | None = None
+    for kinds in product(*[choices[:1] if given else choices for given in are_given]):
+        for batch in (1, 2):
+            zeros = [np.zeros((batch, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)]
+            examples = [x if given else zero for x, given, zero in zip(inputs, are_given, zeros, strict=True)]
+            try:
+                with preserve_state(model), outputs(model) as seen, no_grad():
+                    model.eval()
+                    model(*examples)
+                return seen, max([1, *inputs[0].shape[:1]]) if are_given[0] else batch
+            except Exception as error:
+                first = first or error
+            if all(are_given):
+                break
+    raise first or ValueError("summary: input_shape is empty; give the shape of one example")
+
+
+def as_shape(value: object) -> tuple[int, ...]:
+    """The shape of an example, checked."""
+    sizes = value if isinstance(value, (tuple, list)) else (value,)
+    return tuple([check_int("summary: a length in input_shape", n, 0, wrong_type=TypeError) for n in sizes])
 
 
 def arrays_in(value: object) -> list[np.ndarray]:
