@@ -286,7 +286,7 @@ def send_download(url: str, messages: SimpleQueue[Message], given_up: Callable[[
                 messages.put(chunk)
         messages.put(b"")
     except Exception as error:  # whatever went wrong, the other mirror may do better
-        messages.put(visible(error) or type(error).__name__)
+        messages.put(str(error) or type(error).__name__)
         if isinstance(error, HTTPError):
             error.close()
 
