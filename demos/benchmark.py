@@ -9,16 +9,20 @@ Peers that are not installed are named and left out.
 """
 
 import argparse
+import io
 import json
 import os
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 
 import lesson
 from speed import chain, epochs, footprint, report, scalars, single_ops, sizes, steps
 from speed.timing import installed, thread_count
+
+from tinygrad_edu.files import write_atomically
 
 SECTIONS = {  # each a list of jobs; a job is (name, cases, measure), and has a process of its own
     "steps": [("steps", steps.cases, steps.measure)],
@@ -87,13 +91,14 @@ def save(results, command, out):
     from speed import charts
 
     paths = [out / "benchmark.json", out / "benchmark.md"]
-    paths[0].write_text(results.as_json() + "\n")
-    paths[1].write_text(report.markdown(results, command), encoding="utf-8")
+    write_atomically(paths[0], f"{results.as_json()}\n".encode())
+    write_atomically(paths[1], report.markdown(results, command).encode())
     threads = sorted({row["threads"] for row in results.rows})
     figures = {f"steps_{thread_count(n).replace(' ', '_')}.png": charts.step_bars(results, n) for n in threads}
     for name, figure in {**figures, "growth.png": charts.growth_curves(results)}.items():
         if figure is not None:
-            figure.savefig(out / name, dpi=150)
+            figure.savefig(file := io.BytesIO(), dpi=150)
+            write_atomically(out / name, file.getvalue())
             paths.append(out / name)
     return paths
 
@@ -118,21 +123,20 @@ def main(argv=None):
 
 def parse(argv):
     """Reads the options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = lesson.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     option = parser.add_argument
     option("--quick", action="store_true", help="fewer repetitions, cases and sizes: about a minute, rough numbers")
     option("--only", choices=SECTIONS, nargs="+", default=list(SECTIONS), help="measure these alone")
     help = "run steps and epochs with so many threads, once for each number; the rest needs 1"
-    option("--threads", type=lesson.integer(1), nargs="+", default=[1, 2][: os.cpu_count()], help=help)
+    option("--threads", type=lesson.integer(1, most=256), nargs="+", default=[1, 2][: os.cpu_count()], help=help)
     option("--out", type=lesson.folder, default=str(lesson.OUT), help="folder for the results")
     option("--job", help=argparse.SUPPRESS)  # what a process of its own is to do
     return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        if "--job" not in sys.argv:
-            print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    if "--job" in sys.argv:  # the process that started this one says what Ctrl-C means
+        with suppress(KeyboardInterrupt):
+            main()
+    else:
+        lesson.run(main)

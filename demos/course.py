@@ -20,6 +20,8 @@ except ImportError:
 
 import lesson
 
+from tinygrad_edu.files import write_atomically
+
 HERE = Path(__file__).parent
 GALLERY, PAGE = HERE / "gallery", HERE / "README.md"
 LESSONS = {  # name, and which of its pictures stands for it
@@ -94,7 +96,7 @@ def shrink(source, target):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = lesson.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--only", choices=LESSONS, nargs="+", default=list(LESSONS), help="run these alone")
     what.add_argument("--text", action="store_true", help="run nothing, write the page")
@@ -111,7 +113,7 @@ def main(argv=None):
                 why = "; graphs need Graphviz or pygraphviz" if picture.suffix == ".svg" else ""
                 sys.exit(f"error: {name}.py made no {picture.name}{why}")
             shrink(picture, GALLERY / picture.name)
-    PAGE.write_text(page(), encoding="utf-8")
+    write_atomically(PAGE, page().encode("utf-8"))
     print(PAGE)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu import Tensor, maximum, nn
 from tinygrad_edu.draw import NoEngineError, engine
+from tinygrad_edu.files import write_atomically
 
 GALLERY = Path(__file__).parent / "gallery"
 
@@ -122,7 +123,7 @@ PICTURES = {
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = lesson.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=lesson.folder, default=str(GALLERY), help="folder for the pictures")
     parser.add_argument("--only", choices=PICTURES, nargs="+", default=list(PICTURES), help="draw these alone")
     parser.add_argument("--theme", choices=["light", "dark"], default="light")
@@ -133,7 +134,7 @@ def main(argv=None):
         graph = PICTURES[name]()
         graph.theme = args.theme
         path = args.out / f"{name}.svg"
-        path.write_bytes(graph.pipe("svg"))
+        write_atomically(path, graph.pipe("svg"))
         print(f"{path}: {graph.title}")
     if "neuron" in args.only:
         path = args.out / "player.html"
@@ -142,4 +143,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

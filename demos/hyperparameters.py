@@ -18,6 +18,8 @@ import lesson
 import numpy as np
 
 from tinygrad_edu import data, manual_seed, nn, no_grad, optim, plots
+from tinygrad_edu.checks import check_number
+from tinygrad_edu.files import check_regular, naming, write_atomically
 from tinygrad_edu.training import accuracy, fit
 
 NAMES = ("lr", "batch_size", "depth", "width")
@@ -53,19 +55,19 @@ def key(record):
 def read(path):
     """The accuracies in a file of JSON lines by key; a last line that an interruption cut off is taken away.
 
-    Raises:
-        ValueError: A line is not from here.
+    A line that is not from here ends the program.
     """
+    check_regular(path, "a file of results")
     content = path.read_bytes() if path.exists() else b""
     complete, found = content[: content.rfind(b"\n") + 1], {}
     for number, line in enumerate(complete.splitlines(), 1):
         try:
             record = json.loads(line)
-            found[key(record)] = float(record["val_accuracy"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path}, line {number} is not a result of this demo; take another --out") from error
+            found[key(record)] = check_number("val_accuracy", record["val_accuracy"], at_least=0, at_most=1)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            sys.exit(f"error: {path}, line {number} is not a result of this demo; take another --out")
     if complete != content:
-        path.write_bytes(complete)
+        write_atomically(path, complete)
     return found
 
 
@@ -77,7 +79,7 @@ def search(settings, path, common, training, validation):
     missing = [setting for setting in settings if key(setting | common) not in found]
     if len(missing) < len(settings):
         print(f"{len(settings) - len(missing)} of {len(settings)} results are in {path} already")
-    with path.open("a", encoding="utf-8") as file:
+    with naming(path), path.open("a", encoding="utf-8") as file:
         for setting in tqdm(missing, desc="grid", leave=False, disable=None):  # no bar without a terminal
             _, val_accuracy = train(setting, training, validation, common["seed"], common["epochs"])
             file.write(json.dumps(setting | common | {"val_accuracy": val_accuracy}) + "\n")
@@ -104,17 +106,17 @@ def report(grid, values):
 
 
 def main(argv=None):
-    parser, size = lesson.parser(__doc__, digits=True, needs=("matplotlib", "tqdm")), lesson.integer(1)
+    parser = lesson.parser(__doc__, digits=True, needs=("matplotlib", "tqdm"))
+    size, few = lesson.integer(1), lesson.integer(1, most=10_000)
     parser.add_argument("--lr", type=lesson.above(0), nargs="+", default=[0.1, 0.01, 0.001, 0.0001], help="of Adam")
     parser.add_argument("--batch-size", type=size, nargs="+", default=[16, 64, 256])
-    parser.add_argument("--depth", type=size, nargs="+", default=[1, 2, 3], help="numbers of hidden layers")
-    parser.add_argument("--width", type=size, nargs="+", default=[32, 64, 128], help="sizes of the hidden layers")
+    parser.add_argument("--depth", type=few, nargs="+", default=[1, 2, 3], help="numbers of hidden layers")
+    parser.add_argument("--width", type=few, nargs="+", default=[32, 64, 128], help="sizes of the hidden layers")
     parser.add_argument("--images", type=lesson.integer(2), default=2000, help="to train on; half as many to validate")
     parser.add_argument("--epochs", type=size, default=3)
     args = parser.parse_args(argv)
-    grid = {name: list(dict.fromkeys(getattr(args, name))) for name in NAMES}
+    grid, n = {name: list(dict.fromkeys(getattr(args, name))) for name in NAMES}, args.images
     source, (images, labels, test_images, test_labels) = lesson.load_digits(args)
-    n = args.images
     if n + n // 2 > len(labels):
         parser.error(f"argument --images: at most {len(labels) * 2 // 3:,}, two thirds of {source}'s {len(labels):,}")
     x, labels = lesson.flat(images[: n + n // 2]), labels[: n + n // 2]
@@ -123,10 +125,7 @@ def main(argv=None):
     settings = [dict(zip(NAMES, values, strict=True)) for values in itertools.product(*grid.values())]
     common = {"digits": source, "images": n, "epochs": args.epochs, "seed": args.seed}
     path = args.out / "hyperparameters.jsonl"
-    try:
-        scores = search(settings, path, common, training, validation)
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    scores = search(settings, path, common, training, validation)
     values = np.reshape(scores, [len(choices) for choices in grid.values()])
     title = f"validation accuracy in %, {args.epochs} epochs on {n:,} images of {source}"
     print(title)

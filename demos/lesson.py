@@ -10,15 +10,25 @@ import math
 import os
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 # Matrices this small gain little from a second thread, and lose much where other programs want the processor too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import numpy as np
+
 from tinygrad_edu import data
+from tinygrad_edu.files import naming, visible, write_atomically
 
 OUT = Path(__file__).parent / "out"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages do not steer the terminal."""
+
+    def error(self, message):
+        super().error(visible(message))
 
 
 def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
@@ -30,9 +40,9 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
         needs: Names of packages.
     """
     check_installed(needs)
-    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = parser.add_argument_group("options that lessons share")
-    common.add_argument("--seed", type=integer(0), default=0, help="of whatever is random")
+    common.add_argument("--seed", type=integer(0, most=2**63), default=0, help="of whatever is random")
     if digits:
         common.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto", help="of digits")
         common.add_argument("--data-dir", type=Path, help="folder with the four files of MNIST")
@@ -52,22 +62,34 @@ def check_installed(packages):
             sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
 
 
-def option(kind, fits, words):
+def option(kind, fits, words, most=math.inf):
     """The type of an option: int or float, if the value fits; `words` say what was expected otherwise."""
 
     def read(text):
-        with suppress(ValueError):
-            if fits(value := kind(text)):
+        expected = words
+        with suppress(ValueError, OverflowError):
+            value = kind(text)
+            if fits(value) and value <= most:
                 return value
-        raise argparse.ArgumentTypeError(f"expected {words}, got {text!r}")
+            if fits(value):
+                expected = f"a number up to {most:,}"
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r:.60}")
 
     return read
 
 
-def integer(low, high=math.inf):
-    """The type of an option that is a whole number."""
+def integer(low, high=math.inf, most=10**9):
+    """The type of an option that is a whole number; where no `high` is told, one above `most` is a slip of the hand."""
     words = f"a whole number of at least {low}" if high == math.inf else f"a whole number from {low} to {high}"
-    return option(int, lambda value: low <= value <= high, words)
+    return option(int, lambda value: low <= value <= high, words, most)
+
+
+def units(text):
+    """The type of an option that is the size of a layer; two layers of more than 10,000 would fill the memory."""
+    size = integer(1, most=math.inf)(text)
+    if size > 10_000:
+        raise MemoryError(f"a layer of {text:.20} units is too large")
+    return size
 
 
 def real(low, high):
@@ -75,9 +97,9 @@ def real(low, high):
     return option(float, lambda value: low <= value <= high, f"a number from {low:g} to {high:g}")
 
 
-def above(low):
-    """The type of an option that is a finite number above another one."""
-    return option(float, lambda value: low < value < math.inf, f"a finite number above {low:g}")
+def above(low, most=10**6):
+    """The type of an option that is a finite number above another one; for a rate, `most` leads nowhere."""
+    return option(float, lambda value: low < value < math.inf, f"a finite number above {low:g}", most)
 
 
 def folder(text):
@@ -101,7 +123,7 @@ def load_digits(args):
     try:
         return data.load_digits(args.dataset, args.data_dir)
     except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}\n(--data-dir says where they are, and --dataset synthetic needs no files)")
+        sys.exit(f"error: {error} (--data-dir says where they are, and --dataset synthetic needs no files)")
 
 
 def flat(images):
@@ -111,7 +133,8 @@ def flat(images):
 
 def save(figure, path):
     """Saves what `plots` has drawn, and prints where."""
-    figure.savefig(path, dpi=150)
+    figure.savefig(file := io.BytesIO(), dpi=150)
+    write_atomically(path, file.getvalue())
     print(f"picture: {path}")
 
 
@@ -124,7 +147,8 @@ def save_movie(figures, path):
         figure.savefig(file := io.BytesIO(), dpi=70)
         frames.append(Image.open(file).convert("RGB").quantize(32, dither=Image.Dither.NONE))
     durations = [150] * (len(frames) - 1) + [2000]  # milliseconds
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    frames[0].save(file := io.BytesIO(), "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    write_atomically(path, file.getvalue())
     print(f"picture: {path}")
 
 
@@ -136,31 +160,56 @@ def save_graph(graph, path):
         print(graph.text())
         print("(no picture: neither Graphviz nor pygraphviz is installed; pip install tinygrad-edu[render] brings one)")
     else:
-        path.write_bytes(graph.pipe("svg"))
+        write_atomically(path, graph.pipe("svg"))
         print(f"picture: {path}")
 
 
 def run(main, note="", advice="smaller numbers"):
-    """Runs a program, and ends it without a traceback after Ctrl-C, or when one of these fails:
+    """Runs a program, and ends it with a line instead of a traceback after Ctrl-C, or when one of these fails:
 
-    the reader of its output, memory, a file, a number that is not finite.
+    the reader of its output, memory, a file, a number that is not finite, a value that no option should have.
 
     Args:
         main: The program.
         note: What is said of Ctrl-C.
         advice: What to try if there is too little memory.
     """
-    sys.stdout.reconfigure(errors="replace")  # where the terminal has no ∂, a question mark does
+    with ExitStack() as stack:
+        for stream, redirect in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
+            if stream is None or getattr(stream, "closed", False):  # as in pythonw, or after >&- in a shell
+                stack.enter_context(redirect(stack.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+        if hasattr(sys.stdout, "reconfigure"):  # Jupyter and IDLE have streams of their own
+            sys.stdout.reconfigure(errors="replace")  # where the terminal has no ∂, a question mark does
+        stack.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))  # the loss will tell
+        try:
+            try:
+                main()
+            finally:
+                with naming("the output"):
+                    sys.stdout.flush()
+        except KeyboardInterrupt:
+            print(f"interrupted{note}", file=sys.stderr)
+            sys.exit(130)
+        except MemoryError as error:
+            sys.exit(f"error: {str(error) or 'too little memory'}; try {advice}")
+        except BrokenPipeError:
+            output_fails()
+            sys.exit(1)
+        except (ArithmeticError, OSError, RecursionError, ValueError) as error:
+            what = f"cannot write the output ({error})" if output_fails() else error
+            sys.exit(f"error: {visible(what)}")
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                end.code = visible(end.code)
+            raise
+
+
+def output_fails():
+    """Whether standard output takes no more; it is replaced then, for the flush at the end of Python."""
     try:
-        main()
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print(f"interrupted{note}", file=sys.stderr)
-        sys.exit(130)
-    except MemoryError as error:
-        sys.exit(f"error: {error}; try {advice}")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end of Python
-        sys.exit(1)
-    except (FloatingPointError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

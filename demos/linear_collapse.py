@@ -62,8 +62,12 @@ def outputs(model, points):
 
 def main(argv=None):
     parser = lesson.parser(__doc__)
-    parser.add_argument("--depth", type=lesson.integer(2), default=5, help="layers of the deep networks, 2 or more")
-    parser.add_argument("--width", type=lesson.integer(2), default=16, help="units of each hidden layer, 2 or more")
+    parser.add_argument(
+        "--depth", type=lesson.integer(2, most=1000), default=5, help="layers of the deep networks, 2 or more"
+    )
+    parser.add_argument(
+        "--width", type=lesson.integer(2, most=2000), default=16, help="units of each hidden layer, 2 or more"
+    )
     args = parser.parse_args(argv)
 
     points, labels = rings(400, np.random.default_rng(args.seed))

@@ -103,10 +103,10 @@ def report(model, logits, labels, seconds, note):
 def add_options(parser):
     """What one plays with first."""
     option, size = parser.add_argument, lesson.integer(1)
-    option("--hidden", type=size, nargs="*", default=[256, 128], help="sizes of the hidden layers, or none")
+    option("--hidden", type=lesson.units, nargs="*", default=[256, 128], help="sizes of the hidden layers, or none")
     option("--activation", choices=nn.activations.ACTIVATIONS, default="relu")
     option("--optimizer", choices=OPTIMIZERS, default="adam", help="sgd has momentum 0.9")
-    option("--lr", type=lesson.above(0), help="learning rate to start from; sgd: 0.05, others: 0.001")
+    option("--lr", type=lesson.above(0, most=1e38), help="learning rate to start from; sgd: 0.05, others: 0.001")
     option("--batch-size", type=size, default=64)
     option("--epochs", type=size, default=10)
 

@@ -114,6 +114,8 @@ def loaders(args, digits, rng):
     """Batches to train on, to validate and to test."""
     images, labels, test_images, test_labels = digits
     held_out, kept = split(len(labels), args.seed)
+    if args.batch_norm and len(kept) < 2:
+        sys.exit(f"error: --batch-norm needs 2 images to train on, and of {len(labels)} one is for validation")
     move = data.RandomAffine(degrees=15, translate=(0.08, 0.08), scale=(0.9, 1.1), shear=10, rng=rng)
     training = data.DataLoader(
         images[kept],
@@ -203,7 +205,7 @@ def going_on(args):
 
 def read_pictures(argv):
     """Reads digits in the user's own pictures with the network of a saved run."""
-    parser = argparse.ArgumentParser(prog="mnist_more.py predict", description=read_pictures.__doc__)
+    parser = lesson.Parser(prog="mnist_more.py predict", description=read_pictures.__doc__)
     parser.add_argument("weights", metavar="WEIGHTS", help="file of a saved run")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture of one digit, of any size and colours")
     args = parser.parse_args(argv)
@@ -231,18 +233,57 @@ def read_pictures(argv):
 
 def saved_options(path):
     """The options of a saved run."""
+    texts = Checkpoint(path).metadata()
     try:
-        options = json.loads(Checkpoint(path).metadata()["options"])
-        return {name: options[name] for name in SAVED}
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        options = json.loads(texts["options"])
+        options = {name: options[name] for name in SAVED}
+    except (KeyError, TypeError, RecursionError, ValueError) as error:
         raise ValueError(
             f"{path} is not a run of this demo: it lacks the options, without which the network cannot be built"
         ) from error
+    check_options(path, options)
+    return options
 
 
-def new_parser():
-    """A parser with the options of mnist.py and the further ones."""
-    parser = lesson.parser(__doc__, digits=True, needs=NEEDS)
+def check_options(path, options):
+    """Raises ValueError if the saved options are none that the command line would take."""
+
+    def refuse(message):
+        raise ValueError(f"{path} is not a run of this demo: among its options is an impossible one ({message})")
+
+    words = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        elif isinstance(value, list):
+            words += [option, *map(str, value)]
+        elif name != "labels" and value is not None:
+            words.append(f"{option}={value}")
+    parser = new_parser(out=False, needs=())
+    parser.error = refuse
+    try:
+        args = vars(parser.parse_args(words))
+    except MemoryError as error:
+        refuse(f"--hidden: {error}")
+    for name, value in options.items():
+        read = value if name == "labels" else args.get(name)
+        if read != value or type(read) is not type(value):
+            refuse(f"{name} is {value!r:.60}")
+    check_together(argparse.Namespace(**options), refuse)
+
+
+def check_together(args, refuse):
+    """Calls the function with the reason if options do not go together."""
+    if args.batch_norm and args.batch_size == 1:
+        refuse("argument --batch-size: --batch-norm needs 2 examples or more")
+    if not args.hidden and (args.batch_norm or args.dropout):
+        refuse("argument --hidden: --batch-norm and --dropout need hidden layers, and there are none")
+
+
+def new_parser(out=True, needs=NEEDS):
+    """A parser with the options of mnist.py and the further ones; see lesson.parser."""
+    parser = lesson.parser(__doc__, digits=True, out=out, needs=needs)
     add_options(parser)
     option, switch = parser.add_argument, argparse.BooleanOptionalAction
     share = lesson.option(float, lambda value: 0 <= value < 1, "a number of at least 0 and below 1")
@@ -281,10 +322,7 @@ def parse(argv):
             if getattr(args, name) != saved[name]:
                 why = f"the run was begun with {saved[name]}, which cannot change"
                 parser.error(f"argument --{name.replace('_', '-')}: {why}")
-    if args.batch_norm and args.batch_size == 1:
-        parser.error("argument --batch-size: --batch-norm needs 2 examples or more")
-    if not args.hidden and (args.batch_norm or args.dropout):
-        parser.error("argument --hidden: --batch-norm and --dropout need hidden layers, and there are none")
+    check_together(args, parser.error)
     return args
 
 

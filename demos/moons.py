@@ -110,7 +110,7 @@ def main(argv=None):
     parser = lesson.parser(__doc__, needs=("matplotlib", "PIL"))
     parser.add_argument("--steps", type=lesson.integer(10), default=100, help="for the moons; the spirals take 4 times")
     parser.add_argument("--noise", type=lesson.real(0, 1), default=0.1, help="standard deviation around the curves")
-    parser.add_argument("--frames", type=lesson.integer(2), default=24, help="of the GIF")
+    parser.add_argument("--frames", type=lesson.integer(2, most=1000), default=24, help="of the GIF")
     parser.add_argument("--scalar", type=lesson.integer(1), default=3, help="steps of the moons in single numbers")
     args = parser.parse_args(argv)
 

@@ -11,13 +11,13 @@ its name with an underscore, if it is made of that.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import lesson
 import numpy as np
 
 from tinygrad_edu.dispatch import NUMPY, REFUSED, TABLE, found
@@ -85,7 +85,7 @@ def rows(words: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = lesson.Parser(description=__doc__.partition("\n")[0])
     parser.add_argument("words", nargs="*", help="show only functions whose name contains one of these")
     parser.add_argument("--counts", action="store_true", help="how many functions there are of each class")
     options = parser.parse_args(argv)
@@ -103,4 +103,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    lesson.run(main)

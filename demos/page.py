@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables
+from tinygrad_edu.files import write_atomically
 
 HERE = Path(__file__).parent
 
@@ -71,7 +72,8 @@ def write_page(path, title, lead, controls, functions, script):
     text = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)  # all at once: parts may hold braces
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        sys.exit(f"error: --html must be a file: cannot write {path} ({error.strerror})")
+        write_atomically(path, text.encode("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        sys.exit(f"error: --html must be a file: cannot write {path} ({reason})")
     print(f"page with sliders: {path}")

@@ -89,7 +89,10 @@ def draw_fits(nets, hand):
 
 def main(argv=None):
     parser = lesson.parser(__doc__)
-    even, widths = lesson.option(int, lambda n: n > 0 and n % 2 == 0, "an even number above 0"), [4, 8, 16, 32, 64]
+    even, widths = (
+        lesson.option(int, lambda n: n > 0 and n % 2 == 0, "an even number above 0", 10_000),
+        [4, 8, 16, 32, 64],
+    )
     parser.add_argument("--widths", type=even, nargs="+", default=widths, help="neurons, of which a bump takes two")
     parser.add_argument("--epochs", type=lesson.integer(1), default=1500, help="of each training")
     parser.add_argument(

@@ -60,8 +60,15 @@ def learn(kind, layers, width, digits, epochs, seed):
 
 def main(argv=None):
     parser, size = lesson.parser(__doc__, digits=True), lesson.integer(1)
-    parser.add_argument("--layers", type=size, nargs="+", default=[1, 5, 10, 20], help="numbers of layers to compare")
-    parser.add_argument("--width", type=size, default=64, help="units of a layer")
+    few = lesson.integer(1, most=1000)
+    parser.add_argument(
+        "--layers",
+        type=lesson.integer(1, most=1000),
+        nargs="+",
+        default=[1, 5, 10, 20],
+        help="numbers of layers to compare",
+    )
+    parser.add_argument("--width", type=few, default=64, help="units of a layer")
     parser.add_argument("--epochs", type=size, default=5)
     parser.add_argument("--images", type=lesson.integer(2), default=5000, help="training images")
     args = parser.parse_args(argv)

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -6,7 +7,7 @@ import time
 import pytest
 
 from tinygrad_edu import files
-from tinygrad_edu.files import write_atomically
+from tinygrad_edu.files import visible, write_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
 
@@ -23,6 +24,27 @@ def test_an_error_while_writing_keeps_the_old_file_alone(tmp_path, monkeypatch, 
         write_atomically(tmp_path / "w", b"new")
     assert os.listdir(tmp_path) == ["w"]
     assert (tmp_path / "w").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace", "open"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EACCES])
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch, failing, number):
+    def fails(*args):
+        raise OSError(number, os.strerror(number), *([args[0], None, args[1]] if failing == "replace" else []))
+
+    monkeypatch.setattr(*((files, "open") if failing == "open" else (os, failing)), fails, raising=False)
+    with pytest.raises(OSError) as caught:
+        write_atomically(tmp_path / "w", b"content")
+    assert str(caught.value) == f"[Errno {number}] {os.strerror(number)}: {str(tmp_path / 'w')!r}"
+    assert caught.value.errno == number and os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [("caf\xe9 \u2202f\n", None), ("\x1b[31m\r\t\0", r"\x1b[31m\r\t\x00"), ("\x9b\ud800\u202e", r"\x9b\ud800\u202e")],
+)
+def test_what_is_printed_does_not_steer_the_terminal(text, seen):
+    assert visible(text) == (text if seen is None else seen)
 
 
 def test_the_bytes_are_on_the_disk_before_the_name_changes(tmp_path, monkeypatch):
@@ -65,6 +87,22 @@ def test_left_over_temporary_files_of_this_path_are_removed(tmp_path, gone):
     assert sorted(os.listdir(tmp_path)) == sorted(["w", young, *others])
 
 
+def test_files_of_the_first_version_are_removed_after_a_day(tmp_path):
+    names = ["w.0123456789abcdef.part", "w.fedcba9876543210.part", "x.0123456789abcdef.part", "w.part"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"half")
+    os.utime(tmp_path / names[0], (0, time.time() - 90_000))
+    write_atomically(tmp_path / "w", b"content")
+    assert sorted(os.listdir(tmp_path)) == sorted(["w", *names[1:]])
+
+
+@posix
+def test_a_pipe_is_not_written_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a folder or a device or a pipe"):
+        write_atomically(tmp_path / "pipe", b"content")
+
+
 @pytest.mark.parametrize("system", ["posix", "other"])
 def test_temporary_files_of_unknown_processes_are_removed_after_a_day(tmp_path, monkeypatch, system):
     def kill(pid, signal):
@@ -86,7 +124,7 @@ def test_temporary_files_of_unknown_processes_are_removed_after_a_day(tmp_path, 
 def test_two_programs_write_to_one_path(tmp_path):
     code = """
 import sys
-from tinygrad_edu.files import write_atomically
+from tinygrad_edu.files import visible, write_atomically
 for _ in range(150):
     write_atomically(sys.argv[1], sys.argv[2].encode() * 100_000)
 """

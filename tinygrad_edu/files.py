@@ -19,12 +19,36 @@ import re
 import secrets
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["StrPath", "write_atomically"]
+__all__ = ["StrPath", "check_regular", "naming", "visible", "write_atomically"]
 
 StrPath = str | os.PathLike[str]
+
+
+def visible(text: object) -> str:
+    """A text that is safe to print: what would steer a terminal, or cannot be encoded, as an escape such as \\x1b."""
+    return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text)])
+
+
+def check_regular(path: StrPath, expected: str) -> None:
+    """Raises ValueError if the path is there but is not a file: opening a pipe would wait for ever."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path} is a folder or a device or a pipe; expected {expected}, give the path of one")
+
+
+@contextmanager
+def naming(path: StrPath) -> Iterator[None]:
+    """Gives the path to an OSError that comes from within: that of a full disk has none, others a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            del error.filename2
+            error.filename = os.fspath(path)
+        raise
 
 
 def write_atomically(path: StrPath, data: bytes) -> None:
@@ -41,26 +65,29 @@ def write_atomically(path: StrPath, data: bytes) -> None:
 
     Raises:
         ValueError: The path is a folder or a device.
-        OSError: The file cannot be written.
+        OSError: The file cannot be written; it names the path, also where the disk is full.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        raise ValueError(f"{path} is a folder or a device, and only a file can be replaced; add a file name")
+        raise ValueError(f"{path} is a folder or a device or a pipe, and only a file can be replaced; add a file name")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}; make it first")
     start = f".{target.name[:50]}."  # all of it could make a name that is too long
     for name in os.listdir(target.parent):
         if match := re.fullmatch(re.escape(start) + r"([0-9]{1,9})\.[0-9a-f]{8}\.tmp", name):
             remove_left_over(target.parent / name, int(match[1]))
+        elif re.fullmatch(re.escape(target.name) + r"\.[0-9a-f]{16}\.part", name):  # of the first version of this file
+            remove_left_over(target.parent / name)
     temporary = target.with_name(f"{start}{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "xb") as file:
-            if target.exists():
-                shutil.copymode(target, temporary)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        with naming(path):
+            with open(temporary, "xb") as file:
+                if target.exists():
+                    shutil.copymode(target, temporary)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -72,10 +99,10 @@ def write_atomically(path: StrPath, data: bytes) -> None:
             os.close(folder)
 
 
-def remove_left_over(path: Path, pid: int) -> None:
+def remove_left_over(path: Path, pid: int | None = None) -> None:
     """Removes a temporary file if it is older than a day, or the process that wrote it is known to be gone."""
     gone = False
-    if os.name == "posix":  # Windows has no signal 0: there os.kill would end the process
+    if pid is not None and os.name == "posix":  # Windows has no signal 0: there os.kill would end the process
         try:
             os.kill(pid, 0)
         except OSError as error:

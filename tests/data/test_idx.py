@@ -1,4 +1,5 @@
 import gzip
+import os
 import struct
 import tracemalloc
 
@@ -44,7 +45,7 @@ def test_round_trip(path, data, zipped):
     path.write_bytes(gzip.compress(content) if zipped else content)
     result = read_idx(path)
     assert result.dtype == array.dtype and result.dtype.isnative
-    assert result.flags.writeable and result.flags.owndata
+    assert result.flags.writeable and result.flags.c_contiguous
     np.testing.assert_array_equal(result, array)
 
 
@@ -153,5 +154,28 @@ def test_max_bytes(path):
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing-here"):
         read_idx(tmp_path / "nothing-here")
-    with pytest.raises(ValueError, match="expected a file"):
+    with pytest.raises(ValueError, match="expected an IDX file"):
         read_idx(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe; expected an IDX file"):
+        read_idx(tmp_path / "pipe")
+
+
+def test_a_small_gzip_file_holds_no_huge_array(path):
+    content = struct.pack(">HBBI", 0, 8, 1, 2**30) + bytes(2**20)
+    path.write_bytes(gzip.compress(content))
+    with pytest.raises(ValueError, match="1,073,741,824 bytes; expected at most 67,108,864"):
+        read_idx(path)
+
+
+def test_an_array_takes_its_own_memory_and_little_more(path):
+    path.write_bytes(to_idx(np.arange(2**20, dtype=np.float64)))
+    tracemalloc.start()
+    array = read_idx(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert array[-1] == 2**20 - 1 and peak < 1.5 * array.nbytes + 2**21

@@ -20,6 +20,7 @@ from mnist_mirror import (
     good,
     make_arrays,
     redirecting_for_ever,
+    send,
     silent,
     stalling,
     write,
@@ -73,6 +74,29 @@ def test_nothing_stays_of_a_failed_download(serve, cache, answer, monkeypatch):
     for advice in (str(cache), "TINYGRAD_EDU_DATA", "synthetic_digits", *COMPLETE):
         assert advice in message
     assert cached(cache) == {}
+
+
+def test_what_a_mirror_says_does_not_steer_the_terminal(serve, cache):
+    serve(lambda request, name: request.send_error(404, "\x1b[31mgone\x07\x9b2J"))
+    with pytest.raises(MNISTNotFoundError, match=r"\\x1b\[31mgone\\x07\\x9b2J") as error:
+        load_mnist()
+    assert str(error.value).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "9" * 5000, "\xb2"])
+def test_a_length_that_is_no_length(serve, cache, length):
+    serve(lambda request, name: send(request, ZIPPED[name], length), good)
+    assert_loaded(load_mnist())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_in_the_cache_is_not_waited_for(serve, cache):
+    cache.mkdir(parents=True)
+    os.mkfifo(cache / NAMES[0])
+    with pytest.raises(MNISTNotFoundError, match="is a folder or a device or a pipe"):
+        load_mnist(download=False)
+    serve(good)
+    assert_loaded(load_mnist())
 
 
 def test_nothing_listens(serve, cache):

@@ -1,3 +1,4 @@
+import os
 import struct
 import sys
 import zlib
@@ -220,8 +221,12 @@ def test_files_that_are_not_pictures(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"seven\.png: Pillow cannot read it"):
             read_digit(path)
-    with pytest.raises(ValueError, match="found a folder"):
+    with pytest.raises(ValueError, match="is a folder"):
         read_digit(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ValueError, match="pipe; expected a picture"):
+            read_digit(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -233,7 +238,7 @@ def test_a_file_cut_short(read, tmp_path, suffix):
         read_digit(str(path))
 
 
-@pytest.mark.parametrize("side", [12_000, 60_000])  # Pillow warns of the first and refuses the second
+@pytest.mark.parametrize("side", [8193, 12_000, 60_000])  # Pillow warns of the second and refuses the third
 def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, side):
     header = struct.pack(">4sIIBBBBB", b"IHDR", side, side, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
@@ -241,6 +246,34 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, side):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT")))
     with pytest.raises(ValueError, match=r"bomb\.png: the picture is too large"):
         read_digit(path)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16", "I", "F"])
+def test_a_large_picture_is_converted_a_tile_at_a_time(tmp_path, monkeypatch, mode):
+    large = Image.new("L", (2500, 3100), 200)
+    large.paste(20, (1100, 500, 1300, 2500))
+    if mode == "I;16":
+        large = Image.fromarray(np.asarray(large).astype(np.uint16) * 257)
+    large = large if large.mode == mode else large.convert(mode)
+    large.save(tmp_path / "seven.tiff")
+    sizes, convert, as_array = [], Image.Image.convert, np.asarray
+
+    def converted(image, *args, **options):
+        sizes.append(image.size)
+        return convert(image, *args, **options)
+
+    def array(values, *args, **options):
+        sizes.append(getattr(values, "size", 0) if isinstance(values, Image.Image) else (0, 0))
+        return as_array(values, *args, **options)
+
+    whole = read_digit(tmp_path / "seven.tiff")
+    monkeypatch.setattr(Image.Image, "convert", converted)
+    monkeypatch.setattr(np, "asarray", array)
+    assert_like_mnist(read_digit(tmp_path / "seven.tiff"))
+    assert sizes and max(max(size) for size in sizes) <= pictures.TILE
+    monkeypatch.setattr(pictures, "TILE", 10**6)
+    np.testing.assert_array_equal(read_digit(tmp_path / "seven.tiff"), whole)
+    assert max(max(size) for size in sizes) == 3100
 
 
 def test_without_pillow(monkeypatch):

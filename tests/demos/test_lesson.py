@@ -2,9 +2,12 @@
 
 import argparse
 import ast
+import io
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +80,31 @@ def test_kinds_of_options(kind, good, bad, words):
         with pytest.raises(argparse.ArgumentTypeError) as error:
             kind(text)
         assert str(error.value) == f"expected {words}, got {text!r}"
+
+
+class Parsed(Exception):
+    """Ends a demo when it has made its parser."""
+
+
+PROGRAMS = [*LESSONS, "mnist_more", "cnn", "draw", "benchmark", "numpy_table"]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_no_number_is_too_absurd_for_any_option(name, monkeypatch):
+    def parse_args(parser, *args):
+        raise Parsed(parser)
+
+    monkeypatch.setattr(lesson.Parser, "parse_args", parse_args)
+    monkeypatch.setattr(lesson.Parser, "parse_known_args", parse_args)
+    monkeypatch.setitem(sys.modules, "lesson", lesson)
+    with pytest.raises(Parsed) as caught:
+        import_demo(name).main([])
+    for action in caught.value.args[0]._actions:
+        if action.type not in (None, Path, lesson.folder):
+            for text in ("9" * 40, "9" * 5000, "1e308", "1e400", "-1e308", "nan", "\x1b[31m", "\n", "\ud800"):
+                with pytest.raises((argparse.ArgumentTypeError, MemoryError)) as error:
+                    action.type(text)
+                assert str(error.value).isprintable() and len(str(error.value)) < 150, action.dest
 
 
 def test_what_a_lesson_asks_for_it_gets(tmp_path):
@@ -153,6 +181,75 @@ def test_what_fails_is_one_line(error):
     with pytest.raises(SystemExit) as caught:
         lesson.run(failing)
     assert caught.value.code == f"error: {error}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("array is too big"), OverflowError("too large"), RecursionError("too deep"), OSError("\x1b[2J")],
+)
+def test_what_no_option_should_have_is_one_line(error):
+    def failing():
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        lesson.run(failing)
+    assert caught.value.code == f"error: {error}".replace("\x1b", r"\x1b")
+
+
+def test_an_error_of_a_program_does_not_steer_the_terminal(capsys):
+    with pytest.raises(SystemExit) as caught:
+        lesson.run(lambda: sys.exit("error: \x1b[31m"))
+    assert caught.value.code == r"error: \x1b[31m"
+    with pytest.raises(SystemExit):
+        lesson.parser("text", out=False, needs=()).parse_args(["\x1b[31m"])
+    assert r"unrecognized arguments: \x1b[31m" in capsys.readouterr().err
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+STREAMS = {"pythonw": lambda: None, "closed": closed, "Jupyter": io.StringIO}  # a StringIO has no reconfigure either
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+@pytest.mark.parametrize("words", [[], ["--seed", "-1"], ["--help"]])
+def test_any_kind_of_output_will_do(tmp_path, monkeypatch, kind, words):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, STREAMS[kind]())
+    streams, argv = (sys.stdout, sys.stderr), ["--out", str(tmp_path), *words]
+    monkeypatch.setattr(sys, "argv", ["gates.py"])
+    if words:
+        with pytest.raises(SystemExit) as caught:
+            lesson.run(lambda: import_demo("gates").main(argv))
+        assert caught.value.code == (0 if words == ["--help"] else 2)
+    else:
+        lesson.run(lambda: import_demo("gates").main(argv))
+        assert kind != "Jupyter" or "picture: " in sys.stdout.getvalue() or "└─" in sys.stdout.getvalue()
+    assert (sys.stdout, sys.stderr) == streams
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize(
+    ("name", "words"), [("gates", ["--out", "."]), ("numpy_table", []), ("draw", ["--only", "mlp"])]
+)
+def test_a_full_disk_behind_the_output_is_one_line(tmp_path, name, words):
+    words = [*words, "--out", str(tmp_path)] if name == "draw" else words
+    command = [sys.executable, DEMOS / f"{name}.py", *words]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert result.returncode == 1 and re.fullmatch(r"error: .*No space left on device.*\n", result.stderr)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_no_picture_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    figure = plots.curves({"": {"a": ([0, 1], [0, 1])}})
+    for save, content in ((lesson.save, figure), (lesson.save_movie, [figure])):
+        with pytest.raises(ValueError, match="or a pipe"):
+            save(content, tmp_path / "pipe")
 
 
 def test_a_lesson_runs_from_any_folder(tmp_path):

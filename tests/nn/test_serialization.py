@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 from tinygrad_edu import Tensor, manual_seed, nn
-from tinygrad_edu.nn.serialization import DTYPES, encode_arrays
+from tinygrad_edu.nn.serialization import DTYPES, encode_arrays, import_safetensors
 
 pytest.importorskip("safetensors")
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
@@ -58,9 +59,43 @@ def test_round_trip(path, state, metadata):
 def test_loaded_arrays_own_their_memory(path):
     nn.save({"a": np.ones(3), "b": np.ones(())}, path)
     arrays = nn.load(path)
-    assert all(type(array) is np.ndarray and array.flags.owndata for array in arrays.values())
+    assert all(type(array) is np.ndarray and array.base is None for array in arrays.values())
     arrays["a"][...] = 7
     assert nn.load(path)["a"].tolist() == [1, 1, 1]
+
+
+def test_loading_takes_the_memory_of_the_arrays_and_little_more(path):
+    state = {"a": np.ones((1000, 1000)), "b": np.ones(10**6, np.float32)}
+    nn.save(state, path)
+    tracemalloc.start()
+    arrays = nn.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_same(arrays, state)
+    assert peak < 13 * 10**6
+
+
+def test_a_file_that_shrinks_while_it_is_read(path, monkeypatch):
+    codec = import_safetensors()
+
+    def opened(name, framework, real=codec.safe_open):
+        found = real(name, framework)
+        os.truncate(name, os.path.getsize(name) - 1)
+        return found
+
+    nn.save({"a": np.ones(3)}, path)
+    monkeypatch.setattr(codec, "safe_open", opened)
+    with pytest.raises(ValueError, match="the bytes of a are gone"):
+        nn.load(path)
+
+
+def test_names_in_a_file_do_not_steer_the_terminal(path):
+    for entry in ({"shape": [3]}, {"dtype": "BF16", "shape": [4]}, {"shape": [0, 2**63], "data_offsets": [0, 0]}):
+        header = with_header({"\x1b[31m": GOOD | entry}, bytes(0 if "data_offsets" in entry else 8))
+        path.write_bytes(header)
+        with pytest.raises(ValueError) as error:
+            nn.load(path)
+        assert str(error.value).isprintable()
 
 
 def test_tensors_numbers_and_lists_are_saved_as_arrays(path):
@@ -235,7 +270,11 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 
 @posix
-def test_a_device_is_not_replaced():
+def test_a_device_or_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for function in (nn.load, nn.load_metadata, lambda path: nn.save({}, path)):
+        with pytest.raises(ValueError, match="or a pipe"):
+            function(tmp_path / "pipe")
     with pytest.raises(ValueError, match="/dev/null is a folder or a device"):
         nn.save({}, "/dev/null")
     with pytest.raises(ValueError, match=r"/dev/zero .* a device"):

@@ -363,6 +363,10 @@ def write(path, text):
 DAMAGED = ["", "[]", "{}", '{"epoch": 1}', '{"epoch": 1, "states": {"model": {"array": "x"}}}', "[" * 100_000]
 DAMAGED += ['{"epoch": 1, "states": {"model": {"dict": [[[], 1]]}}}', '{"epoch": 1, "states": {"model": {"dict": 1}}}']
 DAMAGED += ['{"epoch": "x", "states": {}}', '{"epoch": 1, "states": {"model": {}}}', '{"epoch": 1, "states": []}']
+NUMBERS = ["1e999", "-1e999", "NaN", "Infinity", "1.5", "-1", "true", "null", "[]", "9" * 50, "9" * 5000, '"1"']
+DAMAGED += [f'{{"epoch": {number}, "states": {{}}}}' for number in NUMBERS]
+IN_STATES = ["1e999", "-Infinity", "NaN", "9" * 50, "9" * 5000, '{"float": "1e999"}', '{"float": 1}', '{"set": []}']
+DAMAGED += [f'{{"epoch": 1, "states": {{"model": {{"list": [{number}]}}}}}}' for number in IN_STATES]
 
 
 @pytest.mark.parametrize("text", DAMAGED)

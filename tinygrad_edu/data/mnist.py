@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tinygrad_edu.checks import check_choice
 from tinygrad_edu.data.idx import parse_idx, read_idx, unzipped
 from tinygrad_edu.data.synthetic import synthetic_digits
-from tinygrad_edu.files import StrPath, write_atomically
+from tinygrad_edu.files import StrPath, check_regular, naming, visible, write_atomically
 
 __all__ = ["MNIST", "MNISTNotFoundError", "load_digits", "load_mnist"]
 
@@ -199,12 +199,13 @@ def read_cached(folder: str, name: str, problems: list[str]) -> np.ndarray | Non
     """Reads a file from the cache folder; None, with the reason in `problems`, if there is no good one."""
     for path in zipped_and_plain(folder, name):
         try:
-            with open(path, "rb") as file:
+            check_regular(path, "a file of MNIST")
+            with naming(path), open(path, "rb") as file:
                 return read_published(file, name, path)
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
-            problems.append(str(error))
+            problems.append(visible(error))
     return None
 
 
@@ -216,7 +217,7 @@ def download_file(folder: str, name: str, mirrors: list[str], problems: list[str
             data = fetch(url, limit=FILES[name][0] + 1024)
             array = read_published(io.BytesIO(data), name, url)
         except (OSError, ValueError) as error:
-            problems.append(str(error))
+            problems.append(visible(error))
             mirrors.remove(mirror)
             mirrors.append(mirror)  # to the end, so that the other files do not wait for it again
         else:
@@ -280,7 +281,7 @@ def send_download(url: str, messages: SimpleQueue[Message], given_up: Callable[[
     try:
         with urlopen(url, timeout=STALL_TIMEOUT) as response:
             length = response.headers.get("Content-Length", "")
-            messages.put(int(length) if length.isdigit() else 0)
+            messages.put(int(length) if length.isdecimal() and len(length) < 16 else 0)
             while not given_up() and (chunk := response.read(CHUNK_BYTES)):
                 messages.put(chunk)
         messages.put(b"")

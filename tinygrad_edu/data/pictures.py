@@ -17,17 +17,23 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.files import StrPath
+from tinygrad_edu.files import StrPath, check_regular, visible
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["read_digit"]
 
 SIZE = 28  # of the result
 BOX = 20  # into which the digit fits
 WORKING_SIZE = 400  # larger pictures are reduced before ink is looked for
+MAX_PIXELS = 2**26  # of a picture; the largest cameras of telephones have a few more
+TILE = 1024  # pixels along a side of what is converted and reduced at a time
 FAINT = 0.1  # less contrast than this is not ink; 1 is black on white
 ROUNDS = 8  # of fitting the paper
 STROKE = 2.0  # strokes of a thin pen are thickened to this width, in pixels of the result
@@ -65,33 +71,57 @@ def open_picture(name: str) -> NDArray[np.float32]:
     so that black and white are at a distance of 1.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError as error:
         raise ImportError("reading pictures needs Pillow; pip install tinygrad-edu[demos] brings it") from error
-    if os.path.exists(name) and not os.path.isfile(name):
-        raise ValueError(f"{name}: expected a picture, found a folder or a device; give the path of one file")
+    check_regular(name, "a picture")
     with open(name, "rb") as file:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
                 image = Image.open(file)
-            upright = ImageOps.exif_transpose(image)
-            step = max(1, math.ceil(max(upright.size) / WORKING_SIZE))
-            if upright.mode[0] in "IF":  # grey, 16 or 32 bits a pixel
-                grey = np.nan_to_num(np.asarray(upright, np.float32))
-                peak = float(grey.max())
-                white = min((level for level in (1, 255, 65535) if level >= peak), default=peak)
-                reduced = Image.fromarray(grey / white).reduce(step)
-                return np.asarray(reduced, np.float32)[..., None]
-            colours = np.array(upright.convert("RGBA").convert("RGBa").reduce(step), np.float32)
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            pixels = image.width * image.height
+            if pixels > MAX_PIXELS:
+                raise Image.DecompressionBombError(f"{pixels:,} pixels, of which it may have {MAX_PIXELS:,}")
+            return reduced(image)
+        except Image.DecompressionBombError as error:
             raise ValueError(f"{name}: the picture is too large ({error}); save it in a smaller size") from error
         except Exception as error:  # on damaged files Pillow raises errors of many kinds
-            reason = f"Pillow cannot read it as a picture ({type(error).__name__}: {error})"
+            reason = f"Pillow cannot read it as a picture ({type(error).__name__}: {visible(error)})"
             raise ValueError(f"{name}: {reason}; save it as PNG or JPEG") from error
-    colours[..., :3] /= math.sqrt(3)
-    colours /= 255
-    return colours
+
+
+def reduced(image: "Image.Image") -> NDArray[np.float32]:
+    """The channels of an opened picture, for open_picture.
+
+    What is converted is a tile at a time: all of a large picture would take many times the memory of its file.
+    """
+    from PIL import Image, ImageOps
+
+    image.draft(None, (2 * WORKING_SIZE, 2 * WORKING_SIZE))  # JPEG can be read at a half, a fourth or an eighth
+    step = max(1, math.ceil(max(image.size) / WORKING_SIZE))
+    grey = image.mode[0] in "IF"  # 16 or 32 bits a pixel
+    small = Image.new("F" if grey else "RGBa", (-(-image.width // step), -(-image.height // step)))
+    peak, side = 0.0, step * max(1, TILE // step)
+    for top in range(0, image.height, side):
+        for left in range(0, image.width, side):
+            tile = image.crop((left, top, min(left + side, image.width), min(top + side, image.height)))
+            if grey:
+                values = np.nan_to_num(np.asarray(tile, np.float32))
+                peak = max(peak, float(values.max()))
+                tile = Image.fromarray(values)
+            else:
+                tile = tile.convert("RGBA").convert("RGBa")
+            small.paste(tile.reduce(step), (left // step, top // step))
+    orientation = 0x0112  # EXIF's number of what says how the camera was held
+    small.getexif()[orientation] = image.getexif().get(orientation, 1)
+    channels = np.array(ImageOps.exif_transpose(small), np.float32)
+    if grey:
+        white = min((level for level in (1, 255, 65535) if level >= peak), default=peak)
+        return channels[..., None] / white
+    channels[..., :3] /= math.sqrt(3)
+    channels /= 255
+    return channels
 
 
 def measure_ink(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:

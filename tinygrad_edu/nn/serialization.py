@@ -7,16 +7,15 @@ read it too. Reading it runs no code, whereas a pickle may run any program that 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import plain
-from tinygrad_edu.files import StrPath, write_atomically
+from tinygrad_edu.files import StrPath, check_regular, naming, visible, write_atomically
 from tinygrad_edu.nn.module import Module
 
 __all__ = ["contiguous_array", "decode_file", "encode_arrays", "import_safetensors", "load", "load_metadata", "save"]
@@ -90,31 +89,38 @@ def load_metadata(path: StrPath) -> dict[str, str]:
 def decode_file(path: StrPath) -> tuple[dict[str, ndarray], dict[str, str]]:
     """The arrays and the metadata of a safetensors file, both from one reading."""
     codec = import_safetensors()
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path} is a folder or a device; give the path of a safetensors file")
-    data = Path(path).read_bytes()
-    try:
-        entries = codec.deserialize(data)  # checks lengths, offsets and shapes
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        arrays = {name: decode_array(path, name, e["dtype"], e["shape"], e["data"]) for name, e in entries}
-    except codec.SafetensorError as error:
-        what = f"it is {describe_content(data)} ({error})"
-        raise ValueError(f"{path} cannot be read as a safetensors file: {what}") from error
-    return arrays, header.get("__metadata__") or {}
+    check_regular(path, "a safetensors file")
+    with naming(path), open(path, "rb") as file:
+        try:
+            with codec.safe_open(path, "numpy"):
+                pass  # it checks lengths, offsets and shapes; the arrays are read here, as it would copy them
+            start = 8 + int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(start - 8))
+            texts = header.pop("__metadata__", None) or {}
+            arrays = {name: read_array(file, path, name, start, entry) for name, entry in header.items()}
+        except codec.SafetensorError as error:
+            file.seek(0)
+            what = f"it is {describe_content(file.read(16))} ({visible(error)})"
+            raise ValueError(f"{path} cannot be read as a safetensors file: {what}") from error
+    return arrays, texts
 
 
-def decode_array(path: StrPath, name: str, dtype: str, shape: list[int], data: bytearray) -> ndarray:
-    """An array of its own from the bytes of an entry."""
+def read_array(file: BinaryIO, path: StrPath, name: str, start: int, entry: dict[str, Any]) -> ndarray:
+    """An array of its own from the bytes of an entry; the bytes of all begin at `start`."""
+    dtype, shape, name = entry["dtype"], tuple(entry["shape"]), visible(name)
     if dtype not in DTYPES:
         raise ValueError(
             f"{path}: {name} has the dtype {dtype}, which NumPy lacks; read the file with safetensors.torch.load_file, "
             "convert it with .float() and save it again"
         )
-    values = np.frombuffer(data, np.dtype(DTYPES[dtype]).newbyteorder("<"))
     try:
-        return values.reshape(shape).astype(DTYPES[dtype])
+        array = np.empty(shape, np.dtype(DTYPES[dtype]).newbyteorder("<"))
     except (OverflowError, ValueError) as error:  # an axis too long for NumPy, beside one of length 0
-        raise ValueError(f"{path}: {name} has the shape {tuple(shape)}, which NumPy cannot hold ({error})") from error
+        raise ValueError(f"{path}: {name} has the shape {shape}, which NumPy cannot hold ({error})") from error
+    file.seek(start + entry["data_offsets"][0])
+    if array.size and file.readinto(array.reshape(-1).view(np.uint8)) != array.nbytes:  # type: ignore[attr-defined]
+        raise ValueError(f"{path}: the bytes of {name} are gone: another program is changing the file; load it again")
+    return array.astype(DTYPES[dtype], copy=False)
 
 
 def encode_arrays(state: Mapping[str, object], metadata: Mapping[str, str]) -> bytes:

@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from tinygrad_edu.checks import check_int
-from tinygrad_edu.files import StrPath, write_atomically
+from tinygrad_edu.files import StrPath, visible, write_atomically
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.serialization import contiguous_array, decode_file, encode_arrays, import_safetensors
 from tinygrad_edu.random import default_generator, generators_in
@@ -36,6 +36,7 @@ __all__ = ["Checkpoint"]
 
 STATES_KEY = "tinygrad_edu.checkpoint"  # of the JSON, in the file's metadata
 CHECKSUM_KEY = "tinygrad_edu.checksum"
+NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 class HasState(Protocol):
@@ -156,12 +157,15 @@ class Checkpoint:
             parts |= named_generators(model, generators)
             lost = [name for name in saved if name.startswith("random.") and name not in parts]
             if lost:
-                raise ValueError(f"{self.path} holds {', '.join(lost)}, which this model lacks; nothing loaded")
+                raise ValueError(
+                    f"{self.path} holds {visible(', '.join(lost))}, which this model lacks; nothing loaded"
+                )
         elif isinstance(stopping := saved.get("early_stopping"), dict) and stopping.get("best_state") is not None:
             saved["model"] = stopping["best_state"]
         missing = [name for name in parts if name not in saved]
         if missing:
-            raise ValueError(f"{self.path} holds no {', '.join(missing)}, but only {', '.join(saved)}; nothing loaded")
+            held = visible(", ".join(saved))
+            raise ValueError(f"{self.path} holds no {', '.join(missing)}, but only {held}; nothing loaded")
         before = {name: get_state(part) for name, part in parts.items()}
         try:
             for name, part in parts.items():
@@ -172,7 +176,7 @@ class Checkpoint:
             if not isinstance(error, Exception):
                 raise
             reason = error.args[0] if isinstance(error, KeyError) and error.args else error
-            raise ValueError(f"{self.path} does not fit {name}, so nothing was loaded: {reason}") from error
+            raise ValueError(f"{self.path} does not fit {name}, so nothing was loaded: {visible(reason)}") from error
         return epoch
 
     def metadata(self) -> dict[str, str]:
@@ -190,11 +194,12 @@ class Checkpoint:
         if texts.pop(CHECKSUM_KEY, None) != checksum(arrays, texts):
             raise ValueError(f"{self.path} is a damaged checkpoint: its checksum is wrong, so it has changed since")
         try:
-            content = json.loads(texts.pop(STATES_KEY))
+            content = json.loads(texts.pop(STATES_KEY), parse_int=integer, parse_float=real, parse_constant=real)
             states = {name: put_back_arrays(state, arrays) for name, state in content["states"].items()}
-            return int(content["epoch"]), states, texts
+            return check_int("epoch", content["epoch"], 0, 2**63 - 1), states, texts
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.path} is a damaged checkpoint ({type(error).__name__}: {error})") from error
+            reason = f"{type(error).__name__}: {visible(error)}"
+            raise ValueError(f"{self.path} is a damaged checkpoint ({reason})") from error
 
 
 def named_parts(model: Module, others: Mapping[str, HasState | None], history: list[Record] | None) -> dict[str, Part]:
@@ -268,11 +273,24 @@ def put_back_arrays(value: object, arrays: Mapping[str, np.ndarray]) -> object:
     if kind == "array":
         return arrays[content]
     if kind == "float":
-        return float(content)
+        return NOT_FINITE[content]
     if kind == "dict":
         return {key: put_back_arrays(x, arrays) for key, x in content}
-    items = [put_back_arrays(x, arrays) for x in content]
-    return tuple(items) if kind == "tuple" else items
+    return {"list": list, "tuple": tuple}[kind]([put_back_arrays(x, arrays) for x in content])
+
+
+def integer(text: str) -> int:
+    """An integer in the JSON; every one that is saved fits into the 128 bits of a generator's state."""
+    if len(text) > 40:
+        raise ValueError(f"the number {text:.20}... has {len(text)} digits")
+    return int(text)
+
+
+def real(text: str) -> float:
+    """A number with a point or exponent in the JSON; what is not finite is saved as a text."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"the number {text:.20} is not finite")
+    return number
 
 
 def checksum(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> str:
@@ -281,5 +299,5 @@ def checksum(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
-        crc = zlib.crc32(array.tobytes(), crc)
+        crc = zlib.crc32(array.reshape(-1).view(np.uint8).data, crc)
     return f"{crc:08x}"
