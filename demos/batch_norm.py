@@ -76,7 +76,8 @@ def describe_rate(row, lrs):
 
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
-    parser.add_argument("--lrs", type=lesson.above(0, 1e38), nargs="+", default=[0.01, 0.1, 0.5, 1, 3, 10], help="to try")
+    rates = [0.01, 0.1, 0.5, 1, 3, 10]
+    parser.add_argument("--lrs", type=lesson.above(0, 1e38), nargs="+", default=rates, help="to try")
     parser.add_argument("--epochs", type=lesson.integer(1), default=5)
     parser.add_argument(
         "--images", type=lesson.integer(3), default=10_000, help="to train on, a fifth of them held out"

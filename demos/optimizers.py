@@ -98,7 +98,8 @@ def race(angle):
 def main(argv=None):
     parser = lesson.parser(__doc__, digits=True)
     parser.add_argument("--angle", type=lesson.real(-360, 360), default=0.0, help="degrees to turn the ravine by")
-    parser.add_argument("--lr", type=lesson.above(0, 1e38), default=DIGITS_RATES["SGD"], help="rate of SGD on the digits")
+    rate = DIGITS_RATES["SGD"]
+    parser.add_argument("--lr", type=lesson.above(0, 1e38), default=rate, help="rate of SGD on the digits")
     parser.add_argument("--epochs", type=lesson.integer(1), default=10)
     args = parser.parse_args(argv)
     lesson.save(race(args.angle), args.out / "optimizers_ravine.png")
