@@ -43,6 +43,13 @@ def test_a_suspended_block_is_not_its_callers():
         assert next(steps) == expected and recorded()
 
 
+def test_a_block_that_was_entered_inside_another_ones_holds_on_its_own():
+    with no_grad():
+        steps = in_a_block()
+        next(steps)
+    assert next(steps) is False and next(steps) is True
+
+
 def test_blocks_that_are_left_in_another_order():
     first, second = in_a_block(), in_a_block()
     next(first), next(second)

@@ -86,9 +86,12 @@ class Block:
 
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
-        self.entered: list[Entry] = []
+        self.entered: list[Entry | None] = []
 
     def __enter__(self) -> None:
+        if self.variable.get() is self.plain and self.changes.items() <= self.plain._asdict().items():
+            self.entered.append(None)  # changes nothing
+            return
         self.entered.append(entry := Entry(self.changes))
         try:
             self.variable.set(combined(self.plain, [*self.variable.get().entries, entry]))
@@ -98,8 +101,9 @@ class Block:
 
     def __exit__(self, *error: object) -> None:
         entry = self.entered.pop()
-        others = [other for other in self.variable.get().entries if other is not entry]
-        self.variable.set(combined(self.plain, others))
+        if entry is not None:
+            others = [other for other in self.variable.get().entries if other is not entry]
+            self.variable.set(combined(self.plain, others))
 
     def __call__(self, function: F) -> F:
         return hold(self.again, function)  # type: ignore[return-value]
