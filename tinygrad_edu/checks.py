@@ -14,7 +14,10 @@ from typing import SupportsIndex
 
 import numpy as np
 
-__all__ = ["broadcasts_to", "check_choice", "check_int", "check_number", "check_pair", "check_positive_int"]
+__all__ = [
+    "broadcasts_to", "check_bool", "check_choice", "check_int", "check_number", "check_pair", "check_positive_int",
+    "refuse_mask",
+]  # fmt: skip
 
 
 def refusal(name: str, value: object, allowed: str) -> str:
@@ -103,6 +106,13 @@ def check_pair(name: str, value: object, low: int) -> tuple[int, int]:
     return int(sizes[0]), int(sizes[1])
 
 
+def check_bool(name: str, value: object, *, wrong_type: type[Exception] = TypeError) -> bool:
+    """True or False, also NumPy's; anything else, 0 and "no" too, is an error."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise wrong_type(refusal(name, value, "True or False"))
+    return bool(value)
+
+
 def check_choice(name: str, value: object, choices: Collection[str]) -> str:
     """One of the names in `choices`; anything else is a ValueError."""
     if not isinstance(value, str) or value not in choices:
@@ -117,3 +127,10 @@ def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(shape, target) == target
     except ValueError:
         return False
+
+
+def refuse_mask(name: str, value: object) -> None:
+    """Raises a TypeError for an array with masked entries: what is computed would count them like the others."""
+    if np.ma.is_masked(value):
+        how = "leave these examples out, or fill them, as with .filled(0)"
+        raise TypeError(f"{name}: some entries are masked, and the mask would be lost; {how}")

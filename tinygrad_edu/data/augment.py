@@ -26,8 +26,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.checks import check_number
-from tinygrad_edu.data.loader import refuse_mask
+from tinygrad_edu.checks import check_number, refuse_mask
 from tinygrad_edu.random import new_generator
 
 __all__ = ["ElasticTransform", "RandomAffine"]

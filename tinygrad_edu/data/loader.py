@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu.checks import check_number, check_positive_int
+from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
 from tinygrad_edu.random import new_generator
 
-__all__ = ["DataLoader", "normalize", "refuse_mask"]
+__all__ = ["DataLoader", "normalize"]
 
 TWO_ARRAYS = (
     "it takes two arrays: DataLoader(images, labels, batch_size). A pair of arrays becomes DataLoader(*pair), "
@@ -65,11 +65,8 @@ class DataLoader:
         if transform is not None and not callable(transform):
             raise TypeError(f"transform must be callable or None, got {type(transform).__name__}")
         self.batch_size = check_positive_int("DataLoader: batch_size", batch_size, wrong_type=TypeError)
-        for name, value in (("shuffle", shuffle), ("drop_last", drop_last)):
-            if not isinstance(value, (bool, np.bool_)):
-                raise TypeError(f"DataLoader: {name} is {value!r:.60}; it must be True or False")
-        self.shuffle = bool(shuffle)
-        self.drop_last = bool(drop_last)
+        self.shuffle = check_bool("DataLoader: shuffle", shuffle)
+        self.drop_last = check_bool("DataLoader: drop_last", drop_last)
         self.transform = transform
         self.rng = new_generator("DataLoader", seed, rng)
 
@@ -118,10 +115,3 @@ def normalize(images: NDArray[np.uint8], mean: float = 0.1307, std: float = 0.30
     result: NDArray[np.float32] = images * np.float32(1 / (255 * std))
     result -= np.float32(mean / std)
     return result
-
-
-def refuse_mask(name: str, value: object) -> None:
-    """Raises a TypeError for an array with masked entries: what is computed would count them like the others."""
-    if np.ma.is_masked(value):
-        how = "leave these examples out, or fill them, as with .filled(0)"
-        raise TypeError(f"{name}: some entries are masked, and the mask would be lost; {how}")

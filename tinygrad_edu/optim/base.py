@@ -15,10 +15,10 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.checks import check_number, check_positive_int
+from tinygrad_edu.checks import check_bool, check_number, check_positive_int
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "Params", "State", "check_bool", "check_parameters", "others_by_name"]
+__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters", "others_by_name"]
 
 Group = dict[str, Any]  # hyperparameters, and "params", a list of Tensors
 State = dict[str, Any]  # of one parameter: "step", an int, and its moments, arrays
@@ -319,13 +319,6 @@ def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
     if values.get("nesterov") and not values["momentum"]:
         raise ValueError(f"{owner}: nesterov needs a momentum to look ahead with; try momentum=0.9")
     return values
-
-
-def check_bool(name: str, value: object, *, wrong_type: type[Exception] = TypeError) -> bool:
-    """True or False, also NumPy's; anything else, 0 and "no" too, is an error."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise wrong_type(f"{name} is {value!r:.60}; it must be True or False")
-    return bool(value)
 
 
 def others_by_name(function: Callable[P, T]) -> Callable[P, T]:

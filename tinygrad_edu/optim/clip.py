@@ -15,8 +15,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.checks import check_number
-from tinygrad_edu.optim.base import check_bool, check_parameters
+from tinygrad_edu.checks import check_bool, check_number
+from tinygrad_edu.optim.base import check_parameters
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]

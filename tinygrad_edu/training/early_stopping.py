@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.checks import check_int, check_number, check_positive_int
+from tinygrad_edu.checks import check_bool, check_int, check_number, check_positive_int
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim.base import check_bool, others_by_name
+from tinygrad_edu.optim.base import others_by_name
 from tinygrad_edu.optim.schedulers import Monitor, check_monitor, watched_number
 from tinygrad_edu.training.epoch import check_class
 

@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.checks import check_bool
 from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
-from tinygrad_edu.optim.base import check_bool
 from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.optim.schedulers import watched_number
 from tinygrad_edu.tensor import Tensor

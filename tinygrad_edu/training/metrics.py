@@ -7,8 +7,7 @@ largest entry decides. All arguments may be arrays, lists or Tensors; the result
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu.checks import check_int
-from tinygrad_edu.data.loader import refuse_mask
+from tinygrad_edu.checks import check_int, refuse_mask
 from tinygrad_edu.engine import plain
 from tinygrad_edu.ops import Operand
 
@@ -16,7 +15,7 @@ __all__ = ["accuracy", "confusion_matrix", "most_confused_pair"]
 
 
 def accuracy(predictions: Operand, labels: Operand) -> float:
-    """Share of the predictions that are right, from 0 to 1; scores with a NaN are wrong.
+    """Share of the predictions that are right, from 0 to 1.
 
     Args:
         predictions: Scores of shape (n, classes), or labels of shape (n,).
