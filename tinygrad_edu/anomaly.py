@@ -72,12 +72,14 @@ class Anomaly:
         alive = ref(tensor, lambda _: calls.pop(number, None))
         call = calls[number] = Call(calling_line(), list(checksums(arrays | params)), alive)
         if what := worst(tensor._data):
-            bringing = [name for name, x in arrays.items() if worst(x) == what]
-            if bringing and what == "-inf":
-                return
-            event = f"{op.name} got {what} in {bringing[0]}" if bringing else f"{op.name} made {what}"
-            places = [i for i, x in enumerate(inputs) if not bringing and getattr(x, "_requires_grad", False)]
-            raise anomaly(event, call.line, op, inputs, steep(places, op, tensor._data, inputs, params))
+            for name, bad in [(name, worst(x)) for name, x in arrays.items()]:
+                if bad == what == "-inf":
+                    return
+                if bad and (bad == "NaN") == (what == "NaN"):
+                    raise anomaly(f"{op.name} got {bad} in {name}", call.line, op, inputs)
+            places = [i for i, x in enumerate(inputs) if getattr(x, "_requires_grad", False)]
+            at = steep(places, op, tensor._data, inputs, params)
+            raise anomaly(f"{op.name} made {what}", call.line, op, inputs, at)
 
     def backward(self, tensor: Tensor, position: int, gradient: Any) -> None:
         """Checks what the vjp to one operand of `tensor` made, and of what."""
@@ -131,7 +133,7 @@ def steep(places: Sequence[int], op: Op, out: Any, inputs: Sequence[Any], params
     return None
 
 
-def anomaly(event: str, line: str, op: Op, inputs: Sequence[Any], at: int | None) -> FloatingPointError:
+def anomaly(event: str, line: str, op: Op, inputs: Sequence[Any], at: int | None = None) -> FloatingPointError:
     """The error for what happened, with the operands and, where the derivative to one is infinite, how to mask it."""
     event = event.replace("-inf", "an infinity")
     operands = "".join([f"\n  {op.argument(i)} = {x!r:.200}" for i, x in enumerate(inputs)])

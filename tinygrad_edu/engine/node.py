@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.torch_names import keyword_hint
+from tinygrad_edu.torch_names import keyword_hint, values_hint
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -85,10 +85,10 @@ class Op:
             operands = tuple([params.pop(name) for name in self.names[: len(self.vjps)]])
             for name, x, vjp in zip(self.names, operands, self.vjps, strict=False):
                 if vjp is None and getattr(x, "_requires_grad", False):
-                    raise TypeError(f"{self.name}: it has no derivative to {name}; pass values: {name}=tensor.data")
+                    raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
         for name, value in params.items():
             if isinstance(value, Node):
-                raise TypeError(f"{self.name}: no gradient flows to {name}; pass its values: {name}=tensor.data")
+                raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
         return operands, params
 
     def argument(self, position: int) -> str:
