@@ -71,14 +71,14 @@ class Anomaly:
         number, calls = tensor._number, self.calls
         alive = ref(tensor, lambda _: calls.pop(number, None))
         call = calls[number] = Call(calling_line(), list(checksums(arrays | params)), alive)
-        if what := worst(tensor._data):
+        if what := worst(tensor._values):
             for name, bad in [(name, worst(x)) for name, x in arrays.items()]:
                 if bad == what == "-inf":
                     return
                 if bad and (bad == "NaN") == (what == "NaN"):
                     raise anomaly(f"{op.name} got {bad} in {name}", call.line, op, inputs)
             places = [i for i, x in enumerate(inputs) if getattr(x, "_requires_grad", False)]
-            at = steep(places, op, tensor._data, inputs, params)
+            at = steep(places, op, tensor._values, inputs, params)
             raise anomaly(f"{op.name} made {what}", call.line, op, inputs, at)
 
     def backward(self, tensor: Tensor, position: int, gradient: Any) -> None:
@@ -92,7 +92,7 @@ class Anomaly:
         if what := worst(plain(gradient)):
             event = f"the backward of {op.name} (to {op.argument(position)}) made {what}"
             places = [position] if what == "NaN" else []
-            at = steep(places, op, tensor._data, tensor._inputs, tensor._params)
+            at = steep(places, op, tensor._values, tensor._inputs, tensor._params)
             raise anomaly(event, call.line, op, tensor._inputs, at)
 
 

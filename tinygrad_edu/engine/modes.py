@@ -80,5 +80,5 @@ def run_hooks(tensor: Tensor, g: Any) -> Any:
             new = type(tensor)(new, requires_grad=False, dtype=tensor.dtype)
         if new.shape != tensor.shape:
             raise ValueError(f"register_hook: a hook made shape {new.shape} of a gradient of shape {tensor.shape}")
-        g = new.astype(tensor.dtype) if type(g) is type(tensor) else new._data
+        g = new.astype(tensor.dtype) if type(g) is type(tensor) else new._values
     return g

@@ -30,11 +30,11 @@ class Node:
     """A tensor as the engine sees it; `Tensor` adds the methods."""
 
     __slots__ = (
-        *("__weakref__", "_data", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "_scopes"),
+        *("__weakref__", "_values", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "_scopes"),
         *("grad", "name"),
     )
 
-    _data: NDArray[Any]  # an ndarray or, where the shape is (), a NumPy scalar, which costs a tenth
+    _values: NDArray[Any]  # an ndarray or, where the shape is (), a NumPy scalar, which costs a tenth
     _requires_grad: bool  # whether a gradient flows here
     _op: Any  # the Op that made it; None for a leaf
     _inputs: tuple[Any, ...]  # the operands of the op as they were given, so a + a has two edges
@@ -119,7 +119,7 @@ def is_tensor(x: object) -> TypeGuard[Tensor]:
 
 def plain(x: Any) -> Any:
     """The values of a Tensor; anything else as it is."""
-    return x._data if isinstance(x, Node) else x
+    return x._values if isinstance(x, Node) else x
 
 
 def described(values: Sequence[Any]) -> str:

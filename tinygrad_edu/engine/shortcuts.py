@@ -49,7 +49,7 @@ def unary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) ->
         if type(x) is not Tensor or args or kwargs or (mode := stored_mode()).watch:
             return reference(x, *args, **kwargs)
         try:
-            out = compute(x._data, **defaults)
+            out = compute(x._values, **defaults)
         except (ValueError, TypeError, IndexError):
             return reference(x)
         return record_result(out, op, (x,), defaults, x._requires_grad, mode)
@@ -65,11 +65,11 @@ def binary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) -
     def call(x: Any, y: Any) -> Any:
         a, b, requires_grad = x, y, False
         if type(x) is Tensor:
-            a, requires_grad = x._data, x._requires_grad
+            a, requires_grad = x._values, x._requires_grad
         elif type(x) not in CONSTANTS or type(y) is not Tensor:
             return compute(x, y) if type(x) in CONSTANTS and type(y) in CONSTANTS else reference(x, y)
         if type(y) is Tensor:
-            b, requires_grad = y._data, requires_grad or y._requires_grad
+            b, requires_grad = y._values, requires_grad or y._requires_grad
         elif type(y) not in CONSTANTS:
             return reference(x, y)
         if (mode := stored_mode()).watch:
@@ -93,7 +93,7 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
 
     def deliver(part: Any, x: Tensor, position: int) -> None:
         """Adds what came over one edge of `tensor` to the gradient of its operand x."""
-        data = x._data
+        data = x._values
         if type(part) is not type(data):
             part = unbroadcast(part, x, tensor, position)
         elif type(part) is ndarray:
@@ -119,12 +119,12 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
             tensor.grad = g
         else:
             visit(tensor, g)
-        op, inputs, out = tensor._op, tensor._inputs, tensor._data
+        op, inputs, out = tensor._op, tensor._inputs, tensor._values
         if op.arity == 2:
             x, y = inputs
             to_x, to_y = op.vjps
-            a = x if type(x) is not Tensor else x._data if x._number < number else current(x, tensor)
-            b = y if type(y) is not Tensor else y._data if y._number < number else current(y, tensor)
+            a = x if type(x) is not Tensor else x._values if x._number < number else current(x, tensor)
+            b = y if type(y) is not Tensor else y._values if y._number < number else current(y, tensor)
             if type(x) is Tensor and x._requires_grad:
                 deliver(to_x(g, out, a, b), x, 0)
             if type(y) is Tensor and y._requires_grad:
