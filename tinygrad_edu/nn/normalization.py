@@ -24,7 +24,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.engine import plain
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops import Operand, as_operand, fused
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
@@ -215,8 +215,7 @@ class LayerNorm(Module):
             return through_float32(self, x)
         if x.shape[-len(shape) :] != shape:
             raise ValueError(f"LayerNorm({shape}) got input of shape {x.shape}; its last axes must be {shape}")
-        _, centered, var = mean_and_variance(x, tuple(range(-len(shape), 0)))
-        out: Tensor = centered / ops.sqrt(var + self.eps)
+        out: Tensor = fused.standardize(x, tuple(range(-len(shape), 0)), self.eps)
         out = out if self.weight is None else out * self.weight
         return out if self.bias is None else out + self.bias
 

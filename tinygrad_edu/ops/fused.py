@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.elementwise import Operand, exp, maximum
-from tinygrad_edu.ops.reductions import sum
+from tinygrad_edu.ops.elementwise import Operand, exp, maximum, sqrt
+from tinygrad_edu.ops.reductions import mean, sum
 from tinygrad_edu.ops.shapes import expand_dims
-from tinygrad_edu.sums import add_up
+from tinygrad_edu.ops.statistics import var
+from tinygrad_edu.sums import add_up, mean_of
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax"]
+__all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax", "standardize"]
 
 
 @op(lambda g, out, x, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
@@ -31,12 +32,47 @@ def log_softmax(x: Operand, axis: int = -1) -> Array:
     return shifted - np.log(add_up(np.exp(shifted), axis, keepdims=True))
 
 
-def softmax(x: Operand, axis: int = -1) -> Tensor:
+@op(
+    lambda g, out, dp, p, axis: softmax_slope(g, p, axis),
+    lambda g, out, dp, p, axis: g * (dp - sum(dp * p, axis, keepdims=True)) - dp * sum(g * p, axis, keepdims=True),
+)
+def softmax_slope(dp: Array, p: Array, axis: int) -> Array:
+    """p * (dp - sum(dp * p)): the gradient of softmax's input, where p came out and dp comes back."""
+    out = dp * p
+    np.subtract(dp, add_up(out, axis, keepdims=True), out=out)
+    out *= p
+    return out
+
+
+@op(lambda g, out, x, axis: softmax_slope(g, out, axis))
+def softmax(x: Operand, axis: int = -1) -> Array:
     """exp(x) / sum(exp(x)) along an axis, without overflow: positive numbers that add up to 1.
 
     Where x is -inf, as in an attention mask, it is 0, and so is the gradient; if that is all there is, NaN.
     """
-    return exp(log_softmax(x, axis))
+    if not np.size(x):
+        return x * 1.0
+    out = np.asarray(x - 1.0 * np.max(x, axis=axis, keepdims=True))  # 1.0: unsigned integers would wrap around
+    np.exp(out, out=out)
+    out /= add_up(out, axis, keepdims=True)
+    return out
+
+
+@op(
+    lambda g, out, x, axis, eps: (g - mean(g, axis, keepdims=True) - out * mean(g * out, axis, keepdims=True))
+    / sqrt(var(x, axis, keepdims=True) + eps)
+)
+def standardize(x: Array, axis: tuple[int, ...], eps: float) -> Array:
+    """(x - mean) / sqrt(var + eps) over the axes, the variance with divisor n.
+
+    mean(x**2) - mean(x)**2 saves a pass but cancels: in float32, around 10,000, nothing is left of a variance of 1. A
+    mean is rounded too, at 1e5 to 0.008, which would be the deviation of equal elements, and be scaled up to 1. So the
+    first element is subtracted before.
+    """
+    out = x - x[tuple([slice(0, 1) if i in axis else slice(None) for i in range(-x.ndim, 0)])]
+    out -= mean_of(out, axis, keepdims=True)
+    out /= np.sqrt(mean_of(out * out, axis, keepdims=True) + eps)
+    return out
 
 
 @op(lambda g, out, x: g / maximum(x, 1e-12))

@@ -32,6 +32,7 @@ __all__ = [
     "split", "take", "take_along_axis", "trace", "tril", "trim_zeros", "triu", "unique", "unique_values", "unstack",
     "vsplit",
 ]  # fmt: skip
+FEW = 8  # parts that are taken one by one
 
 
 @op(lambda g, out, x, index: scatter(g, index, x.shape))
@@ -63,11 +64,18 @@ def names_once(i: Any) -> bool:
 
 
 def unstack(x: Operand, *, axis: int = 0) -> tuple[Tensor, ...]:
-    """The subarrays along an axis, without it."""
+    """The subarrays along an axis, without it.
+
+    Of many, halves are taken first, and halves of these: each part's gradient is as large as what it was taken from.
+    """
     x = as_operand(x)
     if not x.ndim:
         raise ValueError("unstack: a number has no axis to take apart")
-    return tuple([getitem(x, at(axis, x, i)) for i in range(x.shape[normalize_axis_index(axis, x.ndim)])])
+    n = x.shape[normalize_axis_index(axis, x.ndim)]
+    if n <= FEW:
+        return tuple([getitem(x, at(axis, x, i)) for i in range(n)])
+    halves = [getitem(x, at(axis, x, part)) for part in (slice(n // 2), slice(n // 2, None))]
+    return unstack(halves[0], axis=axis) + unstack(halves[1], axis=axis)
 
 
 def array_split(x: Operand, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:

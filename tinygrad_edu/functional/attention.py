@@ -1,0 +1,98 @@
+"""Attention: every query takes a weighted mean of the values, with weights that say how well the keys answer it.
+
+The weights are a softmax of products, softmax(query @ key.T / sqrt(d)), and the hard idea is the root: a product of d
+numbers with variance 1 has variance d. With d = 64 such scores differ by tens, one weight is 1 and the others are 0,
+and there the slope of softmax, p * (1 - p), is 0: nothing would be learned.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinygrad_edu import ops
+from tinygrad_edu.arguments import answering_for
+from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
+from tinygrad_edu.engine import is_tensor, plain
+from tinygrad_edu.functional.layers import dropout
+from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["attention_weights", "scaled_dot_product_attention"]
+
+
+@answering_for
+def scaled_dot_product_attention(
+    query: Operand,
+    key: Operand,
+    value: Operand,
+    attn_mask: Operand | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    rng: np.random.Generator | None = None,
+) -> Tensor:
+    """softmax(query @ key.T * scale + mask) @ value: Vaswani et al. 2017, section 3.2.1.
+
+    Args:
+        query: Shape (..., n, d): n places that ask.
+        key: Shape (..., m, d): what the m places answer to. Leading axes broadcast.
+        value: Shape (..., m, e): what they say.
+        attn_mask: Broadcasts to (..., n, m). Booleans say where a query may look; numbers are added to the scores, -inf
+            where it may not. A query that may look nowhere gets 0.
+        dropout_p: Probability to drop a weight; pass 0 in evaluation.
+        is_causal: Place i looks at the places up to i only.
+        scale: Factor of the products; 1 / sqrt(d) if None.
+        rng: Generator of the draws of dropout, instead of the library's.
+
+    Returns:
+        Shape (..., n, e).
+
+    Raises:
+        TypeError: A mask that is neither of booleans nor of floats.
+        ValueError: Shapes that do not fit, both a mask and is_causal, or dropout_p outside [0, 1].
+    """
+    name, value = "scaled_dot_product_attention", as_operand(value)
+    weights = attention_weights(name, query, key, attn_mask, is_causal, scale)
+    if value.ndim < 2 or value.shape[-2] != weights.shape[-1]:
+        raise ValueError(f"{name}: values of shape {value.shape} for {weights.shape[-1]} keys; it must be (..., m, e)")
+    return ops.matmul(dropout(weights, dropout_p, rng=rng), value)
+
+
+def attention_weights(
+    name: str, query: Operand, key: Operand, attn_mask: Operand | None, is_causal: bool, scale: float | None = None
+) -> Tensor:
+    """The weights of all queries, of shape (..., n, m); arguments as above, `name` is what errors call the caller."""
+    query, key = as_operand(query), as_operand(key)
+    if query.ndim < 2 or key.ndim < 2 or query.shape[-1] != key.shape[-1]:
+        raise ValueError(f"{name}: queries {query.shape} and keys {key.shape}; they must be (..., n, d) and (..., m, d)")
+    if check_bool(f"{name}: is_causal", is_causal):
+        if attn_mask is not None:
+            raise ValueError(f"{name}: got both attn_mask and is_causal; leave out places of the future in the mask too")
+        attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
+    scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else check_number(f"{name}: scale", scale)
+    scores = ops.matmul(ops.multiply(query, scale), ops.swapaxes(key, -1, -2))
+    if attn_mask is None:
+        return ops.softmax(scores)
+    mask, blind = additive(name, attn_mask, scores)
+    weights = ops.softmax(ops.add(scores, mask))
+    return ops.multiply(weights, ~blind) if blind.any() else weights
+
+
+def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Tensor, np.ndarray]:
+    """The mask as numbers to be added, and which queries look nowhere: theirs are 0, as softmax would give NaN."""
+    mask = as_operand(mask)
+    if not broadcasts_to(mask.shape, scores.shape):
+        raise ValueError(f"{name}: a mask of shape {mask.shape} for scores of shape {scores.shape}")
+    if mask.dtype.kind not in "bf":
+        raise TypeError(f"{name}: a mask of dtype {mask.dtype}; it must be of booleans, True where a query may look, or floats")
+    allowed = plain(mask) if mask.dtype.kind == "b" else plain(mask) > -np.inf
+    blind = ~allowed.any(axis=-1, keepdims=True)
+    if mask.dtype.kind == "b":
+        mask = np.where(allowed | blind, 0, -np.inf).astype(scores.dtype)
+    elif blind.any():
+        mask = ops.where(blind, 0.0, mask)
+    return mask, blind
