@@ -6,7 +6,6 @@ derivatives are clamped too. `linear` saves an array, and `cross_entropy` six op
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +16,6 @@ from tinygrad_edu.ops.shapes import expand_dims
 from tinygrad_edu.ops.statistics import var
 from tinygrad_edu.sums import add_up, mean_of
 
-if TYPE_CHECKING:
-    from tinygrad_edu.tensor import Tensor
 
 __all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax", "standardize"]
 
@@ -59,8 +56,10 @@ def softmax(x: Operand, axis: int = -1) -> Array:
 
 
 @op(
-    lambda g, out, x, axis, eps: (g - mean(g, axis, keepdims=True) - out * mean(g * out, axis, keepdims=True))
-    / sqrt(var(x, axis, keepdims=True) + eps)
+    lambda g, out, x, axis, eps: (
+        (g - mean(g, axis, keepdims=True) - out * mean(g * out, axis, keepdims=True))
+        / sqrt(var(x, axis, keepdims=True) + eps)
+    )
 )
 def standardize(x: Array, axis: tuple[int, ...], eps: float) -> Array:
     """(x - mean) / sqrt(var + eps) over the axes, the variance with divisor n.
