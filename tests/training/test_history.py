@@ -2,6 +2,7 @@ import copy
 import json
 import math
 import pickle
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -113,6 +114,8 @@ def test_a_missing_column_is_named(history, words):
         ({"a": 1j}, TypeError, "not a name with a number"),
         ({"a": np.ones(1)}, TypeError, "not a name with a number"),
         ({1: 2.0}, TypeError, "not a name with a number"),
+        ({"a": 10**309}, ValueError, "'a' is too large for a float"),
+        ({"a": Fraction(10**309)}, ValueError, "'a' is too large for a float"),
     ],
 )
 def test_what_is_not_a_record_is_refused(record, error, words):
@@ -150,6 +153,7 @@ def test_what_changes_a_list_gives_a_history():
         ("a.json", b'[{"epoch": null}]'),
         ("a.json", b"[{}]"),
         ("a.json", b"[" * 100_000),
+        ("a.json", b'[{"epoch": 1' + b"0" * 309 + b"}]"),
         ("a.json", b"\x80\x04PNG"),
         ("a.csv", b""),
         ("a.csv", b"epoch,loss\r\n1\r\n"),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
 from tinygrad_edu.checks import check_choice
-from tinygrad_edu.files import StrPath, write_atomically
+from tinygrad_edu.files import StrPath, check_regular, naming, visible, write_atomically
 
 __all__ = ["History", "Record"]
 
@@ -33,7 +33,7 @@ class History(list[Record]):
 
     Raises:
         TypeError: A record is not a mapping, or holds anything other than numbers under strings.
-        ValueError: A record is empty.
+        ValueError: A record is empty, or a number too large for a float.
 
     Example:
         >>> history = History([{"epoch": 1, "train_loss": 0.5}])
@@ -131,14 +131,17 @@ class History(list[Record]):
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: Another ending, or the file does not hold a history.
+            ValueError: Another ending, or it is not a file, or does not hold a history.
         """
         read = from_json if file_suffix(path) == ".json" else from_csv
+        check_regular(path, "a history")
+        with naming(path):
+            content = Path(path).read_bytes()
         try:
-            return cls(read(Path(path).read_bytes().decode("utf-8-sig")))
+            return cls(read(content.decode("utf-8-sig")))
         except (ValueError, TypeError, AttributeError, RecursionError, csv.Error) as error:
             what = "is not a history, a table of numbers with a name for each column, as History.save writes it"
-            raise ValueError(f"{os.fspath(path)} {what} ({error})") from error
+            raise ValueError(f"{os.fspath(path)} {what} ({visible(error)})") from error
 
 
 def check_record(record: Mapping[str, Any]) -> Record:
@@ -153,6 +156,10 @@ def check_record(record: Mapping[str, Any]) -> Record:
             value = value.item()
         if not isinstance(name, str) or not isinstance(value, Real) or isinstance(value, bool):
             raise TypeError(f"History: {name!r}: {value!r:.80} is not a name with a number")
+        try:
+            float(value)
+        except OverflowError:
+            raise ValueError(f"History: {name!r} is too large for a float, which ends at 1.8e308") from None
         numbers[name] = int(value) if isinstance(value, Integral) else float(value)
     return numbers
 
