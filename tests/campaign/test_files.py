@@ -21,46 +21,19 @@ import mnist_more
 import numpy as np
 import pytest
 from campaign.damage import damaged, inside_gzip, inside_png, set_token
+from campaign.run import Run
 
-from tinygrad_edu import manual_seed, nn, optim
+from tinygrad_edu import nn
 from tinygrad_edu.data import load_mnist, mnist, read_digit, read_idx
 from tinygrad_edu.nn.serialization import decode_file, encode_arrays
-from tinygrad_edu.random import default_generator
-from tinygrad_edu.training import Checkpoint, EarlyStopping, History
-from tinygrad_edu.training.checkpoint import CHECKSUM_KEY, STATES_KEY, checksum, get_state, take_out_arrays
+from tinygrad_edu.training import Checkpoint, History
+from tinygrad_edu.training.checkpoint import CHECKSUM_KEY, STATES_KEY, checksum
 
 safetensors = pytest.importorskip("safetensors.numpy")
 Image = pytest.importorskip("PIL.Image")
 
 LIMIT_S, LIMIT_MB = 2.0, 300  # for a file
 IMAGES, LABELS = mnist_mirror.NAMES[:2]
-
-
-class Run:
-    """A small training, all of which is in a checkpoint."""
-
-    def __init__(self):
-        manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Dropout(0.5), nn.Linear(2, 1))
-        self.optimizer = optim.Adam(self.model.parameters(), lr=0.01)
-        self.scheduler = optim.ReduceLROnPlateau(self.optimizer)
-        self.stopping, self.history, self.rng = EarlyStopping(3), [], np.random.default_rng(1)
-        for epoch in range(1, 3):
-            self.optimizer.zero_grad()
-            (self.model(np.arange(8, dtype=np.float32).reshape(4, 2) / epoch) ** 2).mean().backward()
-            self.optimizer.step()
-            self.scheduler.step(1.0 / epoch)
-            self.stopping.step(1.0 / epoch, self.model)
-            self.history.append({"epoch": epoch, "train_loss": 1.0 / epoch, "val_loss": float("nan")})
-        self.objects = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
-        self.objects |= {"early_stopping": self.stopping, "history": self.history, "generators": {"train": self.rng}}
-
-    def state(self):
-        """Everything, as a text."""
-        parts = [self.model, self.optimizer, self.scheduler, self.stopping, self.history, self.rng, default_generator()]
-        arrays = {}
-        states = [take_out_arrays(get_state(part), str(i), arrays) for i, part in enumerate(parts)]
-        return json.dumps(states) + repr([(name, x.dtype.name, x.tolist()) for name, x in arrays.items()])
 
 
 @pytest.fixture(scope="module", autouse=True)
