@@ -11,7 +11,7 @@ from strategies import as_function
 
 import tinygrad_edu as te
 from tinygrad_edu import Tensor
-from tinygrad_edu.engine import REGISTRY
+from tinygrad_edu.engine import REGISTRY, plain
 
 STRATEGIES = DOMAINS | FUNCTIONS
 CALLS = {name: REGISTRY[name].call for name in DOMAINS} | {name: joined(ours(name)) for name in FUNCTIONS}
@@ -46,7 +46,7 @@ class Program:
                     operands[i] = x + 0.1 * (moved - start)
             out = function(*operands)
             total = total + (out * weights(out.shape)).sum()
-            seen += [u for u in (out, *own) if u.size]
+            seen += [u for u in (out, *own) if u.size and np.isfinite(plain(u)).all()]
         return total
 
 
