@@ -39,10 +39,11 @@ IMAGES, LABELS = mnist_mirror.NAMES[:2]
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory):
     """Where the files are written; small files stand for the published ones of MNIST."""
-    global FOLDER, RUN
+    global FOLDER, RUN, BEFORE
     FOLDER = tmp_path_factory.mktemp("damaged")
     RUN = Run()
     Checkpoint(FOLDER / "whole").save(**RUN.objects, epoch=2, metadata={"options": json.dumps(options())})
+    BEFORE = RUN.state()
     mnist_mirror.write(FOLDER / "root")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("TINYGRAD_EDU_DATA", raising=False)
@@ -133,23 +134,23 @@ def read_weights(path, data):
 
 
 def read_model(path, data):
-    before = RUN.state()
+    arrays = nn.load(path)
     try:
-        RUN.model.load_state_dict(nn.load(path))
+        RUN.model.load_state_dict(arrays)
     except (KeyError, ValueError) as error:
-        assert RUN.state() == before
+        assert RUN.state() == BEFORE
         raise ValueError(f"{path}: {error}") from error
-    assert all(np.array_equal(x, RUN.model.state_dict()[name], equal_nan=True) for name, x in nn.load(path).items())
+    assert all(np.array_equal(x, arrays[name], equal_nan=True) for name, x in RUN.model.state_dict().items())
+    Checkpoint(FOLDER / "whole").load(**RUN.objects)
 
 
 def read_checkpoint(path, data, alone=False):
     """Loads all or nothing; what was loaded can be saved, and loaded again."""
     objects = {"model": RUN.model} if alone else RUN.objects
-    before = RUN.state()
     try:
         epoch = Checkpoint(path).load(**objects)
     except BaseException:
-        assert RUN.state() == before
+        assert RUN.state() == BEFORE
         raise
     try:
         after = RUN.state()
@@ -157,7 +158,7 @@ def read_checkpoint(path, data, alone=False):
         assert Checkpoint(FOLDER / "again").load(**RUN.objects) == epoch >= 0 and RUN.state() == after
     finally:
         Checkpoint(FOLDER / "whole").load(**RUN.objects)
-    assert RUN.state() == before
+    assert RUN.state() == BEFORE
 
 
 def read_history(path, data):

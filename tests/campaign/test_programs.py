@@ -82,7 +82,7 @@ def check(program):
     assert abs(found - expected) <= 1e-6 * max(1.0, scale), (found, expected, [name for name, _, _ in program.calls])
 
 
-@pytest.mark.parametrize("n", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [150, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_gradients_of_random_programs_are_the_slopes(n):
     seen = []
 
