@@ -143,7 +143,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             The paths, in order. Directories are made where there are none.
 
         Raises:
-            ValueError: The pattern has no place for a number, so that all steps would be written to one file.
+            ValueError: The pattern has no place for a number, so that all steps would be written to one file; or a path
+                is a folder or a device.
             NoEngineError: There is no Graphviz to lay out the picture.
         """
         return frames(self, pattern)
@@ -157,6 +158,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
         Raises:
             NoEngineError: There is no Graphviz to lay out the picture.
+            ValueError: The path is a folder or a device.
             OSError: The file cannot be written.
         """
         return player(self, path, title=title)
