@@ -76,7 +76,7 @@ def suspended(block):
             yield recorded(), watched()
 
 
-@pytest.mark.parametrize("n", [60, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [60, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_blocks_hold_in_their_thread_and_frame_alone(n):
     """Random blocks, nested and suspended; generators go on in the thread that began them, and any thread ends them."""
     shelf = []
@@ -114,6 +114,12 @@ def test_blocks_hold_in_their_thread_and_frame_alone(n):
         for _ in range(n):
             check(rng, 0, True, False)
 
+        while shelf:
+            shelf.pop()[-1].close()
+        barrier.wait()
+        assert recorded() and modes.stored_mode() is modes.PLAIN
+
+    barrier = threading.Barrier(8, timeout=20)
     in_threads(work)
 
 
