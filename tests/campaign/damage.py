@@ -97,11 +97,11 @@ def inside_png(rng, data, others):
     """Some chunk's content is damaged, and its checksum is right."""
     chunks, at = [], 8
     while at < len(data):
-        end = at + 8 + int.from_bytes(data[at : at + 4])
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
         chunks.append((data[at + 4 : at + 8], data[at + 8 : end]))
         at = end + 4
     i = rng.randrange(len(chunks))
     kind, content = chunks[i]
     chunks[i] = kind, damaged(rng, content, others, texts=False)
-    whole = [len(c).to_bytes(4) + k + c + zlib.crc32(k + c).to_bytes(4) for k, c in chunks]
+    whole = [len(c).to_bytes(4, "big") + k + c + zlib.crc32(k + c).to_bytes(4, "big") for k, c in chunks]
     return data[:8] + b"".join(whole)
