@@ -152,6 +152,7 @@ def test_what_changes_a_list_gives_a_history():
         ("a.json", b'[{"epoch": "one"}]'),
         ("a.json", b'[{"epoch": null}]'),
         ("a.json", b"[{}]"),
+        ("a.json", b'[{"epoch": 1, "epoch": 1}]'),
         ("a.json", b"[" * 100_000),
         ("a.json", b'[{"epoch": 1' + b"0" * 309 + b"}]"),
         ("a.json", b"\x80\x04PNG"),

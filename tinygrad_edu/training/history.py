@@ -171,10 +171,18 @@ def file_suffix(path: StrPath) -> str:
 
 def from_json(text: str) -> list[dict[str, object]]:
     """The records of a JSON text."""
-    rows = json.loads(text)
+    rows = json.loads(text, object_pairs_hook=without_repeats)
     if not isinstance(rows, list):
         raise TypeError(f"its JSON is a {type(rows).__name__}, not a list")
     return [{k: float(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+
+
+def without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The pairs as a dict; a ValueError if a name stands twice, as a dict would keep one of its values."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError(f"a record has a name twice: {', '.join([name for name, _ in pairs]):.80}")
+    return row
 
 
 def from_csv(text: str) -> list[dict[str, float]]:
