@@ -213,7 +213,7 @@ def read_results(path, data):
 def read_options(path, data):
     found = mnist_more.saved_options(path)
     assert found.keys() == set(mnist_more.SAVED)
-    json.dumps(found, allow_nan=False)
+    json.dumps(found)
 
 
 class Kind(NamedTuple):

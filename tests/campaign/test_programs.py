@@ -114,6 +114,7 @@ ONE = [
     "silu",
 ]
 TWO = ["add", "subtract", "multiply", "divide", "maximum", "minimum", "logaddexp", "hypot", "arctan2"]
+AWAY_FROM_0 = {"divide", "hypot", "arctan2"}  # in their second argument
 ALONG = ["sum", "mean", "cumsum", "softmax", "logsumexp", "max"]
 TORCHS = {"softplus": "nn.functional.softplus", "silu": "nn.functional.silu", "max": "amax"}
 
@@ -130,7 +131,7 @@ def compute(call, seed, leaves):
         kind, (x, y) = rng.integers(3), [call("tanh", seen[i]) for i in rng.integers(len(seen), size=2)]
         if kind == 0 and broadcast(x, y):
             name = rng.choice(TWO)
-            out = call(name, x, y * y + 0.5 if name == "divide" else y)
+            out = call(name, x, y * y + 0.5 if name in AWAY_FROM_0 else y)
         elif kind == 1 and x.ndim:
             out = call(rng.choice(ALONG), x, int(rng.integers(x.ndim)))
         else:
