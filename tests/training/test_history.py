@@ -43,6 +43,19 @@ def test_a_file_gives_the_same_bits_back(tmp_path_factory, ending, records):
     assert bits(History.load(path)) == bits(records)
 
 
+@pytest.mark.parametrize("name", ["", " a ", '"', "a,b", "a\r\nb", "\ufeffepoch", "\ufeff", "\ud800"])
+@pytest.mark.parametrize("ending", ["json", "csv"])
+def test_a_name_comes_back_or_is_refused(tmp_path, name, ending):
+    path, history = tmp_path / f"h.{ending}", History([{name: 1}, {name: 2.5, "b": 3}])
+    if (name, ending) == ("\ud800", "csv"):
+        with pytest.raises(ValueError, match=r"h\.csv cannot hold a name with '\\ud800'.*rename it"):
+            history.save(path)
+        assert not path.exists()
+    else:
+        history.save(path)
+        assert History.load(path) == history
+
+
 def test_the_json_is_strict_and_other_programs_read_it(tmp_path):
     path = tmp_path / "h.json"
     History([{"a": math.nan, "b": math.inf}, {"a": -math.inf, "b": 0.1}]).save(path)

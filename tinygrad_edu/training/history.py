@@ -111,7 +111,7 @@ class History(list[Record]):
             path: It ends in .json (a list of objects) or .csv (a header and a row for each record; cells may be empty).
 
         Raises:
-            ValueError: Another ending.
+            ValueError: Another ending, or a name that a CSV file cannot hold.
         """
         history = History(self)  # checks the records again: they may have been changed in place
         if file_suffix(path) == ".json":
@@ -123,7 +123,14 @@ class History(list[Record]):
             writer.writeheader()
             writer.writerows(history)
             text = table.getvalue()
-        write_atomically(path, text.encode("utf-8"))
+        if text.startswith("\ufeff"):  # load takes one away, as spreadsheets put it there
+            text = "\ufeff" + text
+        try:
+            data = text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            name = f"a name with {error.object[error.start]!r}, half of a surrogate pair"
+            raise ValueError(f"History: {os.fspath(path)} cannot hold {name}; rename it, or save .json") from error
+        write_atomically(path, data)
 
     @classmethod
     def load(cls, path: StrPath) -> History:
