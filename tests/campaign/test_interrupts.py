@@ -1,5 +1,6 @@
 """Ctrl-C at every line of a training step: modes and locks are as before, what changed is found, and it can go on."""
 
+import dis
 import linecache
 import random
 import sys
@@ -102,7 +103,8 @@ CASES = [(action, optimizer) for action, optimizer in CASES if action is step or
 def lines_run(action, run, path, interrupt_at=None):
     """Runs an action, interrupted before one of its lines, its own or the library's; how many were run.
 
-    Python comes back to the line of a with statement between its last line and __exit__, where it takes no signal.
+    Left out are lines before which Python takes no signal: those that do nothing, such as `try:`, and that of a with
+    statement when Python comes back to it for __exit__.
     """
     count, last = 0, {}
 
@@ -114,7 +116,8 @@ def lines_run(action, run, path, interrupt_at=None):
         if event == "line":
             came_back = last.get(frame, 0) > frame.f_lineno
             last[frame] = frame.f_lineno
-            if not came_back or not linecache.getline(name, frame.f_lineno).lstrip().startswith("with "):
+            idle = frame.f_code.co_code[frame.f_lasti] == dis.opmap["NOP"]
+            if not idle and not (came_back and linecache.getline(name, frame.f_lineno).lstrip().startswith("with ")):
                 count += 1
                 if count == interrupt_at:
                     raise KeyboardInterrupt
