@@ -50,7 +50,9 @@ class Embedding(Module):
         n = check_positive_int("Embedding: num_embeddings", num_embeddings)
         self.num_embeddings = n
         self.embedding_dim = check_positive_int("Embedding: embedding_dim", embedding_dim)
-        self.padding_idx = None if padding_idx is None else check_int("Embedding: padding_idx", padding_idx, -n, n - 1) % n
+        self.padding_idx = (
+            None if padding_idx is None else check_int("Embedding: padding_idx", padding_idx, -n, n - 1) % n
+        )
         values = generator_or_default(rng).normal(size=(n, self.embedding_dim))
         if self.padding_idx is not None:
             values[self.padding_idx] = 0

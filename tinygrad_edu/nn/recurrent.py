@@ -252,9 +252,9 @@ class RNN(Recurrent):
 class GRU(Recurrent):
     """Layers of gated units with one state: Cho et al. 2014. Arguments, results and names as for RNN, three gates.
 
-        r, z = sigmoid(...), sigmoid(...)       of W_ih x + b_ih + W_hh h + b_hh
-        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
-        h = (1 - z) * n + z * h
+    r, z = sigmoid(...), sigmoid(...)       of W_ih x + b_ih + W_hh h + b_hh
+    n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
+    h = (1 - z) * n + z * h
     """
 
     gates: ClassVar[int] = 3
