@@ -26,6 +26,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arguments import Named
 from tinygrad_edu.checks import check_number, refuse_mask
 from tinygrad_edu.random import new_generator
 
@@ -34,7 +35,7 @@ __all__ = ["ElasticTransform", "RandomAffine"]
 CHUNK_PIXELS = 2**14  # images are warped in chunks of about this size, whose arrays stay in the processor's cache
 
 
-class Augmentation:
+class Augmentation(metaclass=Named):
     """Base class: a callable on batches of images that draws anew at each call. A subclass defines `warp`.
 
     Attributes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinygrad_edu.arguments import Named
 from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
 from tinygrad_edu.random import new_generator
 
@@ -18,7 +19,7 @@ TWO_ARRAYS = (
 )
 
 
-class DataLoader:
+class DataLoader(metaclass=Named):
     """Iterates over images and labels in mini-batches; one pass is one epoch.
 
     Every batch is a copy, so code that changes a batch in place leaves the data set as it was.

@@ -23,7 +23,6 @@ import copy
 import inspect
 import os
 import sys
-from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
@@ -32,6 +31,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
+from tinygrad_edu.arguments import Named as NamedClass, wrong_arguments
 from tinygrad_edu.engine import new_number, plain
 from tinygrad_edu.nn.paths import (
     Named,
@@ -62,29 +62,11 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Kind(ABCMeta):
-    """The class of Module itself: notes which arrays are buffers when all of `__init__` is done.
-
-    It is an ABCMeta, so that a module may be an abstract class too.
-    """
-
-    @property
-    def __signature__(cls) -> inspect.Signature:  # for help(), which would show the one below
-        initializer: Any = getattr(cls, "__init__")  # noqa: B009
-        if initializer is object.__init__:
-            return inspect.Signature()
-        signature = inspect.signature(initializer)
-        return signature.replace(parameters=list(signature.parameters.values())[1:])
+class Kind(NamedClass):
+    """The class of Module itself: notes which arrays are buffers when all of `__init__` is done."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        try:
-            module = super().__call__(*args, **kwargs)
-        except TypeError as error:  # a class that inherits its __init__ would speak of the other class
-            initializer = getattr(getattr(cls, "__init__"), "__qualname__", "")  # noqa: B009
-            better = wrong_arguments(error, f"{initializer}()", f"{cls.__name__}()", inspect.signature(cls))
-            if better is error:
-                raise
-            raise better from None
+        module = super().__call__(*args, **kwargs)
         vars(module)["_buffer_names"] = frozenset([name for name, _ in module._own(ndarray)])
         return module
 
@@ -411,14 +393,6 @@ def named_children(module: Module) -> list[tuple[str, Module]]:
         return list(module._own(Module))
     except ValueError:
         return []
-
-
-def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:
-    """Python's error about a call's arguments, in the name of the class that was meant; other errors as they are."""
-    if not str(error).startswith(start):
-        return error
-    takes = ", ".join(signature.parameters) or "none"
-    return TypeError(f"{instead}{str(error).removeprefix(start)}; its arguments are: {takes}")
 
 
 def too_deep(module: Module, error: RecursionError) -> RecursionError:

@@ -7,27 +7,24 @@ model.load_state_dict() and optimizer.load_state_dict() write in place, whicheve
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.checks import check_bool, check_number, check_positive_int
+from tinygrad_edu.arguments import Named
+from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters", "others_by_name"]
+__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters", "gradient_array"]
 
 Group = dict[str, Any]  # hyperparameters, and "params", a list of Tensors
 State = dict[str, Any]  # of one parameter: "step", an int, and its moments, arrays
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
-class Optimizer:
+class Optimizer(metaclass=Named):
     """Base class: a subclass defines `update`, which says what to subtract from one parameter, and names its `moments`.
 
     Parameters come in groups, each with hyperparameters of its own. `step` reads them at every step, so they may be
@@ -135,15 +132,13 @@ class Optimizer:
         """Updates every parameter that has a gradient.
 
         Raises:
+            TypeError: A gradient that was set by hand does not hold real numbers, or param_groups is no list of dicts.
             ValueError: A hyperparameter was set to a value out of range, a gradient that was set by hand has another
                 shape than its parameter, or a group was changed by other means than add_param_group. No parameter has
                 changed then.
         """
         pairs = self._parameters_and_groups()
-        grads = [gradient_array(p.grad) for p, _ in pairs]
-        for i, (grad, (p, _)) in enumerate(zip(grads, pairs, strict=True)):
-            if grad is not None and grad.shape != p.shape:
-                raise ValueError(f"step: parameter {i} has shape {p.shape} but its grad {grad.shape}")
+        grads = [gradient_array("step", i, p) for i, (p, _) in enumerate(pairs)]
         for (p, group), grad, state, (buffer, scratch) in zip(pairs, grads, self.state, self._work, strict=True):
             if grad is not None:
                 p._renumber("step")  # first: Ctrl-C must not leave new values with an old date
@@ -172,19 +167,32 @@ class Optimizer:
 
     def _parameters_and_groups(self) -> list[tuple[Tensor, Group]]:
         """Each parameter with its group, after what was changed in the groups is checked and the moments rescaled."""
-        pairs = [(p, group) for group in self.param_groups for p in group["params"]]
-        if len(pairs) != len(self.state):
-            have = f"{len(pairs)} parameters in param_groups, but {len(self.state)} were added"
-            raise ValueError(f"{type(self).__name__}: there are {have}; use add_param_group")
+        groups, name = self.param_groups, type(self).__name__
+        if not isinstance(groups, (list, tuple)) or not all(
+            isinstance(group, dict) and isinstance(group.get("params"), (list, tuple)) for group in groups
+        ):
+            raise TypeError(
+                f"{name}: param_groups is {groups!r:.60}; it must stay a list of dicts, each with its params"
+            )
+        pairs = [(p, group) for group in groups for p in group["params"]]
+        if len(pairs) != len(self._added):
+            have = f"{len(pairs)} parameters in param_groups, but {len(self._added)} were added"
+            raise ValueError(f"{name}: there are {have}; use add_param_group")
+        if len(groups) != len(self._seen):
+            raise ValueError(f"{name}: there are {len(groups)} param_groups, but {len(self._seen)} were added")
+        if len(self.state) != len(pairs):
+            raise ValueError(
+                f"{name}: state has {len(self.state)} entries for {len(pairs)} parameters; leave it as it is"
+            )
         changed = [i for i, ((p, _), added) in enumerate(zip(pairs, self._added, strict=True)) if p is not added]
         if changed:
             raise ValueError(
-                f"{type(self).__name__}: parameter {changed[0]} is another object than the one that was added, of "
+                f"{name}: parameter {changed[0]} is another object than the one that was added, of "
                 f"shape {self._added[changed[0]].shape}, to which the moments belong; change values with "
                 "p.assign(values), or make a new optimizer"
             )
-        for n, (group, seen) in enumerate(zip(self.param_groups, self._seen, strict=True)):
-            if group != seen:
+        for n, (group, seen) in enumerate(zip(groups, self._seen, strict=True)):
+            if group.keys() != seen.keys() or any(group[key] is not seen[key] for key in seen if key != "params"):
                 group.update(self._check_group(n, hyperparameters(group)))
                 before = self.moments(seen)
                 factors = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
@@ -290,11 +298,20 @@ class Optimizer:
         return arrays
 
 
-def gradient_array(grad: object) -> ndarray | None:
-    """A gradient as an array, also where it is a Tensor (create_graph) or a NumPy scalar."""
-    if grad is None or type(grad) is ndarray:
-        return grad
-    return np.asarray(grad.data if isinstance(grad, Tensor) else grad)
+def gradient_array(owner: str, i: int, p: Tensor) -> ndarray | None:
+    """The gradient of parameter i as an array, also where it is a Tensor (create_graph) or was set by hand."""
+    grad: Any = p.grad
+    if grad is None:
+        return None
+    if type(grad) is not ndarray:
+        refuse_mask(f"{owner}: the grad of parameter {i}", grad)
+        grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad)
+    if grad.dtype.kind not in "fiub":
+        raise TypeError(f"{owner}: the grad of parameter {i} is of dtype {grad.dtype}; it must hold real numbers")
+    if grad.shape != p.shape:
+        raise ValueError(f"{owner}: parameter {i} has shape {p.shape} but its grad {grad.shape}")
+    array: ndarray = grad
+    return array
 
 
 def hyperparameters(group: Mapping[str, Any]) -> Group:
@@ -322,33 +339,11 @@ def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
     return values
 
 
-def others_by_name(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator for functions with keyword-only arguments: too many positional ones are named in the message."""
-    known = inspect.signature(function).parameters.values()
-    leading = [p.name for p in known if p.kind is not p.KEYWORD_ONLY]
-    named = [f"{p.name}=..." for p in known if p.kind is p.KEYWORD_ONLY]
-    shown = [name for name in leading if name != "self"]
-
-    @wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        if len(args) > len(leading):
-            extra = ", ".join([type(value).__name__ for value in args[len(leading) :]])
-            owner = function.__qualname__.removesuffix(".__init__")
-            arrays = any(isinstance(value, (ndarray, Tensor)) for value in args[1:])
-            pairs = "; arrays of inputs and targets go together, as DataLoader(inputs, targets)" if arrays else ""
-            raise TypeError(
-                f"{owner} takes only {', '.join(shown)} by position, and got more ({extra}); give the others by "
-                f"name: {owner}({', '.join([*shown, *named])}){pairs}"
-            )
-        return function(*args, **kwargs)
-
-    return checked
-
-
 def check_parameters(params: object, where: str, others: Iterable[Tensor] = ()) -> list[Tensor]:
     """The parameters as a list: each a leaf Tensor, none twice, none among the others."""
-    if isinstance(params, (Tensor, Mapping)) or not isinstance(params, Iterable):
-        raise TypeError(f"{where} is a {type(params).__name__}; pass model.parameters() or a list of Tensors")
+    if isinstance(params, (Tensor, Mapping, ndarray, str, set, frozenset)) or not isinstance(params, Iterable):
+        why = ", which has no order" if isinstance(params, (set, frozenset)) else ""
+        raise TypeError(f"{where} is a {type(params).__name__}{why}; pass model.parameters() or a list of Tensors")
     leaves: list[Tensor] = list(params)
     seen = {id(p) for p in others}
     for i, p in enumerate(leaves):

@@ -3,30 +3,34 @@
 Each schedule is a function of the epoch and the group's initial rate, `lr_at`; to multiply the current rate by a cosine
 at each epoch would make a product of cosines. So a schedule can be drawn in advance, and a resumed training needs only
 two numbers to go on with it. ReduceLROnPlateau alone has to watch the training. Unlike PyTorch's, schedulers do not
-chain: of two for one optimizer, the one that steps last sets the rate. LinearWarmup(then=...) combines them.
+chain: of two for one optimizer each would undo what the other did, which is an error. A new one may take over from an
+old one, and LinearWarmup(then=...) combines two.
 """
 
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from tinygrad_edu.arguments import Named, others_by_name
 from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int
-from tinygrad_edu.optim.base import Optimizer, others_by_name
+from tinygrad_edu.optim.base import Optimizer
 
 __all__ = [
     "CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "Monitor", "ReduceLROnPlateau", "Scheduler", "StepLR",
     "check_monitor", "watched_number",
 ]  # fmt: skip
 
+STEPPERS: weakref.WeakKeyDictionary[Optimizer, list[weakref.ref[Scheduler]]] = weakref.WeakKeyDictionary()
 Monitor = Literal["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
 
 
-class Scheduler:
+class Scheduler(metaclass=Named):
     """Base class: a subclass defines `lr_at`, the rate of an epoch.
 
     It sets the rates of epoch 0 when it is made, and those of the next epoch at each step(); rates set by hand in
@@ -46,9 +50,10 @@ class Scheduler:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = check_optimizer(self, optimizer)
-        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
+        name = f"{type(self).__name__}: the optimizer's lr"
+        self.base_lrs = [check_number(name, group.get("lr"), at_least=0) for group in optimizer.param_groups]
         self.last_epoch = 0
-        self._set([self.lr_at(0, base) for base in self.base_lrs])
+        self._set(self._rates(0))
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
         """The learning rate in an epoch, counted from 0, of a group whose initial rate is `base_lr`."""
@@ -58,10 +63,18 @@ class Scheduler:
         """Goes to the next epoch.
 
         Raises:
-            ValueError: A group was added to the optimizer.
+            ValueError: A group was added to the optimizer, or another scheduler has taken over in between.
         """
-        self._set([self.lr_at(self.last_epoch + 1, base) for base in self.base_lrs])
+        take_turn(self)
+        self._set(self._rates(self.last_epoch + 1))
         self.last_epoch += 1
+
+    def _rates(self, epoch: int) -> list[float]:
+        """The rate of each group in an epoch."""
+        try:
+            return [self.lr_at(epoch, base) for base in self.base_lrs]
+        except OverflowError:
+            raise ValueError(f"{type(self).__name__}: the rate of epoch {epoch} is too large for a float") from None
 
     def get_last_lr(self) -> list[float]:
         """The current learning rate of each group."""
@@ -168,7 +181,7 @@ class CosineAnnealingLR(Scheduler):
     Args:
         optimizer: As for Scheduler.
         T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again, as the cosine does.
-        eta_min: The lowest rate.
+        eta_min: The lowest rate, not above the initial ones.
 
     Raises: As for Scheduler.
     """
@@ -177,6 +190,11 @@ class CosineAnnealingLR(Scheduler):
         self.T_max = check_positive_int("CosineAnnealingLR: T_max", T_max)
         self.eta_min = check_number("CosineAnnealingLR: eta_min", eta_min, at_least=0)
         super().__init__(optimizer)
+        if self.eta_min > min(self.base_lrs):
+            first = min(self.base_lrs)
+            raise ValueError(
+                f"CosineAnnealingLR: eta_min is {eta_min}, above the rate {first} that a group begins with"
+            )
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
         return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
@@ -273,7 +291,7 @@ class ReduceLROnPlateau(Scheduler):
         check_choice(f"{name}: threshold_mode", threshold_mode, ("rel", "abs"))
         self.optimizer = check_optimizer(self, optimizer)
         groups = len(optimizer.param_groups)
-        floors = list(min_lr) if isinstance(min_lr, (list, tuple, np.ndarray)) else [min_lr] * groups
+        floors: list[Any] = [min_lr] * groups if np.ndim(min_lr) == 0 else list(min_lr)  # type: ignore[arg-type]
         if len(floors) != groups:
             raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
         self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
@@ -296,6 +314,7 @@ class ReduceLROnPlateau(Scheduler):
             TypeError: It is not a number, nor an array or Tensor of shape ().
         """
         value = watched_number("ReduceLROnPlateau.step: metrics", metrics)
+        take_turn(self)
         self.last_epoch += 1
         better = self._is_better(value)
         self.best = value if better else self.best
@@ -328,6 +347,19 @@ class ReduceLROnPlateau(Scheduler):
             away = sign if self.best > 0 else -sign  # 1 if an improvement leads away from zero
             return sign * value > sign * self.best * (1 + away * self.threshold)
         return sign * value > sign * self.best + self.threshold
+
+
+def take_turn(scheduler: Scheduler) -> None:
+    """Notes who steps an optimizer's rates; an error if this one did before another one took over."""
+    steppers = STEPPERS.setdefault(scheduler.optimizer, [])
+    if all(stepper() is not scheduler for stepper in steppers):
+        steppers.append(weakref.ref(scheduler))
+    last = steppers[-1]()
+    if last is not scheduler:
+        raise ValueError(
+            f"{type(scheduler).__name__}.step: {type(last).__name__} has taken over this optimizer, and each of the two "
+            "would undo what the other did; step one alone, or combine two with LinearWarmup(optimizer, then=...)"
+        )
 
 
 def check_optimizer(scheduler: Scheduler, optimizer: object) -> Optimizer:

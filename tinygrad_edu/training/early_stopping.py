@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tinygrad_edu.arguments import Named, others_by_name
 from tinygrad_edu.checks import check_bool, check_int, check_number, check_positive_int
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim.base import others_by_name
 from tinygrad_edu.optim.schedulers import Monitor, check_monitor, watched_number
 from tinygrad_edu.training.epoch import check_class
 
@@ -25,7 +25,7 @@ __all__ = ["EarlyStopping"]
 COUNTS = ("best_epoch", "epoch", "bad_epochs")
 
 
-class EarlyStopping:
+class EarlyStopping(metaclass=Named):
     """Counts the epochs without an improvement and says when to stop (Prechelt 1998).
 
     Args:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
+from tinygrad_edu.arguments import others_by_name
 from tinygrad_edu.checks import check_bool, check_int
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
-from tinygrad_edu.optim.base import others_by_name
 from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
