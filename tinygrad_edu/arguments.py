@@ -101,7 +101,7 @@ def answering_for(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            name = f"{function.__name__}()"
+            name = f"{function.__qualname__}()"
             better = wrong_arguments(error, name, name, inspect.signature(function))
             if better is error:
                 raise

@@ -312,11 +312,12 @@ def nll_loss(
         input: Log-probabilities of shape (..., classes); PyTorch has the classes on axis 1.
         target: Integer labels of shape (...), each in [0, classes).
         reduction: "sum" over the batch, "none" for shape (...), or "mean", the sum over the sum of weight[t].
-        weight: One number per class, (classes,); 1 if None.
+        weight: One number per class, (classes,), finite and at least 0; 1 if None. The mean is NaN if all labels have
+            the weight 0, as in PyTorch.
 
     Raises:
-        TypeError: Labels that are not integers.
-        ValueError: Shapes that do not fit, a label out of range, or an unknown reduction.
+        TypeError: Labels that are not integers, or masked ones.
+        ValueError: Shapes that do not fit, a label or a weight out of range, or an unknown reduction.
     """
     input, target = as_floating("nll_loss: input", input), checked_labels("nll_loss", target)
     check_classes("nll_loss", input)

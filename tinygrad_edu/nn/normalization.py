@@ -121,6 +121,10 @@ class BatchNorm(Module):
         if len(shape) not in self.axes:
             fits = " or ".join(self.axes.values())
             raise ValueError(f"{name} takes inputs of shape {fits}, not {shape}{self._axes_hint(shape)}")
+        for path in ("running_mean", "running_var"):
+            found = getattr(getattr(self, path), "shape", (c,))
+            if found != (c,):  # one number would be taken for all channels
+                raise ValueError(f"{name}: {path} has shape {found}; it must be {(c,)}")
         if shape[1] != c:
             hint = "; move the channels to axis 1: np.moveaxis(x, -1, 1)" if len(shape) > 2 and shape[-1] == c else ""
             raise ValueError(f"{name} got input of shape {shape}; axis 1, the channels, must have length {c}{hint}")

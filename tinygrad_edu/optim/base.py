@@ -7,7 +7,7 @@ model.load_state_dict() and optimizer.load_state_dict() write in place, whicheve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -60,9 +60,9 @@ class Optimizer(metaclass=Named):
         self._seen: list[Group] = []  # the groups as they were last checked
         self._added: list[Tensor] = []  # the parameters, in the order of the state
         self._work: list[tuple[ndarray, ndarray]] = []
-        if isinstance(params, Iterable) and not isinstance(params, (Tensor, Mapping)):
-            params = list(params)  # type: ignore[assignment]
-        if isinstance(params, list) and any(isinstance(x, Mapping) for x in params):
+        if isinstance(params, Iterator):
+            params = list(params)
+        if isinstance(params, (list, tuple)) and any(isinstance(x, Mapping) for x in params):
             for group in params:
                 self.add_param_group(group)
         else:

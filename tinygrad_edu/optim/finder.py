@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.arguments import others_by_name
+from tinygrad_edu.arguments import answering_for, others_by_name
 from tinygrad_edu.checks import check_int, check_number
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import preserve_state
@@ -40,6 +40,7 @@ class LRFinderResult(NamedTuple):
     suggestion: float | None
 
 
+@answering_for
 @others_by_name
 def lr_finder(
     model: Module,

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from tinygrad_edu.arguments import Named, others_by_name
-from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int
+from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int, refuse_mask
 from tinygrad_edu.optim.base import Optimizer
 
 __all__ = [
@@ -357,8 +357,8 @@ def take_turn(scheduler: Scheduler) -> None:
     last = steppers[-1]()
     if last is not scheduler:
         raise ValueError(
-            f"{type(scheduler).__name__}.step: {type(last).__name__} has taken over this optimizer, and each of the two "
-            "would undo what the other did; step one alone, or combine two with LinearWarmup(optimizer, then=...)"
+            f"{type(scheduler).__name__}.step: {type(last).__name__} has taken over this optimizer, and each of the "
+            "two would undo what the other did; step one alone, or combine two with LinearWarmup(optimizer, then=...)"
         )
 
 
@@ -385,6 +385,7 @@ def check_monitor(owner: str, monitor: object, mode: object) -> Literal["min", "
 
 def watched_number(name: str, value: Any) -> float:
     """A number of any size, NaN too, also in an array or a Tensor of shape (); anything else is a TypeError."""
+    refuse_mask(name, value)
     number = value.item() if getattr(value, "shape", None) == () else value
     if not isinstance(number, Real) or isinstance(number, bool):
         raise TypeError(f"{name} is {value!r:.60}; it must be a number, such as loss.item() or a mean over the epoch")
