@@ -21,18 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["avg_pool2d", "conv2d", "linear", "max_pool2d"]
 
 
-@answering_for
 def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
 
     Raises:
         ValueError: Shapes that do not fit.
     """
-    weight = as_operand(weight)
     if bias is None:
         return ops.matmul(x, ops.transpose(weight))
-    bias = as_operand(bias)
-    if weight.ndim != 2 or bias.shape != weight.shape[:1]:  # a bias of shape (1,) would be added to all outputs
+    weight, bias = as_operand(weight), as_operand(bias)
+    if bias.shape != weight.shape[:-1]:  # one of shape (1,) would be added to all outputs
         what = f"weight of shape {weight.shape} and bias of shape {bias.shape}"
         raise ValueError(f"linear: {what}; they must be (out, in) and (out,)")
     return fused.linear(x, weight, bias)

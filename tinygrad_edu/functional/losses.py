@@ -57,11 +57,12 @@ def checked_operand(name: str, x: Operand) -> Tensor:
     """x with a shape, if it is a Tensor or holds real numbers."""
     if is_tensor(x) or hasattr(x, "__op__"):
         return as_operand(x)
-    refuse_mask(name, x)
-    array = x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} is of dtype {array.dtype}; it must hold real numbers")
-    return as_operand(array)
+    if type(x) is not np.ndarray:
+        refuse_mask(name, x)
+        x = x if isinstance(x, np.generic) else np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"{name} is of dtype {x.dtype}; it must hold real numbers")
+    return as_operand(x)
 
 
 def as_floating(name: str, x: Operand) -> Tensor:
@@ -232,8 +233,10 @@ def binary_cross_entropy_with_logits(
 
 def checked_labels(name: str, target: Operand) -> Tensor:
     """Labels or distributions with a shape, without a mask."""
-    refuse_mask(f"{name}: target", target)
-    return as_operand(target if hasattr(target, "__op__") or is_tensor(target) else np.asarray(target))
+    if type(target) is not np.ndarray and not is_tensor(target) and not hasattr(target, "__op__"):
+        refuse_mask(f"{name}: target", target)
+        target = np.asarray(target)
+    return as_operand(target)
 
 
 def checked_weights(name: str, weight: Operand) -> Operand:

@@ -44,6 +44,7 @@ from tinygrad_edu.nn.paths import (
     is_parameter,
     mismatches,
     misplaced,
+    parameters_in,
     read_values,
     too_deep,
     walk,
@@ -151,13 +152,12 @@ class Module(metaclass=Kind):
                 self._note_inputs(name, value)
         super().__setattr__(name, value)
 
-    def _note_additions(self, before: dict[str, tuple[object, set[int]]]) -> None:
+    def _note_additions(self, before: list[tuple[object, list[Tensor]]]) -> None:
         """Notes the Tensors that the forward just done has put into lists and dicts: they are not state."""
-        passing = []
-        for name, (value, known) in before.items():
-            for _, tensor in find_values(name, value, Tensor):
-                if tensor in self._passing or id(tensor) not in known:
-                    passing.append(tensor)
+        passing: set[Tensor] = set()
+        for value, held in before:
+            known = set(held) - self._passing
+            passing |= {tensor for tensor in parameters_in(value) if tensor not in known}
         if passing or self._passing:
             vars(self)["_passing"] = frozenset(passing)
 

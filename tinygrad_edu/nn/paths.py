@@ -18,7 +18,7 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = [
     "Named", "containers", "contradictions", "find_values", "hidden", "is_container", "is_parameter", "mismatches",
-    "misplaced", "read_values", "too_deep", "walk", "without_collisions", "without_repeats",
+    "misplaced", "parameters_in", "read_values", "too_deep", "walk", "without_collisions", "without_repeats",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -79,10 +79,27 @@ def is_container(kind: type) -> bool:
     return KNOWN[kind]
 
 
-def containers(attributes: Mapping[str, object]) -> dict[str, tuple[object, set[int]]]:
-    """The attributes that are looked into, each with the ids of the Tensors that it holds."""
-    held = [(name, value) for name, value in attributes.items() if is_container(type(value))]
-    return {name: (value, {id(tensor) for _, tensor in find_values(name, value, Tensor)}) for name, value in held}
+def containers(attributes: Mapping[str, object]) -> list[tuple[object, list[Tensor]]]:
+    """The attributes that are looked into, each with the parameters that it holds."""
+    return [(value, parameters_in(value)) for value in attributes.values() if is_container(type(value))]
+
+
+def parameters_in(value: object) -> list[Tensor]:
+    """The parameters in a container; find_values without the paths, since this is done at each call of a module."""
+    found: list[Tensor] = []
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in seen:
+            seen.add(id(part))
+            inside: Iterable[Any] = part if isinstance(part, SEQUENCES) else [inner for _, inner in parts_of(part)]
+            for inner in inside:
+                kind = type(inner)
+                if kind is Tensor:
+                    found += [inner] if inner._params is None else []
+                elif KNOWN.get(kind, True) and is_container(kind):
+                    waiting.append(inner)
+    return found
 
 
 def find_values(name: str, value: object, kind: type[T]) -> Named[T]:

@@ -8,6 +8,7 @@ model.load_state_dict() and optimizer.load_state_dict() write in place, whicheve
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -168,13 +169,11 @@ class Optimizer(metaclass=Named):
     def _parameters_and_groups(self) -> list[tuple[Tensor, Group]]:
         """Each parameter with its group, after what was changed in the groups is checked and the moments rescaled."""
         groups, name = self.param_groups, type(self).__name__
-        if not isinstance(groups, (list, tuple)) or not all(
-            isinstance(group, dict) and isinstance(group.get("params"), (list, tuple)) for group in groups
-        ):
-            raise TypeError(
-                f"{name}: param_groups is {groups!r:.60}; it must stay a list of dicts, each with its params"
-            )
-        pairs = [(p, group) for group in groups for p in group["params"]]
+        try:
+            pairs = [(p, group) for group in groups for p in group["params"]]
+        except (TypeError, KeyError):
+            how = 'it must stay a list of dicts, each with a list of Tensors as "params"'
+            raise TypeError(f"{name}: param_groups is {groups!r:.60}; {how}") from None
         if len(pairs) != len(self._added):
             have = f"{len(pairs)} parameters in param_groups, but {len(self._added)} were added"
             raise ValueError(f"{name}: there are {have}; use add_param_group")
@@ -192,7 +191,9 @@ class Optimizer(metaclass=Named):
                 "p.assign(values), or make a new optimizer"
             )
         for n, (group, seen) in enumerate(zip(groups, self._seen, strict=True)):
-            if group.keys() != seen.keys() or any(group[key] is not seen[key] for key in seen if key != "params"):
+            if group.keys() != seen.keys() or not all(map(is_, group.values(), seen.values())):
+                if not isinstance(group["params"], (list, tuple)):
+                    raise TypeError(f"{name}: params of param_groups[{n}] is {group['params']!r:.60}, not a list")
                 group.update(self._check_group(n, hyperparameters(group)))
                 before = self.moments(seen)
                 factors = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
@@ -301,17 +302,17 @@ class Optimizer(metaclass=Named):
 def gradient_array(owner: str, i: int, p: Tensor) -> ndarray | None:
     """The gradient of parameter i as an array, also where it is a Tensor (create_graph) or was set by hand."""
     grad: Any = p.grad
-    if grad is None:
-        return None
+    data = p.data
+    if grad is None or (type(grad) is ndarray and grad.dtype is data.dtype and grad.shape == data.shape):
+        return grad  # type: ignore[no-any-return]
     if type(grad) is not ndarray:
         refuse_mask(f"{owner}: the grad of parameter {i}", grad)
         grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad)
     if grad.dtype.kind not in "fiub":
         raise TypeError(f"{owner}: the grad of parameter {i} is of dtype {grad.dtype}; it must hold real numbers")
-    if grad.shape != p.shape:
-        raise ValueError(f"{owner}: parameter {i} has shape {p.shape} but its grad {grad.shape}")
-    array: ndarray = grad
-    return array
+    if grad.shape != data.shape:
+        raise ValueError(f"{owner}: parameter {i} has shape {data.shape} but its grad {grad.shape}")
+    return grad  # type: ignore[no-any-return]
 
 
 def hyperparameters(group: Mapping[str, Any]) -> Group:
