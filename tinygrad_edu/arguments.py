@@ -86,8 +86,11 @@ class Named(ABCMeta):
         try:
             return super().__call__(*args, **kwargs)
         except TypeError as error:
-            initializer = getattr(getattr(cls, "__init__"), "__qualname__", "")  # noqa: B009
-            better = wrong_arguments(error, f"{initializer}()", f"{cls.__name__}()", inspect.signature(cls))
+            start = f"{getattr(getattr(cls, '__init__'), '__qualname__', '')}()"  # noqa: B009
+            if str(error) == f"{cls.__name__}() takes no arguments":  # Python's words, which do not say what it got
+                got = f"an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else f"{len(args)} arguments"
+                error = TypeError(f"{start} takes no arguments, but got {got}")
+            better = wrong_arguments(error, start, f"{cls.__name__}()", inspect.signature(cls))
             if better is error:
                 raise
             raise better from None

@@ -106,7 +106,7 @@ class Module(metaclass=Kind):
     _shown: ClassVar[tuple[str, ...]] = ()  # names of the attributes that the repr shows
     _buffer_names: frozenset[str] | None = None  # None until __init__ is done
     _kept: frozenset[str] = frozenset()  # paths of Tensors that a forward was given and keeps
-    _passing: frozenset[Tensor] = frozenset()  # Tensors that a forward put into lists and dicts
+    _passing: frozenset[tuple[str, Tensor]] = frozenset()  # what a forward put into the list or dict of this name
     _has_containers = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -152,12 +152,10 @@ class Module(metaclass=Kind):
                 self._note_inputs(name, value)
         super().__setattr__(name, value)
 
-    def _note_additions(self, before: list[tuple[object, list[Tensor]]]) -> None:
+    def _note_additions(self, before: list[tuple[str, object, list[Tensor]]]) -> None:
         """Notes the Tensors that the forward just done has put into lists and dicts: they are not state."""
-        passing: set[Tensor] = set()
-        for value, held in before:
-            known = set(held) - self._passing
-            passing |= {tensor for tensor in parameters_in(value) if tensor not in known}
+        known = {(name, tensor) for name, _, held in before for tensor in held} - self._passing
+        passing = {(name, tensor) for name, value, _ in before for tensor in parameters_in(value)} - known
         if passing or self._passing:
             vars(self)["_passing"] = frozenset(passing)
 
@@ -215,7 +213,7 @@ class Module(metaclass=Kind):
                 if kind is ndarray:
                     is_own = self._buffer_names is None or path in self._buffer_names
                 else:
-                    is_own = path not in self._kept and (path == name or found not in self._passing)
+                    is_own = path not in self._kept and (path == name or (name, found) not in self._passing)
                 if is_own:
                     yield path, found
 

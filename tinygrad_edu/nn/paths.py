@@ -79,9 +79,9 @@ def is_container(kind: type) -> bool:
     return KNOWN[kind]
 
 
-def containers(attributes: Mapping[str, object]) -> list[tuple[object, list[Tensor]]]:
+def containers(attributes: Mapping[str, object]) -> list[tuple[str, object, list[Tensor]]]:
     """The attributes that are looked into, each with the parameters that it holds."""
-    return [(value, parameters_in(value)) for value in attributes.values() if is_container(type(value))]
+    return [(name, value, parameters_in(value)) for name, value in attributes.items() if is_container(type(value))]
 
 
 def parameters_in(value: object) -> list[Tensor]:

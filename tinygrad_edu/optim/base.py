@@ -304,7 +304,7 @@ def gradient_array(owner: str, i: int, p: Tensor) -> ndarray | None:
     grad: Any = p.grad
     data = p.data
     if grad is None or (type(grad) is ndarray and grad.dtype is data.dtype and grad.shape == data.shape):
-        return grad  # type: ignore[no-any-return]
+        return grad
     if type(grad) is not ndarray:
         refuse_mask(f"{owner}: the grad of parameter {i}", grad)
         grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad)
