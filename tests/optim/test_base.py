@@ -537,3 +537,25 @@ def test_parameters_have_an_order(params):
         optim.SGD(params)
     with pytest.raises(TypeError, match=r"\['params'\] is a"):
         optim.SGD([{"params": params}])
+
+
+@ALL
+def test_a_state_of_nonsense_changes_nothing(optimizer):
+    def make():
+        step = optimizer([{"params": [with_grad([1.0, 2.0], [1.0, 1.0])]}, {"params": [with_grad(3.0, 1.0)]}], lr=0.1)
+        step.step()
+        return step
+
+    whole, junk = make().state_dict(), [None, True, -1, "x", [1], np.ones(3), object(), 1j, np.ma.masked]
+    spoilt = [{**whole, "optimizer": value} for value in junk]
+    spoilt += [{**whole, "state": {**whole["state"], 0: value}} for value in junk]
+    spoilt += [{**whole, "state": {**whole["state"], 0: {"step": value}}} for value in [*junk, 10**400]]
+    for group in whole["param_groups"]:
+        for key in group:
+            wrong = [value for value in junk if not (value is True and isinstance(group[key], bool))]
+            spoilt += [{**whole, "param_groups": [{**group, key: value}, whole["param_groups"][1]]} for value in wrong]
+    for state in spoilt:
+        step = make()
+        with pytest.raises(ValueError, match=f"{optimizer.__name__}"):
+            step.load_state_dict(state)
+        assert step.steps == [1, 1] and step.lr == 0.1

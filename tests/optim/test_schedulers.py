@@ -274,7 +274,7 @@ def test_a_group_added_later_is_refused_with_a_reason(make):
         (lambda s: warm_cosine(optimizer([1.0])).state_dict(), r"base_lrs is \[1.0\]; this optimizer needs 3"),
         (lambda s: LinearWarmup(optimizer()).state_dict(), "then is None, but here <"),
         (lambda s: s | {"then": StepLR(optimizer(), 1).state_dict()}, "CosineAnnealingLR.load_state_dict: expected"),
-        (lambda s: s | {"last_lr": [0.1, -1, 0.1]}, "the rate is -1"),
+        (lambda s: s | {"last_lr": [0.1, -1, 0.1]}, "last_lr is -1"),
         (lambda s: s | {"last_epoch": math.inf}, "LinearWarmup.load_state_dict: last_epoch is inf; it must be an int"),
         (lambda s: s | {"last_epoch": -1}, "last_epoch is -1"),
         (lambda s: s | {"start_factor": "1"}, "start_factor is '1'; it must be a number"),
@@ -356,3 +356,26 @@ def test_rates_at_the_boundaries():
         ReduceLROnPlateau(optimizer([0.1])).step(np.ma.masked)
     with pytest.raises(ValueError, match="min_lr is array"):
         ReduceLROnPlateau(optimizer([0.1]), min_lr=np.array(0.1))
+
+
+JUNK = [None, True, -1, math.nan, "x", [], {}, [None], np.ones(2), object(), 10**400, 1j]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StepLR(optimizer([0.1]), 2),
+        lambda: CosineAnnealingLR(optimizer([0.1]), 5),
+        lambda: ReduceLROnPlateau(optimizer([0.1])),
+        lambda: warm_cosine(optimizer([0.1])),
+    ],
+)
+def test_a_state_of_nonsense_changes_nothing(make):
+    state = make().state_dict()
+    for key in state.keys() - {"then", "monitor", "best"}:
+        for junk in JUNK:
+            for value in (junk, [junk]) if isinstance(state[key], list) else (junk,):
+                scheduler = make()
+                with pytest.raises(ValueError, match=key):
+                    scheduler.load_state_dict({**state, key: value})
+                assert scheduler.state_dict() == state

@@ -254,17 +254,23 @@ class Optimizer(metaclass=Named):
         if not isinstance(state, Mapping) or state.keys() != {"optimizer", "state", "param_groups"}:
             keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
             raise ValueError(f"{where}: expected the keys optimizer, state, param_groups, got {keys}")
-        if state["optimizer"] != type(self).__name__:
-            raise ValueError(f"{where}: this is the state of {state['optimizer']}; make that optimizer, then load it")
+        made_by = state["optimizer"]
+        if not isinstance(made_by, str) or made_by != type(self).__name__:
+            raise ValueError(f"{where}: this is the state of {made_by!s:.60}; make that optimizer, then load it")
         groups, moments = state["param_groups"], state["state"]
         if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
             raise ValueError(f"{where}: param_groups is {groups!r:.60}; it must be a list of dicts")
-        if not isinstance(moments, Mapping) or not all(str(i).isdecimal() for i in moments):
+        if not isinstance(moments, Mapping) or not all(
+            str(i).isdecimal() and isinstance(entry, Mapping) for i, entry in moments.items()
+        ):
             raise ValueError(f"{where}: state is {moments!r:.60}; it must be a dict by the parameters' numbers")
-        saved = [len(group.get("params", ())) for group in groups]
-        own = [len(group["params"]) for group in self.param_groups]
+        numbers = [group.get("params", ()) for group in groups]
+        numbers = [part if isinstance(part, (list, tuple)) else () for part in numbers]
+        saved, own = [len(part) for part in numbers], [len(group["params"]) for group in self.param_groups]
         if saved != own:
             raise ValueError(f"{where}: the state has groups of {saved} parameters, this optimizer of {own}")
+        if [str(i) for part in numbers for i in part] != [str(i) for i in range(sum(own))]:
+            raise ValueError(f"{where}: the groups' params are {numbers!r:.60}; they must count up from 0")
         values = [self._check_group(n, hyperparameters(group)) for n, group in enumerate(groups)]
         entries = {int(i): entry for i, entry in moments.items() if entry}
         if not entries.keys() <= set(range(len(self.state))):
@@ -284,13 +290,15 @@ class Optimizer(metaclass=Named):
     def _moment_arrays(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
         """The arrays that the saved moments of parameter i will be written to; missing ones are made."""
         if entry:
-            check_positive_int(f"{where}: parameter {i}: step", entry.get("step"))
+            if check_positive_int(f"{where}: parameter {i}: step", entry.get("step")) > 2**53:
+                raise ValueError(f"{where}: parameter {i}: step is {entry['step']!r:.60}; a float counts no further")
         known, arrays = self.moments(self.defaults), {}
         for name in [name for name in entry if name != "step"]:
             if name not in known:
                 keeps = f"{type(self).__name__} keeps {', '.join(known) or 'nothing'}"
                 why = "PyTorch's have other names because they are scaled differently, see moments()"
                 raise ValueError(f"{where}: parameter {i} has {name}, but {keeps}; {why}")
+            refuse_mask(f"{where}: parameter {i}: {name}", entry[name])
             value = np.asarray(entry[name])
             arrays[name] = array = self.state[i].get(name, np.empty_like(self._work[i][1]))
             if value.shape != array.shape or not np.can_cast(value.dtype, array.dtype, "same_kind"):

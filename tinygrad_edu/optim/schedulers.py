@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from tinygrad_edu.arguments import Named, others_by_name
-from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int, refuse_mask
+from tinygrad_edu.checks import check_choice, check_int, check_number, refuse_mask
 from tinygrad_edu.optim.base import Optimizer
 
 __all__ = [
@@ -27,6 +27,14 @@ __all__ = [
 ]  # fmt: skip
 
 STEPPERS: weakref.WeakKeyDictionary[Optimizer, list[weakref.ref[Scheduler]]] = weakref.WeakKeyDictionary()
+MOST_EPOCHS = 2**53  # beyond, a float counts no more
+LIMITS: dict[str, int | dict[str, Any]] = {  # of the settings and counts: the smallest integer, or limits of a number
+    "step_size": 1, "T_max": 1, "total_iters": 1, "patience": 0, "cooldown": 0,
+    "last_epoch": 0, "num_bad_epochs": 0, "cooldown_counter": 0,
+    "gamma": {"at_least": 0}, "eta_min": {"at_least": 0}, "start_factor": {"above": 0, "at_most": 1},
+    "factor": {"at_least": 0, "below": 1}, "threshold": {"at_least": 0}, "eps": {"at_least": 0},
+    "best": {"finite": False},
+}  # fmt: skip
 Monitor = Literal["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
 
 
@@ -123,12 +131,18 @@ class Scheduler(metaclass=Named):
             raise ValueError(f"{name}.load_state_dict: expected the keys {', '.join(own)}, got {keys}")
         for key, value in own.items():
             saved, inner = state[key], vars(self).get(key)
-            if isinstance(value, list) and (not isinstance(saved, list) or len(saved) != len(value)):
-                raise ValueError(f"{name}.load_state_dict: {key} is {saved}; this optimizer needs {len(value)} of them")
-            if key in ("last_epoch", "num_bad_epochs", "cooldown_counter", "patience", "cooldown"):
-                check_int(f"{name}.load_state_dict: {key}", saved, 0)
+            where = f"{name}.load_state_dict"
+            if isinstance(value, list):
+                if not isinstance(saved, list) or len(saved) != len(value):
+                    raise ValueError(f"{where}: {key} is {saved!r:.60}; this optimizer needs {len(value)} of them")
+                for number in saved:
+                    check_number(f"{where}: {key}", number, at_least=0)
+            elif key in LIMITS:
+                number = check_setting(where, key, saved)
+                if isinstance(LIMITS[key], int) and number > MOST_EPOCHS:
+                    raise ValueError(f"{where}: {key} is {saved!r:.60}; there are not so many epochs")
             elif isinstance(value, (int, float)) and not isinstance(value, bool):
-                check_number(f"{name}.load_state_dict: {key}", saved, finite=False)
+                check_number(f"{where}: {key}", saved, finite=False)
             if isinstance(value, dict) != isinstance(saved, Mapping):
                 raise ValueError(f"{name}.load_state_dict: {key} is {saved!r:.80}, but here {inner!r:.80}")
             if isinstance(inner, Scheduler):
@@ -147,8 +161,8 @@ class StepLR(Scheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size = check_positive_int("StepLR: step_size", step_size)
-        self.gamma = check_number("StepLR: gamma", gamma, at_least=0)
+        self.step_size: int = check_setting("StepLR", "step_size", step_size)
+        self.gamma: float = check_setting("StepLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
@@ -166,7 +180,7 @@ class ExponentialLR(Scheduler):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma = check_number("ExponentialLR: gamma", gamma, at_least=0)
+        self.gamma: float = check_setting("ExponentialLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
@@ -187,8 +201,8 @@ class CosineAnnealingLR(Scheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max = check_positive_int("CosineAnnealingLR: T_max", T_max)
-        self.eta_min = check_number("CosineAnnealingLR: eta_min", eta_min, at_least=0)
+        self.T_max: int = check_setting("CosineAnnealingLR", "T_max", T_max)
+        self.eta_min: float = check_setting("CosineAnnealingLR", "eta_min", eta_min)
         super().__init__(optimizer)
         if self.eta_min > min(self.base_lrs):
             first = min(self.base_lrs)
@@ -224,8 +238,8 @@ class LinearWarmup(Scheduler):
     def __init__(
         self, optimizer: Optimizer, total_iters: int = 5, start_factor: float = 1 / 3, then: Scheduler | None = None
     ) -> None:
-        self.total_iters = check_positive_int("LinearWarmup: total_iters", total_iters)
-        self.start_factor = check_number("LinearWarmup: start_factor", start_factor, above=0, at_most=1)
+        self.total_iters: int = check_setting("LinearWarmup", "total_iters", total_iters)
+        self.start_factor: float = check_setting("LinearWarmup", "start_factor", start_factor)
         if then is not None:
             if not isinstance(then, Scheduler) or isinstance(then, ReduceLROnPlateau):
                 raise TypeError(f"LinearWarmup: then is {then!r:.80}; pass a scheduler that only depends on the epoch")
@@ -296,11 +310,11 @@ class ReduceLROnPlateau(Scheduler):
             raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
         self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
         self.threshold_mode = threshold_mode
-        self.factor = check_number(f"{name}: factor", factor, at_least=0, below=1)
-        self.threshold = check_number(f"{name}: threshold", threshold, at_least=0)
-        self.patience = check_int(f"{name}: patience", patience, 0)
-        self.cooldown = check_int(f"{name}: cooldown", cooldown, 0)
-        self.eps = check_number(f"{name}: eps", eps, at_least=0)
+        self.factor: float = check_setting(name, "factor", factor)
+        self.threshold: float = check_setting(name, "threshold", threshold)
+        self.patience: int = check_setting(name, "patience", patience)
+        self.cooldown: int = check_setting(name, "cooldown", cooldown)
+        self.eps: float = check_setting(name, "eps", eps)
         self.best = math.inf if self.mode == "min" else -math.inf
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
 
@@ -336,6 +350,7 @@ class ReduceLROnPlateau(Scheduler):
 
     def _check_state(self, state: Any) -> None:
         super()._check_state(state)
+        check_choice("ReduceLROnPlateau.load_state_dict: mode", state["mode"], ("min", "max"))
         check_monitor("ReduceLROnPlateau.load_state_dict", state["monitor"], state["mode"])
         check_choice("ReduceLROnPlateau.load_state_dict: threshold_mode", state["threshold_mode"], ("rel", "abs"))
 
@@ -347,6 +362,14 @@ class ReduceLROnPlateau(Scheduler):
             away = sign if self.best > 0 else -sign  # 1 if an improvement leads away from zero
             return sign * value > sign * self.best * (1 + away * self.threshold)
         return sign * value > sign * self.best + self.threshold
+
+
+def check_setting(owner: str, name: str, value: object) -> Any:
+    """A setting or a count of a scheduler within its limits, as Python's number."""
+    limit = LIMITS[name]
+    if isinstance(limit, int):
+        return check_int(f"{owner}: {name}", value, limit)
+    return check_number(f"{owner}: {name}", value, **limit)
 
 
 def take_turn(scheduler: Scheduler) -> None:
