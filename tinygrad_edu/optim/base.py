@@ -289,9 +289,8 @@ class Optimizer(metaclass=Named):
 
     def _moment_arrays(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
         """The arrays that the saved moments of parameter i will be written to; missing ones are made."""
-        if entry:
-            if check_positive_int(f"{where}: parameter {i}: step", entry.get("step")) > 2**53:
-                raise ValueError(f"{where}: parameter {i}: step is {entry['step']!r:.60}; a float counts no further")
+        if entry and check_positive_int(f"{where}: parameter {i}: step", entry.get("step")) > 2**53:
+            raise ValueError(f"{where}: parameter {i}: step is {entry['step']!r:.60}; a float counts no further")
         known, arrays = self.moments(self.defaults), {}
         for name in [name for name in entry if name != "step"]:
             if name not in known:
