@@ -143,7 +143,7 @@ class Softplus(Module):
     _shown = ("beta",)
 
     def __init__(self, beta: float = 1.0) -> None:
-        self.beta = check_number("Softplus: beta", beta, above=0, finite=False)
+        self.beta = check_number("Softplus: beta", beta, above=0)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""

@@ -113,6 +113,8 @@ class NLLLoss(Loss):
     def __init__(self, weight: ArrayLike | Tensor | None = None, *, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.weight = weight_buffer(f"{type(self).__name__}: weight", weight)
+        if self.weight is not None and self.weight.ndim != 1:
+            raise ValueError(f"{type(self).__name__}: weight has shape {self.weight.shape}; give one number per class")
 
     def forward(self, input: Operand, target: Operand) -> Tensor:
         """(n, classes), (n,) -> (), or (n,) with reduction "none"; see functional.nll_loss."""
