@@ -47,6 +47,7 @@ class Sequential(Module):
         if not isinstance(layer, Module):
             is_class = isinstance(layer, type) and issubclass(layer, Module)
             hint = f"write {layer.__name__}()" if is_class else "it takes Modules, such as Linear(2, 3) or ReLU()"
+            hint = f"write {type(self).__name__}(*layers)" if isinstance(layer, (list, tuple)) else hint
             raise TypeError(f"{type(self).__name__}: layer {len(self)} is {layer!r}, not a Module; {hint}")
         last = max([int(name) for name in vars(self) if name.isdecimal()], default=-1)
         setattr(self, str(last + 1), layer)

@@ -146,7 +146,7 @@ class Module(metaclass=Kind):
             problem = misplaced(name, value, is_param, is_buffer)
             if problem:
                 raise TypeError(f"{type(self).__name__}.{name} is {problem}, or keep that under another name")
-            if isinstance(value, ndarray) or (is_buffer and value is not None):  # a number, as of buffer = buffer + 1
+            if isinstance(value, ndarray) or (is_buffer and isinstance(value, (np.generic, int, float))):
                 value = self._new_buffer(name, value)
             elif isinstance(value, Tensor) or self._kept or is_container(type(value)):
                 self._note_inputs(name, value)

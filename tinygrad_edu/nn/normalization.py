@@ -137,10 +137,11 @@ class BatchNorm(Module):
 
     def _axes_hint(self, shape: tuple[int, ...]) -> str:
         """What to do about an input with another number of axes, where that can be guessed."""
-        hint = shape_hint(shape, self.num_features) if 4 in self.axes else ""
-        if not hint and 2 <= len(shape) <= 4 and shape[1] == self.num_features:
-            return f"; that fits BatchNorm{1 if 4 in self.axes else 2}d"
-        return "; of a single example make x[None]" if shape == (self.num_features,) else hint
+        channels, images = self.num_features, 4 in self.axes
+        hint = shape_hint(shape, channels) if images else ""
+        if not hint and 2 <= len(shape) <= 4 and shape[1] == channels:
+            return f"; that fits BatchNorm{1 if images else 2}d"
+        return "; of a single example make x[None]" if shape == (channels,) and not images else hint
 
     def extra_repr(self) -> str:
         settings = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.weight is not None}"

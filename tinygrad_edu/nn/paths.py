@@ -151,12 +151,14 @@ def hidden(module: object, kinds: tuple[type, ...], top: type) -> str:
 
 def misplaced(name: str, value: object, in_parameter: bool, in_buffer: bool) -> str:
     """Why a value cannot stand in the place of a parameter or a buffer, in words; or nothing."""
-    if in_buffer and not isinstance(value, (ndarray, np.generic, int, float, type(None))):
+    if is_parameter(value) or isinstance(value, (ndarray, np.generic, type(None))):
+        return ""
+    what = "the result of an op" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    if in_buffer and not isinstance(value, (int, float)):
         how = "plain values, such as those of .data"
-        return f"a buffer, an array, and a {type(value).__name__} would not be saved in its place; give it {how}"
-    if in_parameter and value is not None and not is_parameter(value):
-        what = "the result of an op" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        return f"a parameter, and {what} would not be trained in its place; write {name}.assign(values)"
+        return f"a buffer, an array, and {what} would not be saved in its place; give it {how}"
+    if in_parameter:
+        return f"a parameter, and {what} would neither be trained nor saved in its place; write {name}.assign(values)"
     return ""
 
 
