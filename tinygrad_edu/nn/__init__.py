@@ -4,6 +4,9 @@ model = nn.MLP([784, 128, 64, 10])
 loss = nn.CrossEntropyLoss()(model(images), labels)     # images (n, 784), labels (n,)
 """
 
+from typing import NoReturn
+
+from tinygrad_edu.arguments import missing_name
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import *
 from tinygrad_edu.nn.containers import *
@@ -21,6 +24,10 @@ __all__ = [
     "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module", "NLLLoss", "PReLU", "ReLU", "Residual", "Sequential",
     "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "init", "load", "load_metadata", "save", "summary",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing_name("tinygrad_edu.nn", name, __all__)
 
 
 def __dir__() -> list[str]:
