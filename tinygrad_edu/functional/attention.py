@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
-from tinygrad_edu.engine import is_tensor, plain
+from tinygrad_edu.engine import Array, plain
 from tinygrad_edu.functional.layers import dropout
 from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.tensor import Tensor
@@ -86,7 +85,7 @@ def attention_weights(
     return ops.multiply(weights, ~blind) if blind.any() else weights
 
 
-def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Tensor, np.ndarray]:
+def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Operand, Array]:
     """The mask as numbers to be added, and which queries look nowhere: theirs are 0, as softmax would give NaN."""
     mask = as_operand(mask)
     if not broadcasts_to(mask.shape, scores.shape):

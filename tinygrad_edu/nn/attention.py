@@ -19,6 +19,8 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Embedding", "MultiheadAttention"]
 
+APART = ("q_proj_weight", "k_proj_weight", "v_proj_weight")  # PyTorch's names where their lengths differ
+
 
 class Embedding(Module):
     """A table of learned vectors: integers of any shape (...) -> (..., embedding_dim).
@@ -55,7 +57,9 @@ class Embedding(Module):
             padding_idx = check_int("Embedding: padding_idx", padding_idx, -n, n - 1) % n
         self.padding_idx = padding_idx
         shape = (n, self.embedding_dim)
-        self.weight = init.normal(Tensor(np.zeros(shape, check_dtype("Embedding: dtype", dtype)), name="weight"), rng=rng)
+        self.weight = init.normal(
+            Tensor(np.zeros(shape, check_dtype("Embedding: dtype", dtype)), name="weight"), rng=rng
+        )
         if padding_idx is not None:
             self.weight.assign(np.where(np.arange(n)[:, None] == padding_idx, 0, self.weight.data))
 
@@ -117,18 +121,21 @@ class MultiheadAttention(Module):
         self.embed_dim = n = check_positive_int(f"{name}: embed_dim", embed_dim)
         self.num_heads = check_positive_int(f"{name}: num_heads", num_heads)
         if n % self.num_heads:
-            raise ValueError(f"{name}: {num_heads} heads cannot share embed_dim={n} equally; make it a multiple of them")
+            raise ValueError(
+                f"{name}: {num_heads} heads cannot share embed_dim={n} equally; make it a multiple of them"
+            )
         self.dropout = check_number(f"{name}: dropout", dropout, at_least=0, at_most=1)
         self.batch_first = check_bool(f"{name}: batch_first", batch_first)
         self.kdim = n if kdim is None else check_positive_int(f"{name}: kdim", kdim)
         self.vdim = n if vdim is None else check_positive_int(f"{name}: vdim", vdim)
         self.rng = None if rng is None else generator_or_default(rng)
         dtype, lengths = check_dtype(f"{name}: dtype", dtype), (n, self.kdim, self.vdim)
-        apart = lengths != (n, n, n)
-        names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
-        for weight, length in zip(names, lengths, strict=True):
-            setattr(self, weight, xavier(weight, n, length, rng, dtype) if apart else None)
-        self.in_proj_weight = None if apart else xavier("in_proj_weight", 3 * n, n, rng, dtype)
+        self.in_proj_weight = None
+        if lengths == (n, n, n):
+            self.in_proj_weight = xavier("in_proj_weight", 3 * n, n, rng, dtype)
+        else:
+            for weight, length in zip(APART, lengths, strict=True):
+                setattr(self, weight, xavier(weight, n, length, rng, dtype))
         self.in_proj_bias = Tensor(np.zeros(3 * n, dtype), name="in_proj_bias") if bias else None
         self.out_proj = Linear(n, n, bias, rng=rng, dtype=dtype)
         if self.out_proj.bias is not None:
@@ -179,9 +186,8 @@ class MultiheadAttention(Module):
         dropped = functional.dropout(weights, self.dropout, self.training, rng=self.rng)
         out = ops.swapaxes(ops.matmul(dropped, v), 1, 2)  # (n, places, heads, length)
         out = self.out_proj(ops.reshape(out, (*out.shape[:2], self.embed_dim)))
-        if not need_weights:
-            shown = None
-        else:
+        shown: Tensor | None = None
+        if need_weights:
             shown = ops.mean(dropped, axis=1) if average_attn_weights else dropped
         if single:
             return out[0], None if shown is None else shown[0]
@@ -189,11 +195,11 @@ class MultiheadAttention(Module):
 
     def _projected(self, *operands: Any) -> list[Tensor]:
         """Linear functions of query, key and value: one product where the three are the same tensor."""
-        n, bias = self.embed_dim, self.in_proj_bias
+        bias = self.in_proj_bias
         if self.in_proj_weight is not None and operands[0] is operands[1] is operands[2]:
             return ops.split(functional.linear(operands[0], self.in_proj_weight, bias), 3, axis=-1)
         if self.in_proj_weight is None:
-            weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
+            weights = [getattr(self, name) for name in APART]
         else:
             weights = ops.split(self.in_proj_weight, 3)
         biases = [None] * 3 if bias is None else ops.split(bias, 3)
@@ -227,13 +233,13 @@ class MultiheadAttention(Module):
             raise ValueError(f"{name} got query, key and value of shapes {shapes}; they must be {axes}, or without n")
         batch = 0 if self.batch_first else 1
         if len(shapes[0]) == 3 and shapes[0][batch] != shapes[1][batch]:
-            raise ValueError(f"{name} got queries {shapes[0]} and keys {shapes[1]}: axis {batch}, the batch, must agree")
-        for what, shape, length in zip(("query", "key", "value"), shapes, self._lengths(), strict=True):
+            raise ValueError(
+                f"{name} got queries {shapes[0]} and keys {shapes[1]}: axis {batch}, the batch, must agree"
+            )
+        lengths = (self.embed_dim, self.kdim, self.vdim)
+        for what, shape, length in zip(("query", "key", "value"), shapes, lengths, strict=True):
             if shape[-1] != length:
                 raise ValueError(f"{name} got a {what} of shape {shape}; its last axis must be {length}")
-
-    def _lengths(self) -> tuple[int, int, int]:
-        return self.embed_dim, self.kdim, self.vdim
 
     def extra_repr(self) -> str:
         settings = f"{self.embed_dim}, {self.num_heads}, dropout={self.dropout}"
@@ -252,4 +258,4 @@ def forbidden(name: str, mask: Any, shapes: list[tuple[int, ...]]) -> Tensor:
         raise ValueError(f"{name} has shape {mask.shape}; it must be {' or '.join(map(str, shapes))}")
     if mask.dtype.kind not in "bf":
         raise TypeError(f"{name} is of dtype {mask.dtype}; it must be of booleans, True where not to look, or floats")
-    return ops.as_operand(np.where(mask, -np.inf, 0.0)) if mask.dtype.kind == "b" else mask
+    return as_operand(np.where(mask, -np.inf, 0.0)) if mask.dtype.kind == "b" else mask
