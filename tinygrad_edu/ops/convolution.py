@@ -23,7 +23,7 @@ result in this order, and the next one takes it without a copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -36,7 +36,7 @@ from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
 
 __all__ = [
-    "Pair", "conv2d", "conv2d_input", "conv2d_weight", "fold", "inside", "max_pool", "mean_pool", "windows", "winners",
+    "Pair", "conv2d", "conv2d_input", "conv2d_weight", "fold", "max_pool", "mean_pool", "reach", "windows", "winners",
 ]  # fmt: skip
 
 Pair = tuple[int, int]
@@ -45,15 +45,15 @@ NO_GAPS = (1, 1)
 SLAB = 2**18  # bytes of windows that are copied at a time, and multiplied while they are in the cache
 
 
-def extent(size: Pair, dilation: Pair) -> Pair:
-    """How many rows and columns a window reaches over."""
-    return dilation[0] * (size[0] - 1) + 1, dilation[1] * (size[1] - 1) + 1
+def reach(size: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
+    """How many rows and columns a window reaches over, as it takes each dilation-th alone."""
+    return tuple([gap * (n - 1) + 1 for n, gap in zip(size, dilation, strict=True)])
 
 
 @op(lambda g, out, x, size, stride, dilation: fold(g, size, stride, x.shape, dilation))
 def windows(x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Array:
     """Every window of a size: (n, c, h, w) -> (n, c, rows, columns, *size), a view; it takes each dilation-th pixel."""
-    seen = sliding_window_view(x, extent(size, dilation), (2, 3), writeable=True)
+    seen = sliding_window_view(x, reach(size, dilation), (2, 3), writeable=True)
     return seen[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
 
 
