@@ -21,7 +21,10 @@ from tinygrad_edu.ops.convolution import Pair, reach
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["conv1d", "conv2d", "conv_transpose2d"]
+__all__ = [
+    "MODES", "batch_or_one", "borders", "check_fit", "check_images", "check_sizes", "conv1d", "conv2d",
+    "conv_transpose2d",
+]  # fmt: skip
 
 P = ParamSpec("P")
 Padding: TypeAlias = "int | Pair | str"

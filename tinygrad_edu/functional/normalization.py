@@ -20,7 +20,7 @@ from tinygrad_edu.ops import Operand, as_operand, fused
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["group_norm", "layer_norm", "rms_norm"]
+__all__ = ["check_lengths", "group_norm", "layer_norm", "rms_norm"]
 
 
 @answering_for
@@ -45,7 +45,7 @@ def layer_norm(
     x, shape = as_operand(x), check_lengths("layer_norm: normalized_shape", normalized_shape)
     check_shapes("layer_norm", x, shape, weight, bias)
     eps = check_number("layer_norm: eps", eps, at_least=0)
-    return scaled(fused.standardize(wide(x), tuple(range(-len(shape), 0)), eps), x, weight, bias)
+    return scaled(fused.standardize(wide(x, weight, bias), tuple(range(-len(shape), 0)), eps), x, weight, bias)
 
 
 @answering_for
@@ -65,7 +65,7 @@ def rms_norm(
     """
     x, shape = as_operand(x), check_lengths("rms_norm: normalized_shape", normalized_shape)
     check_shapes("rms_norm", x, shape, weight)
-    y = wide(x)
+    y = wide(x, weight)
     eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else y.dtype).eps) if eps is None else eps
     mean = ops.mean(ops.multiply(y, y), tuple(range(-len(shape), 0)), keepdims=True)
     return scaled(ops.divide(y, ops.sqrt(mean + check_number("rms_norm: eps", eps, at_least=0))), x, weight)
@@ -92,7 +92,7 @@ def group_norm(
         raise ValueError(f"group_norm: input of shape {x.shape} in {groups} groups; {fits}")
     each = [None if p is None else as_operand(p) for p in (weight, bias)]
     check_parameters("group_norm", x.shape[1:2], *each)
-    rows = ops.reshape(wide(x), (len(x), groups, math.prod(x.shape[1:]) // groups))
+    rows = ops.reshape(wide(x, *each), (len(x), groups, math.prod(x.shape[1:]) // groups))
     normal = fused.standardize(rows, (-1,), check_number("group_norm: eps", eps, at_least=0))
     columns = (-1, *[1] * (x.ndim - 2))
     return scaled(ops.reshape(normal, x.shape), x, *[None if p is None else ops.reshape(p, columns) for p in each])
@@ -120,9 +120,13 @@ def check_parameters(name: str, shape: tuple[int, ...], *parameters: Operand | N
             raise ValueError(f"{name}: {what} of shape {np.shape(plain(p))}; it must be {shape}")
 
 
-def wide(x: Tensor) -> Tensor:
-    """float16, where the square of 256 overflows, as float32, and integers as floats."""
-    return x if x.dtype.kind == "f" and x.dtype != np.float16 else ops.astype(x, np.result_type(x.dtype, np.float32))
+def wide(x: Tensor, *parameters: Operand | None) -> Tensor:
+    """float16, where the square of 256 overflows, as float32 at least, and integers as floats."""
+    if x.dtype.kind == "f" and x.dtype != np.float16:
+        return x
+    return ops.astype(
+        x, np.result_type(x.dtype, np.float32, *[as_operand(p).dtype for p in parameters if p is not None])
+    )
 
 
 def scaled(normal: Tensor, x: Tensor, weight: Operand | None, bias: Operand | None = None) -> Tensor:

@@ -18,7 +18,9 @@ from tinygrad_edu.ops.convolution import Pair, reach
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["adaptive_avg_pool2d", "avg_pool2d", "interpolate", "max_pool2d"]
+__all__ = [
+    "Sizes", "adaptive_avg_pool2d", "avg_pool2d", "check_output_size", "check_scaling", "interpolate", "max_pool2d",
+]  # fmt: skip
 
 Sizes: TypeAlias = "int | Sequence[int | None] | None"
 

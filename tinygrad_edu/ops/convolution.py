@@ -36,7 +36,8 @@ from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
 
 __all__ = [
-    "Pair", "conv2d", "conv2d_input", "conv2d_weight", "fold", "max_pool", "mean_pool", "reach", "windows", "winners",
+    "NO_GAPS", "Pair", "conv2d", "conv2d_input", "conv2d_weight", "fold", "max_pool", "mean_pool", "reach", "windows",
+    "winners",
 ]  # fmt: skip
 
 Pair = tuple[int, int]
