@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu.checks import check_positive_int
 from tinygrad_edu.engine import plain
+from tinygrad_edu.torch_names import answer_names
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -448,3 +449,6 @@ def finite_range(arrays: Iterable[ArrayLike]) -> tuple[float, float]:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)

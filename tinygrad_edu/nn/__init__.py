@@ -14,6 +14,7 @@ from tinygrad_edu.nn.module import *
 from tinygrad_edu.nn.normalization import *
 from tinygrad_edu.nn.serialization import *
 from tinygrad_edu.nn.summary import *
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "ELU", "GELU", "MLP", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Conv2d",
@@ -25,3 +26,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)

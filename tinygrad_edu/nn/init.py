@@ -25,6 +25,7 @@ from tinygrad_edu.random import (  # generator, generators_in and manual_seed ca
     manual_seed as manual_seed,
 )
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "calculate_gain", "constant", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "uniform",
@@ -38,6 +39,9 @@ generator = default_generator
 
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)
 
 
 def fill(tensor: Tensor, values: ArrayLike) -> Tensor:

@@ -16,6 +16,7 @@ from tinygrad_edu.optim.clip import *
 from tinygrad_edu.optim.finder import *
 from tinygrad_edu.optim.optimizers import *
 from tinygrad_edu.optim.schedulers import *
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "SGD", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LRFinderResult", "LinearWarmup", "Optimizer",
@@ -25,3 +26,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)
