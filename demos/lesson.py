@@ -13,13 +13,19 @@ import tempfile
 from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
+INSTALL = 'pip install -e ".[demos]" brings it, in the folder of README.md'
+
 # Matrices this small gain little from a second thread, and lose much where other programs want the processor too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np
+try:
+    import graphviz  # noqa: F401, which pictures of graphs need
+    import numpy as np
 
-from tinygrad_edu import data
-from tinygrad_edu.files import naming, visible, write_atomically
+    from tinygrad_edu import data
+    from tinygrad_edu.files import naming, visible, write_atomically
+except ImportError as error:
+    sys.exit(f"error: this demo needs {error.name}, which is not installed; {INSTALL}")
 
 OUT = Path(__file__).parent / "out"
 
@@ -59,7 +65,7 @@ def check_installed(packages):
         try:
             importlib.import_module(package)
         except ImportError as error:
-            sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+            sys.exit(f"error: this demo needs {error.name}, which is not installed; {INSTALL}")
 
 
 def option(kind, fits, words, most=math.inf):
@@ -195,8 +201,9 @@ def run(main, note="", advice="smaller numbers"):
         except BrokenPipeError:
             output_fails()
             sys.exit(1)
-        except (ArithmeticError, OSError, RecursionError, ValueError) as error:
-            what = f"cannot write the output ({error})" if output_fails() else error
+        except (ArithmeticError, ImportError, OSError, RecursionError, ValueError) as error:
+            unnamed = isinstance(error, OSError) and error.errno and error.filename is None  # files are always named
+            what = f"cannot write the output ({error})" if output_fails() or unnamed else error
             sys.exit(f"error: {visible(what)}")
         except SystemExit as end:
             if isinstance(end.code, str):

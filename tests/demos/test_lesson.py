@@ -39,8 +39,16 @@ def test_a_lesson_that_draws_says_at_once_that_it_needs_matplotlib(name, tmp_pat
     if name == "gates":  # draws graphs alone
         import_demo(name).main(["--out", str(tmp_path)])
         return
-    with pytest.raises(SystemExit, match=r"needs matplotlib, .*pip install tinygrad-edu\[demos\]"):
+    with pytest.raises(SystemExit, match=r'^error: .*needs matplotlib, .*pip install -e "\.\[demos\]"'):
         import_demo(name).main([])
+
+
+@pytest.mark.parametrize("name", ["xor", "neuron", "mnist_more", "draw", "numpy_table"])
+def test_a_program_without_its_packages_says_how_to_install_them(name, tmp_path):
+    command = [sys.executable, "-ES", DEMOS / f"{name}.py"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch(r'error: this demo needs graphviz, .*pip install -e "\.\[demos\]".*\n', result.stderr)
 
 
 @pytest.mark.parametrize("name", [*LESSONS, "cnn"])
@@ -105,6 +113,15 @@ def test_no_number_is_too_absurd_for_any_option(name, monkeypatch):
                 with pytest.raises((argparse.ArgumentTypeError, MemoryError)) as error:
                     action.type(text)
                 assert str(error.value).isprintable() and len(str(error.value)) < 150, action.dest
+
+
+@pytest.mark.parametrize("name", [*PROGRAMS, "course"])
+def test_help_stays_when_python_drops_docstrings(name, monkeypatch, capsys):
+    demo = import_demo(name)
+    monkeypatch.setattr(demo, "__doc__", None)  # as with python -OO
+    with pytest.raises(SystemExit, match="0"):
+        demo.main(["--help"])
+    assert "--help" in capsys.readouterr().out
 
 
 def test_what_a_lesson_asks_for_it_gets(tmp_path):
@@ -173,7 +190,20 @@ def test_too_little_memory_ends_with_advice():
         lesson.run(greedy)
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), FloatingPointError("the loss became nan")])
+def test_a_full_disk_that_is_no_files_is_the_outputs():
+    """Where Python does not buffer, print itself fails."""
+
+    def failing():
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(SystemExit, match=r"^error: cannot write the output \(.*No space left on device\)$"):
+        lesson.run(failing)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device", "a.png"), FloatingPointError("the loss became nan"), ImportError("no PIL")],
+)
 def test_what_fails_is_one_line(error):
     def failing():
         raise error
