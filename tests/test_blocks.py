@@ -186,6 +186,91 @@ def test_one_object_entered_twice_and_a_decorated_function_that_calls_itself():
     assert down(3) is False
 
 
+def handed_on(function):
+    """What other decorators do: a plain function that returns a generator or a coroutine."""
+    return lambda *args: function(*args)
+
+
+@pytest.mark.parametrize("block", [no_grad, detect_anomaly])
+def test_a_function_that_hands_on_a_generator_or_a_coroutine(block):
+    seen = []
+
+    def note():
+        seen.append(modes.current_mode() is modes.PLAIN)
+
+    @block()
+    @handed_on
+    def steps():
+        note()
+        yield
+        note()
+
+    for _ in steps():
+        assert modes.current_mode() is modes.PLAIN
+
+    @block()
+    @handed_on
+    async def alone():
+        await asyncio.sleep(0)
+        note()
+
+    class Stepping:
+        def __call__(self):
+            note()
+            yield
+
+    async def main():
+        await alone()
+        async for _ in block()(handed_on(several))():
+            assert modes.current_mode() is modes.PLAIN
+
+    async def several():
+        note()
+        yield
+        note()
+
+    list(block()(Stepping())())
+    asyncio.run(main())
+    assert seen == [False] * 6
+
+
+def test_what_is_sent_and_thrown_into_a_decorated_asynchronous_generator():
+    ended = []
+
+    @no_grad()
+    async def steps():
+        try:
+            sent = yield recorded()
+            yield sent, recorded()
+        except ValueError as error:
+            yield str(error), recorded()
+        finally:
+            ended.append(recorded())
+
+    async def main():
+        running = steps()
+        assert await running.__anext__() is False and await running.asend(3) == (3, False)
+        await running.aclose()
+        running = steps()
+        await running.__anext__()
+        assert await running.athrow(ValueError("in")) == ("in", False) and recorded()
+        with pytest.raises(StopAsyncIteration):
+            await running.__anext__()
+
+    asyncio.run(main())
+    assert ended == [False, False]
+
+
+@pytest.mark.parametrize("block", [no_grad, detect_anomaly])
+def test_what_cannot_be_decorated(block):
+    with pytest.raises(TypeError, match=rf"parentheses: @{block.__name__}\(\)"):
+        block(recorded)
+    with pytest.raises(TypeError, match="not the class Around; decorate its methods"):
+        block()(Around)
+    with pytest.raises(TypeError, match="decorates a function, not 3"):
+        block()(3)
+
+
 def test_detect_anomaly_holds_the_same_way():
     @detect_anomaly()
     def steps():

@@ -157,6 +157,12 @@ MESSAGES = [
     (lambda: Tensor([1.0, 2.0]).item(), ValueError, r"item: shape \(2,\) is not one number"),
     (lambda: bool(Tensor([1.0, 2.0])), ValueError, r"if tensor: shape \(2,\) .*\.any\(\)"),
     (lambda: (Tensor(1.0) * 2).__reduce__(), TypeError, "detach.*as plots take them"),
+    (lambda: Tensor([1.0]).max(Tensor([2.0])), TypeError, r"max: .* axis; .*larger of two.* np.maximum\(x, y\)"),
+    (lambda: np.min(Tensor([1.0]), Tensor([2.0])), TypeError, r"min: .* axis; .*smaller of two.* np.minimum\(x, y\)"),
+    (lambda: Tensor([1.0]).sum(Tensor([2.0])), TypeError, "sum: .* axis; pass its values: axis=tensor.data"),
+    (lambda: Tensor([1.0])[Tensor([0.0])], TypeError, r"getitem: .* index; .*tensor.data.astype\(int\)"),
+    (lambda: np.where(Tensor([1.0]), 1, 2), TypeError, r"where: .* condition; pass a comparison.*tensor > 0"),
+    (lambda: np.percentile(Tensor([1.0]), Tensor(5.0)), TypeError, "percentile: no gradient flows to q"),
 ]
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
@@ -34,7 +35,8 @@ class detect_anomaly(setting):
     The error names the op, its operands and the line of user code that called it; for a backward pass to know that
     line, the forward pass must run inside too. Then it also finds an array that an op remembers (an operand, a
     constant, an index, labels) and that was changed before backward() by writing into it, as in a.data[0] = 1. NumPy's
-    own warnings are silent meanwhile. Slow: every result is searched.
+    warnings of an op are silent. A -inf that an operand brings passes, as masks are made of it. Slow: every result is
+    searched.
 
     Raises:
         FloatingPointError: Where it happens.
@@ -47,16 +49,6 @@ class detect_anomaly(setting):
 
     def __init__(self) -> None:
         super().__init__(watch=Anomaly())
-        self.quiet: list[Any] = []
-
-    def __enter__(self) -> None:
-        self.quiet.append(np.errstate(all="ignore"))
-        self.quiet[-1].__enter__()
-        super().__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        super().__exit__()
-        self.quiet.pop().__exit__()
 
     def again(self) -> detect_anomaly:
         """Another one, with a memory of its own."""
@@ -69,13 +61,25 @@ class Anomaly:
     def __init__(self) -> None:
         self.calls: dict[int, Call] = {}  # by creation number, as long as the tensor lives
 
+    def run(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same without NumPy's warnings: what they say is said here with the line."""
+        return np.errstate(all="ignore")(function)
+
     def forward(self, op: Op, inputs: Sequence[Any], tensor: Tensor) -> None:
         """Checks what an op made, and notes who called it with what."""
-        arrays = {op.argument(i): plain(x) for i, x in enumerate(inputs)}
+        arrays, params = {op.argument(i): plain(x) for i, x in enumerate(inputs)}, tensor._params or {}
         number, calls = tensor._number, self.calls
         alive = ref(tensor, lambda _: calls.pop(number, None))
-        call = calls[number] = Call(calling_line(), list(checksums(arrays | (tensor._params or {}))), alive)
-        check_finite(tensor._data, op.name, call.line, op, inputs)
+        call = calls[number] = Call(calling_line(), list(checksums(arrays | params)), alive)
+        if what := worst(tensor._values):
+            for name, bad in [(name, worst(x)) for name, x in arrays.items()]:
+                if bad == what == "-inf":
+                    return
+                if bad and (bad == "NaN") == (what == "NaN"):
+                    raise anomaly(f"{op.name} got {bad} in {name}", call.line, op, inputs)
+            places = [i for i, x in enumerate(inputs) if getattr(x, "_requires_grad", False)]
+            at = steep(places, op, tensor._values, inputs, params)
+            raise anomaly(f"{op.name} made {what}", call.line, op, inputs, at)
 
     def backward(self, tensor: Tensor, position: int, gradient: Any) -> None:
         """Checks what the vjp to one operand of `tensor` made, and of what."""
@@ -85,7 +89,11 @@ class Anomaly:
             if crc32(array.tobytes()) != before:
                 how = "a gradient of the new values would be wrong; change it after backward(), or give the op a copy"
                 raise RuntimeError(f"backward: {name} of {op.name}, called at {call.line}, was changed since; {how}")
-        check_finite(gradient, f"the backward of {op.name} (to {op.argument(position)})", call.line, op, tensor._inputs)
+        if what := worst(plain(gradient)):
+            event = f"the backward of {op.name} (to {op.argument(position)}) made {what}"
+            places = [position] if what == "NaN" else []
+            at = steep(places, op, tensor._values, tensor._inputs, tensor._params)
+            raise anomaly(event, call.line, op, tensor._inputs, at)
 
 
 class Call(NamedTuple):
@@ -107,13 +115,36 @@ def checksums(values: dict[str, Any]) -> Iterator[tuple[str, NDArray[Any], int]]
                 yield name, part, crc32(part.tobytes())
 
 
-def check_finite(values: Any, maker: str, line: str, op: Op, inputs: Sequence[Any]) -> None:
-    """Raises if the values are not all finite."""
-    values = plain(values)
-    if not np.isfinite(values).all():
-        what = "NaN" if np.isnan(values).any() else "an infinity"
-        operands = "".join([f"\n  {op.argument(i)} = {x!r:.200}" for i, x in enumerate(inputs)])
-        raise FloatingPointError(f"{maker} made {what}; called at {line}{operands}")
+def worst(values: Any) -> str:
+    """NaN, an infinity or -inf, if there is one among the values."""
+    if np.isfinite(values).all():
+        return ""
+    return "NaN" if np.isnan(values).any() else "an infinity" if np.isposinf(values).any() else "-inf"
+
+
+def steep(places: Sequence[int], op: Op, out: Any, inputs: Sequence[Any], params: dict[str, Any]) -> int | None:
+    """The first of the operands to which the derivative is infinite somewhere: times an upstream 0 it is NaN."""
+    for i in places:
+        vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
+        with np.errstate(all="ignore"):
+            slope = vjp(np.ones_like(out), out, *[plain(x) for x in inputs], **params)
+        if np.isinf(slope).any():
+            return i
+    return None
+
+
+def anomaly(event: str, line: str, op: Op, inputs: Sequence[Any], at: int | None = None) -> FloatingPointError:
+    """The error for what happened, with the operands and, where the derivative to one is infinite, how to mask it."""
+    event = event.replace("-inf", "an infinity")
+    operands = "".join([f"\n  {op.argument(i)} = {x!r:.200}" for i, x in enumerate(inputs)])
+    hint = ""
+    if at is not None:
+        name = op.argument(at)
+        hint = (
+            f"\nThe derivative to {name} is infinite there, and 0 times it is NaN: a where() or a mask that comes "
+            f"after {op.name} does not help in backward. Mask what goes in: {name} = np.where(good, {name}, 1.0)."
+        )
+    return FloatingPointError(f"{event}; called at {line}{operands}{hint}")
 
 
 def calling_line() -> str:

@@ -15,23 +15,17 @@ and holds only while that frame is among the callers.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import wraps
-from inspect import (
-    CO_ASYNC_GENERATOR,
-    CO_COROUTINE,
-    CO_GENERATOR,
-    isasyncgenfunction,
-    iscoroutinefunction,
-    isgeneratorfunction,
-)
-from types import FrameType, coroutine
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, iscoroutinefunction, isgeneratorfunction
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, coroutine
 from typing import Any, ClassVar, TypeVar
 
 __all__ = ["Block", "Entry", "hold"]
 
+B = TypeVar("B", bound="Block")
 F = TypeVar("F", bound=Callable[..., Any])
 
 SUSPENDS = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
@@ -84,6 +78,12 @@ class Block:
     variable: ClassVar[ContextVar[Any]]
     plain: ClassVar[Any]  # its default
 
+    def __new__(cls: type[B], *args: object, **changes: Any) -> B:
+        if args:
+            name = cls.__name__
+            raise TypeError(f"{name}() takes nothing by position; as a decorator it has parentheses: @{name}()")
+        return object.__new__(cls)
+
     def __init__(self, **changes: Any) -> None:
         self.changes = changes
         self.entered: list[Entry | None] = []
@@ -128,6 +128,9 @@ class Block:
 
 def hold(make: Callable[[], AbstractContextManager[Any]], function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, whose code runs inside a with block; a generator or coroutine each time that it goes on."""
+    if isinstance(function, type) or not callable(function):
+        what = f"the class {function.__name__}; decorate its methods" if isinstance(function, type) else repr(function)
+        raise TypeError(f"a block decorates a function, not {what}")
     if isgeneratorfunction(function):
 
         @wraps(function)
@@ -142,25 +145,16 @@ def hold(make: Callable[[], AbstractContextManager[Any]], function: Callable[...
             return await coroutine(go_on)(make, function(*args, **kwargs))
 
         return run
-    if isasyncgenfunction(function):
-
-        @wraps(function)
-        async def each(*args: Any, **kwargs: Any) -> Any:
-            items, sent = function(*args, **kwargs), None
-            try:
-                while True:
-                    sent = yield await coroutine(go_on)(make, items.asend(sent))
-            except StopAsyncIteration:
-                return
-            finally:
-                await items.aclose()
-
-        return each
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         with make():
-            return function(*args, **kwargs)
+            out = function(*args, **kwargs)
+        if isinstance(out, GeneratorType):  # also of a function that only hands one on, such as another decorator's
+            return go_on(make, out)
+        if isinstance(out, AsyncGeneratorType):
+            return go_on_asynchronously(make, out)
+        return coroutine(go_on)(make, out) if isinstance(out, CoroutineType) else out
 
     return call
 
@@ -182,3 +176,20 @@ def go_on(make: Callable[[], AbstractContextManager[Any]], running: Any) -> Gene
             raise
         except BaseException as error:  # thrown in by who resumes it
             value, step = error, running.throw
+
+
+async def go_on_asynchronously(make: Callable[[], AbstractContextManager[Any]], items: Any) -> AsyncGenerator[Any, Any]:
+    """The same for an asynchronous generator."""
+    step, value = items.asend, None
+    while True:
+        try:
+            out = await coroutine(go_on)(make, step(value))
+        except StopAsyncIteration:
+            return
+        try:
+            value, step = (yield out), items.asend
+        except GeneratorExit:
+            await coroutine(go_on)(make, items.aclose())
+            raise
+        except BaseException as error:
+            value, step = error, items.athrow

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 def comparison(ufunc: Callable[..., Any]) -> Callable[[Any, Operand], NDArray[np.bool_]]:
     """The operator for `self < other` and its like: it works on the values and returns booleans."""
-    return lambda self, other: ufunc(self._data, plain(other))
+    return lambda self, other: ufunc(self._values, plain(other))
 
 
 def reflected(function: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
@@ -43,7 +43,7 @@ def of_values(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method for a function of NumPy's that works on the values."""
 
     def method(self: Methods, *args: Any, **kwargs: Any) -> Any:
-        return function(self._data, *[plain(x) for x in args], **kwargs)
+        return function(self._values, *[plain(x) for x in args], **kwargs)
 
     method.__name__, method.__doc__ = function.__name__, f"np.{function.__name__} of the values."
     return answering(method)
@@ -99,11 +99,11 @@ class Methods(Node):
 
     def __int__(self) -> int:
         """The integer part of the one number of a tensor of size 1."""
-        return int(self._data.item())
+        return int(self._values.item())
 
     def __contains__(self, value: Operand) -> bool:
         """Whether an element equals the value."""
-        return plain(value) in np.asarray(self._data)
+        return plain(value) in np.asarray(self._values)
 
     def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
         """The elements in another shape: t.reshape(2, -1) or t.reshape((2, -1))."""

@@ -84,9 +84,9 @@ class Tensor(Methods):
             what = "takes the data alone by position" if more else f"has a text as its name, not {name!r:.40}"
             raise TypeError(f"Tensor {what}; write for example Tensor(1.0, name='x', dtype=np.float32)")
         if type(data) is float and dtype is None:
-            self._data = np.float64(data)
+            self._values = np.float64(data)
         else:
-            self._data = floating(data, dtype, np.float64)
+            self._values = floating(data, dtype, np.float64)
         self._requires_grad = bool(requires_grad)
         self.name = name
         self._number = new_number()
@@ -99,15 +99,15 @@ class Tensor(Methods):
 
         backward() notices `leaf.data -= step` and assign(), but not writes to single elements.
         """
-        if self._op is None or type(self._data) is not ndarray:
-            return self._data
-        view = self._data.view()
+        if self._op is None or type(self._values) is not ndarray:
+            return self._values
+        view = self._values.view()
         view.flags.writeable = False
         return view
 
     @data.setter
     def data(self, values: ArrayLike) -> None:
-        if values is self._data:  # t.data -= step has already written into the array
+        if values is self._values:  # t.data -= step has already written into the array
             self._renumber("assign")
         else:
             self.assign(values)
@@ -123,10 +123,10 @@ class Tensor(Methods):
         if not broadcasts_to(new.shape, self.shape):
             raise ValueError(f"assign: values of shape {new.shape} do not fit a tensor of shape {self.shape}")
         self._renumber("assign")
-        if type(self._data) is ndarray:
-            self._data[...] = new
+        if type(self._values) is ndarray:
+            self._values[...] = new
         else:
-            self._data = new
+            self._values = new
         return self
 
     def _renumber(self, what: str) -> None:
@@ -154,32 +154,32 @@ class Tensor(Methods):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
-        return self._data.shape
+        return self._values.shape
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self._data.ndim
+        return self._values.ndim
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return Size(self._data.size)
+        return Size(self._values.size)
 
     @property
     def itemsize(self) -> int:
         """Bytes of one element."""
-        return self._data.itemsize
+        return self._values.itemsize
 
     @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
-        return self._data.nbytes
+        return self._values.nbytes
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The floating dtype."""
-        return self._data.dtype
+        return self._values.dtype
 
     @property
     def T(self) -> Tensor:
@@ -203,25 +203,25 @@ class Tensor(Methods):
 
     def item(self, *place: int) -> float:
         """The one number of a tensor of size 1, or the one at a place, as a Python float."""
-        if not place and self._data.size != 1:
+        if not place and self._values.size != 1:
             raise ValueError(
                 f"item: shape {self.shape} is not one number; use tolist(), or item(0, ...) for one of them"
             )
-        return float(self._data.item(*place))
+        return float(self._values.item(*place))
 
     def __float__(self) -> float:
         if self._requires_grad and current_mode().recording:
             how = "use NumPy's function on the tensor (np.exp for math.exp), stack([...]) to join Tensors"
             raise TypeError(f"float(tensor) would lose the gradient; {how}, or .item() and .data for plain values")
-        return float(self._data.item())
+        return float(self._values.item())
 
     def numpy(self) -> ndarray:
         """A copy of the values as an array."""
-        return np.array(self._data)
+        return np.array(self._values)
 
     def tolist(self) -> Any:
         """The values as nested lists of Python floats."""
-        return self._data.tolist()
+        return self._values.tolist()
 
     def _in_place(self, symbol: str, function: Callable[[Any, Any], Any], other: Operand) -> Tensor:
         """`self += other` and its like: updates a leaf; of the result of an op it makes a new tensor, as in Python.
@@ -235,11 +235,11 @@ class Tensor(Methods):
         if recording and self._requires_grad:
             how = f"wrap the update in no_grad(), or write t = t {symbol} ... for a new tensor"
             raise RuntimeError(f"t {symbol}= ...: a leaf that requires a gradient would change unrecorded; {how}")
-        return self.assign(function(self._data, plain(other)))
+        return self.assign(function(self._values, plain(other)))
 
     def detach(self) -> Tensor:
         """A constant leaf with a copy of the values."""
-        return Tensor(self._data, requires_grad=False, name=self.name)
+        return Tensor(self._values, requires_grad=False, name=self.name)
 
     def backward(self, gradient: Operand | None = None, *, create_graph: bool = False) -> None:
         """Fills `.grad` of every tensor that this one was made of: leaves accumulate, intermediates are overwritten.
@@ -280,7 +280,7 @@ class Tensor(Methods):
         return draw.explain(self, *inputs, precision=precision)
 
     def __repr__(self) -> str:
-        notes = [np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")]
+        notes = [np.array2string(np.asarray(self._values), separator=", ", prefix="Tensor(")]
         if self.name is not None:
             notes.append(f"name={self.name!r}")
         if self.dtype != np.float64:
@@ -293,13 +293,13 @@ class Tensor(Methods):
         return format(self.item(), spec) if spec else repr(self)
 
     def __bool__(self) -> bool:
-        if self._data.size != 1:
+        if self._values.size != 1:
             how = "say which: (tensor > 0).any() or .all(), or compare with None by `is`"
             raise ValueError(f"if tensor: shape {self.shape} is neither true nor false; {how}")
-        return bool(self._data)
+        return bool(self._values)
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._values)
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter([self[i] for i in range(len(self))])
@@ -308,7 +308,7 @@ class Tensor(Methods):
         if self._op is not None:
             how = "use detach(), or .data for the values, as plots take them"
             raise TypeError(f"cannot copy or pickle the result of {self._op.name} with its graph; {how}")
-        return Tensor, (self._data,), (None, {"name": self.name, "_requires_grad": self._requires_grad})
+        return Tensor, (self._values,), (None, {"name": self.name, "_requires_grad": self._requires_grad})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         how = "make a new tensor with where() or concatenate(), or assign() a leaf"
@@ -348,10 +348,10 @@ def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Ar
 
 def seed(output: Tensor, gradient: Operand | None, create_graph: bool) -> Array:
     """The gradient that a backward pass starts from: 1, or the caller's own, checked; a Tensor if create_graph."""
-    shape, dtype = output._data.shape, output._data.dtype
+    shape, dtype = output._values.shape, output._values.dtype
     if not output._requires_grad:
         raise RuntimeError("backward: nothing requires a gradient: all operands were constants, or it was in no_grad()")
-    if gradient is None and output._data.size != 1:
+    if gradient is None and output._values.size != 1:
         how = f"reduce it, for example with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
         raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
     if gradient is None and not create_graph:

@@ -19,7 +19,7 @@ from numpy import ndarray
 
 __all__ = [
     "ATTRIBUTES", "FUNCTIONS", "KEYWORDS", "Answer", "NotCallable", "Size", "answer_attributes", "answer_keywords",
-    "answer_names", "answering", "keyword_hint", "name_hint",
+    "answer_names", "answering", "keyword_hint", "name_hint", "values_hint",
 ]  # fmt: skip
 
 ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that write in place
@@ -180,6 +180,12 @@ KEYWORDS = {
     "input": "the first argument",
     "other": "the second argument",
 }
+VALUES = {  # op and argument: what is meant, where that is a Tensor
+    ("max", "axis"): "for the larger of two, element by element, use np.maximum(x, y)",
+    ("min", "axis"): "for the smaller of two, element by element, use np.minimum(x, y)",
+    ("getitem", "index"): "index with integers or booleans, as in x[tensor.data.astype(int)] or x[tensor > 0]",
+    ("where", "condition"): "pass a comparison, as in np.where(tensor > 0, x, y)",
+}
 
 
 class Answer:
@@ -250,6 +256,11 @@ class NotCallable(ModuleType):
 def keyword_hint(names: Iterable[str]) -> str:
     """What to write instead of PyTorch's keywords, as a sentence; empty if none is among the names."""
     return "".join([f". PyTorch's {name}= is here {KEYWORDS[name]}" for name in names if name in KEYWORDS])
+
+
+def values_hint(op: str, name: str) -> str:
+    """What to pass instead of a Tensor as an argument that gets no gradient."""
+    return VALUES.get((op, name), f"pass its values: {name}=tensor.data")
 
 
 def answering(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,7 +55,7 @@ def test_values_are_numpys(name, data):
     assert isinstance(out, (list, tuple)) == isinstance(expected, (list, tuple))
     for e, p, t in zip(flat(expected), flat(plain), flat(out), strict=True):
         assert not isinstance(p, Tensor) and (type(t) is Tensor) == is_variable(np.asarray(e)[()])
-        for values in (p, getattr(t, "_data", t)):
+        for values in (p, getattr(t, "_values", t)):
             np.testing.assert_allclose(values, e, rtol=1e-12, atol=1e-13)
             assert np.shape(values) == np.shape(e) and np.asarray(values).dtype == np.asarray(e).dtype
 

@@ -144,8 +144,8 @@ def test_weighted_quantiles():
 
 @pytest.mark.parametrize("name", ["quantile", "percentile", "nanquantile", "nanpercentile"])
 def test_fractions_have_no_gradient(name):
-    x, q = Tensor([1.0, 2.0]), Tensor(0.5)
-    with pytest.raises(TypeError, match=r"quantile: no gradient flows to q; pass its values: q=tensor.data"):
+    x, q, own = Tensor([1.0, 2.0]), Tensor(0.5), name.removeprefix("nan")
+    with pytest.raises(TypeError, match=rf"{own}: no gradient flows to q; pass its values: q=tensor.data"):
         getattr(ops, name)(x, q)
     with pytest.raises(TypeError, match="no gradient flows to weights"):
         getattr(ops, name)(x, 0.5, weights=x, method="inverted_cdf")

@@ -14,7 +14,7 @@ A result holds its operands, and the way back to its uses is a weak reference: r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -150,6 +150,9 @@ class Listener:
     def __init__(self) -> None:
         self.parts: list[tuple[Tensor, int, Array]] = []
 
+    def run(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return function
+
     def forward(self, op: Op, inputs: object, tensor: Tensor) -> None:
         """Ignored: a rule may compute with ops, which do not belong to the graph."""
 
@@ -219,8 +222,8 @@ def reachable(output: Tensor) -> Iterable[Tensor]:
 
 def card_of(tensor: Tensor, number: int) -> Card:
     kind: Kind = "op" if tensor._op is not None else "input" if tensor.requires_grad else "data"
-    shared = tensor._op is None or getattr(tensor._data, "base", None) is not None  # may change under the picture
-    value = np.array(tensor._data) if shared else np.asarray(tensor._data)
+    shared = tensor._op is None or getattr(tensor._values, "base", None) is not None  # may change under the picture
+    value = np.array(tensor._values) if shared else np.asarray(tensor._values)
     card = Card(f"t{number}", tensor.name or "", kind, value, tensor, named=tensor.name is not None)
     card.op, card.params = tensor._op, dict(tensor._params or {})
     return card
@@ -260,5 +263,5 @@ def slope(wire: Wire) -> ndarray:
     op, given = tensor._op, [plain(y) for y in tensor._inputs]
     rule = partial(op.vjps[0], wire.position) if op.variadic else op.vjps[wire.position]
     with np.errstate(all="ignore"):
-        gradient = rule(np.ones(tensor.shape, tensor.dtype)[()], tensor._data, *given, **tensor._params)
+        gradient = rule(np.ones(tensor.shape, tensor.dtype)[()], tensor._values, *given, **tensor._params)
         return np.asarray(unbroadcast(gradient, x, tensor, wire.position))

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.modes import PLAIN, current_mode, run_hooks, stored_mode
-from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number
+from tinygrad_edu.engine.modes import PLAIN, Mode, current_mode, run_hooks
+from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number, plain
 from tinygrad_edu.sums import add_up
 
 if TYPE_CHECKING:
@@ -65,35 +65,36 @@ def define(op: Op) -> Op:
             if not is_tensor(x) and hasattr(x, "__op__"):  # follows ops in its own way, as draw's terms do
                 return x.__op__(op, inputs, params)
         inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else op.constant(x) for x in inputs])
-        values = [x._data if isinstance(x, Node) else x for x in inputs]
+        values = [x._values if isinstance(x, Node) else x for x in inputs]
+        mode = current_mode()
         try:
-            out = op.forward(*values, **params)
+            out = (mode.watch.run(op.forward) if mode.watch else op.forward)(*values, **params)
         except (ValueError, TypeError, IndexError) as error:
             raise op.explained(error, values) from error
         needs = [x._requires_grad for x in inputs if isinstance(x, Node)]
-        return record_result(out, op, inputs, params, any(needs)) if needs else out
+        return record_result(out, op, inputs, params, any(needs), mode) if needs else out
 
     op.call = call
     REGISTRY[op.name] = op
     return op
 
 
-def record_result(out: Any, op: Op, inputs: tuple[Any, ...], params: dict[str, Any], requires_grad: bool) -> Tensor:
+def record_result(out: Any, op: Op, inputs: Any, params: Any, requires_grad: bool, mode: Mode) -> Tensor:
     """The Tensor around what an op computed: a node of the graph if a gradient will flow to it, else a constant."""
     if type(out) is not np.float64:  # the commonest number needs no look
         out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
-    mode = PLAIN if stored_mode() is PLAIN else current_mode()
+    mode = mode if mode is PLAIN else current_mode()
     tensor: Tensor = new_tensor(Tensor)
-    tensor._data, tensor._requires_grad = out, True
+    tensor._values, tensor._requires_grad = out, True
     tensor._op, tensor._inputs, tensor._params = op, inputs, params
     tensor._number = new_number()
     tensor._hooks = tensor._scopes = tensor.grad = tensor.name = None
     if not (requires_grad and (mode is PLAIN or mode.recording)):
         tensor._requires_grad, tensor._op, tensor._inputs = False, None, ()
         if type(out) is ndarray and out.base is not None:
-            tensor._data = out.copy()  # a view: an update of what it views would change it unseen
+            tensor._values = out.copy()  # a view: an update of what it views would change it unseen
     if mode is not PLAIN and mode.watch is not None:
         mode.watch.forward(op, inputs, tensor)
     return tensor
@@ -129,10 +130,11 @@ def parts(tensor: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, 
     """Yields each operand of `tensor` that requires a gradient, with what it receives when g arrives at `tensor`."""
     op, inputs, watch = tensor._op, tensor._inputs, current_mode().watch
     arrays = [current(x, tensor) for x in inputs]
-    out, operands = (tensor, inputs) if create_graph else (tensor._data, arrays)
+    out, operands = (tensor, inputs) if create_graph else (tensor._values, arrays)
     for i, x in enumerate(inputs):
         if is_tensor(x) and x._requires_grad:
             vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
+            vjp = watch.run(vjp) if watch else vjp
             part = unbroadcast(vjp(g, out, *operands, **tensor._params), x, tensor, i)
             if x._op is None and type(part) is ndarray and (np.may_share_memory(part, g) or not part.flags.writeable):
                 part = part.copy()  # clipping may write to a leaf's gradient: it must not be anybody else's
@@ -152,23 +154,21 @@ def fill_grad(tensor: Tensor, g: Any) -> None:
 
 def current(x: Any, consumer: Tensor) -> Any:
     """The value of an operand, provided it is still the one that its consumer was computed from."""
-    if not is_tensor(x):
-        return x
-    if x._number > consumer._number:
-        changed = f"tensor {x.name or ''}{x._data.shape} was updated after {consumer._op.name} used it"
+    if is_tensor(x) and x._number > consumer._number:
+        changed = f"tensor {x.name or ''}{x._values.shape} was updated after {consumer._op.name} used it"
         how = "by assign, an optimizer's step or a new requires_grad"
         raise RuntimeError(f"backward: {changed} ({how}): old and new values would mix; compute the output again")
-    return x._data
+    return plain(x)
 
 
 def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
     """Makes of what a vjp of `tensor` returned the gradient of x: sums where NumPy broadcast x, keeps x's dtype."""
-    op, shape, dtype = tensor._op, x._data.shape, x._data.dtype
+    op, shape, dtype = tensor._op, x._values.shape, x._values.dtype
     g = g if hasattr(g, "shape") else np.asarray(g)
     if g.shape != shape:
         extra = g.ndim - len(shape)
         padded = (1,) * extra + shape
-        out_shape = ((0,) * g.ndim + tensor._data.shape)[-g.ndim :]  # aligned at the right, as NumPy does
+        out_shape = ((0,) * g.ndim + tensor._values.shape)[-g.ndim :]  # aligned at the right, as NumPy does
         axes = tuple([i for i, (n, m) in enumerate(zip(padded, g.shape, strict=False)) if i < extra or n != m])
         if extra < 0 or any(padded[i] != 1 or out_shape[i] != g.shape[i] for i in axes):
             what = f"{op.name}: the vjp of {op.argument(position)} returned shape {g.shape}"

@@ -6,6 +6,7 @@ recording of a training step in another. And to the code that sets it: see block
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from tinygrad_edu.engine.node import Op
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["PLAIN", "current_mode", "no_grad", "run_hooks", "setting", "stored_mode"]
+__all__ = ["PLAIN", "Mode", "current_mode", "no_grad", "run_hooks", "setting", "stored_mode"]
 
 
 class Watch(Protocol):
-    """Is told of every result and every gradient."""
+    """Wraps every op and every vjp, and is told of each result and each gradient."""
 
+    def run(self, function: Callable[..., Any]) -> Callable[..., Any]: ...
     def forward(self, op: Op, inputs: tuple[Any, ...], tensor: Tensor) -> None: ...
     def backward(self, tensor: Tensor, position: int, gradient: Any) -> None: ...
 
@@ -37,7 +39,7 @@ class Mode(NamedTuple):
 
 PLAIN = Mode()
 mode: ContextVar[Mode] = ContextVar("mode", default=PLAIN)
-stored_mode = mode.get  # PLAIN, or what current_mode looks at closely
+stored_mode = mode.get  # PLAIN outside all blocks, else what current_mode looks at closely
 
 
 class setting(Block):
@@ -78,5 +80,5 @@ def run_hooks(tensor: Tensor, g: Any) -> Any:
             new = type(tensor)(new, requires_grad=False, dtype=tensor.dtype)
         if new.shape != tensor.shape:
             raise ValueError(f"register_hook: a hook made shape {new.shape} of a gradient of shape {tensor.shape}")
-        g = new.astype(tensor.dtype) if type(g) is type(tensor) else new._data
+        g = new.astype(tensor.dtype) if type(g) is type(tensor) else new._values
     return g

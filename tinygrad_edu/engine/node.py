@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.torch_names import keyword_hint
+from tinygrad_edu.torch_names import keyword_hint, values_hint
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -30,11 +30,11 @@ class Node:
     """A tensor as the engine sees it; `Tensor` adds the methods."""
 
     __slots__ = (
-        *("__weakref__", "_data", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "_scopes"),
+        *("__weakref__", "_values", "_hooks", "_inputs", "_number", "_op", "_params", "_requires_grad", "_scopes"),
         *("grad", "name"),
     )
 
-    _data: NDArray[Any]  # an ndarray or, where the shape is (), a NumPy scalar, which costs a tenth
+    _values: NDArray[Any]  # an ndarray or, where the shape is (), a NumPy scalar, which costs a tenth
     _requires_grad: bool  # whether a gradient flows here
     _op: Any  # the Op that made it; None for a leaf
     _inputs: tuple[Any, ...]  # the operands of the op as they were given, so a + a has two edges
@@ -85,10 +85,10 @@ class Op:
             operands = tuple([params.pop(name) for name in self.names[: len(self.vjps)]])
             for name, x, vjp in zip(self.names, operands, self.vjps, strict=False):
                 if vjp is None and getattr(x, "_requires_grad", False):
-                    raise TypeError(f"{self.name}: it has no derivative to {name}; pass values: {name}=tensor.data")
+                    raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
         for name, value in params.items():
             if isinstance(value, Node):
-                raise TypeError(f"{self.name}: no gradient flows to {name}; pass its values: {name}=tensor.data")
+                raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
         return operands, params
 
     def argument(self, position: int) -> str:
@@ -119,7 +119,7 @@ def is_tensor(x: object) -> TypeGuard[Tensor]:
 
 def plain(x: Any) -> Any:
     """The values of a Tensor; anything else as it is."""
-    return x._data if isinstance(x, Node) else x
+    return x._values if isinstance(x, Node) else x
 
 
 def described(values: Sequence[Any]) -> str:

@@ -1,6 +1,6 @@
 """`op` and `backward_pass` once more, unrolled for the commonest cases, which takes half the time.
 
-Unusual calls go to the reference in `autograd.py`; with TINYGRAD_EDU_SHORTCUTS=0 in the environment all of them do.
+Unusual calls, and those that are watched, go to the reference; with TINYGRAD_EDU_SHORTCUTS=0 in the environment all do.
 The tests find no difference but one: wrong keywords, and constants that NumPy refuses, get Python's and NumPy's words.
 """
 
@@ -15,7 +15,7 @@ from numpy import may_share_memory, ndarray
 
 from tinygrad_edu.engine import autograd
 from tinygrad_edu.engine.autograd import P, Visit, Vjp, current, define, fill_grad, record_result, unbroadcast
-from tinygrad_edu.engine.modes import current_mode, run_hooks
+from tinygrad_edu.engine.modes import current_mode, run_hooks, stored_mode
 from tinygrad_edu.engine.node import CONSTANTS, Op
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def unary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) ->
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
         if type(x) in CONSTANTS:  # as in a rule that runs on arrays
             return compute(x, *args, **kwargs)
-        if type(x) is not Tensor or args or kwargs:
+        if type(x) is not Tensor or args or kwargs or (mode := stored_mode()).watch:
             return reference(x, *args, **kwargs)
         try:
-            out = compute(x._data, **defaults)
+            out = compute(x._values, **defaults)
         except (ValueError, TypeError, IndexError):
             return reference(x)
-        return record_result(out, op, (x,), defaults, x._requires_grad)
+        return record_result(out, op, (x,), defaults, x._requires_grad, mode)
 
     return call
 
@@ -63,23 +63,22 @@ def binary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) -
 
     @wraps(reference)
     def call(x: Any, y: Any) -> Any:
-        requires_grad = False
-        a, b = x, y
+        a, b, requires_grad = x, y, False
         if type(x) is Tensor:
-            a = x._data
-            requires_grad = x._requires_grad
+            a, requires_grad = x._values, x._requires_grad
         elif type(x) not in CONSTANTS or type(y) is not Tensor:
             return compute(x, y) if type(x) in CONSTANTS and type(y) in CONSTANTS else reference(x, y)
         if type(y) is Tensor:
-            b = y._data
-            requires_grad = requires_grad or y._requires_grad
+            b, requires_grad = y._values, requires_grad or y._requires_grad
         elif type(y) not in CONSTANTS:
+            return reference(x, y)
+        if (mode := stored_mode()).watch:
             return reference(x, y)
         try:
             out = compute(a, b)
         except (ValueError, TypeError, IndexError):
             return reference(x, y)
-        return record_result(out, op, (x, y), defaults, requires_grad)
+        return record_result(out, op, (x, y), defaults, requires_grad, mode)
 
     return call
 
@@ -94,7 +93,7 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
 
     def deliver(part: Any, x: Tensor, position: int) -> None:
         """Adds what came over one edge of `tensor` to the gradient of its operand x."""
-        data = x._data
+        data = x._values
         if type(part) is not type(data):
             part = unbroadcast(part, x, tensor, position)
         elif type(part) is ndarray:
@@ -120,19 +119,18 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
             tensor.grad = g
         else:
             visit(tensor, g)
-        op, inputs, out = tensor._op, tensor._inputs, tensor._data
+        op, inputs, out = tensor._op, tensor._inputs, tensor._values
         if op.arity == 2:
             x, y = inputs
             to_x, to_y = op.vjps
-            a = x if type(x) is not Tensor else x._data if x._number < number else current(x, tensor)
-            b = y if type(y) is not Tensor else y._data if y._number < number else current(y, tensor)
+            a = x if type(x) is not Tensor else x._values if x._number < number else current(x, tensor)
+            b = y if type(y) is not Tensor else y._values if y._number < number else current(y, tensor)
             if type(x) is Tensor and x._requires_grad:
                 deliver(to_x(g, out, a, b), x, 0)
             if type(y) is Tensor and y._requires_grad:
                 deliver(to_y(g, out, a, b), y, 1)
         elif op.arity == 1:
-            (x,) = inputs
-            deliver(op.vjps[0](g, out, current(x, tensor)), x, 0)
+            deliver(op.vjps[0](g, out, current(inputs[0], tensor)), inputs[0], 0)
         else:
             arrays = [current(x, tensor) for x in inputs]
             for i, x in enumerate(inputs):

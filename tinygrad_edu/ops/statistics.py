@@ -270,9 +270,10 @@ def take_quantiles(rows: Tensor, q: Array, method: str, weights: Array | None, s
 
 def fractions(q: Any, percent: bool = False) -> Array:
     """q as an array of numbers from 0 to 1."""
-    q = np.asarray(parameter("quantile", "q", q), float) / (100 if percent else 1)
+    name, most = ("percentile", 100) if percent else ("quantile", 1)
+    q = np.asarray(parameter(name, "q", q), float) / most
     if not np.all((q >= 0) & (q <= 1)):
-        raise ValueError("percentile: q must be from 0 to 100" if percent else "quantile: q must be from 0 to 1")
+        raise ValueError(f"{name}: q must be from 0 to {most}")
     return q
 
 

@@ -146,6 +146,7 @@ class Optimizer:
                 raise ValueError(f"step: parameter {i} has shape {p.shape} but its grad {grad.shape}")
         for (p, group), grad, state, (buffer, scratch) in zip(pairs, grads, self.state, self._work, strict=True):
             if grad is not None:
+                p._renumber("step")  # first: Ctrl-C must not leave new values with an old date
                 state["step"] = state.get("step", 0) + 1
                 step = self.update(self._decay(p, grad, group, buffer), state, group, scratch)
                 p.data -= step  # not in one line: p.data on the left would be read before _decay
