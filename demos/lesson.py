@@ -15,6 +15,17 @@ from pathlib import Path
 
 INSTALL = 'pip install -e ".[demos]" brings it, in the folder of README.md'
 
+
+def end(kind, error, traceback):
+    """Python's hook for what nothing has caught: Ctrl-C while packages are imported is one line, too."""
+    if kind is KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+sys.excepthook = end
+
 # Matrices this small gain little from a second thread, and lose much where other programs want the processor too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

@@ -182,6 +182,22 @@ def test_ctrl_c_is_one_line(capsys):
     assert capsys.readouterr().err == "interrupted; the same command goes on\n"
 
 
+@pytest.mark.parametrize("package", ["numpy", "tinygrad_edu.nn"])
+def test_ctrl_c_while_packages_are_imported_is_one_line(tmp_path, package):
+    code = f"""
+import runpy, sys
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == {package!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder)
+sys.path.insert(0, {str(DEMOS)!r})
+runpy.run_path({str(DEMOS / "xor.py")!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and (done.stdout, done.stderr) == ("", "interrupted\n")
+
+
 def test_too_little_memory_ends_with_advice():
     def greedy():
         np.empty(10**18)
