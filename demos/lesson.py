@@ -35,7 +35,7 @@ try:
 
     from tinygrad_edu import data
     from tinygrad_edu.files import naming, visible, write_atomically
-except ImportError as error:
+except ModuleNotFoundError as error:
     sys.exit(f"error: this demo needs {error.name}, which is not installed; {INSTALL}")
 
 OUT = Path(__file__).parent / "out"
@@ -75,7 +75,7 @@ def check_installed(packages):
     for package in packages:
         try:
             importlib.import_module(package)
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             sys.exit(f"error: this demo needs {error.name}, which is not installed; {INSTALL}")
 
 
