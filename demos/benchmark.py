@@ -130,7 +130,8 @@ def parse(argv):
     help = "run steps and epochs with so many threads, once for each number; the rest needs 1"
     option("--threads", type=lesson.integer(1, most=256), nargs="+", default=[1, 2][: os.cpu_count()], help=help)
     option("--out", type=lesson.folder, default=str(lesson.OUT), help="folder for the results")
-    option("--job", help=argparse.SUPPRESS)  # what a process of its own is to do
+    names = [job[0] for some in SECTIONS.values() for job in some]
+    option("--job", choices=names, help=argparse.SUPPRESS)  # what a process of its own is to do
     return parser.parse_args(argv)
 
 

@@ -126,8 +126,8 @@ def folder(text):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
-        why = "it is a file" if path.is_file() else error.strerror
-        raise argparse.ArgumentTypeError(f"cannot write to the folder {path} ({why})") from error
+        why = "it is a file" if os.path.isfile(path) else error.strerror
+        raise argparse.ArgumentTypeError(f"cannot write to the folder {path!s:.300} ({why})") from error
     return path
 
 
@@ -175,7 +175,7 @@ def save_graph(graph, path):
 
     if engine() is None:
         print(graph.text())
-        print("(no picture: neither Graphviz nor pygraphviz is installed; pip install tinygrad-edu[render] brings one)")
+        print('(no picture: neither Graphviz nor pygraphviz is installed; pip install "tinygrad-edu[render]" helps)')
     else:
         write_atomically(path, graph.pipe("svg"))
         print(f"picture: {path}")

@@ -137,7 +137,7 @@ def test_histories_that_make_no_curves_are_refused(history, message):
 
 def test_without_matplotlib_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install tinygrad-edu\[demos\]"):
+    with pytest.raises(ImportError, match=r'pip install "tinygrad-edu\[demos\]"'):
         training_curves(COLUMNS)
 
 

@@ -45,7 +45,7 @@ def new_figure(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "plots are drawn with matplotlib, which is not installed; pip install tinygrad-edu[demos] brings it"
+            'plots are drawn with matplotlib, which is not installed; pip install "tinygrad-edu[demos]" brings it'
         ) from error
     if not names:
         raise ValueError("there is nothing to draw; give at least one entry")

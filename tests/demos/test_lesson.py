@@ -133,6 +133,13 @@ def test_what_a_lesson_asks_for_it_gets(tmp_path):
     assert vars(bare) == {"seed": 0}
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "d/" * 3000, "\0"])
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path, name):
+    with pytest.raises((argparse.ArgumentTypeError, ValueError)) as error:
+        lesson.folder(str(tmp_path / name))
+    assert len(str(error.value)) < 400
+
+
 def test_digits_or_the_error_of_those_who_read_them(tmp_path, monkeypatch):
     args = argparse.Namespace(dataset="auto", data_dir=tmp_path / "none")
     with pytest.raises(SystemExit, match=r"^error: .*none(.|\n)*--dataset synthetic"):
