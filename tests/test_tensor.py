@@ -451,7 +451,7 @@ def test_an_array_of_strings_is_refused_with_the_ops_name():
 
 
 def test_an_array_like_with_a_data_of_its_own_is_taken_by_its_values():
-    class Column:  # as a pandas Series: its `_values` is no array
+    class Column:  # an attribute that happens to be called as ours
         _values = "blocks"
 
         def __array__(self, dtype=None, copy=None):

@@ -97,7 +97,8 @@ class Tensor(Methods):
     def data(self) -> NDArray[Any]:
         """The values: an ndarray (read-only if an op made it), or a NumPy scalar where the shape is ().
 
-        backward() notices `leaf.data -= step` and assign(), but not writes to single elements.
+        backward() notices `leaf.data -= step` and assign(), but not writes to single elements, nor that Ctrl-C ended
+        `leaf.data -= step` half-way; `leaf -= step` inside no_grad() is noticed even then.
         """
         if self._op is None or type(self._values) is not ndarray:
             return self._values
