@@ -232,9 +232,8 @@ def name_hint(module: str, name: str) -> str:
         with suppress(ImportError):  # of an extra
             where = import_module(f"tinygrad_edu.{room}".rstrip("."))
             for public in getattr(where, "__all__", ()):
-                places.setdefault(letters(public), {}).setdefault(
-                    id(getattr(where, public)), f"{room or 'tinygrad_edu'}.{public}"
-                )
+                found = places.setdefault(letters(public), {})
+                found.setdefault(id(vars(where).get(public)), f"{room or 'tinygrad_edu'}.{public}")
     close = [letters(name)] if letters(name) in places else []
     if not close and len(name) > 2:
         close = get_close_matches(letters(name), places, 1, 0.81) or [k for k in places if k.startswith(letters(name))]
