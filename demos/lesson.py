@@ -44,8 +44,8 @@ OUT = Path(__file__).parent / "out"
 class Parser(argparse.ArgumentParser):
     """A parser whose messages do not steer the terminal."""
 
-    def error(self, message):
-        super().error(visible(message))
+    def exit(self, status=0, message=None):
+        super().exit(status, message and visible(message))
 
 
 def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
@@ -152,7 +152,7 @@ def save(figure, path):
     """Saves what `plots` has drawn, and prints where."""
     figure.savefig(file := io.BytesIO(), dpi=150)
     write_atomically(path, file.getvalue())
-    print(f"picture: {path}")
+    print(f"picture: {visible(path)}")
 
 
 def save_movie(figures, path):
@@ -166,7 +166,7 @@ def save_movie(figures, path):
     durations = [150] * (len(frames) - 1) + [2000]  # milliseconds
     frames[0].save(file := io.BytesIO(), "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
     write_atomically(path, file.getvalue())
-    print(f"picture: {path}")
+    print(f"picture: {visible(path)}")
 
 
 def save_graph(graph, path):
@@ -178,7 +178,7 @@ def save_graph(graph, path):
         print('(no picture: neither Graphviz nor pygraphviz is installed; pip install "tinygrad-edu[render]" helps)')
     else:
         write_atomically(path, graph.pipe("svg"))
-        print(f"picture: {path}")
+        print(f"picture: {visible(path)}")
 
 
 def run(main, note="", advice="smaller numbers"):

@@ -180,6 +180,19 @@ def test_graphs_are_drawn_or_printed(tmp_path, monkeypatch, capsys):
     assert "└─ " in out and "neither Graphviz nor pygraphviz" in out and not (tmp_path / "b.svg").exists()
 
 
+@pytest.mark.parametrize("path", sorted(DEMOS.glob("*.py")), ids=lambda path: path.stem)
+def test_no_program_prints_a_path_that_could_steer_the_terminal(path):
+    source = path.read_text(encoding="utf-8")
+    assert not re.findall(r"print\((?:f\".*\{)?(?:path|args\.(?:save|resume|out|html|checkpoint))[})]", source)
+
+
+def test_a_path_is_printed_on_one_line(tmp_path, capsys):
+    out = tmp_path / "\x1b[31m\n"
+    out.mkdir()
+    lesson.save(plots.curves({"": {"a": ([0, 1], [0, 1])}}), out / "a.png")
+    assert capsys.readouterr().out == f"picture: {out / 'a.png'}\n".replace("\x1b", "\\x1b")
+
+
 def test_ctrl_c_is_one_line(capsys):
     def interrupted():
         raise KeyboardInterrupt
@@ -256,6 +269,9 @@ def test_an_error_of_a_program_does_not_steer_the_terminal(capsys):
     with pytest.raises(SystemExit):
         lesson.parser("text", out=False, needs=()).parse_args(["\x1b[31m"])
     assert r"unrecognized arguments: \x1b[31m" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        import_demo("mnist").main(["\x1b[31m"])
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
 
 
 def closed():
