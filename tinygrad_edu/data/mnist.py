@@ -223,8 +223,7 @@ def download_file(folder: str, name: str, mirrors: list[str], problems: list[str
         else:
             path = os.path.join(folder, f"{name}.gz")
             try:
-                os.makedirs(folder, exist_ok=True)
-                write_atomically(path, data)
+                write_atomically(path, data, folders=True)
             except (OSError, ValueError) as error:
                 message = f"could not keep {path} for next time ({error}); set XDG_CACHE_HOME to a writable folder"
                 warnings.warn(message, RuntimeWarning, stacklevel=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -11,8 +11,8 @@ from numpy import ndarray
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Named", "contradictions", "find_values", "is_parameter", "mismatches", "walk", "without_collisions",
-    "without_repeats",
+    "Named", "build", "contradictions", "far_below", "find_values", "is_parameter", "mismatches", "walk",
+    "without_collisions", "without_repeats",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -43,6 +43,19 @@ def walk(path: str, root: T, parts: Callable[[T], Iterable[tuple[object, T]]]) -
         else:
             waiting.pop()
             above.discard(id(parent))
+
+
+def far_below(root: T, parts: Callable[[T], Iterable[T]], levels: int) -> list[T]:
+    """What lies so many levels below a thing, each once."""
+    found = {id(root): root}
+    for _ in range(levels):
+        found = {id(part): part for thing in found.values() for part in parts(thing)}
+    return list(found.values())
+
+
+def build(first: object, make: Callable[..., T], arguments: Iterable[Any]) -> T:
+    """What `make` makes of the arguments, for pickle, which reads `first` before."""
+    return make(*arguments)
 
 
 def parts_of(value: object) -> Iterable[tuple[object, object]]:
