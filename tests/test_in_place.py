@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, nn, no_grad
+from tinygrad_edu import Tensor, grad, jacobian, nn, no_grad, vjp
 
 IN_PLACE = {
     "+": operator.iadd,
@@ -156,14 +156,36 @@ MESSAGES = [
     (lambda: Tensor(np.ma.array([1.0, 2.0], mask=[0, 1])), TypeError, "lose its mask.*filled"),
     (lambda: Tensor([1.0, 2.0]).item(), ValueError, r"item: shape \(2,\) is not one number"),
     (lambda: bool(Tensor([1.0, 2.0])), ValueError, r"if tensor: shape \(2,\) .*\.any\(\)"),
-    (lambda: (Tensor(1.0) * 2).__reduce__(), TypeError, "detach.*as plots take them"),
+    (lambda: (Tensor(1.0) * 2).__reduce__(), TypeError, "matplotlib.*data.*detach"),
     (lambda: Tensor([1.0]).max(Tensor([2.0])), TypeError, r"max: .* axis; .*larger of two.* np.maximum\(x, y\)"),
     (lambda: np.min(Tensor([1.0]), Tensor([2.0])), TypeError, r"min: .* axis; .*smaller of two.* np.minimum\(x, y\)"),
     (lambda: Tensor([1.0]).sum(Tensor([2.0])), TypeError, "sum: .* axis; pass its values: axis=tensor.data"),
     (lambda: Tensor([1.0])[Tensor([0.0])], TypeError, r"getitem: .* index; .*tensor.data.astype\(int\)"),
     (lambda: np.where(Tensor([1.0]), 1, 2), TypeError, r"where: .* condition; pass a comparison.*tensor > 0"),
     (lambda: np.percentile(Tensor([1.0]), Tensor(5.0)), TypeError, "percentile: no gradient flows to q"),
+    (lambda: len(Tensor(1.0)), TypeError, r"len\(tensor\): shape \(\) is one number"),
+    (lambda: f"{Tensor([1.0, 2.0]):.2f}", ValueError, r"format '.2f': shape \(2,\).*array2string"),
+    (lambda: Tensor([1.0, 2.0]).__delitem__(0), TypeError, r"del t.*np.delete"),
+    (lambda: Tensor([[1.0]]).sum(0, 1), TypeError, r"keepdims is 1; .*axis=\(0, 1\)"),
+    (lambda: Tensor([[1.0]]).mean(0, 1), TypeError, r"keepdims is 1; .*axis=\(0, 1\)"),
+    (lambda: Tensor([[1.0]]).max(0, keepdims="no"), TypeError, "keepdims is 'no'; it must be True or False"),
+    (lambda: Tensor([[1.0]]).std(0, keepdims=2), TypeError, "keepdims is 2; it must be True or False"),
+    (lambda: Tensor([[1.0]]).prod(0, 1), TypeError, r"keepdims is 1; .*axis=\(0, 1\)"),
+    (lambda: Tensor([[1.0]]).logsumexp(0, 1), TypeError, r"keepdims is 1; .*axis=\(0, 1\)"),
+    (lambda: np.concatenate(Tensor([1.0]), Tensor([1.0])), TypeError, r"np.concatenate\(\[x, y\]\)"),
+    (lambda: np.stack(Tensor([1.0]), Tensor([1.0])), TypeError, r"np.stack\(\[x, y\]\)"),
+    (lambda: Tensor([1.0]) @ Tensor(2.0), ValueError, r"matmul: \(1,\) @ \(\): a number has no axis.*use \*"),
+    (lambda: Tensor(1.0).backward(retain_graph=True), TypeError, "retain_graph= is here needless"),
+    (lambda: grad(2.0), TypeError, "grad: 2.0 is not a function; write for example grad"),
+    (lambda: jacobian(Tensor([1.0])), TypeError, "jacobian: .* is not a function"),
+    (lambda: vjp([1.0], 1.0), TypeError, "vjp: .* is not a function"),
 ]
+
+
+def test_comparisons_are_numpys():
+    x = Tensor([1.0, 2.0])
+    assert (x == "a").tolist() == [False, False] and (x != [1.0, 3.0]).tolist() == [False, True]
+    assert Tensor(1.0) != "a" and np.sum(x, 0, keepdims=1).shape == (1,)
 
 
 @pytest.mark.parametrize("call, error, message", MESSAGES)

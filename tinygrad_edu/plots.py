@@ -210,7 +210,7 @@ def regions(
             raise ValueError(f"points of {name}: there is nothing to draw, as none of {len(xy)} is finite")
         if not np.isin(own, (0, 1)).all():
             other = own[~np.isin(own, (0, 1))][0]
-            raise ValueError(f"labels of {name}: {other:g} is none, as they are 0 or 1; write labels > 0, for example")
+            raise ValueError(f"labels of {name}: {other:g} is neither 0 nor 1; write labels > 0, for example")
         data.append((xy, own))
     sides = [np.nanmax(xy, axis=0) - np.nanmin(xy, axis=0) + 1e-9 for xy, _ in data]
     aspect = np.clip(max((height / width for width, height in sides), default=1), 0.5, 1)

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import wraps
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from numpy import ndarray
 
@@ -21,6 +21,9 @@ __all__ = [
     "ATTRIBUTES", "FUNCTIONS", "KEYWORDS", "Answer", "NotCallable", "Size", "answer_attributes", "answer_keywords",
     "answer_names", "answering", "keyword_hint", "name_hint", "values_hint",
 ]  # fmt: skip
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that write in place
     "view": "reshape(shape)",
@@ -179,11 +182,13 @@ KEYWORDS = {
     "descending": "flip() of the result",
     "input": "the first argument",
     "other": "the second argument",
+    "retain_graph": "needless: the graph stays as long as its output does",
 }
 VALUES = {  # op and argument: what is meant, where that is a Tensor
     ("max", "axis"): "for the larger of two, element by element, use np.maximum(x, y)",
     ("min", "axis"): "for the smaller of two, element by element, use np.minimum(x, y)",
     ("getitem", "index"): "index with integers or booleans, as in x[tensor.data.astype(int)] or x[tensor > 0]",
+    ("concatenate", "axis"): "the arrays are one list: np.concatenate([x, y])",
     ("where", "condition"): "pass a comparison, as in np.where(tensor > 0, x, y)",
 }
 
@@ -262,11 +267,11 @@ def values_hint(op: str, name: str) -> str:
     return VALUES.get((op, name), f"pass its values: {name}=tensor.data")
 
 
-def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+def answering(function: Callable[P, T]) -> Callable[P, T]:
     """The function, whose error for a keyword of PyTorch's says what to write instead."""
 
     @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
