@@ -96,6 +96,17 @@ def test_files_of_the_first_version_are_removed_after_a_day(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted(["w", *names[1:]])
 
 
+def test_folders_are_made_if_that_is_asked(tmp_path):
+    path = tmp_path / "new" / "inner" / "w"
+    with pytest.raises(FileNotFoundError, match="inner; make it first"):
+        write_atomically(path, b"content")
+    for content in (b"content", b"again"):
+        write_atomically(path, content, folders=True)
+        assert path.read_bytes() == content
+    with pytest.raises(OSError, match="below a file"):
+        write_atomically(path / "below a file" / "w", b"content", folders=True)
+
+
 @posix
 def test_a_pipe_is_not_written_to(tmp_path):
     os.mkfifo(tmp_path / "pipe")

@@ -34,11 +34,12 @@ SUSPENDS = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 class Entry:
     """One with block that was entered: what it changes, and by whom."""
 
-    __slots__ = ("changes", "frame")
+    __slots__ = ("changes", "frame", "left")
 
     def __init__(self, changes: dict[str, Any]) -> None:
         self.changes = changes
         self.frame = entering_frame()
+        self.left = False  # perhaps by another thread, which cannot take it out of this one's variable
 
     def holds(self) -> bool:
         """Whether the code of the block is running: whether its frame is among the callers."""
@@ -49,7 +50,7 @@ class Entry:
 
     def suspended(self) -> bool:
         """Whether its code can go on; if it is not running either, it has ended without leaving: Ctrl-C came first."""
-        return bool(self.frame.f_code.co_flags & SUSPENDS)
+        return not self.left and bool(self.frame.f_code.co_flags & SUSPENDS)
 
 
 def entering_frame() -> FrameType:
@@ -102,6 +103,7 @@ class Block:
     def __exit__(self, *error: object) -> None:
         entry = self.entered.pop()
         if entry is not None:
+            entry.left = True
             others = [other for other in self.variable.get().entries if other is not entry]
             self.variable.set(combined(self.plain, others))
 

@@ -18,12 +18,13 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["StrPath", "check_regular", "naming", "visible", "write_atomically"]
+__all__ = ["StrPath", "check_regular", "naming", "on_terminal", "say", "visible", "write_atomically"]
 
 StrPath = str | os.PathLike[str]
 
@@ -31,6 +32,17 @@ StrPath = str | os.PathLike[str]
 def visible(text: object) -> str:
     """A text that is safe to print: what would steer a terminal, or cannot be encoded, as an escape such as \\x1b."""
     return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text)])
+
+
+def say(text: str) -> None:
+    """Prints a line at once; nothing where stdout is closed or None, as in a program without a console."""
+    if not getattr(sys.stdout, "closed", False):
+        print(text, flush=hasattr(sys.stdout, "flush"))
+
+
+def on_terminal() -> bool:
+    """Whether stderr can show a progress bar."""
+    return not getattr(sys.stderr, "closed", True) and sys.stderr.isatty()
 
 
 def check_regular(path: StrPath, expected: str) -> None:
@@ -51,7 +63,7 @@ def naming(path: StrPath) -> Iterator[None]:
         raise
 
 
-def write_atomically(path: StrPath, data: bytes) -> None:
+def write_atomically(path: StrPath, data: bytes, *, folders: bool = False) -> None:
     """Writes a file so that, whatever happens, the old or the new content is there in full.
 
     The bytes are first in a hidden file beside it, `.NAME.PID.XXXXXXXX.tmp`. An error removes it; if a killed process
@@ -62,6 +74,7 @@ def write_atomically(path: StrPath, data: bytes) -> None:
         path: The file; a symbolic link stays, and the file it leads to is replaced. Permissions are those of the file
             before, or of any new one.
         data: Its content.
+        folders: Whether to make the folders of the path where there are none.
 
     Raises:
         ValueError: The path is a folder or a device.
@@ -70,6 +83,8 @@ def write_atomically(path: StrPath, data: bytes) -> None:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise ValueError(f"{path} is a folder or a device or a pipe, and only a file can be replaced; add a file name")
+    if folders:
+        target.parent.mkdir(parents=True, exist_ok=True)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}; make it first")
     start = f".{target.name[:50]}."  # all of it could make a name that is too long

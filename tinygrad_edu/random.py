@@ -11,6 +11,7 @@ import dis
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np
@@ -21,6 +22,7 @@ from tinygrad_edu.engine import is_tensor
 __all__ = ["default_generator", "generator_or_default", "generators_in", "manual_seed", "new_generator"]
 
 library_generator: np.random.Generator | None = None
+MAKING = Lock()  # two threads must not make one each: manual_seed would reach one of them
 
 
 def manual_seed(seed: int) -> np.random.Generator:
@@ -39,7 +41,9 @@ def default_generator() -> np.random.Generator:
     """The library's generator; without manual_seed it starts from the operating system's entropy."""
     global library_generator
     if library_generator is None:
-        library_generator = np.random.default_rng()
+        with MAKING:
+            if library_generator is None:
+                library_generator = np.random.default_rng()
     return library_generator
 
 

@@ -278,7 +278,7 @@ def test_a_large_picture_is_converted_a_tile_at_a_time(tmp_path, monkeypatch, mo
 
 def test_without_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"tinygrad-edu\[demos\]"):
+    with pytest.raises(ImportError, match=r'"tinygrad-edu\[demos\]"'):
         read_digit("seven.png")
 
 

@@ -1,3 +1,4 @@
+import copy
 import io
 import json
 import os
@@ -284,7 +285,7 @@ def test_a_device_or_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
 @pytest.mark.parametrize("function", [nn.load, nn.load_metadata, lambda path: nn.save({}, path)])
 def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch, function):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r"pip install tinygrad-edu\[demos\] brings it"):
+    with pytest.raises(ImportError, match=r'pip install "tinygrad-edu\[demos\]" brings it'):
         function(tmp_path / "w")
 
 
@@ -364,3 +365,15 @@ def test_a_file_of_torch_save_is_explained(path):
     pytest.importorskip("safetensors.torch").save_file({"w": torch.ones(2, dtype=torch.bfloat16)}, path)
     with pytest.raises(ValueError, match="w has the dtype BF16"):
         nn.load(path)
+
+
+def test_a_model_of_a_thousand_levels_goes_through_pickle_and_copy():
+    shared = nn.Linear(2, 2)
+    model = nn.Sequential(shared)
+    for i in range(1000):
+        model = nn.Sequential(model, shared) if i % 100 == 0 else nn.Sequential(model)
+    for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert repr(twin) == repr(model) and len(list(twin.modules())) == 1002
+        assert all(np.array_equal(x, model.state_dict()[name]) for name, x in twin.state_dict().items())
+        assert all(m is not shared for m in twin.modules())
+    assert copy.copy(model)[0] is model[0]

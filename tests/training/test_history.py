@@ -2,6 +2,7 @@ import copy
 import json
 import math
 import pickle
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -40,6 +41,19 @@ def test_a_file_gives_the_same_bits_back(tmp_path_factory, ending, records):
     path = tmp_path_factory.mktemp("history") / f"h.{ending}"
     History(records).save(path)
     assert bits(History.load(path)) == bits(records)
+
+
+@pytest.mark.parametrize("name", ["", " a ", '"', "a,b", "a\r\nb", "\ufeffepoch", "\ufeff", "\ud800"])
+@pytest.mark.parametrize("ending", ["json", "csv"])
+def test_a_name_comes_back_or_is_refused(tmp_path, name, ending):
+    path, history = tmp_path / f"h.{ending}", History([{name: 1}, {name: 2.5, "b": 3}])
+    if (name, ending) == ("\ud800", "csv"):
+        with pytest.raises(ValueError, match=r"h\.csv cannot hold a name with '\\ud800'.*rename it"):
+            history.save(path)
+        assert not path.exists()
+    else:
+        history.save(path)
+        assert History.load(path) == history
 
 
 def test_the_json_is_strict_and_other_programs_read_it(tmp_path):
@@ -113,6 +127,8 @@ def test_a_missing_column_is_named(history, words):
         ({"a": 1j}, TypeError, "not a name with a number"),
         ({"a": np.ones(1)}, TypeError, "not a name with a number"),
         ({1: 2.0}, TypeError, "not a name with a number"),
+        ({"a": 10**309}, ValueError, "'a' is too large for a float"),
+        ({"a": Fraction(10**309)}, ValueError, "'a' is too large for a float"),
     ],
 )
 def test_what_is_not_a_record_is_refused(record, error, words):
@@ -149,7 +165,9 @@ def test_what_changes_a_list_gives_a_history():
         ("a.json", b'[{"epoch": "one"}]'),
         ("a.json", b'[{"epoch": null}]'),
         ("a.json", b"[{}]"),
+        ("a.json", b'[{"epoch": 1, "epoch": 1}]'),
         ("a.json", b"[" * 100_000),
+        ("a.json", b'[{"epoch": 1' + b"0" * 309 + b"}]"),
         ("a.json", b"\x80\x04PNG"),
         ("a.csv", b""),
         ("a.csv", b"epoch,loss\r\n1\r\n"),

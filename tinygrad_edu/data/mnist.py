@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tinygrad_edu.checks import check_choice
 from tinygrad_edu.data.idx import parse_idx, read_idx, unzipped
 from tinygrad_edu.data.synthetic import synthetic_digits
-from tinygrad_edu.files import StrPath, check_regular, naming, visible, write_atomically
+from tinygrad_edu.files import StrPath, check_regular, naming, say, visible, write_atomically
 
 __all__ = ["MNIST", "MNISTNotFoundError", "load_digits", "load_mnist"]
 
@@ -85,7 +85,7 @@ def load_digits(source: Source = "auto", root: StrPath | None = None) -> tuple[s
         except MNISTNotFoundError as error:
             if source == "mnist":
                 raise
-            print(f"{error}\n\nSo this run uses synthetic digits; its figures say nothing about MNIST.\n")
+            say(f"{error}\n\nSo this run uses synthetic digits; its figures say nothing about MNIST.\n")
         else:
             train, test = len(digits.train_labels), len(digits.test_labels)
             if train < 2 or test < 1:
@@ -223,8 +223,7 @@ def download_file(folder: str, name: str, mirrors: list[str], problems: list[str
         else:
             path = os.path.join(folder, f"{name}.gz")
             try:
-                os.makedirs(folder, exist_ok=True)
-                write_atomically(path, data)
+                write_atomically(path, data, folders=True)
             except (OSError, ValueError) as error:
                 message = f"could not keep {path} for next time ({error}); set XDG_CACHE_HOME to a writable folder"
                 warnings.warn(message, RuntimeWarning, stacklevel=3)
@@ -298,7 +297,7 @@ def download_bar(url: str, length: object) -> Iterator[Callable[[int], object]]:
         from tqdm import tqdm
     except ImportError:
         tqdm = None
-    if tqdm is None or not isinstance(length, int):
+    if tqdm is None or not isinstance(length, int) or getattr(sys.stderr, "closed", True):
         yield lambda count: None
         return
     with tqdm(desc=url.rpartition("/")[2], total=length or None, unit="B", unit_scale=True) as bar:

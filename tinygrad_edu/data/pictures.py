@@ -73,7 +73,7 @@ def open_picture(name: str) -> NDArray[np.float32]:
     try:
         from PIL import Image
     except ImportError as error:
-        raise ImportError("reading pictures needs Pillow; pip install tinygrad-edu[demos] brings it") from error
+        raise ImportError('reading pictures needs Pillow; pip install "tinygrad-edu[demos]" brings it') from error
     check_regular(name, "a picture")
     with open(name, "rb") as file:
         try:

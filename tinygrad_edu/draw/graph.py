@@ -24,7 +24,7 @@ from tinygrad_edu.draw.picture.svg import finish
 from tinygrad_edu.draw.player import Player, frames, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
-from tinygrad_edu.files import StrPath
+from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             The paths, in order. Directories are made where there are none.
 
         Raises:
-            ValueError: The pattern has no place for a number, so that all steps would be written to one file.
+            ValueError: The pattern has no place for a number, so that all steps would be written to one file; or a path
+                is a folder or a device.
             NoEngineError: There is no Graphviz to lay out the picture.
         """
         return frames(self, pattern)
@@ -157,6 +158,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
         Raises:
             NoEngineError: There is no Graphviz to lay out the picture.
+            ValueError: The path is a folder or a device.
             OSError: The file cannot be written.
         """
         return player(self, path, title=title)
@@ -198,6 +200,19 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
                 raise ValueError(f"Graphviz gave no SVG, but {what}: is the `dot` on the PATH Graphviz's?") from problem
         return picture.decode(encoding) if encoding else picture
 
+    def save(
+        self, filename: StrPath | None = None, directory: StrPath | None = None, *, skip_existing: bool | None = False
+    ) -> str:
+        """Writes the DOT source into a file, and returns its path; the arguments are those of graphviz.Digraph.save."""
+        if filename is not None:
+            self.filename = filename
+        if directory is not None:
+            self.directory = directory
+        path = str(self.filepath)
+        if not (skip_existing and Path(path).exists()):
+            write_atomically(path, self.source.encode(self.encoding, "replace"), folders=True)
+        return path
+
     def render(
         self, filename: StrPath | None = None, directory: StrPath | None = None,
         view: bool = False, cleanup: bool = False, format: str | None = None, renderer: str | None = None,
@@ -233,8 +248,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         picture = self.pipe(kind, renderer, formatter, neato_no_op, engine=engine)
         assert isinstance(picture, bytes)
         self.save(filename, directory=directory)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(picture)
+        write_atomically(target, picture, folders=True)
         if cleanup and target.resolve() != saved.resolve():
             saved.unlink()
         if view:

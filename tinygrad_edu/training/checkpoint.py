@@ -36,6 +36,7 @@ __all__ = ["Checkpoint"]
 
 STATES_KEY = "tinygrad_edu.checkpoint"  # of the JSON, in the file's metadata
 CHECKSUM_KEY = "tinygrad_edu.checksum"
+MAX_BITS = 128  # of an integer, as in a generator's state
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -108,7 +109,7 @@ class Checkpoint:
 
         Raises:
             TypeError: A state holds anything other than dicts, lists, tuples, numbers, strings, None and arrays.
-            ValueError: The path is a folder, or `epoch` is below 0.
+            ValueError: The path is a folder, `epoch` is below 0, or an integer in a state has over 128 bits.
             OSError: The file cannot be written; the one before it is still there.
         """
         texts = dict(metadata or {})
@@ -243,18 +244,28 @@ def set_state(part: Part, state: Any) -> None:
         part.load_state_dict(state)
 
 
+def check_key(where: str, key: object) -> str | int:
+    """The key, if it can stand in JSON and in the name of an array."""
+    if not isinstance(key, (str, int)):
+        raise TypeError(f"{where}: the key {key!r} is a {type(key).__name__}; keys are strings or integers")
+    if any("\ud800" <= c <= "\udfff" for c in str(key)):
+        raise TypeError(f"{where}: the key {key!r} has half of a surrogate pair, which no file can hold; rename it")
+    return key
+
+
 def take_out_arrays(value: object, path: str, arrays: dict[str, np.ndarray]) -> object:
     """A state as JSON can hold it: its arrays go into `arrays`, under their paths, which take their places."""
     if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, (str, int)):
-                raise TypeError(f"{path}: the key {key!r} is a {type(key).__name__}; keys are strings or integers")
-        return {"dict": [[key, take_out_arrays(x, f"{path}.{key}", arrays)] for key, x in value.items()]}
+        return {
+            "dict": [[check_key(path, key), take_out_arrays(x, f"{path}.{key}", arrays)] for key, x in value.items()]
+        }
     if isinstance(value, (list, tuple)):
         kind = "tuple" if isinstance(value, tuple) else "list"
         return {kind: [take_out_arrays(x, f"{path}.{i}", arrays) for i, x in enumerate(value)]}
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         value = value.item()
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ValueError(f"{path} is an integer of {value.bit_length()} bits; a checkpoint holds up to {MAX_BITS}")
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": json.dumps(value)}  # "NaN", "Infinity" or "-Infinity"
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -275,15 +286,15 @@ def put_back_arrays(value: object, arrays: Mapping[str, np.ndarray]) -> object:
     if kind == "float":
         return NOT_FINITE[content]
     if kind == "dict":
-        return {key: put_back_arrays(x, arrays) for key, x in content}
+        return {check_key("dict", key): put_back_arrays(x, arrays) for key, x in content}
     return {"list": list, "tuple": tuple}[kind]([put_back_arrays(x, arrays) for x in content])
 
 
 def integer(text: str) -> int:
-    """An integer in the JSON; every one that is saved fits into the 128 bits of a generator's state."""
-    if len(text) > 40:
-        raise ValueError(f"the number {text:.20}... has {len(text)} digits")
-    return int(text)
+    """An integer in the JSON."""
+    if len(text) > 40 or (number := int(text)).bit_length() > MAX_BITS:
+        raise ValueError(f"the number {text:.20}... has more than {MAX_BITS} bits")
+    return number
 
 
 def real(text: str) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
 from tinygrad_edu.checks import check_choice
-from tinygrad_edu.files import StrPath, write_atomically
+from tinygrad_edu.files import StrPath, check_regular, naming, visible, write_atomically
 
 __all__ = ["History", "Record"]
 
@@ -33,7 +33,7 @@ class History(list[Record]):
 
     Raises:
         TypeError: A record is not a mapping, or holds anything other than numbers under strings.
-        ValueError: A record is empty.
+        ValueError: A record is empty, or a number too large for a float.
 
     Example:
         >>> history = History([{"epoch": 1, "train_loss": 0.5}])
@@ -111,7 +111,7 @@ class History(list[Record]):
             path: It ends in .json (a list of objects) or .csv (a header and a row for each record; cells may be empty).
 
         Raises:
-            ValueError: Another ending.
+            ValueError: Another ending, or a name that a CSV file cannot hold.
         """
         history = History(self)  # checks the records again: they may have been changed in place
         if file_suffix(path) == ".json":
@@ -123,7 +123,14 @@ class History(list[Record]):
             writer.writeheader()
             writer.writerows(history)
             text = table.getvalue()
-        write_atomically(path, text.encode("utf-8"))
+        if text.startswith("\ufeff"):  # load takes one away, as spreadsheets put it there
+            text = "\ufeff" + text
+        try:
+            data = text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            name = f"a name with {error.object[error.start]!r}, half of a surrogate pair"
+            raise ValueError(f"History: {os.fspath(path)} cannot hold {name}; rename it, or save .json") from error
+        write_atomically(path, data)
 
     @classmethod
     def load(cls, path: StrPath) -> History:
@@ -131,14 +138,17 @@ class History(list[Record]):
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: Another ending, or the file does not hold a history.
+            ValueError: Another ending, or it is not a file, or does not hold a history.
         """
         read = from_json if file_suffix(path) == ".json" else from_csv
+        check_regular(path, "a history")
+        with naming(path):
+            content = Path(path).read_bytes()
         try:
-            return cls(read(Path(path).read_bytes().decode("utf-8-sig")))
+            return cls(read(content.decode("utf-8-sig")))
         except (ValueError, TypeError, AttributeError, RecursionError, csv.Error) as error:
             what = "is not a history, a table of numbers with a name for each column, as History.save writes it"
-            raise ValueError(f"{os.fspath(path)} {what} ({error})") from error
+            raise ValueError(f"{os.fspath(path)} {what} ({visible(error)})") from error
 
 
 def check_record(record: Mapping[str, Any]) -> Record:
@@ -153,6 +163,10 @@ def check_record(record: Mapping[str, Any]) -> Record:
             value = value.item()
         if not isinstance(name, str) or not isinstance(value, Real) or isinstance(value, bool):
             raise TypeError(f"History: {name!r}: {value!r:.80} is not a name with a number")
+        try:
+            float(value)
+        except OverflowError:
+            raise ValueError(f"History: {name!r} is too large for a float, which ends at 1.8e308") from None
         numbers[name] = int(value) if isinstance(value, Integral) else float(value)
     return numbers
 
@@ -164,10 +178,18 @@ def file_suffix(path: StrPath) -> str:
 
 def from_json(text: str) -> list[dict[str, object]]:
     """The records of a JSON text."""
-    rows = json.loads(text)
+    rows = json.loads(text, object_pairs_hook=without_repeats)
     if not isinstance(rows, list):
         raise TypeError(f"its JSON is a {type(rows).__name__}, not a list")
     return [{k: float(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+
+
+def without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The pairs as a dict; a ValueError if a name stands twice, as a dict would keep one of its values."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError(f"a record has a name twice: {', '.join([name for name, _ in pairs]):.80}")
+    return row
 
 
 def from_csv(text: str) -> list[dict[str, float]]:

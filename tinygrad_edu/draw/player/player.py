@@ -33,7 +33,7 @@ from tinygrad_edu.draw.picture.engines import render
 from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables, palette
-from tinygrad_edu.files import StrPath
+from tinygrad_edu.files import StrPath, write_atomically
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
@@ -92,8 +92,7 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
     )  # fmt: skip
     written = None if path is None else Path(path)
     if written is not None:
-        written.parent.mkdir(parents=True, exist_ok=True)
-        written.write_text(text, encoding="utf-8")
+        write_atomically(written, text.encode("utf-8"), folders=True)
     return Player(text, written, title)
 
 
@@ -120,8 +119,7 @@ def frames(graph: Graph, pattern: StrPath) -> list[Path]:
         for words in slide.findall("title"):
             words.text = xml_text(f"{title}: {step.equation}")
         caption(slide, step, palette(graph.theme), width, height)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(ET.tostring(slide, encoding="unicode"), encoding="utf-8")
+        write_atomically(path, ET.tostring(slide, encoding="unicode").encode("utf-8"), folders=True)
     return paths
 
 
