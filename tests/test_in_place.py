@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, grad, jacobian, nn, no_grad, vjp
+from tinygrad_edu import Tensor, functional, grad, jacobian, nn, no_grad, vjp
 
 IN_PLACE = {
     "+": operator.iadd,
@@ -153,7 +153,7 @@ def test_threads_that_add_to_one_gradient_lose_nothing():
 MESSAGES = [
     (lambda: Tensor(1.0, "x"), TypeError, "takes the data alone by position.*name='x'"),
     (lambda: Tensor(1.0, name=5), TypeError, "a text as its name, not 5"),
-    (lambda: Tensor(np.ma.array([1.0, 2.0], mask=[0, 1])), TypeError, "lose its mask.*filled"),
+    (lambda: Tensor(np.ma.array([1.0, 2.0], mask=[0, 1])), TypeError, "mask would be lost.*filled"),
     (lambda: Tensor([1.0, 2.0]).item(), ValueError, r"item: shape \(2,\) is not one number"),
     (lambda: bool(Tensor([1.0, 2.0])), ValueError, r"if tensor: shape \(2,\) .*\.any\(\)"),
     (lambda: (Tensor(1.0) * 2).__reduce__(), TypeError, "matplotlib.*data.*detach"),
@@ -180,6 +180,24 @@ MESSAGES = [
     (lambda: jacobian(Tensor([1.0])), TypeError, "jacobian: .* is not a function"),
     (lambda: vjp([1.0], 1.0), TypeError, "vjp: .* is not a function"),
 ]
+
+
+@pytest.mark.parametrize("make", [list, lambda m: [m, m], lambda m: [[1.0], [m]], tuple])
+def test_masks_are_not_lost_in_lists(make):
+    masked = np.ma.array([1.0, 2.0], mask=[0, 1])
+    data = make(masked) if make is not list else [masked]
+    for call in (Tensor, lambda x: Tensor([1.0]) * x, nn.ReLU(), lambda x: np.add(Tensor(1.0), x), functional.softmax):
+        with pytest.raises(TypeError, match=r"mask would be lost|is not a Tensor"):
+            call(data)
+    assert Tensor(np.ma.array([1.0, 2.0])).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "call", [lambda m, x: m * x, lambda m, x: x * m, lambda m, x: m + x, lambda m, x: np.ma.exp(x)]
+)
+def test_numpys_masked_arrays_do_not_take_the_values_of_a_tensor(call):
+    with pytest.raises(TypeError, match=r"lose the gradient|mask would be lost"):
+        call(np.ma.array([1.0, 2.0], mask=[0, 1]), Tensor([1.0, 2.0]))
 
 
 def test_comparisons_are_numpys():

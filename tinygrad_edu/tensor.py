@@ -15,7 +15,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import broadcasts_to
+from tinygrad_edu.checks import broadcasts_to, refuse_mask
 from tinygrad_edu.dispatch import dispatch, dispatch_ufunc
 from tinygrad_edu.engine import Array, backward_pass, bind_tensor, current_mode, is_tensor, new_number, plain, setting
 from tinygrad_edu.methods import Methods
@@ -342,10 +342,7 @@ def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Ar
     """A copy of the data in a floating dtype: as given, else the data's own, else the default."""
     if is_tensor(data):
         raise TypeError("a Tensor as data would lose its graph; use copy() to keep it, detach() or .data to leave it")
-    if hasattr(data, "mask"):
-        raise TypeError(
-            "Tensor: a masked array would lose its mask; fill it: data.filled(0), or take data.compressed()"
-        )
+    refuse_mask("Tensor", data)
     try:
         array = np.array(data)
     except ValueError as error:
