@@ -61,5 +61,5 @@ def test_the_rules_as_they_stand_in_the_source():
         .partition("  # ")[2]
         .startswith("conv2d_input(g, weight), conv2d_weight(x, g)")
     )
-    assert rule_source(REGISTRY["conv2d_input"], 1) == "conv2d_weight(g, y, stride, padding, weight.shape)"
-    assert rule_source(REGISTRY["conv2d_weight"], 0) == "conv2d_input(y, g, stride, padding, x.shape)"
+    assert rule_source(REGISTRY["conv2d_input"], 1) == "conv2d_weight(g, y, shape=weight.shape, **how)"
+    assert rule_source(REGISTRY["conv2d_weight"], 0) == "conv2d_input(y, g, shape=x.shape, **how)"

@@ -80,7 +80,7 @@ def test_the_two_gradients_are_torch_nn_grads(name, data):
     operands, params = data.draw(convolutions({"conv2d": "y", "conv2d_input": "x", "conv2d_weight": "weight"}[name]))
     found = REGISTRY[name].call(*operands, **params)
     first, second, *bias = map(torch.tensor, operands)
-    steps = {"stride": params["stride"], "padding": params["padding"]}
+    steps = {option: value for option, value in params.items() if option != "shape"}
     if name == "conv2d":
         expected = torch.nn.functional.conv2d(first, second, *bias, **steps)
     elif name == "conv2d_input":
