@@ -9,14 +9,20 @@ import pytest
 from tinygrad_edu import Tensor, functional, nn
 
 NEEDED = {  # what each needs besides its options
+    "AdaptiveAvgPool2d": {"output_size": 2},
     "AvgPool2d": {"kernel_size": 2},
     "BatchNorm1d": {"num_features": 3},
     "BatchNorm2d": {"num_features": 3},
+    "Conv1d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
     "Conv2d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    "ConvTranspose2d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    "GroupNorm": {"num_groups": 1, "num_channels": 4},
     "LayerNorm": {"normalized_shape": 3},
     "Linear": {"in_features": 3, "out_features": 2},
     "MLP": {"sizes": [3, 4, 2]},
     "MaxPool2d": {"kernel_size": 2},
+    "RMSNorm": {"normalized_shape": 3},
+    "Upsample": {"scale_factor": 2.0},
     "Maxout": {"in_features": 3, "out_features": 2},
     "calculate_gain": {"nonlinearity": "relu"},
     "constant": {"val": 1.0},
@@ -32,6 +38,9 @@ WRONG = {  # by the name of the option, or else by the type of its default value
     "rng": [0, True, "seed"],
     "normalized_shape": [True, 0, b"x", "3", (), (2, 0.5), [True]],
 }
+WRONG["eps"] = WRONG[float]
+WRONG |= {"divisor_override": [0, *WRONG[int]], "size": [0, *WRONG[int]]}
+WRONG["scale_factor"] = [0, -1, *NO_NUMBER[:4], (1, "2"), np.ones(2), Tensor(2.0)]
 WRONG["dtype"].remove("float")  # which is float64
 WRONG["pos_weight"] = WRONG["weight"]
 OPTIONAL = {"stride", "momentum", "param"}  # may be None
