@@ -87,6 +87,8 @@ def test_windows_at_the_edge_by_hand():
     np.testing.assert_array_equal(avg_pool2d(x, **sizes, divisor_override=4).ravel(), [0.25, 1.25, 2.25])
     last = avg_pool2d(x, (1, 3), (1, 3), (0, 1), ceil_mode=True).ravel()  # 0 1 2, 3 4 5: none begins in the border
     np.testing.assert_array_equal(last, [1, 4])
+    last = avg_pool2d(x[..., :4], (1, 3), (1, 2), (0, 1), ceil_mode=True).ravel()  # 0 1 2, 2 3 4, and 4 0 of three
+    np.testing.assert_array_equal(last, [1, 3, 2])
     np.testing.assert_array_equal(max_pool2d(-x, **sizes, ceil_mode=True).ravel(), [-1, -2, -4])
 
 

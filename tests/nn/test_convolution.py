@@ -62,6 +62,7 @@ def test_the_order_of_the_arguments_is_pytorchs():
         "ConvTranspose2d(4, 6, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), output_padding=(1, 1), groups=2)"
     )
     assert conv.weight.shape == (4, 3, 3, 3) and list(conv.state_dict()) == ["weight", "bias"]
+    assert nn.ConvTranspose2d(1, 1, 3, 2, 1, 1, 1, False, 2)(np.ones((1, 1, 4, 5))).shape == (1, 1, 10, 12)
     conv = nn.Conv1d(4, 6, 3, padding="same")
     assert repr(conv) == "Conv1d(4, 6, kernel_size=(3,), stride=(1,), padding='same')"
     assert conv.weight.shape == (6, 4, 3)

@@ -276,6 +276,14 @@ def test_twenty_steps_are_pytorchs(name, args, options):
     check_training(weighted(nn, ours, upstream), weighted(torch.nn, theirs, torch.tensor(upstream)), x)
 
 
+def test_eps_is_added_to_the_variance():
+    x = RNG(0).standard_normal((2, 4))
+    for norm in (nn.LayerNorm(4, 10.0), nn.RMSNorm(4, 10.0), nn.GroupNorm(1, 4, 10.0)):
+        y = x if isinstance(norm, nn.RMSNorm) else x - x.mean(1, keepdims=True)
+        expected = y / np.sqrt((y**2).mean(1, keepdims=True) + 10)
+        np.testing.assert_allclose(norm(x).data, expected, rtol=1e-6)
+
+
 def test_what_a_layer_shows_and_keeps():
     assert repr(nn.RMSNorm(4)) == "RMSNorm((4,), eps=None, elementwise_affine=True)"
     assert repr(nn.GroupNorm(2, 4)) == "GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)"

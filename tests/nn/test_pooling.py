@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from torch_steps import check_training
 
-from tinygrad_edu import nn
+from tinygrad_edu import functional, nn
 
 RNG = np.random.default_rng
 X = RNG(0).standard_normal((2, 2, 7, 8))
@@ -49,6 +49,16 @@ def test_shapes_of_a_network_that_takes_images_of_any_size():
         assert model(np.zeros((4, 2, height, 9), np.float32)).shape == (4, 3)
     assert nn.Upsample(scale_factor=2)(X[0][None]).shape == (1, 2, 14, 16)
     assert nn.MaxPool2d(2)(X[0]).shape == (2, 3, 4)
+
+
+def test_each_option_reaches_the_function():
+    x = X[..., :4]
+    found = nn.AvgPool2d(3, 2, 1, True, False, None)(x), functional.avg_pool2d(x, 3, 2, 1, True, False, None)
+    np.testing.assert_array_equal(*found)
+    assert not np.array_equal(found[0], nn.AvgPool2d(3, 2, 1, True)(x))
+    np.testing.assert_allclose(nn.AvgPool2d(3, 2, divisor_override=4)(X) * 4, nn.AvgPool2d(3, 2)(X) * 9)
+    found = nn.MaxPool2d(2, 2, 1, 2, ceil_mode=True)(X), functional.max_pool2d(X, 2, 2, 1, 2, True)
+    np.testing.assert_array_equal(*found)
 
 
 def test_the_settings_are_shown():
