@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, cast
 
 import numpy as np
 
@@ -32,16 +32,16 @@ MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circul
 AXES = {1: "(n, channels, length)", 2: "(n, channels, height, width)"}
 
 
-def batch_or_one(ndim: int) -> Callable[[Callable[Concatenate[Operand, P], Tensor]], Callable[..., Tensor]]:
+def batch_or_one(ndim: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
     """Decorator: a function of batches with so many axes takes a single example, too, which has no first axis."""
 
-    def decorate(function: Callable[Concatenate[Operand, P], Tensor]) -> Callable[..., Tensor]:
+    def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
         @wraps(function)
-        def call(x: Operand, *args: P.args, **kwargs: P.kwargs) -> Tensor:
-            x = as_operand(x)
-            return function(x[None], *args, **kwargs)[0] if x.ndim == ndim - 1 else function(x, *args, **kwargs)
+        def call(x: Operand, *args: Any, **kwargs: Any) -> Any:
+            x, of_batches = as_operand(x), cast(Any, function)
+            return of_batches(x[None], *args, **kwargs)[0] if x.ndim == ndim - 1 else of_batches(x, *args, **kwargs)
 
-        return call
+        return cast("Callable[P, Tensor]", call)
 
     return decorate
 

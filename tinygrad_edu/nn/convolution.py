@@ -71,7 +71,7 @@ class Convolution(Module):
             ValueError: Another number of axes or channels, or images smaller than the kernel.
         """
         x = self._checked(x)
-        how = (self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        how: Any = (self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
         convolve = functional.conv1d if len(self.axes) == 1 else functional.conv2d
         return convolve(x, *how, padding_mode=self.padding_mode)
 
@@ -224,7 +224,7 @@ class ConvTranspose2d(Convolution):
         """
         x = self._checked(x)
         more = self.output_padding if output_size is None else self._padding_to(output_size, x.shape[-2:])
-        how = (self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation)
+        how: Any = (self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation)
         return functional.conv_transpose2d(x, *how)
 
     def _padding_to(self, output_size: int | Pair, shape: tuple[int, ...]) -> tuple[int, ...]:
