@@ -13,10 +13,18 @@ NEEDED = {  # what each needs besides its options
     "BatchNorm1d": {"num_features": 3},
     "BatchNorm2d": {"num_features": 3},
     "Conv2d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    "Embedding": {"num_embeddings": 3, "embedding_dim": 2},
+    "GRU": {"input_size": 3, "hidden_size": 2},
+    "GRUCell": {"input_size": 3, "hidden_size": 2},
+    "LSTM": {"input_size": 3, "hidden_size": 2},
+    "LSTMCell": {"input_size": 3, "hidden_size": 2},
     "LayerNorm": {"normalized_shape": 3},
     "Linear": {"in_features": 3, "out_features": 2},
     "MLP": {"sizes": [3, 4, 2]},
     "MaxPool2d": {"kernel_size": 2},
+    "MultiheadAttention": {"embed_dim": 4, "num_heads": 2},
+    "RNN": {"input_size": 3, "hidden_size": 2},
+    "RNNCell": {"input_size": 3, "hidden_size": 2},
     "Maxout": {"in_features": 3, "out_features": 2},
     "calculate_gain": {"nonlinearity": "relu"},
     "constant": {"val": 1.0},
@@ -34,7 +42,7 @@ WRONG = {  # by the name of the option, or else by the type of its default value
 }
 WRONG["dtype"].remove("float")  # which is float64
 WRONG["pos_weight"] = WRONG["weight"]
-OPTIONAL = {"stride", "momentum", "param"}  # may be None
+OPTIONAL = {"stride", "momentum", "param", "kdim", "vdim", "padding_idx"}  # may be None
 PLACES = [(nn, name) for name in nn.__all__ if isinstance(getattr(nn, name), type)]
 PLACES += [(nn.init, name) for name in nn.init.__all__]
 
