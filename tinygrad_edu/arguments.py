@@ -22,6 +22,8 @@ ONE_WAY = "there is one implementation, for arrays on the CPU"
 ONE_BATCH = "batches are cut from arrays, in this process"
 NEAREST = "each pixel is a copy of the nearest one, and the mode 'nearest' has no such option"
 LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
+    "add_bias_kv": "concatenate a row to key and value",
+    "add_zero_attn": "concatenate a row of zeros to key and value",
     "align_corners": NEAREST,
     "amsgrad": "Adam has its original form alone",
     "antialias": NEAREST,
@@ -31,6 +33,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "dampening": "a gradient is added undamped, as with 0",
     "device": "everything is on the CPU",
     "differentiable": "tinygrad_edu.grad differentiates a step that you write yourself",
+    "enable_gqa": "repeat the heads of key and value with np.repeat",
     "end_factor": "the warm-up ends at the full rate; another schedule follows with then=...",
     "foreach": ONE_WAY,
     "fused": ONE_WAY,
@@ -38,6 +41,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "ignore_index": "leave these examples out: loss(input[keep], target[keep])",
     "inplace": "each call makes a new Tensor",
     "last_epoch": "a schedule is resumed with load_state_dict",
+    "max_norm": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",
     "maximize": "minimize the negative, -loss",
     "num_workers": ONE_BATCH,
     "persistent_workers": ONE_BATCH,
@@ -47,7 +51,9 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "reduce": "say it with reduction='none'",
     "return_indices": "only the values are returned",
     "sampler": "shuffle=True, or arrays in the order that you want",
+    "scale_grad_by_freq": "divide the gradients yourself, w.grad / np.maximum(counts, 1)[:, None]",
     "size_average": "say it with reduction='mean' or 'sum'",
+    "sparse": "a gradient has a row for each of the table's",
     "threshold": "nothing overflows without it",
     "timeout": ONE_BATCH,
     "verbose": "print what you want to see, such as scheduler.get_last_lr()",

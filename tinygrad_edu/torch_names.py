@@ -161,7 +161,6 @@ FUNCTIONS = {  # what stands in torch itself, besides the functions that are met
     "one_hot": "np.eye(classes)[labels]",
     "relu6": "x.clip(0, 6)",
     "Swish": "nn.SiLU()",
-    "Embedding": "weight[indices], of a Tensor with a row for each word",
     "train": "training.fit(model, loader, optimizer=..., loss=..., epochs=...)",
     "jacrev": "jacobian",
     "jacfwd": "jacobian",

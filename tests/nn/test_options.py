@@ -16,14 +16,22 @@ NEEDED = {  # what each needs besides its options
     "Conv1d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
     "Conv2d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
     "ConvTranspose2d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    "Embedding": {"num_embeddings": 3, "embedding_dim": 2},
+    "GRU": {"input_size": 3, "hidden_size": 2},
+    "GRUCell": {"input_size": 3, "hidden_size": 2},
     "GroupNorm": {"num_groups": 1, "num_channels": 4},
+    "LSTM": {"input_size": 3, "hidden_size": 2},
+    "LSTMCell": {"input_size": 3, "hidden_size": 2},
     "LayerNorm": {"normalized_shape": 3},
     "Linear": {"in_features": 3, "out_features": 2},
     "MLP": {"sizes": [3, 4, 2]},
     "MaxPool2d": {"kernel_size": 2},
-    "RMSNorm": {"normalized_shape": 3},
-    "Upsample": {"scale_factor": 2.0},
     "Maxout": {"in_features": 3, "out_features": 2},
+    "MultiheadAttention": {"embed_dim": 4, "num_heads": 2},
+    "RMSNorm": {"normalized_shape": 3},
+    "RNN": {"input_size": 3, "hidden_size": 2},
+    "RNNCell": {"input_size": 3, "hidden_size": 2},
+    "Upsample": {"scale_factor": 2.0},
     "calculate_gain": {"nonlinearity": "relu"},
     "constant": {"val": 1.0},
 }
@@ -43,7 +51,7 @@ WRONG |= {"divisor_override": [0, *WRONG[int]], "size": [0, *WRONG[int]]}
 WRONG["scale_factor"] = [0, -1, *NO_NUMBER[:4], (1, "2"), np.ones(2), Tensor(2.0)]
 WRONG["dtype"].remove("float")  # which is float64
 WRONG["pos_weight"] = WRONG["weight"]
-OPTIONAL = {"stride", "momentum", "param"}  # may be None
+OPTIONAL = {"stride", "momentum", "param", "kdim", "vdim", "padding_idx"}  # may be None
 PLACES = [(nn, name) for name in nn.__all__ if isinstance(getattr(nn, name), type)]
 PLACES += [(nn.init, name) for name in nn.init.__all__]
 

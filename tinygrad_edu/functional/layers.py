@@ -78,15 +78,11 @@ def embedding(input: ArrayLike, weight: Operand, padding_idx: int | None = None)
         raise ValueError(f"embedding: weight of shape {weight.shape}; it must be (rows, length)")
     if indices.dtype.kind not in "iu" or is_tensor(input):
         hint = "; a Tensor holds floats, pass the integers as an array" if is_tensor(input) else ""
-        raise TypeError(
-            f"embedding: input is of dtype {indices.dtype}; it must be of integers, the numbers of rows{hint}"
-        )
+        raise TypeError(f"embedding: input is of dtype {indices.dtype}; it must hold integers, numbers of rows{hint}")
     n = len(weight)
     if indices.size and not (indices.min() >= 0 and indices.max() < n):
         wrong = indices[(indices < 0) | (indices >= n)][0]
-        raise ValueError(
-            f"embedding: there is no row {wrong} in a weight of shape {weight.shape}; rows are 0 to {n - 1}"
-        )
+        raise ValueError(f"embedding: a weight of shape {weight.shape} has no row {wrong}; rows are 0 to {n - 1}")
     out = ops.getitem(weight, indices)
     if padding_idx is None:
         return out

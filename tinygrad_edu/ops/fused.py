@@ -66,7 +66,8 @@ def standardize(x: Array, axis: tuple[int, ...], eps: float) -> Array:
     mean is rounded too, at 1e5 to 0.008, which would be the deviation of equal elements, and be scaled up to 1. So the
     first element is subtracted before.
     """
-    out = x - x[tuple([slice(0, 1) if i in axis else slice(None) for i in range(-x.ndim, 0)])]
+    first = x[tuple([slice(0, 1) if i in axis else slice(None) for i in range(-x.ndim, 0)])]
+    out = x - 1.0 * first  # 1.0: unsigned integers would wrap around
     out -= mean_of(out, axis, keepdims=True)
     out /= np.sqrt(mean_of(out * out, axis, keepdims=True) + eps)
     return out
