@@ -20,7 +20,7 @@ from tinygrad_edu.ops import Operand, as_operand, fused
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["check_lengths", "group_norm", "layer_norm", "rms_norm"]
+__all__ = ["check_lengths", "group_norm", "layer_norm", "over_rms", "rms_norm", "standardized"]
 
 
 @answering_for
@@ -44,8 +44,7 @@ def layer_norm(
     """
     x, shape = as_operand(x), check_lengths("layer_norm: normalized_shape", normalized_shape)
     check_shapes("layer_norm", x, shape, weight, bias)
-    eps = check_number("layer_norm: eps", eps, at_least=0)
-    return scaled(fused.standardize(wide(x, weight, bias), tuple(range(-len(shape), 0)), eps), x, weight, bias)
+    return standardized(x, len(shape), weight, bias, check_number("layer_norm: eps", eps, at_least=0))
 
 
 @answering_for
@@ -65,10 +64,7 @@ def rms_norm(
     """
     x, shape = as_operand(x), check_lengths("rms_norm: normalized_shape", normalized_shape)
     check_shapes("rms_norm", x, shape, weight)
-    y = wide(x, weight)
-    eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else y.dtype).eps) if eps is None else eps
-    mean = ops.mean(ops.multiply(y, y), tuple(range(-len(shape), 0)), keepdims=True)
-    return scaled(ops.divide(y, ops.sqrt(mean + check_number("rms_norm: eps", eps, at_least=0))), x, weight)
+    return over_rms(x, len(shape), weight, None if eps is None else check_number("rms_norm: eps", eps, at_least=0))
 
 
 @answering_for
@@ -96,6 +92,19 @@ def group_norm(
     normal = fused.standardize(rows, (-1,), check_number("group_norm: eps", eps, at_least=0))
     columns = (-1, *[1] * (x.ndim - 2))
     return scaled(ops.reshape(normal, x.shape), x, *[None if p is None else ops.reshape(p, columns) for p in each])
+
+
+def standardized(x: Tensor, ndim: int, weight: Operand | None, bias: Operand | None, eps: float) -> Tensor:
+    """layer_norm over so many last axes, without checks."""
+    return scaled(fused.standardize(wide(x, weight, bias), tuple(range(-ndim, 0)), eps), x, weight, bias)
+
+
+def over_rms(x: Tensor, ndim: int, weight: Operand | None, eps: float | None) -> Tensor:
+    """rms_norm over so many last axes, without checks."""
+    y = wide(x, weight)
+    eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else y.dtype).eps) if eps is None else eps
+    mean = ops.mean(ops.multiply(y, y), tuple(range(-ndim, 0)), keepdims=True)
+    return scaled(ops.divide(y, ops.sqrt(mean + eps)), x, weight)
 
 
 def check_lengths(name: str, lengths: int | Sequence[int]) -> tuple[int, ...]:

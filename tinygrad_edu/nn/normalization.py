@@ -23,7 +23,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import functional, ops
 from tinygrad_edu.checks import check_bool, check_dtype, check_number, check_positive_int
 from tinygrad_edu.engine import plain
-from tinygrad_edu.functional.normalization import check_lengths
+from tinygrad_edu.functional.normalization import check_lengths, over_rms, standardized
 from tinygrad_edu.nn.convolution import shape_hint
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand
@@ -228,8 +228,7 @@ class LayerNorm(Module):
         Raises:
             ValueError: The last axes have other lengths.
         """
-        check_last_axes(self, x)
-        return functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return standardized(check_last_axes(self, x), len(self.normalized_shape), self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         settings = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
@@ -274,8 +273,7 @@ class RMSNorm(Module):
         Raises:
             ValueError: The last axes have other lengths.
         """
-        check_last_axes(self, x)
-        return functional.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+        return over_rms(check_last_axes(self, x), len(self.normalized_shape), self.weight, self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
@@ -342,9 +340,10 @@ class GroupNorm(Module):
         return f"{settings}, bias={self.bias is not None}"
 
 
-def check_last_axes(layer: LayerNorm | RMSNorm, x: Operand) -> None:
-    """Raises an error about inputs with other last axes than the layer's."""
-    found, shape = np.shape(plain(x)), layer.normalized_shape
-    if found[-len(shape) :] != shape:
+def check_last_axes(layer: LayerNorm | RMSNorm, x: Operand) -> Tensor:
+    """The input, if its last axes are the layer's."""
+    x, shape = as_operand(x), layer.normalized_shape
+    if x.shape[-len(shape) :] != shape:
         name = f"{type(layer).__name__}({shape})"
-        raise ValueError(f"{name} got input of shape {found}; its last axes must be {shape}")
+        raise ValueError(f"{name} got input of shape {x.shape}; its last axes must be {shape}")
+    return x
