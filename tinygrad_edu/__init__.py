@@ -9,6 +9,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinygrad_edu import functional
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.engine import no_grad, op
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from tinygrad_edu import data, draw, nn, optim, plots, training
 
 cross_entropy, linear = functional.cross_entropy, functional.linear  # those of ops do not check what they are given
+
+# The C library keeps freed memory up to twice the largest block that it has seen go. Else it would hand back what a
+# training step frees, and the system would clear it again for the next one: a third of the time of a deep network.
+np.empty(2**25 - 2**16, np.uint8)
 
 sys.modules[f"{__name__}.tensor"].__class__ = NotCallable  # torch.tensor is a function
 

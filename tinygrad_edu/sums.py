@@ -15,6 +15,7 @@ import numpy as np
 __all__ = ["accumulator", "add_up", "mean_of", "running_sum"]
 
 FLOAT64 = np.dtype(float)
+SMALL = 1024
 MANY = {np.dtype(np.float16): 1, np.dtype(np.float32): 2**16}  # addends from which on float64 is used
 
 
@@ -35,6 +36,15 @@ def accumulator(x: Any, axis: int | tuple[int, ...] | None = None) -> np.dtype[A
 def add_up(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """np.sum of an array, in its own dtype."""
     wide = accumulator(x, axis)
+    if wide is None and axis is not None and x.ndim > 1 and x.dtype.char in "fd" and x.size > SMALL:
+        ones, last = np.ones, x.ndim - 1
+        if axis in (-1, last) and x.shape[-1] <= SMALL:  # a product with ones, which BLAS does several times faster
+            out = np.matmul(x, np.ones(x.shape[-1], x.dtype))
+            return out[..., None] if keepdims else out
+        if axis in (0, tuple(range(last)), tuple(range(-x.ndim, -1))) and (last == 1 or axis != 0) and x.flags.c_contiguous:
+            rows = x.reshape(-1, x.shape[-1])
+            out = np.matmul(np.ones(len(rows), x.dtype), rows)
+            return out.reshape((1,) * last + out.shape) if keepdims else out
     out = np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore[call-overload]
     return out if wide is None else out.astype(x.dtype)
 
