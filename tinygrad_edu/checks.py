@@ -40,6 +40,8 @@ def check_int(
         ValueError: It is out of range.
         wrong_type: It is not an integer.
     """
+    if type(value) is int and low <= value and (high is None or value <= high):
+        return value
     allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, SupportsIndex):
         raise wrong_type(refusal(name, value, allowed))
