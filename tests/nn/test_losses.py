@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, functional, gradcheck, nn
-from tinygrad_edu.nn import losses
 
 RNG = np.random.default_rng(0)
 LOGITS, LABELS = RNG.standard_normal((6, 4)), np.array([0, 1, 2, 3, 3, 0])
