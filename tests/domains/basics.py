@@ -94,8 +94,7 @@ def dense(draw):
     """x, weight and bias of a linear layer."""
     *lead, inputs = draw(full_nd)
     outputs = draw(st.integers(1, 3))
-    bias = draw(st.sampled_from([(), (outputs,)]))
-    return (draw(arrays((*lead, inputs))), draw(arrays((outputs, inputs))), draw(arrays(bias))), {}
+    return (draw(arrays((*lead, inputs))), draw(arrays((outputs, inputs))), draw(arrays((outputs,)))), {}
 
 
 @st.composite

@@ -31,10 +31,6 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
     """
     if bias is None:
         return ops.matmul(x, ops.transpose(weight))
-    weight, bias = as_operand(weight), as_operand(bias)
-    if bias.shape != weight.shape[:-1]:  # one of shape (1,) would be added to all outputs
-        what = f"weight of shape {weight.shape} and bias of shape {bias.shape}"
-        raise ValueError(f"linear: {what}; they must be (out, in) and (out,)")
     return fused.linear(x, weight, bias)
 
 

@@ -262,7 +262,7 @@ def check_labels(name: str, input: Tensor, target: Tensor) -> None:
         raise TypeError(f"{name}: labels must be a plain array of integers, not a Tensor, which holds floats")
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {target.dtype}; use labels.astype(int)")
-    if target.size and not 0 <= target.min() <= target.max() < classes:
+    if target.size and not 0 <= target.item(target.argmin()) <= target.item(target.argmax()) < classes:
         raise ValueError(
             f"{name}: labels run from {target.min()} to {target.max()}, "
             f"but with {classes} classes they must lie in 0 to {classes - 1}"

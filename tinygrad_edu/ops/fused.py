@@ -97,9 +97,12 @@ def clamped_log1p(x: Array) -> Array:
 )
 def linear(x: Array, weight: Array, bias: Array) -> Array:
     """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
+    if bias.shape != weight.shape[:-1]:  # one of shape (1,) would be added to all outputs
+        what = f"weight of shape {weight.shape} and bias of shape {bias.shape}"
+        raise ValueError(f"linear: {what}; they must be (out, in) and (out,)")
     out = np.matmul(x, weight.T)
     dtype = np.result_type(out, bias)
-    return np.add(out, bias, out=out if out.dtype == dtype else np.empty(out.shape, dtype))  # refuses a longer bias
+    return np.add(out, bias, out=out if out.dtype == dtype else np.empty(out.shape, dtype))
 
 
 def rows(x: Array) -> Array:

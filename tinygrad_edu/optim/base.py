@@ -145,7 +145,10 @@ class Optimizer(metaclass=Named):
                 p._renumber("step")  # first: Ctrl-C must not leave new values with an old date
                 state["step"] = state.get("step", 0) + 1
                 step = self.update(self._decay(p, grad, group, buffer), state, group, scratch)
-                p.data -= step  # not in one line: p.data on the left would be read before _decay
+                if type(p._values) is ndarray:
+                    p._values -= step
+                else:
+                    p.assign(p._values - step)
 
     def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """What to subtract from a parameter.
@@ -199,8 +202,8 @@ class Optimizer(metaclass=Named):
                 factors = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
                 for state, (_, owner) in zip(self.state, pairs, strict=True):
                     if owner is group:
-                        for name in state.keys() & factors.keys():
-                            state[name] *= factors[name]
+                        for moment in state.keys() & factors.keys():
+                            state[moment] *= factors[moment]
                 self._seen[n] = dict(group)
         return pairs
 
@@ -309,7 +312,7 @@ class Optimizer(metaclass=Named):
 def gradient_array(owner: str, i: int, p: Tensor) -> ndarray | None:
     """The gradient of parameter i as an array, also where it is a Tensor (create_graph) or was set by hand."""
     grad: Any = p.grad
-    data = p.data
+    data = p._values
     if grad is None or (type(grad) is ndarray and grad.dtype is data.dtype and grad.shape == data.shape):
         return grad
     if type(grad) is not ndarray:
