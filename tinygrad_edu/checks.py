@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection
+from contextlib import suppress
 from numbers import Real
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 __all__ = [
-    "broadcasts_to", "check_bool", "check_choice", "check_int", "check_number", "check_pair", "check_positive_int",
-    "refuse_mask",
+    "broadcasts_to", "check_axis", "check_bool", "check_choice", "check_dtype", "check_int", "check_number",
+    "check_pair", "check_positive_int", "refuse_mask",
 ]  # fmt: skip
 
 
@@ -51,6 +52,11 @@ def check_int(
     return number
 
 
+def check_axis(name: str, value: object) -> int:
+    """The number of an axis, counted from the front or, below 0, from the end; arrays have up to 64."""
+    return check_int(name, value, -64, 63, wrong_type=TypeError)
+
+
 def check_number(
     name: str,
     value: object,
@@ -64,11 +70,17 @@ def check_number(
 ) -> float:
     """A real number within the limits, as a Python float: a NumPy float64 would make float32 arithmetic float64.
 
+    True and False are not numbers here.
+
     Raises:
         ValueError: It is NaN, out of range, or infinite although `finite` is set.
         wrong_type: It is not a real number.
     """
-    number = float(value) if isinstance(value, Real) else math.nan
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    try:
+        number = float(value) if is_number else math.nan  # type: ignore[arg-type]
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
     if (
         math.isnan(number)
         or (finite and math.isinf(number))
@@ -82,7 +94,7 @@ def check_number(
         if finite and len(words) == 1:  # two limits say so already
             words.append("finite")
         allowed = f"a number, {' and '.join(words)}" if words else "a finite number" if finite else "a number"
-        error = ValueError if isinstance(value, Real) else wrong_type
+        error = ValueError if is_number else wrong_type
         raise error(refusal(name, value, allowed))
     return number
 
@@ -113,6 +125,17 @@ def check_bool(name: str, value: object, *, wrong_type: type[Exception] = TypeEr
     return bool(value)
 
 
+def check_dtype(name: str, value: object) -> np.dtype[Any]:
+    """A floating dtype in the byte order of this machine; anything else, None too, is a TypeError."""
+    dtype = None
+    if isinstance(value, (type, str, np.dtype)):  # of any other object np.dtype takes its attribute `dtype`
+        with suppress(TypeError):
+            dtype = np.dtype(value)
+    if dtype is None or dtype.kind != "f":
+        raise TypeError(refusal(name, value, "a floating dtype, such as np.float32 or np.float64"))
+    return dtype.newbyteorder("=")
+
+
 def check_choice(name: str, value: object, choices: Collection[str]) -> str:
     """One of the names in `choices`; anything else is a ValueError."""
     if not isinstance(value, str) or value not in choices:
@@ -130,7 +153,13 @@ def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 
 def refuse_mask(name: str, value: object) -> None:
-    """Raises a TypeError for an array with masked entries: what is computed would count them like the others."""
-    if np.ma.is_masked(value):
-        how = "leave these examples out, or fill them, as with .filled(0)"
-        raise TypeError(f"{name}: some entries are masked, and the mask would be lost; {how}")
+    """Raises a TypeError for masked entries, also in lists: what is computed would count them like the others."""
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, (list, tuple)) and id(part) not in seen:
+            seen.add(id(part))
+            waiting += [inner for inner in part if isinstance(inner, (list, tuple)) or hasattr(inner, "mask")]
+        elif hasattr(part, "mask") and np.ma.is_masked(part):
+            how = "leave these examples out, or fill them, as with .filled(0)"
+            raise TypeError(f"{name}: some entries are masked, and the mask would be lost; {how}")

@@ -278,3 +278,23 @@ def test_a_fill_that_the_dtype_cannot_hold_is_refused(fill):
 def test_bad_arguments(make, given, error, message):
     with pytest.raises(error, match=message):
         make(**given)
+
+
+@pytest.mark.parametrize("make", [RandomAffine, ElasticTransform])
+def test_images_with_infinities_are_refused(make):
+    images = np.ones((2, 3, 3), np.float32)
+    images[1, 1, 1] = -np.inf
+    with pytest.raises(ValueError, match=f"{make.__name__}: the images hold infinity"):
+        make()(images)
+
+
+@pytest.mark.parametrize("option", ["degrees", "translate", "scale", "shear"])
+def test_an_array_without_axes_is_no_pair(option):
+    with pytest.raises(TypeError, match=f"{option} is .*; it must be a pair of numbers"):
+        RandomAffine(**{option: np.array(2)})
+
+
+@pytest.mark.parametrize("seed", [None, True, 1.5, "0", [1]])
+def test_synthetic_digits_need_a_seed_to_repeat(seed):
+    with pytest.raises(TypeError, match="synthetic_digits: seed is"):
+        synthetic_digits(1, seed)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from tinygrad_edu import manual_seed
+from tinygrad_edu import Tensor, manual_seed
 from tinygrad_edu.data import DataLoader, ElasticTransform, RandomAffine, normalize
 
 PICTURES = np.random.default_rng(0).random((2, 8, 8))
@@ -188,3 +188,25 @@ def test_normalize_refuses_what_is_not_uint8(images):
 def test_normalize_refuses(arguments, error, message):
     with pytest.raises(error, match=message):
         normalize(**{"images": IMAGES, **arguments})
+
+
+def test_tensors_are_not_data():
+    for pair in ((Tensor(IMAGES), LABELS), (IMAGES, Tensor(LABELS))):
+        with pytest.raises(TypeError, match=r"DataLoader: (images|labels) is a Tensor; pass an array, \w+\.data"):
+            DataLoader(*pair)
+    torch = pytest.importorskip("torch")
+    images, labels = next(iter(DataLoader(torch.ones(4, 2), torch.arange(4), batch_size=3)))
+    assert type(images) is type(labels) is np.ndarray and len(images) == 3
+
+
+def test_masks_in_lists_and_ragged_lists():
+    with pytest.raises(TypeError, match="DataLoader: images: some entries are masked"):
+        DataLoader([np.ma.array([1, 2], mask=[1, 0]), [3, 4]], [0, 1])
+    with pytest.raises(ValueError, match="DataLoader: images are not an array"):
+        DataLoader([[1, 2], [3]], [0, 1])
+
+
+@pytest.mark.parametrize("transform", [lambda x: x[:1], lambda x: np.concatenate([x, x]), lambda x: x[None]])
+def test_a_transform_keeps_the_number_of_images(transform):
+    with pytest.raises(ValueError, match=r"DataLoader: transform made .* images of 4, each with a label"):
+        list(DataLoader(np.ones((8, 2)), np.zeros(8), batch_size=4, transform=transform))

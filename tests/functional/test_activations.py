@@ -38,3 +38,29 @@ def test_slopes_that_are_learned_see_only_what_they_scale():
     np.testing.assert_array_equal(out.data, [np.inf, -0.5, 3])
     np.testing.assert_array_equal(x.grad, [1, 0.25, 1])
     np.testing.assert_array_equal(slope.grad, [-2])
+
+
+def test_a_negative_infinity_is_left_out_of_softmax():
+    x = Tensor([[-np.inf, 0.0, 1.0], [-np.inf, -np.inf, 2.0]])
+    out = functional.softmax(x)
+    out.backward(np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]))
+    wanted = functional.softmax(np.array([0.0, 1.0]))
+    np.testing.assert_allclose(out.data, [[0, *wanted], [0, 0, 1]])
+    assert np.isfinite(x.grad).all() and not x.grad[np.isinf(x.data)].any()
+
+
+@pytest.mark.parametrize("f", [functional.softmax, functional.log_softmax])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_row_without_any_finite_score_is_nan_as_in_pytorch(f):
+    x = Tensor([[-np.inf, -np.inf], [0.0, 1.0]])
+    out = f(x)
+    out.backward(np.ones((2, 2)))
+    for values in (out.data, x.grad):
+        assert np.isnan(values[0]).all() and np.isfinite(values[1]).all()
+
+
+@pytest.mark.parametrize("x", [np.array([True, False]), np.array([3, -4], np.int8), np.array([200], np.uint8)])
+def test_integers_and_booleans(x):
+    for f in (functional.elu, functional.gelu, functional.silu, functional.leaky_relu):
+        np.testing.assert_allclose(f(x), f(x.astype(np.float64)), rtol=1e-3)
+    np.testing.assert_allclose(functional.prelu(x, 0.25), functional.prelu(x.astype(np.float64), 0.25))

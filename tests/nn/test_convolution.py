@@ -155,7 +155,7 @@ def test_wrong_sizes(make, error, words):
         (nn.Conv2d(3, 8, 3), (28, 28, 3), r"batch axis: np.moveaxis\(x, -1, 0\)\[None\]"),
         (nn.Conv2d(1, 8, 3), (28, 28), r"batch and channel axes: x\[None, None\]"),
         (nn.Conv2d(1, 8, 3), (64, 784), r"in rows: x.reshape\(-1, 1, 28, 28\)"),
-        (nn.Conv2d(3, 8, 3), (12,), r"in rows: x.reshape\(-1, 3, 2, 2\)"),
+        (nn.Conv2d(3, 8, 3), (27,), r"in rows: x.reshape\(-1, 3, 3, 3\)"),
         (nn.AvgPool2d(2), (3, 28, 28), r"to a single image the batch axis with x\[None\]"),
         (nn.Conv2d(3, 8, 3), (64, 28, 28, 3), r"np.moveaxis\(x, -1, 1\)"),
         (nn.Conv2d(3, 8, 3), (64, 1, 28, 28), r"\(64, 1, 28, 28\); it must be \(n, 3, height, width\)$"),

@@ -114,7 +114,7 @@ def test_errors():
         init.calculate_gain("swish")
     with pytest.raises(ValueError, match="mode is 'in'; it must be 'fan_in' or 'fan_out'"):
         init.kaiming_uniform(weight(), mode="in")
-    with pytest.raises(TypeError, match="fills Tensors, got ndarray"):
+    with pytest.raises(TypeError, match="tensor is a ndarray; for an array use"):
         init.zeros(np.zeros(3))
     with pytest.raises(RuntimeError, match="result of"):
         init.zeros(weight() * 2)

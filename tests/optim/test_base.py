@@ -441,3 +441,121 @@ def test_a_parameter_that_was_replaced_by_hand(values, in_place):
         with pytest.raises(ValueError, match=r"parameter 0 is another object .*\(2,\).* p\.assign\(values\), or make"):
             use()
     assert new.data.tolist() == values
+
+
+def groups_of_two():
+    """An optimizer with two groups of one parameter each, with gradients."""
+    params = [with_grad([1.0, 2.0], [1.0, 1.0]), with_grad([3.0], [1.0])]
+    return optim.SGD([{"params": [p]} for p in params], lr=0.1), params
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda o: setattr(o, "param_groups", None), "param_groups is None; it must stay a list of dicts"),
+        (lambda o: o.param_groups.append({**o.param_groups[0], "params": []}), "there are 3 param_groups, but 2"),
+        (lambda o: o.param_groups.pop(), "there are 1 parameters in param_groups, but 2"),
+        (lambda o: o.param_groups.reverse(), "parameter 0 is another object"),
+        (lambda o: o.param_groups.__setitem__(0, []), "it must stay a list of dicts"),
+        (lambda o: o.param_groups[0].pop("params"), "it must stay a list of dicts"),
+        (lambda o: o.param_groups[0].update(params=None), "it must stay a list of dicts"),
+        (lambda o: o.param_groups[0].update(params=(p for p in o.params)), "there are 3 parameters|not a list"),
+        (lambda o: o.param_groups[0].update(params=iter(o.param_groups[0]["params"])), "is <list_iterator .*, not a"),
+        (lambda o: o.param_groups[0].update(lr=Tensor(0.1)), r"SGD, param_groups\[0\]: lr is Tensor"),
+        (lambda o: o.param_groups[1].update(lr=np.array([0.1, 0.1])), r"SGD, param_groups\[1\]: lr is array"),
+        (lambda o: o.param_groups[1].update(lr=np.array(0.1)), r"SGD, param_groups\[1\]: lr is array"),
+        (lambda o: o.param_groups[1].update(lr="0.1"), r"SGD, param_groups\[1\]: lr is '0.1'"),
+        (lambda o: o.param_groups[1].update(lr=True), r"SGD, param_groups\[1\]: lr is True"),
+        (lambda o: o.state.clear(), "state has 0 entries for 2 parameters"),
+    ],
+)
+def test_groups_edited_by_hand_are_found_before_anything_moves(change, words):
+    step, params = groups_of_two()
+    change(step)
+    with pytest.raises((TypeError, ValueError), match=words):
+        step.step()
+    np.testing.assert_array_equal(params[0].data, [1, 2])
+    np.testing.assert_array_equal(params[1].data, [3])
+
+
+def test_a_group_may_be_a_copy_and_hold_a_tuple():
+    step, params = groups_of_two()
+    step.param_groups = tuple([{**group, "params": tuple(group["params"])} for group in step.param_groups])
+    step.param_groups[1]["lr"] = np.float32(0.5)
+    step.step()
+    np.testing.assert_allclose(params[1].data, [2.5])
+
+
+ALL = pytest.mark.parametrize("optimizer", [optim.SGD, optim.RMSprop, optim.Adam, optim.AdamW])
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("grad", "error", "words"),
+    [
+        (np.ones(2) * 1j, TypeError, "is of dtype complex128"),
+        (np.array([1, None]), TypeError, "is of dtype object"),
+        (["1", "2"], TypeError, "is of dtype <U1"),
+        (np.array([1, 2], "M8[s]"), TypeError, "is of dtype datetime64"),
+        (np.ma.array([1.0, 2], mask=[1, 0]), TypeError, "some entries are masked"),
+        ([np.ma.masked, 1.0], TypeError, "some entries are masked"),
+        (1.0, ValueError, r"parameter 1 has shape \(2,\) but its grad \(\)"),
+        (np.ones(1), ValueError, r"parameter 1 has shape \(2,\) but its grad \(1,\)"),
+        (np.ones((2, 1)), ValueError, r"but its grad \(2, 1\)"),
+    ],
+)
+def test_a_gradient_set_by_hand_that_cannot_be_one(optimizer, grad, error, words):
+    first, p = with_grad([5.0], [1.0]), Tensor([1.0, 2.0])
+    step = optimizer([first, p], lr=0.1)
+    p.grad = grad
+    with pytest.raises(error, match=words):
+        step.step()
+    assert first.data == 5 and step.steps == [0, 0]
+
+
+@ALL
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize(
+    "grad",
+    [[255, 3], np.array([255, 3], np.uint8), np.array([-128, 1], np.int8), np.array([True, False]),
+     np.array([255, 3], ">f8"), Tensor([2.0, 3.0]), np.array([2, 3], np.float16), np.broadcast_to(2.0, 2)],
+)  # fmt: skip
+def test_a_gradient_set_by_hand_counts_like_a_float(optimizer, dtype, grad):
+    found, wanted = Tensor(np.array([1, 2], dtype)), Tensor(np.array([1, 2], np.float64))
+    found.grad = grad
+    wanted.grad = np.array(grad.data if isinstance(grad, Tensor) else grad, np.float64)
+    for p in (found, wanted):
+        step = optimizer([p], lr=0.1, weight_decay=0.1)
+        for _ in range(2):
+            step.step()
+    np.testing.assert_allclose(found.data, wanted.data, rtol={2: 2e-3, 4: 1e-5, 8: 1e-12}[found.itemsize], atol=1e-3)
+
+
+@pytest.mark.parametrize("params", [{Tensor(1.0)}, frozenset([Tensor(1.0)]), np.ones(2), np.array(2), "params"])
+def test_parameters_have_an_order(params):
+    with pytest.raises(TypeError, match=f"params is a {type(params).__name__}"):
+        optim.SGD(params)
+    with pytest.raises(TypeError, match=r"\['params'\] is a"):
+        optim.SGD([{"params": params}])
+
+
+@ALL
+def test_a_state_of_nonsense_changes_nothing(optimizer):
+    def make():
+        step = optimizer([{"params": [with_grad([1.0, 2.0], [1.0, 1.0])]}, {"params": [with_grad(3.0, 1.0)]}], lr=0.1)
+        step.step()
+        return step
+
+    whole, junk = make().state_dict(), [None, True, -1, "x", [1], np.ones(3), object(), 1j, np.ma.masked]
+    spoilt = [{**whole, "optimizer": value} for value in junk]
+    spoilt += [{**whole, "state": {**whole["state"], 0: value}} for value in junk]
+    spoilt += [{**whole, "state": {**whole["state"], 0: {"step": value}}} for value in [*junk, 10**400]]
+    for group in whole["param_groups"]:
+        for key in group:
+            wrong = [value for value in junk if not (value is True and isinstance(group[key], bool))]
+            spoilt += [{**whole, "param_groups": [{**group, key: value}, whole["param_groups"][1]]} for value in wrong]
+    for state in spoilt:
+        step = make()
+        with pytest.raises(ValueError, match=f"{optimizer.__name__}"):
+            step.load_state_dict(state)
+        assert step.steps == [1, 1] and step.lr == 0.1

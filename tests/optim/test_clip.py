@@ -199,3 +199,25 @@ def test_a_gradient_with_a_graph_is_refused(clip):
     p.grad = p.grad.numpy()
     clip([p], 1.0)
     optim.SGD([p]).step()
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm_, clip_grad_value_])
+@pytest.mark.parametrize("grad", [[3.0, -4.0], np.array([3, -4]), np.array([3, -4], np.int8), (3, -4)])
+def test_a_gradient_set_by_hand_is_clipped_as_a_float(clip, grad):
+    p, q = Tensor([1.0, 1.0]), with_grad([1.0, 1.0], [3.0, -4.0])
+    p.grad = grad
+    clip([p], 0.5), clip([q], 0.5)
+    np.testing.assert_allclose(p.grad, q.grad)
+    assert p.grad.dtype == np.float64
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm_, clip_grad_value_])
+@pytest.mark.parametrize(
+    "grad",
+    [np.ones(1), np.ones((2, 1)), 1.0, ["1", "2"], np.ones(2) * 1j, [None, 1], np.ma.array([1.0, 2], mask=[1, 0])],
+)
+def test_a_gradient_that_cannot_be_one_is_not_clipped(clip, grad):
+    p = Tensor([1.0, 1.0])
+    p.grad = grad
+    with pytest.raises((TypeError, ValueError), match=clip.__name__):
+        clip([p], 0.5)

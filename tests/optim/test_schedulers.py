@@ -274,7 +274,7 @@ def test_a_group_added_later_is_refused_with_a_reason(make):
         (lambda s: warm_cosine(optimizer([1.0])).state_dict(), r"base_lrs is \[1.0\]; this optimizer needs 3"),
         (lambda s: LinearWarmup(optimizer()).state_dict(), "then is None, but here <"),
         (lambda s: s | {"then": StepLR(optimizer(), 1).state_dict()}, "CosineAnnealingLR.load_state_dict: expected"),
-        (lambda s: s | {"last_lr": [0.1, -1, 0.1]}, "the rate is -1"),
+        (lambda s: s | {"last_lr": [0.1, -1, 0.1]}, "last_lr is -1"),
         (lambda s: s | {"last_epoch": math.inf}, "LinearWarmup.load_state_dict: last_epoch is inf; it must be an int"),
         (lambda s: s | {"last_epoch": -1}, "last_epoch is -1"),
         (lambda s: s | {"start_factor": "1"}, "start_factor is '1'; it must be a number"),
@@ -319,3 +319,63 @@ def test_the_lowest_rates_may_be_an_array():
     for _ in range(2):
         scheduler.step(1.0)
     assert scheduler.get_last_lr() == pytest.approx([0.05, 0.1, 3e-4])
+
+
+def test_two_schedulers_of_one_optimizer_are_not_stepped_in_turns():
+    o = optimizer([0.1])
+    first, second = StepLR(o, 1, gamma=0.5), ExponentialLR(o, gamma=0.9)
+    first.step(), first.step()
+    second.step(), second.step()  # a new phase
+    with pytest.raises(ValueError, match=r"StepLR.step: ExponentialLR has taken over .* LinearWarmup\("):
+        first.step()
+    plateau = ReduceLROnPlateau(o, patience=0)
+    plateau.step(1.0)
+    with pytest.raises(ValueError, match="ReduceLROnPlateau has taken over"):
+        second.step()
+    other = StepLR(optimizer([0.1]), 1)
+    other.step(), plateau.step(2.0), other.step()
+
+
+@pytest.mark.parametrize("lr", [None, "0.1", True, np.array([0.1]), math.nan])
+def test_a_rate_that_was_spoilt_by_hand_is_no_initial_rate(lr):
+    o = optimizer([0.1])
+    o.param_groups[0]["lr"] = lr
+    with pytest.raises(ValueError, match=r"StepLR: the optimizer's lr is .*; it must be a number, at least 0"):
+        StepLR(o, 1)
+
+
+def test_rates_at_the_boundaries():
+    zero, grows = StepLR(optimizer([0.1]), 1, gamma=0), ExponentialLR(optimizer([0.1]), gamma=1e200)
+    zero.step(), grows.step()
+    assert zero.get_last_lr() == [0] and grows.get_last_lr() == [0.1 * 1e200]
+    with pytest.raises(ValueError, match="ExponentialLR: the rate of epoch 2 is too large for a float"):
+        grows.step()
+    with pytest.raises(ValueError, match=r"eta_min is 0.5, above the rate 0.1 that a group begins with"):
+        CosineAnnealingLR(optimizer([1.0, 0.1]), 10, eta_min=0.5)
+    with pytest.raises(TypeError, match="metrics: some entries are masked"):
+        ReduceLROnPlateau(optimizer([0.1])).step(np.ma.masked)
+    with pytest.raises(ValueError, match="min_lr is array"):
+        ReduceLROnPlateau(optimizer([0.1]), min_lr=np.array(0.1))
+
+
+JUNK = [None, True, -1, math.nan, "x", [], {}, [None], np.ones(2), object(), 10**400, 1j]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StepLR(optimizer([0.1]), 2),
+        lambda: CosineAnnealingLR(optimizer([0.1]), 5),
+        lambda: ReduceLROnPlateau(optimizer([0.1])),
+        lambda: warm_cosine(optimizer([0.1])),
+    ],
+)
+def test_a_state_of_nonsense_changes_nothing(make):
+    state = make().state_dict()
+    for key in state.keys() - {"then", "monitor", "best"}:
+        for junk in JUNK:
+            for value in (junk, [junk]) if isinstance(state[key], list) else (junk,):
+                scheduler = make()
+                with pytest.raises(ValueError, match=key):
+                    scheduler.load_state_dict({**state, key: value})
+                assert scheduler.state_dict() == state

@@ -315,3 +315,32 @@ def test_a_terminal_gets_a_bar_if_tqdm_is_there(monkeypatch, capsys, installed):
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
     assert ("epoch 1, training" in err) is installed
+
+
+def test_a_parameter_that_was_replaced_after_the_optimizer_was_made_is_found():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    batches = [(np.eye(2, dtype=np.float32), np.array([0, 1]))]
+    settings = {"optimizer": optimizer, "loss": nn.CrossEntropyLoss(), "epochs": 1, "progress": False}
+    setattr(model, "1", nn.Linear(3, 2))
+    with pytest.raises(ValueError, match=r"fit: the optimizer does not hold 1\.weight, .* make the optimizer last"):
+        fit(model, batches, **settings)
+    for p in getattr(model, "1").parameters():
+        p.requires_grad = False  # frozen, so nothing is lost
+    fit(model, batches, **settings)
+    head = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    scale = Tensor(1.0)
+    settings["optimizer"] = optim.SGD([*head[1].parameters(), scale], lr=0.1)  # the first layer is left as it is
+    fit(head, batches, **settings)
+
+
+def test_an_epoch_without_batches_says_why():
+    model = nn.Linear(2, 2)
+    loader = data.DataLoader(np.eye(2), np.array([0, 1]), batch_size=3, drop_last=True)
+    settings = {"optimizer": optim.SGD(model.parameters()), "loss": nn.CrossEntropyLoss(), "epochs": 1}
+    with pytest.raises(ValueError, match=r"there are no batches; .* with drop_last=True shorter than a batch"):
+        fit(model, loader, **settings, progress=False)
+    with pytest.raises(
+        TypeError, match=r"fit\(\) got an unexpected keyword argument 'batch_size'; its arguments are: mod"
+    ):
+        fit(model, loader, **settings, batch_size=3)

@@ -103,3 +103,34 @@ def test_most_confused_pair():
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("dtype", [int, float, bool])
+@pytest.mark.parametrize("metric", [accuracy, confusion_matrix])
+def test_one_hot_labels_are_not_labels(metric, dtype):
+    labels = np.array([0, 1, 2, 1])
+    one_hot = np.eye(3, dtype=dtype)[labels]
+    for predictions in (one_hot, np.zeros((4, 3), int), np.eye(3)[labels]):
+        with pytest.raises(
+            ValueError, match=r"labels of shape \(4, 3\) have a single 1 in each row.*argmax\(axis=-1\)"
+        ):
+            metric(predictions, one_hot)
+    assert accuracy(one_hot, labels) == 1 and accuracy(labels[:, None], labels[:, None]) == 1
+
+
+@pytest.mark.parametrize("metric", [accuracy, confusion_matrix])
+def test_masks_in_lists_and_ragged_lists(metric):
+    for wrong in ([np.ma.masked, 1], [np.ma.array([1, 2], mask=[1, 0]), [1, 2]]):
+        with pytest.raises(TypeError, match="some entries are masked"):
+            metric(wrong, [0, 1])
+    with pytest.raises(ValueError, match="predictions are not an array"):
+        metric([[1, 2], [3]], [0, 1])
+    with pytest.raises(TypeError, match="most_confused_pair: some entries are masked"):
+        most_confused_pair([np.ma.array([1, 2], mask=[1, 0]), [3, 4]])
+    assert most_confused_pair(Tensor([[1, 2], [3, 4]])) == (1, 0, 3)
+
+
+@pytest.mark.parametrize("label", [10**6, 10**9, 2**40])
+def test_a_label_that_is_none_does_not_take_all_memory(label):
+    with pytest.raises(ValueError, match=f"confusion_matrix: {label + 1} classes would need .* are these labels"):
+        confusion_matrix([label], [label])

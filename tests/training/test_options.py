@@ -37,7 +37,11 @@ NEEDED = {  # what each needs besides its options; {} by default
 }
 ALONE = {"EarlyStopping", "RandomAffine", "ElasticTransform"}
 SIGNED = {"mean", "fill"}  # may be negative
-WRONG = {bool: ["no", 0, None, math.nan], int: [-1, True, 1.5, math.nan, "3", None], float: [math.nan, "x", 1j, None]}
+WRONG = {
+    bool: ["no", 0, None, math.nan],
+    int: [-1, True, 1.5, math.nan, "3", None],
+    float: [math.nan, True, "x", 1j, None],
+}
 
 
 def find(name):

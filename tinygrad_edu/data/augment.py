@@ -26,6 +26,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arguments import Named
 from tinygrad_edu.checks import check_number, refuse_mask
 from tinygrad_edu.random import new_generator
 
@@ -34,7 +35,7 @@ __all__ = ["ElasticTransform", "RandomAffine"]
 CHUNK_PIXELS = 2**14  # images are warped in chunks of about this size, whose arrays stay in the processor's cache
 
 
-class Augmentation:
+class Augmentation(metaclass=Named):
     """Base class: a callable on batches of images that draws anew at each call. A subclass defines `warp`.
 
     Attributes:
@@ -58,7 +59,7 @@ class Augmentation:
 
         Raises:
             TypeError: `images` is not an array of real numbers, or is a masked one.
-            ValueError: It has another number of axes, or its dtype cannot hold the fill value.
+            ValueError: It has another number of axes, its dtype cannot hold the fill value, or it holds infinity.
         """
         if not isinstance(images, np.ndarray) or images.dtype.kind not in "biuf":
             found = f"an array of {images.dtype}" if isinstance(images, np.ndarray) else type(images).__name__
@@ -71,6 +72,8 @@ class Augmentation:
             )
         if images.dtype.kind != "f" and np.array(self.fill).astype(images.dtype) != self.fill:
             raise ValueError(f"fill is {self.fill!r}, which images of dtype {images.dtype} cannot hold")
+        if images.dtype.kind == "f" and np.isinf(images).any():  # its neighbours would be inf * 0
+            raise ValueError(f"{type(self).__name__}: the images hold infinity, between which and others is no mean")
         result = np.empty(images.shape, images.dtype)
         if images.size:
             step = max(1, CHUNK_PIXELS // math.prod(images.shape[1:]))
@@ -122,7 +125,7 @@ class RandomAffine(Augmentation):
         self.scale = check_two_numbers("RandomAffine: scale", (1.0, 1.0) if scale is None else scale)
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale is {scale!r}; give the lowest factor, above 0, and then the highest")
-        if isinstance(shear, Sequence | np.ndarray) and len(shear) == 4:
+        if isinstance(shear, Sequence | np.ndarray) and getattr(shear, "shape", (4,)) == (4,) == (len(shear),):
             self.shear = check_range("RandomAffine: shear", shear[:2]) + check_range("RandomAffine: shear", shear[2:])
         else:
             self.shear = (*check_range("RandomAffine: shear", 0.0 if shear is None else shear), 0.0, 0.0)
@@ -242,7 +245,7 @@ def gaussian_weights(size: int, sigma: float) -> NDArray[np.float32]:
 
 def check_two_numbers(name: str, value: object) -> tuple[float, float]:
     """A pair of finite numbers."""
-    if not isinstance(value, Sequence | np.ndarray) or len(value) != 2:
+    if not isinstance(value, Sequence | np.ndarray) or getattr(value, "shape", None) == () or len(value) != 2:
         raise TypeError(f"{name} is {value!r:.60}; it must be a pair of numbers")
     return check_number(name, value[0], wrong_type=TypeError), check_number(name, value[1], wrong_type=TypeError)
 
@@ -250,7 +253,7 @@ def check_two_numbers(name: str, value: object) -> tuple[float, float]:
 def check_range(name: str, value: object) -> tuple[float, float]:
     """The lowest and the highest number, from these two, or from one number for both sides of zero."""
     if isinstance(value, Real):
-        number = check_number(name, value)
+        number = check_number(name, value, wrong_type=TypeError)
         if number < 0:
             raise ValueError(f"{name} is {value!r}; a single number means both sides of zero and must be at least 0")
         return 0.0 - number, number

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinygrad_edu.arguments import Named
 from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
+from tinygrad_edu.engine import is_tensor
 from tinygrad_edu.random import new_generator
 
 __all__ = ["DataLoader", "normalize"]
@@ -18,7 +20,7 @@ TWO_ARRAYS = (
 )
 
 
-class DataLoader:
+class DataLoader(metaclass=Named):
     """Iterates over images and labels in mini-batches; one pass is one epoch.
 
     Every batch is a copy, so code that changes a batch in place leaves the data set as it was.
@@ -50,14 +52,12 @@ class DataLoader:
         drop_last: bool = False,
         transform: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        refuse_mask("DataLoader: images", images)
-        refuse_mask("DataLoader: labels", labels)
         if labels is None:
             raise TypeError(f"DataLoader got a {type(images).__name__} and no labels; {TWO_ARRAYS}")
-        self.labels = np.asarray(labels)
+        self.labels = as_array("labels", labels)
         if self.labels.ndim == 0:  # as in PyTorch's DataLoader(dataset, 64)
             raise ValueError(f"DataLoader: labels is {labels!r:.60}, which has no first axis of examples; {TWO_ARRAYS}")
-        self.images = np.asarray(images)
+        self.images = as_array("images", images)
         if self.images.ndim == 0:
             raise ValueError(f"DataLoader: images is {images!r:.60}, which has no first axis of examples; {TWO_ARRAYS}")
         if len(self.images) != len(self.labels):
@@ -88,7 +88,24 @@ class DataLoader:
             images = self.transform(images)
             if images is None:
                 raise TypeError("DataLoader: transform returned None, not images; is there a return in it?")
+            if len(images) != len(index):
+                raise ValueError(
+                    f"DataLoader: transform made {len(images)} images of {len(index)}, each with a label; it must "
+                    "keep their number"
+                )
         return images, self.labels[index]
+
+
+def as_array(name: str, values: ArrayLike) -> np.ndarray:
+    """Images or labels as an array; a TypeError for Tensors and masks, which would be lost."""
+    refuse_mask(f"DataLoader: {name}", values)
+    if is_tensor(values):
+        how = f"pass an array, {name}.data; the loss needs gradients of the parameters alone"
+        raise TypeError(f"DataLoader: {name} is a Tensor; {how}")
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"DataLoader: {name} are not an array: {error}") from None
 
 
 def normalize(images: NDArray[np.uint8], mean: float = 0.1307, std: float = 0.3081) -> NDArray[np.float32]:

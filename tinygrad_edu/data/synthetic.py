@@ -85,11 +85,11 @@ def synthetic_digits(n: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[
         The images, uint8 (n, 28, 28), 0 for the black background to 255 for ink, and their labels, uint8 (n,).
 
     Raises:
-        TypeError: `n` is not an integer.
-        ValueError: `n` is negative.
+        TypeError: `n` or `seed` is not an integer.
+        ValueError: `n` or `seed` is negative.
     """
     n = check_int("synthetic_digits: n", n, 0, wrong_type=TypeError)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_int("synthetic_digits: seed", seed, 0, wrong_type=TypeError))
     labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)
     images = np.empty((n, SIZE, SIZE), np.uint8)
     for start in range(0, n, CHUNK):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from tinygrad_edu.functional.activations import *
 from tinygrad_edu.functional.layers import *
 from tinygrad_edu.functional.losses import *
+from tinygrad_edu.functional.penalties import *
 from tinygrad_edu.ops import (
     clip,
     concatenate,

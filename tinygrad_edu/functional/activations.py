@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import plain
+from tinygrad_edu.arguments import answering_for
+from tinygrad_edu.checks import check_choice, check_number
+from tinygrad_edu.engine import is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand
 
 if TYPE_CHECKING:
@@ -27,18 +29,23 @@ def with_limits(f: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
     return ops.where(infinite, ops.relu(x), f(ops.where(infinite, 0.0, x)))
 
 
+@answering_for
 def silu(x: Operand) -> Tensor:
     """x * sigmoid(x): Elfwing, Uchibe & Doya 2018; called swish by Ramachandran, Zoph & Le 2017."""
     return with_limits(lambda x: ops.multiply(x, ops.sigmoid(x)), x)
 
 
+@answering_for
 def elu(x: Operand, alpha: float = 1.0) -> Tensor:
     """x, or alpha * (exp(x) - 1) where x <= 0: Clevert, Unterthiner & Hochreiter 2016. The slope at 0 is alpha."""
+    if not is_tensor(alpha):  # which may be learned
+        alpha = check_number("elu: alpha", alpha)
     positive = plain(as_operand(x)) > 0
     left = ops.expm1(ops.where(positive, 0, x))  # of min(x, 0): exp(x) overflows where it is not wanted
     return ops.where(positive, x, ops.multiply(left, alpha))
 
 
+@answering_for
 def gelu(x: Operand, approximate: str = "none") -> Tensor:
     """x times the probability that a standard normal number is below x: Hendrycks & Gimpel 2016.
 
@@ -50,8 +57,7 @@ def gelu(x: Operand, approximate: str = "none") -> Tensor:
     Raises:
         ValueError: Another approximation.
     """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+    check_choice("gelu: approximate", approximate, ("none", "tanh"))
     return with_limits(by_erf if approximate == "none" else by_tanh, x)
 
 
@@ -66,6 +72,7 @@ def by_tanh(x: Tensor) -> Tensor:
     return ops.multiply(0.5 * x, 1 + ops.tanh(math.sqrt(2 / math.pi) * near * (1 + 0.044715 * near * near)))
 
 
+@answering_for
 def prelu(x: Operand, weight: Operand) -> Tensor:
     """leaky_relu with slopes that are learned: He, Zhang, Ren & Sun 2015.
 
@@ -83,7 +90,7 @@ def prelu(x: Operand, weight: Operand) -> Tensor:
             "axis 1"
         )
     slopes = ops.reshape(weight, () if weight.size == 1 else (-1, *(1,) * (x.ndim - 2)))
-    right = np.maximum(np.sign(plain(x)), 0)  # 1 where x > 0, else 0, and NaN stays NaN
+    right = np.maximum(np.sign(1.0 * plain(x)), 0)  # 1 where x > 0, else 0, and NaN stays NaN
     above = plain(x) == math.inf  # its gradient with respect to the slope would be inf * 0
     left = ops.where(above, 0.0, x) if above.any() else x
     out = ops.multiply(left, right + (1 - right) * slopes)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_pair
 from tinygrad_edu.ops import Operand, as_operand, convolution, fused
 from tinygrad_edu.ops.convolution import Pair
@@ -21,12 +22,21 @@ __all__ = ["avg_pool2d", "conv2d", "linear", "max_pool2d"]
 
 
 def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
-    """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
+    """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
+
+    Raises:
+        ValueError: Shapes that do not fit.
+    """
     if bias is None:
         return ops.matmul(x, ops.transpose(weight))
+    weight, bias = as_operand(weight), as_operand(bias)
+    if bias.shape != weight.shape[:-1]:  # one of shape (1,) would be added to all outputs
+        what = f"weight of shape {weight.shape} and bias of shape {bias.shape}"
+        raise ValueError(f"linear: {what}; they must be (out, in) and (out,)")
     return fused.linear(x, weight, bias)
 
 
+@answering_for
 def conv2d(
     x: Operand, weight: Operand, bias: Operand | None = None, stride: int | Pair = 1, padding: int | Pair = 0
 ) -> Tensor:
@@ -56,11 +66,12 @@ def conv2d(
             f"conv2d: images of shape {x.shape} have {x.shape[1]} channels, but the weight of shape {weight.shape} "
             f"takes {channels}; the axes of images are (n, channels, height, width)"
         )
-    x, _, steps = prepared("conv2d", x, (height, width), stride, padding)
+    x, _, steps = prepared("conv2d", x, (height, width), check_pair("conv2d: stride", stride, 1), padding)
     around = check_pair("conv2d: padding", padding, 0)
     return convolution.conv2d(x, weight, *([] if bias is None else [bias]), stride=steps, padding=around)
 
 
+@answering_for
 def max_pool2d(
     x: Operand, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
 ) -> Tensor:
@@ -79,6 +90,7 @@ def max_pool2d(
     return convolution.max_pool(*prepared("max_pool2d", x, kernel_size, stride, padding, -np.inf))
 
 
+@answering_for
 def avg_pool2d(
     x: Operand, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0
 ) -> Tensor:

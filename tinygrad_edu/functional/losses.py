@@ -1,4 +1,4 @@
-"""Losses and penalties: one number that says how wrong the predictions, or how large the parameters, are.
+"""Losses: one number that says how wrong the predictions are.
 
 Names, arguments and formulas are PyTorch's, with two differences: `reduction` may be given by position, and the classes
 lie along the last axis, whatever the number of axes (PyTorch: axis 1).
@@ -14,14 +14,14 @@ So the losses that take logits are right at +-10000, where those that take proba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import reduce
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import broadcasts_to, check_number
+from tinygrad_edu.arguments import answering_for
+from tinygrad_edu.checks import broadcasts_to, check_number, refuse_mask
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand, fused
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Reduction", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss",
-    "l1_penalty", "l2_penalty", "mse_loss", "nll_loss",
+    "HALF", "Reduction", "binary_cross_entropy", "binary_cross_entropy_with_logits", "checked_weights", "cross_entropy",
+    "huber_loss", "l1_loss", "mse_loss", "nll_loss",
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
@@ -53,9 +53,21 @@ def check_reduction(reduction: object) -> None:
         raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r:.60}{hint}")
 
 
-def as_floating(x: Operand) -> Tensor:
+def checked_operand(name: str, x: Operand) -> Tensor:
+    """x with a shape, if it is a Tensor or holds real numbers."""
+    if is_tensor(x) or hasattr(x, "__op__"):
+        return as_operand(x)
+    if type(x) is not np.ndarray:
+        refuse_mask(name, x)
+        x = x if isinstance(x, np.generic) else np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"{name} is of dtype {x.dtype}; it must hold real numbers")
+    return as_operand(x)
+
+
+def as_floating(name: str, x: Operand) -> Tensor:
     """x with a shape; integers and booleans as floats, since unsigned differences wrap around: 1 - 2 = 255."""
-    x = as_operand(x)
+    x = checked_operand(name, x)
     return x.astype(np.result_type(x.dtype, np.float32)) if x.dtype.kind in "biu" else x
 
 
@@ -77,7 +89,7 @@ def times(losses: Tensor, weights: Tensor) -> Tensor:
 
 def of_equal_shape(name: str, input: Operand, target: Operand) -> tuple[Tensor, Tensor]:
     """Both as floats of one shape: (n,) against (n, 1) would broadcast to all n * n pairs."""
-    input, target = as_floating(input), as_floating(target)
+    input, target = as_floating(f"{name}: input", input), as_floating(f"{name}: target", target)
     if input.shape != target.shape:
         raise ValueError(
             f"{name}: input has shape {input.shape}, target {target.shape}; reshape one so that they are equal"
@@ -90,6 +102,7 @@ def constant_like(x: Operand, input: Tensor) -> Tensor:
     return as_operand(x if is_tensor(x) else np.asarray(x, np.result_type(input.dtype, 1.0)))
 
 
+@answering_for
 def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """Squared error (input - target)**2: Legendre 1805, Gauss 1809.
 
@@ -108,6 +121,7 @@ def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> 
     return reduced(ops.multiply(difference, difference), reduction)
 
 
+@answering_for
 def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """Absolute error |input - target|, Laplace 1774: outliers pull on it no harder than others. Its slope at 0 is 0.
 
@@ -119,6 +133,7 @@ def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> T
     return reduced(ops.abs(ops.subtract(input, target)), reduction)
 
 
+@answering_for
 def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
     """Squared error / 2 up to a distance d = |input - target| of delta, a line beyond: Huber 1964.
 
@@ -154,6 +169,7 @@ def check_probabilities(name: str, what: str, values: Array, hint: str = "") -> 
         raise ValueError(f"{name}: {what} runs from {values.min()} to {values.max()}, but must lie in 0 to 1{hint}")
 
 
+@answering_for
 def binary_cross_entropy(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """Cross-entropy of yes-or-no answers from probabilities p: -(t * log(p) + (1 - t) * log(1 - p)).
 
@@ -180,6 +196,7 @@ def binary_cross_entropy(input: Operand, target: Operand, reduction: Reduction =
     return reduced(ops.negative(likelihood), reduction)
 
 
+@answering_for
 def binary_cross_entropy_with_logits(
     input: Operand, target: Operand, reduction: Reduction = "mean", *, pos_weight: Operand | None = None
 ) -> Tensor:
@@ -206,12 +223,30 @@ def binary_cross_entropy_with_logits(
     target = constant_like(target, input)
     if_yes, if_no = ops.softplus(-1.0 * input), ops.softplus(input)
     if pos_weight is not None:
-        pos_weight = constant_like(pos_weight, input)
+        pos_weight = constant_like(checked_weights(f"{name}: pos_weight", pos_weight), input)
         if not broadcasts_to(pos_weight.shape, input.shape):
             shape = pos_weight.shape
             raise ValueError(f"{name}: pos_weight of shape {shape} does not broadcast to the input's {input.shape}")
         if_yes = times(if_yes, pos_weight)
     return reduced(times(if_yes, target) + times(if_no, 1 - target), reduction)
+
+
+def checked_labels(name: str, target: Operand) -> Tensor:
+    """Labels or distributions with a shape, without a mask."""
+    if type(target) is not np.ndarray and not is_tensor(target) and not hasattr(target, "__op__"):
+        refuse_mask(f"{name}: target", target)
+        target = np.asarray(target)
+    return as_operand(target)
+
+
+def checked_weights(name: str, weight: Operand) -> Operand:
+    """Weights of losses, which are finite numbers of at least 0; a Tensor as it is, since it may be learned."""
+    if is_tensor(weight):
+        return weight
+    weight = checked_operand(name, weight)
+    if weight.size and not (weight.min() >= 0 and weight.max() < np.inf):
+        raise ValueError(f"{name} runs from {weight.min()} to {weight.max()}; weights are finite and at least 0")
+    return weight
 
 
 def check_classes(name: str, input: Tensor) -> None:
@@ -257,7 +292,8 @@ def layout_hint(input: Tensor, target: Tensor) -> str:
 
 def class_weights(name: str, weight: Operand | None, input: Tensor) -> Tensor:
     """The weights of the classes, all 1 by default: (classes,)."""
-    weight = constant_like(np.ones(input.shape[-1]) if weight is None else weight, input)
+    weight = np.ones(input.shape[-1]) if weight is None else checked_weights(f"{name}: weight", weight)
+    weight = constant_like(weight, input)
     if weight.shape != input.shape[-1:]:
         raise ValueError(f"{name}: weight has shape {weight.shape}; for input {input.shape} give one number per class")
     return weight
@@ -269,6 +305,7 @@ def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
     return ops.sum(losses) / ops.sum(weights) if reduction == "mean" else reduced(losses, reduction)
 
 
+@answering_for
 def nll_loss(
     input: Operand, target: Operand, reduction: Reduction = "mean", *, weight: Operand | None = None
 ) -> Tensor:
@@ -278,13 +315,14 @@ def nll_loss(
         input: Log-probabilities of shape (..., classes); PyTorch has the classes on axis 1.
         target: Integer labels of shape (...), each in [0, classes).
         reduction: "sum" over the batch, "none" for shape (...), or "mean", the sum over the sum of weight[t].
-        weight: One number per class, (classes,); 1 if None.
+        weight: One number per class, (classes,), finite and at least 0; 1 if None. The mean is NaN if all labels have
+            the weight 0, as in PyTorch.
 
     Raises:
-        TypeError: Labels that are not integers.
-        ValueError: Shapes that do not fit, a label out of range, or an unknown reduction.
+        TypeError: Labels that are not integers, or masked ones.
+        ValueError: Shapes that do not fit, a label or a weight out of range, or an unknown reduction.
     """
-    input, target = as_floating(input), as_operand(target)
+    input, target = as_floating("nll_loss: input", input), checked_labels("nll_loss", target)
     check_classes("nll_loss", input)
     if target.shape != input.shape[:-1]:
         raise ValueError(
@@ -301,6 +339,7 @@ def nll_loss(
     return weighted(times(losses, weights), weights, reduction)
 
 
+@answering_for
 def cross_entropy(
     input: Operand,
     target: Operand,
@@ -329,7 +368,7 @@ def cross_entropy(
         TypeError: Labels that are not integers.
         ValueError: Shapes that do not fit, a label or label_smoothing out of range, or an unknown reduction.
     """
-    input, target = as_floating(input), as_operand(target)
+    input, target = as_floating("cross_entropy: input", input), checked_labels("cross_entropy", target)
     check_classes("cross_entropy", input)
     classes, labels = input.shape[-1], target.shape == input.shape[:-1]
     if labels:
@@ -358,43 +397,3 @@ def cross_entropy(
     if spread:
         losses = losses + fused.cross_entropy(input, ops.broadcast_to(weight * (spread / classes), input.shape))
     return weighted(losses, weights, reduction)
-
-
-def penalty(name: str, parameters: Iterable[Tensor], of: Callable[[Tensor], Tensor], strength: float) -> Tensor:
-    """strength * the sum of `of(p)` over all elements of all parameters."""
-    if is_tensor(parameters) or not isinstance(parameters, Iterable):
-        raise TypeError(f"{name}: parameters is a {type(parameters).__name__}; pass model.parameters() or a list")
-    strength, parameters = check_number(f"{name}: strength", strength, at_least=0, finite=False), list(parameters)
-    if not parameters:
-        raise ValueError(f"{name}: there are no parameters; a generator can be used up only once")
-    for p in parameters:
-        if not hasattr(p, "dtype"):
-            raise TypeError(f"{name}: among the parameters is a {type(p).__name__}; pass model.parameters()")
-    half = all(p.dtype == HALF for p in parameters)  # where the square of 0.0001 is 0
-    wide = [ops.astype(p, np.float32) if p.dtype == HALF else p for p in parameters]
-    out = ops.multiply(reduce(ops.add, [ops.sum(of(p)) for p in wide]), strength)
-    return ops.astype(out, HALF) if half else out
-
-
-def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
-    """strength * sum(|p|), added to a loss: pulls small weights to 0 and keeps the rest, as the lasso, Tibshirani 1996.
-
-    Args:
-        parameters: Tensors of any shapes, such as model.parameters().
-        strength: At least 0.
-
-    Raises:
-        TypeError: A single Tensor, or something among them that is not a Tensor.
-        ValueError: No parameters, or strength below 0.
-    """
-    return penalty("l1_penalty", parameters, ops.abs, strength)
-
-
-def l2_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
-    """strength / 2 * sum(p**2), added to a loss: keeps weights small (Krogh & Hertz 1992).
-
-    Its gradient is strength * p, so under SGD it is the same as weight_decay=strength.
-
-    Args and Raises: As for l1_penalty.
-    """
-    return penalty("l2_penalty", parameters, lambda p: ops.multiply(p, 0.5 * p), strength)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional, ops
-from tinygrad_edu.checks import check_choice, check_number, check_positive_int
+from tinygrad_edu.checks import check_axis, check_choice, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn.init import calculate_gain, kaiming_uniform, xavier_uniform
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
@@ -70,14 +70,15 @@ class PReLU(Module):
         weight: Tensor of shape (num_parameters,), the slopes. Leave weight decay off it: it drives the slope to 0.
 
     Raises:
-        ValueError: num_parameters is not an integer of at least 1.
+        TypeError: dtype is not a floating one.
+        ValueError: num_parameters is not an integer of at least 1, or init not a finite number.
     """
 
     _shown = ("num_parameters",)
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         self.num_parameters = check_positive_int("PReLU: num_parameters", num_parameters)
-        slope = check_number("PReLU: init", init)
+        slope, dtype = check_number("PReLU: init", init), check_dtype("PReLU: dtype", dtype)
         self.weight = Tensor(np.full(self.num_parameters, slope, dtype), name="weight")
 
     def forward(self, x: Operand) -> Tensor:
@@ -142,7 +143,7 @@ class Softplus(Module):
     _shown = ("beta",)
 
     def __init__(self, beta: float = 1.0) -> None:
-        self.beta = check_number("Softplus: beta", beta, above=0, finite=False)
+        self.beta = check_number("Softplus: beta", beta, above=0)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""
@@ -170,12 +171,15 @@ class Softmax(Module):
 
     Args:
         dim: The axis that sums to 1; functional.softmax calls it axis, as NumPy does.
+
+    Raises:
+        TypeError: dim is not an integer.
     """
 
     _shown = ("dim",)
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+        self.dim = check_axis(f"{type(self).__name__}: dim", dim)
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...), positive and with the sum 1 along the axis."""

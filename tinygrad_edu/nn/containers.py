@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import check_choice, check_positive_int
+from tinygrad_edu.checks import check_bool, check_choice, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn.activations import ACTIVATIONS, PReLU
 from tinygrad_edu.nn.layers import Dropout, Init, Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d
 from tinygrad_edu.ops import as_operand
+from tinygrad_edu.random import generator_or_default
 
 __all__ = ["MLP", "Residual", "Sequential"]
 
@@ -46,6 +47,7 @@ class Sequential(Module):
         if not isinstance(layer, Module):
             is_class = isinstance(layer, type) and issubclass(layer, Module)
             hint = f"write {layer.__name__}()" if is_class else "it takes Modules, such as Linear(2, 3) or ReLU()"
+            hint = f"write {type(self).__name__}(*layers)" if isinstance(layer, (list, tuple)) else hint
             raise TypeError(f"{type(self).__name__}: layer {len(self)} is {layer!r}, not a Module; {hint}")
         last = max([int(name) for name in vars(self) if name.isdecimal()], default=-1)
         setattr(self, str(last + 1), layer)
@@ -113,7 +115,7 @@ class MLP(Sequential):
         dtype: Floating dtype of the parameters.
 
     Raises:
-        TypeError: rng is not a generator.
+        TypeError: rng is not a generator, batch_norm not a bool, or dtype not a floating one.
         ValueError: Fewer than two sizes, one below 1, an unknown activation, or dropout outside [0, 1].
 
     Example:
@@ -132,13 +134,16 @@ class MLP(Sequential):
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        if not hasattr(sizes, "__len__") or len(sizes) < 2:
-            raise ValueError(f"MLP: sizes is {sizes!r}; it needs at least input and output, such as [784, 128, 10]")
+        if not hasattr(sizes, "__len__") or getattr(sizes, "shape", None) == () or len(sizes) < 2:
+            raise ValueError(f"MLP: sizes is {sizes!r:.60}; it needs at least input and output, such as [784, 128, 10]")
         sizes = [check_positive_int(f"MLP: sizes[{i}]", size) for i, size in enumerate(sizes)]
         check_choice("MLP: activation", activation, ACTIVATIONS)
         make_activation, scheme = ACTIVATIONS[activation]
-        weight_init = partial(scheme, rng=rng) if init == "auto" else init
-        Dropout(dropout, rng)  # checks both, also where there is nothing to drop
+        weight_init = partial(scheme, rng=rng) if isinstance(init, str) and init == "auto" else init
+        check_number("MLP: dropout", dropout, at_least=0, at_most=1)
+        check_bool("MLP: batch_norm", batch_norm)
+        check_dtype("MLP: dtype", dtype)
+        generator_or_default(rng)
         super().__init__()
         for n_in, n_out in pairwise(sizes[:-1]):
             self.append(Linear(n_in, n_out, init=weight_init, rng=rng, dtype=dtype))

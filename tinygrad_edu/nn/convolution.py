@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional
-from tinygrad_edu.checks import check_pair, check_positive_int
+from tinygrad_edu.checks import check_dtype, check_pair, check_positive_int
 from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.ops.convolution import Pair
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["AvgPool2d", "Conv2d", "MaxPool2d"]
+__all__ = ["AvgPool2d", "Conv2d", "MaxPool2d", "shape_hint"]
 
 
 class Conv2d(Module):
@@ -66,7 +66,7 @@ class Conv2d(Module):
         self.kernel_size = check_pair("Conv2d: kernel_size", kernel_size, 1)
         self.stride = check_pair("Conv2d: stride", stride, 1)
         self.padding = check_pair("Conv2d: padding", padding, 0)
-        shape = (self.out_channels, self.in_channels, *self.kernel_size)
+        shape, dtype = (self.out_channels, self.in_channels, *self.kernel_size), check_dtype("Conv2d: dtype", dtype)
         self.weight = Tensor(np.zeros(shape, dtype), name="weight")
         self.bias = zero_bias(self.out_channels, bias, dtype)
         initialize(self.weight, self.bias, init, rng)
@@ -80,7 +80,8 @@ class Conv2d(Module):
         x = as_operand(x)
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             name = f"Conv2d({self.in_channels}, {self.out_channels})"
-            fits = f"(n, {self.in_channels}, height, width){shape_hint(x.shape, self.in_channels)}"
+            smallest = max(self.kernel_size[0] - 2 * self.padding[0], self.kernel_size[1] - 2 * self.padding[1])
+            fits = f"(n, {self.in_channels}, height, width){shape_hint(x.shape, self.in_channels, smallest)}"
             raise ValueError(f"{name} got input of shape {x.shape}; it must be {fits}")
         return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
@@ -91,8 +92,8 @@ class Conv2d(Module):
         return sizes if self.bias is not None else f"{sizes}, bias=False"
 
 
-def shape_hint(shape: tuple[int, ...], channels: int) -> str:
-    """What to do about images of a wrong shape, where that can be guessed."""
+def shape_hint(shape: tuple[int, ...], channels: int, smallest: int = 1) -> str:
+    """What to do about images of a wrong shape, where that can be guessed: none is smaller than so many pixels."""
     if len(shape) == 4 and shape[-1] == channels:
         return "; move the channels to axis 1: np.moveaxis(x, -1, 1)"
     if len(shape) == 3 and shape[-1] == channels != shape[0]:
@@ -104,7 +105,7 @@ def shape_hint(shape: tuple[int, ...], channels: int) -> str:
     if len(shape) == 2 and channels == 1 and shape[0] == shape[1]:
         return "; for a single image add batch and channel axes: x[None, None]"
     side = math.isqrt(shape[-1] // channels) if len(shape) in (1, 2) else 0
-    if side and side * side * channels == shape[-1]:
+    if side >= max(smallest, 2) and side * side * channels == shape[-1]:
         return f"; for images in rows: x.reshape(-1, {channels}, {side}, {side})"
     return ""
 

@@ -15,9 +15,8 @@ import math
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from tinygrad_edu.checks import check_choice
+from tinygrad_edu.checks import check_choice, check_number
 from tinygrad_edu.random import (  # generator, generators_in and manual_seed can be imported from here, too
     default_generator,
     generator_or_default,
@@ -40,36 +39,39 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def fill(tensor: Tensor, values: ArrayLike) -> Tensor:
-    """Writes the values into a leaf Tensor in place."""
+def checked(tensor: Tensor) -> Tensor:
+    """The Tensor, if it is one."""
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"nn.init fills Tensors, got {type(tensor).__name__}; for an array use array[...] = values")
-    return tensor.assign(values)
+        raise TypeError(f"nn.init: tensor is a {type(tensor).__name__}; for an array use array[...] = values")
+    return tensor
 
 
 def zeros(tensor: Tensor) -> Tensor:
     """All zeros: right for biases; weights that are all equal stay equal, as their gradients are."""
-    return fill(tensor, 0.0)
+    return checked(tensor).assign(0.0)
 
 
 def constant(tensor: Tensor, val: float) -> Tensor:
     """One value everywhere."""
-    return fill(tensor, val)
+    return checked(tensor).assign(check_number("constant: val", val, finite=False))
 
 
 def normal(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
     """Independent draws from N(mean, std**2)."""
-    return fill(tensor, generator_or_default(rng).normal(mean, std, tensor.shape))
+    mean, std = check_number("normal: mean", mean), check_number("normal: std", std, at_least=0)
+    return checked(tensor).assign(generator_or_default(rng).normal(mean, std, tensor.shape))
 
 
 def uniform(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
     """Independent draws from the uniform distribution over [a, b)."""
-    return fill(tensor, generator_or_default(rng).uniform(a, b, tensor.shape))
+    a = check_number("uniform: a", a)
+    b = check_number("uniform: b, which a must not exceed,", b, at_least=a)
+    return checked(tensor).assign(generator_or_default(rng).uniform(a, b, tensor.shape))
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight of shape (out, in, *kernel): how many inputs feed one output, and the reverse."""
-    if tensor.ndim < 2:
+    if checked(tensor).ndim < 2:
         raise ValueError(
             f"a tensor of shape {tensor.shape} has no fan_in and fan_out: Xavier and Kaiming need a weight of shape "
             "(out, in, ...); fill a bias with zeros"
@@ -88,7 +90,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     Raises:
         ValueError: The name is unknown.
     """
-    slope = 0.01 if param is None else param
+    slope = 0.01 if param is None else check_number("calculate_gain: param, the negative slope,", param)
     gains = {
         "linear": 1.0,
         "identity": 1.0,
@@ -103,7 +105,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def xavier_std(tensor: Tensor, gain: float) -> float:
     """gain * sqrt(2 / (fan_in + fan_out)): a compromise between forward and backward signal."""
-    return gain * math.sqrt(2 / sum(fans(tensor)))
+    return check_number("xavier: gain", gain, at_least=0) * math.sqrt(2 / sum(fans(tensor)))
 
 
 def xavier_uniform(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
@@ -120,6 +122,7 @@ def xavier_normal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator
 def kaiming_std(tensor: Tensor, a: float, mode: FanMode, nonlinearity: str) -> float:
     """gain / sqrt(fan)."""
     check_choice("kaiming: mode", mode, get_args(FanMode))
+    a = check_number("kaiming: a, the negative slope,", a)
     fan_in, fan_out = fans(tensor)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
@@ -168,10 +171,11 @@ def orthogonal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | 
         gain: Length of the rows or columns, see calculate_gain.
         rng: Generator instead of the library's.
     """
-    if tensor.ndim < 2:
+    gain = check_number("orthogonal: gain", gain)
+    if checked(tensor).ndim < 2:
         raise ValueError(f"orthogonal: a tensor of shape {tensor.shape} is not a matrix; fill a bias with zeros")
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
     draws = generator_or_default(rng).normal(size=(max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(draws)
     q *= np.copysign(1.0, np.diagonal(r))  # LAPACK's choice of signs favours some rotations (Mezzadri 2007)
-    return fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+    return tensor.assign(gain * (q if rows >= columns else q.T).reshape(tensor.shape))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional, ops
-from tinygrad_edu.checks import check_number, check_positive_int
+from tinygrad_edu.checks import check_axis, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand
@@ -67,12 +67,16 @@ class Flatten(Module):
     Args:
         start_dim: First axis to join.
         end_dim: Last axis to join, itself included.
+
+    Raises:
+        TypeError: One is not an integer.
     """
 
     _shown = ("start_dim", "end_dim")
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim, self.end_dim = start_dim, end_dim
+        self.start_dim = check_axis("Flatten: start_dim", start_dim)
+        self.end_dim = check_axis("Flatten: end_dim", end_dim)
 
     def forward(self, x: Operand) -> Tensor:
         """(n, ...) -> (n, product of the rest).
@@ -140,7 +144,8 @@ class Linear(Module):
         bias: Tensor of shape (out_features,), or None.
 
     Raises:
-        TypeError: `bias` is not a bool, rng is not a generator, or the function returns a new array instead of filling.
+        TypeError: `bias` is not a bool, rng not a generator, dtype not a floating one, or the function returns a new
+            array instead of filling.
         ValueError: A size below 1, or an unknown `init`.
     """
 
@@ -156,6 +161,7 @@ class Linear(Module):
     ) -> None:
         self.in_features = check_positive_int("Linear: in_features", in_features)
         self.out_features = check_positive_int("Linear: out_features", out_features)
+        dtype = check_dtype("Linear: dtype", dtype)
         self.weight = Tensor(np.zeros((self.in_features, self.out_features), dtype).T, name="weight")
         self.bias = zero_bias(self.out_features, bias, dtype)
         initialize(self.weight, self.bias, init, rng)
@@ -172,6 +178,8 @@ class Linear(Module):
             hint = "; put Flatten() before it" if would_fit else ""
             if x.ndim == 2 and x.size == self.in_features:
                 hint = "; of a single example make x.reshape(1, -1)"
+            if x.ndim == 1 and self.in_features == 1:
+                hint = "; of examples with one number each make x[:, None]"
             name = f"Linear({self.in_features}, {self.out_features})"
             raise ValueError(f"{name} got input of shape {x.shape}; its last axis must be {self.in_features}{hint}")
         return functional.linear(x, self.weight, self.bias)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu import functional
 from tinygrad_edu.checks import check_choice, check_number
-from tinygrad_edu.functional.losses import Reduction
+from tinygrad_edu.functional.losses import Reduction, checked_weights
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.tensor import Tensor
@@ -95,7 +95,7 @@ class BCEWithLogitsLoss(Loss):
 
     def __init__(self, reduction: Reduction = "mean", pos_weight: ArrayLike | Tensor | None = None) -> None:
         super().__init__(reduction)
-        self.pos_weight = weight_buffer(pos_weight)
+        self.pos_weight = weight_buffer(f"{type(self).__name__}: pos_weight", pos_weight)
 
     def forward(self, input: Operand, target: Operand) -> Tensor:
         """(...), (...) -> (), or (...) with reduction "none"; see functional.binary_cross_entropy_with_logits."""
@@ -112,7 +112,9 @@ class NLLLoss(Loss):
 
     def __init__(self, weight: ArrayLike | Tensor | None = None, *, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.weight = weight_buffer(weight)
+        self.weight = weight_buffer(f"{type(self).__name__}: weight", weight)
+        if self.weight is not None and self.weight.ndim != 1:
+            raise ValueError(f"{type(self).__name__}: weight has shape {self.weight.shape}; give one number per class")
 
     def forward(self, input: Operand, target: Operand) -> Tensor:
         """(n, classes), (n,) -> (), or (n,) with reduction "none"; see functional.nll_loss."""
@@ -144,10 +146,11 @@ class CrossEntropyLoss(NLLLoss):
         )
 
 
-def weight_buffer(weight: ArrayLike | Tensor | None) -> NDArray[np.floating] | Tensor | None:
+def weight_buffer(name: str, weight: ArrayLike | Tensor | None) -> NDArray[np.floating] | Tensor | None:
     """Weights as an array of their own; None and a Tensor, which is a parameter, as they are."""
     if isinstance(weight, str):
-        raise TypeError(f"the weight is {weight!r}, but it takes one number per class; write reduction={weight!r}")
+        raise TypeError(f"{name} is {weight!r}, but it takes one number per class; write reduction={weight!r}")
     if weight is None or isinstance(weight, Tensor):
         return weight
-    return np.array(weight, np.result_type(np.asarray(weight), 1.0))
+    array = np.asarray(checked_weights(name, weight))
+    return np.array(array, np.result_type(array, 1.0))

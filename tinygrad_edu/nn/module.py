@@ -1,9 +1,9 @@
 """Module: the base class of layers and models.
 
 A module is an ordinary object: what it holds is found by looking at its attributes, each time it is asked. A Tensor
-among them is a parameter, a Module a child, an ndarray a buffer (state that is saved, not trained). Lists, tuples and
-dicts are looked into. Each is named by its dotted path, "layers.0.weight", and the paths are the keys of PyTorch's
-state_dict, so that weights can be exchanged.
+among them is a parameter, a Module a child, an ndarray a buffer (state that is saved, not trained). Lists, dicts and
+dataclasses are looked into. Each is named by its dotted path, "layers.0.weight", and the paths are the keys of
+PyTorch's state_dict, so that weights can be exchanged.
 
 What a forward keeps to be looked at later (`self.seen = x`) is not state: it belongs to the caller. Buffers are the
 arrays that are there at the end of `__init__`, and copies of those that are assigned or registered afterwards.
@@ -23,7 +23,6 @@ import copy
 import inspect
 import os
 import sys
-from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
@@ -32,15 +31,22 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
+from tinygrad_edu.arguments import Named as NamedClass, wrong_arguments
+from tinygrad_edu.checks import check_bool, refuse_mask
 from tinygrad_edu.engine import new_number, plain
 from tinygrad_edu.nn.paths import (
     Named,
-    build,
+    containers,
     contradictions,
-    far_below,
     find_values,
+    hidden,
+    is_container,
     is_parameter,
     mismatches,
+    misplaced,
+    parameters_in,
+    read_values,
+    too_deep,
     walk,
     without_collisions,
     without_repeats,
@@ -64,30 +70,16 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Kind(ABCMeta):
-    """The class of Module itself: notes which arrays are buffers when all of `__init__` is done.
-
-    It is an ABCMeta, so that a module may be an abstract class too.
-    """
-
-    @property
-    def __signature__(cls) -> inspect.Signature:  # for help(), which would show the one below
-        initializer: Any = getattr(cls, "__init__")  # noqa: B009
-        if initializer is object.__init__:
-            return inspect.Signature()
-        signature = inspect.signature(initializer)
-        return signature.replace(parameters=list(signature.parameters.values())[1:])
+class Kind(NamedClass):
+    """The class of Module itself: notes which arrays are buffers when all of `__init__` is done."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        try:
-            module = super().__call__(*args, **kwargs)
-        except TypeError as error:  # a class that inherits its __init__ would speak of the other class
-            initializer = getattr(getattr(cls, "__init__"), "__qualname__", "")  # noqa: B009
-            better = wrong_arguments(error, f"{initializer}()", f"{cls.__name__}()", inspect.signature(cls))
-            if better is error:
-                raise
-            raise better from None
+        module = super().__call__(*args, **kwargs)
+        problem = hidden(module, (Tensor, Module), Module)
+        if problem:
+            raise TypeError(f"{cls.__name__}: {problem}, or it would be neither trained nor saved")
         vars(module)["_buffer_names"] = frozenset([name for name, _ in module._own(ndarray)])
+        vars(module)["_has_containers"] = any(is_container(type(value)) for value in vars(module).values())
         return module
 
 
@@ -95,8 +87,8 @@ class Module(metaclass=Kind):
     """Base class of layers and models: define `forward`, and call the module like a function.
 
     A Tensor attribute is a parameter; the result of an op is not, nor is a Tensor that forward was given, so a layer
-    may keep its inputs and its output to be looked at. An array that replaces a buffer is copied. A link from a child
-    to its parent must be a weakref.ref.
+    may keep its inputs and its output to be looked at, nor is what forward puts into a list or dict. An array that
+    replaces a buffer is copied. A link from a child to its parent must be a weakref.ref.
 
     Attributes:
         training: True while training, False in evaluation: dropout and batch norm differ. Set by train() and eval().
@@ -114,9 +106,12 @@ class Module(metaclass=Kind):
     _shown: ClassVar[tuple[str, ...]] = ()  # names of the attributes that the repr shows
     _buffer_names: frozenset[str] | None = None  # None until __init__ is done
     _kept: frozenset[str] = frozenset()  # paths of Tensors that a forward was given and keeps
+    _passing: frozenset[tuple[str, Tensor]] = frozenset()  # what a forward put into the list or dict of this name
+    _has_containers = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         start = new_number()
+        before = containers(vars(self)) if self._has_containers else None
         try:
             out = self.forward(*args, **kwargs)
         except RecursionError as error:
@@ -126,6 +121,13 @@ class Module(metaclass=Kind):
                 raise  # from inside forward
             said, instead = f"{getattr(self.forward, '__qualname__', '')}()", f"{type(self).__name__}.forward()"
             raise wrong_arguments(error, said, instead, inspect.signature(self.forward)) from None
+        except AttributeError as error:
+            if error.obj is not self or not error.name or "__init__" not in vars(type(self)):
+                raise
+            raise AttributeError(f"{error}; does {type(self).__name__}.__init__ call super().__init__(...)?") from None
+        finally:
+            if before is not None:
+                self._note_additions(before)
         if type(out) is Tensor and out._op is not None:  # pictures: what is older than out but not than start is inside
             out._scopes = (*(out._scopes or ()), (self, start))
         return out
@@ -136,23 +138,28 @@ class Module(metaclass=Kind):
 
     def __setattr__(self, name: str, value: object) -> None:
         old = vars(self).get(name)
-        if value is not old and self._buffer_names is not None:
+        if name == "training":
+            value = check_bool(f"{type(self).__name__}: training", value)
+        elif value is not old and self._buffer_names is not None:
             is_buffer = name in self._buffer_names
-            if isinstance(value, ndarray) or (isinstance(value, np.generic) and is_buffer):  # of buffer = buffer + 1
+            is_param = is_parameter(old) and name not in self._kept
+            problem = misplaced(name, value, is_param, is_buffer)
+            if problem:
+                raise TypeError(f"{type(self).__name__}.{name} is {problem}, or keep that under another name")
+            if isinstance(value, ndarray) or (is_buffer and isinstance(value, (np.generic, int, float))):
                 value = self._new_buffer(name, value)
-            elif isinstance(value, Tensor) and value._params is not None and (is_buffer or is_parameter(old)):
-                what, how = "a parameter", f"{name}.assign(values)"
-                if is_buffer:
-                    what, how = "a buffer, an array", "plain values, such as those of .data"
-                raise TypeError(
-                    f"{type(self).__name__}.{name} is {what}, and the result of an op in its place would be neither "
-                    f"saved nor trained; give it {how}, or keep the result under another name"
-                )
-            elif isinstance(value, (Tensor, dict, list, tuple)) or self._kept:
+            elif isinstance(value, Tensor) or self._kept or is_container(type(value)):
                 self._note_inputs(name, value)
         super().__setattr__(name, value)
 
-    def _new_buffer(self, name: str, value: ndarray | np.generic) -> ndarray | np.generic:
+    def _note_additions(self, before: list[tuple[str, object, list[Tensor]]]) -> None:
+        """Notes the Tensors that the forward just done has put into lists and dicts: they are not state."""
+        known = {(name, tensor) for name, _, held in before for tensor in held} - self._passing
+        passing = {(name, tensor) for name, value, _ in before for tensor in parameters_in(value)} - known
+        if passing or self._passing:
+            vars(self)["_passing"] = frozenset(passing)
+
+    def _new_buffer(self, name: str, value: Any) -> Any:
         """A copy that is a buffer from now on; the array itself if it is a new one that a running forward keeps."""
         if name in self._names():
             return np.array(value, subok=True)
@@ -169,8 +176,9 @@ class Module(metaclass=Kind):
         if start is None:
             vars(self)["_buffer_names"] = self._names() | arrays.keys()
         else:
-            kept |= {path for path, tensor in tensors.items() if tensor._number < start}
+            kept |= {path for path, tensor in tensors.items() if tensor._number < start or not tensor.requires_grad}
         vars(self)["_kept"] = frozenset(kept)
+        vars(self)["_has_containers"] = self._has_containers or is_container(type(value))
 
     def _names(self) -> frozenset[str]:
         """The paths of the buffers held directly."""
@@ -190,7 +198,11 @@ class Module(metaclass=Kind):
             raise ValueError(f"{owner}.register_buffer: {owner} has a {name} already; take another name")
         if isinstance(values, Tensor):
             raise TypeError(f"{owner}.register_buffer: {name} is a Tensor; give its values, {name}.data")
-        vars(self)[name] = None if values is None else np.array(values)
+        refuse_mask(f"{owner}.register_buffer: {name}", values)
+        array = None if values is None else np.array(values)
+        if array is not None and array.dtype.kind not in "biufc":
+            raise TypeError(f"{owner}.register_buffer: {name} is of dtype {array.dtype}; a buffer holds numbers")
+        vars(self)[name] = array
         if self._buffer_names is not None:
             vars(self)["_buffer_names"] = self._buffer_names | {name}
 
@@ -201,7 +213,7 @@ class Module(metaclass=Kind):
                 if kind is ndarray:
                     is_own = self._buffer_names is None or path in self._buffer_names
                 else:
-                    is_own = path not in self._kept
+                    is_own = path not in self._kept and (path == name or (name, found) not in self._passing)
                 if is_own:
                     yield path, found
 
@@ -280,18 +292,20 @@ class Module(metaclass=Kind):
         Raises:
             TypeError: `state` is not a mapping, for example the path of a file: pass nn.load(path).
             KeyError: Missing or unexpected keys, if strict; the message lists every other problem too.
-            ValueError: Values of another shape, or that do not cast to the dtype (text, floats for integers).
+            ValueError: Values of another shape, masked, or that the dtype cannot hold (text, floats for integers).
         """
         if not isinstance(state, Mapping):
             hint = f"; for a file pass nn.load({state!r})" if isinstance(state, (str, os.PathLike)) else ""
             what = f"a mapping of names to arrays, got {type(state).__name__}"
             raise TypeError(f"{type(self).__name__}.load_state_dict: needs {what}{hint}")
+        strict = check_bool(f"{type(self).__name__}.load_state_dict: strict", strict)
         own: dict[str, Any] = dict(self._all(Tensor, ndarray))
         keys = IncompatibleKeys([k for k in own if k not in state], [str(k) for k in state if k not in own])
         kinds = {"missing": keys.missing_keys, "unexpected": keys.unexpected_keys} if strict else {}
         problems = [f"{kind} keys {', '.join(paths)}" for kind, paths in kinds.items() if paths]
         error = KeyError if problems else ValueError
-        values = {k: np.asarray(plain(state[k])) for k in own if k in state}
+        values, unreadable = read_values(state, own)
+        problems += unreadable
         for path, value in values.items():
             problems += mismatches(path, value, own[path])
         problems += contradictions(own, values)
@@ -308,6 +322,7 @@ class Module(metaclass=Kind):
 
     def train(self: M, mode: bool = True) -> M:
         """Sets `training` of this module and all below; returns this module."""
+        mode = check_bool(f"{type(self).__name__}.train: mode", mode)
         for module in self.modules():
             module.training = mode
         return self
@@ -382,12 +397,6 @@ class Module(metaclass=Kind):
             lines.append("  " * depth + (label + text).replace("\n", "\n" + "  " * depth))
         return "\n".join(lines)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """As for every object, but what lies far below comes first: pickle nests a few calls for each level."""
-        make, arguments, *rest = super().__reduce_ex__(protocol)  # type: ignore[str-unpack]
-        first = far_below(self, lambda module: [child for _, child in named_children(module)], levels=30)
-        return (build, (first, make, arguments), *rest) if first else (make, arguments, *rest)
-
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
         """A copy of everything, made module by module: copy.deepcopy alone nests a few calls for each level."""
         found: dict[int, Module] = {id(self): self}
@@ -419,24 +428,6 @@ def named_children(module: Module) -> list[tuple[str, Module]]:
         return list(module._own(Module))
     except ValueError:
         return []
-
-
-def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:
-    """Python's error about a call's arguments, in the name of the class that was meant; other errors as they are."""
-    if not str(error).startswith(start):
-        return error
-    takes = ", ".join(signature.parameters) or "none"
-    return TypeError(f"{instead}{str(error).removeprefix(start)}; its arguments are: {takes}")
-
-
-def too_deep(module: Module, error: RecursionError) -> RecursionError:
-    """The error of a call that nests deeper than Python allows, in words; as it is if it is in words already."""
-    if "nest" in str(error):
-        return error
-    return RecursionError(
-        f"{type(module).__name__}: its modules nest deeper than Python's {sys.getrecursionlimit()} calls, or one "
-        "calls itself; put the layers side by side in one Sequential, or raise the limit with sys.setrecursionlimit"
-    )
 
 
 def start_of_call() -> int | None:

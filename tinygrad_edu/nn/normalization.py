@@ -21,8 +21,9 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import check_number, check_positive_int
+from tinygrad_edu.checks import check_bool, check_dtype, check_number, check_positive_int
 from tinygrad_edu.engine import plain
+from tinygrad_edu.nn.convolution import shape_hint
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand, fused
 from tinygrad_edu.tensor import Tensor
@@ -75,6 +76,9 @@ class BatchNorm(Module):
         self.num_features, self.eps = num_features, check_eps(self, eps)
         name = f"{type(self).__name__}: momentum"
         self.momentum = None if momentum is None else check_number(name, momentum, at_least=0, at_most=1)
+        dtype = check_dtype(f"{type(self).__name__}: dtype", dtype)
+        affine = check_bool(f"{type(self).__name__}: affine", affine)
+        track_running_stats = check_bool(f"{type(self).__name__}: track_running_stats", track_running_stats)
         self.weight = Tensor(np.ones(num_features, dtype), name="weight") if affine else None
         self.bias = Tensor(np.zeros(num_features, dtype), name="bias") if affine else None
         wide = np.result_type(dtype, np.float32)  # a variance soon leaves float16
@@ -115,10 +119,14 @@ class BatchNorm(Module):
         """Raises an error about inputs that do not fit."""
         name, c = f"{type(self).__name__}({self.num_features})", self.num_features
         if len(shape) not in self.axes:
-            hint = "; add the axis of channels with x[:, None]" if len(shape) + 1 == max(self.axes) == 4 else ""
-            raise ValueError(f"{name} takes inputs of shape {' or '.join(self.axes.values())}, not {shape}{hint}")
+            fits = " or ".join(self.axes.values())
+            raise ValueError(f"{name} takes inputs of shape {fits}, not {shape}{self._axes_hint(shape)}")
+        for path in ("running_mean", "running_var"):
+            found = getattr(getattr(self, path), "shape", (c,))
+            if found != (c,):  # one number would be taken for all channels
+                raise ValueError(f"{name}: {path} has shape {found}; it must be {(c,)}")
         if shape[1] != c:
-            hint = "; move the channels from the last axis to axis 1" if len(shape) > 2 and shape[-1] == c else ""
+            hint = "; move the channels to axis 1: np.moveaxis(x, -1, 1)" if len(shape) > 2 and shape[-1] == c else ""
             raise ValueError(f"{name} got input of shape {shape}; axis 1, the channels, must have length {c}{hint}")
         if (self.training or self.running_mean is None) and math.prod(shape) < 2 * c:
             to_predict = "call model.eval()" if self.training else "keep track_running_stats=True"
@@ -126,6 +134,14 @@ class BatchNorm(Module):
                 f"{name} got input of shape {shape}: a variance needs at least two values in each channel; take a "
                 f"larger batch, leave out a last batch of one example, or {to_predict} to predict"
             )
+
+    def _axes_hint(self, shape: tuple[int, ...]) -> str:
+        """What to do about an input with another number of axes, where that can be guessed."""
+        channels, images = self.num_features, 4 in self.axes
+        hint = shape_hint(shape, channels) if images else ""
+        if not hint and 2 <= len(shape) <= 4 and shape[1] == channels:
+            return f"; that fits BatchNorm{1 if images else 2}d"
+        return "; of a single example make x[None]" if shape == (channels,) and not images else hint
 
     def extra_repr(self) -> str:
         settings = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.weight is not None}"
@@ -155,6 +171,7 @@ class BatchNorm1d(BatchNorm):
         num_batches_tracked: int64 array of shape (), a buffer, or None.
 
     Raises:
+        TypeError: affine or track_running_stats is not a bool, or dtype not a floating one.
         ValueError: num_features is not an integer of at least 1, eps is below 0, or momentum not from 0 to 1.
     """
 
@@ -184,6 +201,7 @@ class LayerNorm(Module):
         bias: Tensor of shape normalized_shape, at first 0, or None.
 
     Raises:
+        TypeError: elementwise_affine or bias is not a bool, or dtype not a floating one.
         ValueError: normalized_shape is empty or holds anything but integers of at least 1, or eps is below 0.
     """
 
@@ -196,11 +214,14 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-        if not shape or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in shape):
-            allowed = "an integer of at least 1 or a sequence of them"
-            raise ValueError(f"LayerNorm: normalized_shape is {normalized_shape!r}; it must be {allowed}")
-        self.normalized_shape, self.eps = tuple([int(n) for n in shape]), check_eps(self, eps)
+        lengths = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        if not lengths:
+            raise ValueError(f"LayerNorm: normalized_shape is {normalized_shape!r}; it must name an axis")
+        shape = tuple([check_positive_int("LayerNorm: normalized_shape", n) for n in lengths])
+        self.normalized_shape, self.eps = shape, check_eps(self, eps)
+        dtype = check_dtype("LayerNorm: dtype", dtype)
+        elementwise_affine = check_bool("LayerNorm: elementwise_affine", elementwise_affine)
+        bias = check_bool("LayerNorm: bias", bias)
         self.weight = Tensor(np.ones(shape, dtype), name="weight") if elementwise_affine else None
         self.bias = Tensor(np.zeros(shape, dtype), name="bias") if elementwise_affine and bias else None
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from types import MappingProxyType, MemberDescriptorType, SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.checks import refuse_mask
+from tinygrad_edu.engine import plain
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Named", "build", "contradictions", "far_below", "find_values", "is_parameter", "mismatches", "walk",
-    "without_collisions", "without_repeats",
+    "Named", "containers", "contradictions", "find_values", "hidden", "is_container", "is_parameter", "mismatches",
+    "misplaced", "parameters_in", "read_values", "too_deep", "walk", "without_collisions", "without_repeats",
 ]  # fmt: skip
 
 T = TypeVar("T")
+MAPPINGS = (dict, UserDict, ChainMap, MappingProxyType)
+SEQUENCES = (list, tuple, deque, UserList)
+KNOWN: dict[type, bool] = {}  # the answers of is_container
 Named = Iterator[tuple[str, T]]
 
 
@@ -34,7 +43,7 @@ def walk(path: str, root: T, parts: Callable[[T], Iterable[tuple[object, T]]]) -
         for name, part in rest:
             inner = f"{path}.{name}" if path else str(name)
             if id(part) in above:
-                how = "take it out" if isinstance(part, (dict, list, tuple)) else "make that link a weakref.ref"
+                how = "take it out" if is_container(type(part)) else "make that link a weakref.ref"
                 raise ValueError(f"{inner} leads back to the {type(part).__name__} that contains it; {how}")
             yield inner, part
             above.add(id(part))
@@ -45,29 +54,57 @@ def walk(path: str, root: T, parts: Callable[[T], Iterable[tuple[object, T]]]) -
             above.discard(id(parent))
 
 
-def far_below(root: T, parts: Callable[[T], Iterable[T]], levels: int) -> list[T]:
-    """What lies so many levels below a thing, each once."""
-    found = {id(root): root}
-    for _ in range(levels):
-        found = {id(part): part for thing in found.values() for part in parts(thing)}
-    return list(found.values())
-
-
-def build(first: object, make: Callable[..., T], arguments: Iterable[Any]) -> T:
-    """What `make` makes of the arguments, for pickle, which reads `first` before."""
-    return make(*arguments)
-
-
 def parts_of(value: object) -> Iterable[tuple[object, object]]:
-    """What a list, tuple or dict holds; nothing for other things."""
-    if isinstance(value, dict):
+    """What a list, dict or dataclass holds, with names; nothing for other things."""
+    if not is_container(type(value)):
+        return ()
+    if isinstance(value, MAPPINGS):
         return value.items()
-    return enumerate(value) if isinstance(value, (list, tuple)) else ()
+    if isinstance(value, SEQUENCES):
+        return enumerate(value)
+    return vars(value).items() if isinstance(value, SimpleNamespace) else named_fields(value)
+
+
+def named_fields(value: Any) -> list[tuple[str, object]]:
+    """The fields of a dataclass that have a value."""
+    return [(field.name, getattr(value, field.name)) for field in fields(value) if hasattr(value, field.name)]
+
+
+def is_container(kind: type) -> bool:
+    """Whether things of this class are looked into: lists, dicts, dataclasses and their like; a module looks itself."""
+    if kind not in KNOWN:
+        is_module = hasattr(kind, "named_parameters")
+        is_one = issubclass(kind, (*MAPPINGS, *SEQUENCES, SimpleNamespace)) or is_dataclass(kind)
+        KNOWN[kind] = is_one and not is_module
+    return KNOWN[kind]
+
+
+def containers(attributes: Mapping[str, object]) -> list[tuple[str, object, list[Tensor]]]:
+    """The attributes that are looked into, each with the parameters that it holds."""
+    return [(name, value, parameters_in(value)) for name, value in attributes.items() if is_container(type(value))]
+
+
+def parameters_in(value: object) -> list[Tensor]:
+    """The parameters in a container; find_values without the paths, since this is done at each call of a module."""
+    found: list[Tensor] = []
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in seen:
+            seen.add(id(part))
+            inside: Iterable[Any] = part if isinstance(part, SEQUENCES) else [inner for _, inner in parts_of(part)]
+            for inner in inside:
+                kind = type(inner)
+                if kind is Tensor:
+                    found += [inner] if inner._params is None else []
+                elif KNOWN.get(kind, True) and is_container(kind):
+                    waiting.append(inner)
+    return found
 
 
 def find_values(name: str, value: object, kind: type[T]) -> Named[T]:
-    """The Tensors, arrays or modules that an attribute's value is or contains, in lists, tuples and dicts."""
-    is_one = not isinstance(value, (dict, list, tuple))  # most are
+    """The Tensors, arrays or modules that an attribute's value is or contains, in lists, dicts and their like."""
+    is_one = not is_container(type(value))  # most are
     for path, found in ((name, value),) if is_one else walk(name, value, parts_of):
         if isinstance(found, kind) and (not isinstance(found, Tensor) or is_parameter(found)):
             yield path, found
@@ -94,6 +131,55 @@ def without_repeats(pairs: Iterable[tuple[str, T]]) -> Named[T]:
             yield path, value
 
 
+def hidden(module: object, kinds: tuple[type, ...], top: type) -> str:
+    """What of these kinds a new module holds where it would be neither trained nor saved, in words; or nothing."""
+    own = vars(module)
+    for cls in type(module).__mro__[: type(module).__mro__.index(top)]:
+        for name, value in vars(cls).items():
+            if isinstance(value, MemberDescriptorType) and isinstance(getattr(module, name, None), kinds):
+                return f"{name} is a slot, in which nothing is found; leave __slots__ out"
+            if isinstance(value, kinds) and name not in own and (isinstance(value, Tensor) or has_state(value)):
+                return f"{name} belongs to the class {cls.__name__}, not to its instances; assign it in __init__"
+    for name, value in own.items():
+        if isinstance(value, (set, frozenset)) or (isinstance(value, ndarray) and value.dtype == object):
+            held = [part for part in (value.flat if isinstance(value, ndarray) else value) if isinstance(part, kinds)]
+            known = {id(part) for part in own.values()}
+            if any(id(part) not in known for part in held):
+                return f"{name} is a {type(value).__name__}, in which nothing is found; make it a list"
+    return ""
+
+
+def misplaced(name: str, value: object, in_parameter: bool, in_buffer: bool) -> str:
+    """Why a value cannot stand in the place of a parameter or a buffer, in words; or nothing."""
+    if is_parameter(value) or isinstance(value, (ndarray, np.generic, type(None))):
+        return ""
+    what = "the result of an op" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    if in_buffer and not isinstance(value, (int, float)):
+        how = "plain values, such as those of .data"
+        return f"a buffer, an array, and {what} would not be saved in its place; give it {how}"
+    if in_parameter:
+        return f"a parameter, and {what} would neither be trained nor saved in its place; write {name}.assign(values)"
+    return ""
+
+
+def has_state(module: Any) -> bool:
+    """Whether a module has parameters or buffers."""
+    return any(True for found in (module.parameters(), module.buffers()) for _ in found)
+
+
+def read_values(state: Mapping[str, object], paths: Iterable[str]) -> tuple[dict[str, ndarray], list[str]]:
+    """The values of a state as arrays, and what cannot be one, in words."""
+    values, problems = {}, []
+    for path in paths:
+        if path in state:
+            try:
+                refuse_mask(path, state[path])
+                values[path] = np.asarray(plain(state[path]))
+            except (TypeError, ValueError, RuntimeError) as error:
+                problems.append(str(error) if str(error).startswith(path) else f"{path} is not an array: {error}")
+    return values, problems
+
+
 def mismatches(path: str, value: ndarray, target: Tensor | ndarray) -> list[str]:
     """Why a saved value cannot be written into a parameter or buffer, in words."""
     if value.shape != target.shape:
@@ -104,6 +190,11 @@ def mismatches(path: str, value: ndarray, target: Tensor | ndarray) -> list[str]
         return [f"{path} is a read-only array in the model; give the module a copy"]
     if value.dtype.kind in "iu" and target.dtype.kind in "iu" and not np.array_equal(value.astype(target.dtype), value):
         return [f"{path} holds numbers in the state that {target.dtype} in the model cannot hold"]
+    if value.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            fits = value.astype(target.dtype)
+        if np.isinf(fits).sum() > np.isinf(value).sum():
+            return [f"{path} holds numbers in the state that are infinite as {target.dtype}, the dtype in the model"]
     return []
 
 
@@ -116,3 +207,13 @@ def contradictions(own: Mapping[str, object], values: Mapping[str, ndarray]) -> 
         if other != path and not np.array_equal(values[other], value, equal_nan=value.dtype.kind in "fc"):
             problems.append(f"{other} and {path} have different values in the state and are one array in the model")
     return problems
+
+
+def too_deep(module: object, error: RecursionError) -> RecursionError:
+    """The error of a call that nests deeper than Python allows, in words; as it is if it is in words already."""
+    if "nest" in str(error):
+        return error
+    return RecursionError(
+        f"{type(module).__name__}: its modules nest deeper than Python's {sys.getrecursionlimit()} calls, or one "
+        "calls itself; put the layers side by side in one Sequential, or raise the limit with sys.setrecursionlimit"
+    )

@@ -7,27 +7,25 @@ model.load_state_dict() and optimizer.load_state_dict() write in place, whicheve
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from operator import is_
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.checks import check_bool, check_number, check_positive_int
+from tinygrad_edu.arguments import Named
+from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters", "others_by_name"]
+__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters", "gradient_array"]
 
 Group = dict[str, Any]  # hyperparameters, and "params", a list of Tensors
 State = dict[str, Any]  # of one parameter: "step", an int, and its moments, arrays
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
-class Optimizer:
+class Optimizer(metaclass=Named):
     """Base class: a subclass defines `update`, which says what to subtract from one parameter, and names its `moments`.
 
     Parameters come in groups, each with hyperparameters of its own. `step` reads them at every step, so they may be
@@ -63,9 +61,9 @@ class Optimizer:
         self._seen: list[Group] = []  # the groups as they were last checked
         self._added: list[Tensor] = []  # the parameters, in the order of the state
         self._work: list[tuple[ndarray, ndarray]] = []
-        if isinstance(params, Iterable) and not isinstance(params, (Tensor, Mapping)):
-            params = list(params)  # type: ignore[assignment]
-        if isinstance(params, list) and any(isinstance(x, Mapping) for x in params):
+        if isinstance(params, Iterator):
+            params = list(params)
+        if isinstance(params, (list, tuple)) and any(isinstance(x, Mapping) for x in params):
             for group in params:
                 self.add_param_group(group)
         else:
@@ -135,15 +133,13 @@ class Optimizer:
         """Updates every parameter that has a gradient.
 
         Raises:
+            TypeError: A gradient that was set by hand does not hold real numbers, or param_groups is no list of dicts.
             ValueError: A hyperparameter was set to a value out of range, a gradient that was set by hand has another
                 shape than its parameter, or a group was changed by other means than add_param_group. No parameter has
                 changed then.
         """
         pairs = self._parameters_and_groups()
-        grads = [gradient_array(p.grad) for p, _ in pairs]
-        for i, (grad, (p, _)) in enumerate(zip(grads, pairs, strict=True)):
-            if grad is not None and grad.shape != p.shape:
-                raise ValueError(f"step: parameter {i} has shape {p.shape} but its grad {grad.shape}")
+        grads = [gradient_array("step", i, p) for i, (p, _) in enumerate(pairs)]
         for (p, group), grad, state, (buffer, scratch) in zip(pairs, grads, self.state, self._work, strict=True):
             if grad is not None:
                 p._renumber("step")  # first: Ctrl-C must not leave new values with an old date
@@ -172,19 +168,32 @@ class Optimizer:
 
     def _parameters_and_groups(self) -> list[tuple[Tensor, Group]]:
         """Each parameter with its group, after what was changed in the groups is checked and the moments rescaled."""
-        pairs = [(p, group) for group in self.param_groups for p in group["params"]]
-        if len(pairs) != len(self.state):
-            have = f"{len(pairs)} parameters in param_groups, but {len(self.state)} were added"
-            raise ValueError(f"{type(self).__name__}: there are {have}; use add_param_group")
+        groups, name = self.param_groups, type(self).__name__
+        try:
+            pairs = [(p, group) for group in groups for p in group["params"]]
+        except (TypeError, KeyError):
+            how = 'it must stay a list of dicts, each with a list of Tensors as "params"'
+            raise TypeError(f"{name}: param_groups is {groups!r:.60}; {how}") from None
+        if len(pairs) != len(self._added):
+            have = f"{len(pairs)} parameters in param_groups, but {len(self._added)} were added"
+            raise ValueError(f"{name}: there are {have}; use add_param_group")
+        if len(groups) != len(self._seen):
+            raise ValueError(f"{name}: there are {len(groups)} param_groups, but {len(self._seen)} were added")
+        if len(self.state) != len(pairs):
+            raise ValueError(
+                f"{name}: state has {len(self.state)} entries for {len(pairs)} parameters; leave it as it is"
+            )
         changed = [i for i, ((p, _), added) in enumerate(zip(pairs, self._added, strict=True)) if p is not added]
         if changed:
             raise ValueError(
-                f"{type(self).__name__}: parameter {changed[0]} is another object than the one that was added, of "
+                f"{name}: parameter {changed[0]} is another object than the one that was added, of "
                 f"shape {self._added[changed[0]].shape}, to which the moments belong; change values with "
                 "p.assign(values), or make a new optimizer"
             )
-        for n, (group, seen) in enumerate(zip(self.param_groups, self._seen, strict=True)):
-            if group != seen:
+        for n, (group, seen) in enumerate(zip(groups, self._seen, strict=True)):
+            if group.keys() != seen.keys() or not all(map(is_, group.values(), seen.values())):
+                if not isinstance(group["params"], (list, tuple)):
+                    raise TypeError(f"{name}: params of param_groups[{n}] is {group['params']!r:.60}, not a list")
                 group.update(self._check_group(n, hyperparameters(group)))
                 before = self.moments(seen)
                 factors = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
@@ -245,17 +254,23 @@ class Optimizer:
         if not isinstance(state, Mapping) or state.keys() != {"optimizer", "state", "param_groups"}:
             keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
             raise ValueError(f"{where}: expected the keys optimizer, state, param_groups, got {keys}")
-        if state["optimizer"] != type(self).__name__:
-            raise ValueError(f"{where}: this is the state of {state['optimizer']}; make that optimizer, then load it")
+        made_by = state["optimizer"]
+        if not isinstance(made_by, str) or made_by != type(self).__name__:
+            raise ValueError(f"{where}: this is the state of {made_by!s:.60}; make that optimizer, then load it")
         groups, moments = state["param_groups"], state["state"]
         if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
             raise ValueError(f"{where}: param_groups is {groups!r:.60}; it must be a list of dicts")
-        if not isinstance(moments, Mapping) or not all(str(i).isdecimal() for i in moments):
+        if not isinstance(moments, Mapping) or not all(
+            str(i).isdecimal() and isinstance(entry, Mapping) for i, entry in moments.items()
+        ):
             raise ValueError(f"{where}: state is {moments!r:.60}; it must be a dict by the parameters' numbers")
-        saved = [len(group.get("params", ())) for group in groups]
-        own = [len(group["params"]) for group in self.param_groups]
+        numbers = [group.get("params", ()) for group in groups]
+        numbers = [part if isinstance(part, (list, tuple)) else () for part in numbers]
+        saved, own = [len(part) for part in numbers], [len(group["params"]) for group in self.param_groups]
         if saved != own:
             raise ValueError(f"{where}: the state has groups of {saved} parameters, this optimizer of {own}")
+        if [str(i) for part in numbers for i in part] != [str(i) for i in range(sum(own))]:
+            raise ValueError(f"{where}: the groups' params are {numbers!r:.60}; they must count up from 0")
         values = [self._check_group(n, hyperparameters(group)) for n, group in enumerate(groups)]
         entries = {int(i): entry for i, entry in moments.items() if entry}
         if not entries.keys() <= set(range(len(self.state))):
@@ -274,14 +289,15 @@ class Optimizer:
 
     def _moment_arrays(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
         """The arrays that the saved moments of parameter i will be written to; missing ones are made."""
-        if entry:
-            check_positive_int(f"{where}: parameter {i}: step", entry.get("step"))
+        if entry and check_positive_int(f"{where}: parameter {i}: step", entry.get("step")) > 2**53:
+            raise ValueError(f"{where}: parameter {i}: step is {entry['step']!r:.60}; a float counts no further")
         known, arrays = self.moments(self.defaults), {}
         for name in [name for name in entry if name != "step"]:
             if name not in known:
                 keeps = f"{type(self).__name__} keeps {', '.join(known) or 'nothing'}"
                 why = "PyTorch's have other names because they are scaled differently, see moments()"
                 raise ValueError(f"{where}: parameter {i} has {name}, but {keeps}; {why}")
+            refuse_mask(f"{where}: parameter {i}: {name}", entry[name])
             value = np.asarray(entry[name])
             arrays[name] = array = self.state[i].get(name, np.empty_like(self._work[i][1]))
             if value.shape != array.shape or not np.can_cast(value.dtype, array.dtype, "same_kind"):
@@ -290,11 +306,20 @@ class Optimizer:
         return arrays
 
 
-def gradient_array(grad: object) -> ndarray | None:
-    """A gradient as an array, also where it is a Tensor (create_graph) or a NumPy scalar."""
-    if grad is None or type(grad) is ndarray:
+def gradient_array(owner: str, i: int, p: Tensor) -> ndarray | None:
+    """The gradient of parameter i as an array, also where it is a Tensor (create_graph) or was set by hand."""
+    grad: Any = p.grad
+    data = p.data
+    if grad is None or (type(grad) is ndarray and grad.dtype is data.dtype and grad.shape == data.shape):
         return grad
-    return np.asarray(grad.data if isinstance(grad, Tensor) else grad)
+    if type(grad) is not ndarray:
+        refuse_mask(f"{owner}: the grad of parameter {i}", grad)
+        grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad)
+    if grad.dtype.kind not in "fiub":
+        raise TypeError(f"{owner}: the grad of parameter {i} is of dtype {grad.dtype}; it must hold real numbers")
+    if grad.shape != data.shape:
+        raise ValueError(f"{owner}: parameter {i} has shape {data.shape} but its grad {grad.shape}")
+    return grad  # type: ignore[no-any-return]
 
 
 def hyperparameters(group: Mapping[str, Any]) -> Group:
@@ -322,33 +347,11 @@ def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
     return values
 
 
-def others_by_name(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator for functions with keyword-only arguments: too many positional ones are named in the message."""
-    known = inspect.signature(function).parameters.values()
-    leading = [p.name for p in known if p.kind is not p.KEYWORD_ONLY]
-    named = [f"{p.name}=..." for p in known if p.kind is p.KEYWORD_ONLY]
-    shown = [name for name in leading if name != "self"]
-
-    @wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        if len(args) > len(leading):
-            extra = ", ".join([type(value).__name__ for value in args[len(leading) :]])
-            owner = function.__qualname__.removesuffix(".__init__")
-            arrays = any(isinstance(value, (ndarray, Tensor)) for value in args[1:])
-            pairs = "; arrays of inputs and targets go together, as DataLoader(inputs, targets)" if arrays else ""
-            raise TypeError(
-                f"{owner} takes only {', '.join(shown)} by position, and got more ({extra}); give the others by "
-                f"name: {owner}({', '.join([*shown, *named])}){pairs}"
-            )
-        return function(*args, **kwargs)
-
-    return checked
-
-
 def check_parameters(params: object, where: str, others: Iterable[Tensor] = ()) -> list[Tensor]:
     """The parameters as a list: each a leaf Tensor, none twice, none among the others."""
-    if isinstance(params, (Tensor, Mapping)) or not isinstance(params, Iterable):
-        raise TypeError(f"{where} is a {type(params).__name__}; pass model.parameters() or a list of Tensors")
+    if isinstance(params, (Tensor, Mapping, ndarray, str, set, frozenset)) or not isinstance(params, Iterable):
+        why = ", which has no order" if isinstance(params, (set, frozenset)) else ""
+        raise TypeError(f"{where} is a {type(params).__name__}{why}; pass model.parameters() or a list of Tensors")
     leaves: list[Tensor] = list(params)
     seen = {id(p) for p in others}
     for i, p in enumerate(leaves):

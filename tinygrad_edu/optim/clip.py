@@ -16,7 +16,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.checks import check_bool, check_number
-from tinygrad_edu.optim.base import check_parameters
+from tinygrad_edu.optim.base import check_parameters, gradient_array
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -38,9 +38,10 @@ def clip_grad_norm_(
         The norm before clipping of all gradients as one vector; 0.0 if there are none. Worth plotting.
 
     Raises:
-        TypeError: `parameters` are not Tensors, a gradient is a Tensor (create_graph=True), or `error_if_nonfinite` is
-            not a bool.
-        ValueError: `max_norm` or `norm_type` is out of range, or a parameter is not a leaf or is there twice.
+        TypeError: `parameters` are not Tensors, a gradient is a Tensor (create_graph=True) or does not hold real
+            numbers, or `error_if_nonfinite` is not a bool.
+        ValueError: `max_norm` or `norm_type` is out of range, a parameter is not a leaf or is there twice, or its
+            gradient, set by hand, has another shape.
         RuntimeError: The norm is not finite, and `error_if_nonfinite`; nothing has changed.
     """
     params = with_gradients("clip_grad_norm_", parameters)
@@ -112,10 +113,13 @@ def with_gradients(function: str, parameters: Tensor | Iterable[Tensor]) -> list
     """The parameters that have a gradient; only leaves, as intermediate results may share theirs."""
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     params = [p for p in check_parameters(parameters, f"{function}: parameters") if p.grad is not None]
-    for p in params:
+    for i, p in enumerate(params):
         if isinstance(p.grad, Tensor):
             raise TypeError(
                 f"{function}: the gradient of {p.name or 'a parameter'}{p.shape} is a Tensor with a graph "
                 "(create_graph=True), and clipping would cut it off; drop the graph with p.grad = p.grad.numpy()"
             )
+        grad = gradient_array(function, i, p)
+        if grad is not None and (grad.dtype.kind != "f" or not hasattr(p.grad, "dtype")):  # set by hand
+            p.grad = grad.astype(p.dtype)
     return params

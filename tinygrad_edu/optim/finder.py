@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arguments import answering_for, others_by_name
 from tinygrad_edu.checks import check_int, check_number
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import preserve_state
-from tinygrad_edu.optim.base import Optimizer, others_by_name
+from tinygrad_edu.optim.base import Optimizer
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["LRFinderResult", "loss_value", "lr_finder"]
@@ -39,6 +40,7 @@ class LRFinderResult(NamedTuple):
     suggestion: float | None
 
 
+@answering_for
 @others_by_name
 def lr_finder(
     model: Module,

@@ -23,7 +23,8 @@ import math
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.optim.base import Group, Optimizer, Params, State, others_by_name
+from tinygrad_edu.arguments import others_by_name
+from tinygrad_edu.optim.base import Group, Optimizer, Params, State
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["SGD", "Adam", "AdamW", "RMSprop"]

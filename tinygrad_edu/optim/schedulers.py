@@ -3,30 +3,42 @@
 Each schedule is a function of the epoch and the group's initial rate, `lr_at`; to multiply the current rate by a cosine
 at each epoch would make a product of cosines. So a schedule can be drawn in advance, and a resumed training needs only
 two numbers to go on with it. ReduceLROnPlateau alone has to watch the training. Unlike PyTorch's, schedulers do not
-chain: of two for one optimizer, the one that steps last sets the rate. LinearWarmup(then=...) combines them.
+chain: of two for one optimizer each would undo what the other did, which is an error. A new one may take over from an
+old one, and LinearWarmup(then=...) combines two.
 """
 
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from tinygrad_edu.checks import check_choice, check_int, check_number, check_positive_int
-from tinygrad_edu.optim.base import Optimizer, others_by_name
+from tinygrad_edu.arguments import Named, others_by_name
+from tinygrad_edu.checks import check_choice, check_int, check_number, refuse_mask
+from tinygrad_edu.optim.base import Optimizer
 
 __all__ = [
     "CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "Monitor", "ReduceLROnPlateau", "Scheduler", "StepLR",
     "check_monitor", "watched_number",
 ]  # fmt: skip
 
+STEPPERS: weakref.WeakKeyDictionary[Optimizer, list[weakref.ref[Scheduler]]] = weakref.WeakKeyDictionary()
+MOST_EPOCHS = 2**53  # beyond, a float counts no more
+LIMITS: dict[str, int | dict[str, Any]] = {  # of the settings and counts: the smallest integer, or limits of a number
+    "step_size": 1, "T_max": 1, "total_iters": 1, "patience": 0, "cooldown": 0,
+    "last_epoch": 0, "num_bad_epochs": 0, "cooldown_counter": 0,
+    "gamma": {"at_least": 0}, "eta_min": {"at_least": 0}, "start_factor": {"above": 0, "at_most": 1},
+    "factor": {"at_least": 0, "below": 1}, "threshold": {"at_least": 0}, "eps": {"at_least": 0},
+    "best": {"finite": False},
+}  # fmt: skip
 Monitor = Literal["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
 
 
-class Scheduler:
+class Scheduler(metaclass=Named):
     """Base class: a subclass defines `lr_at`, the rate of an epoch.
 
     It sets the rates of epoch 0 when it is made, and those of the next epoch at each step(); rates set by hand in
@@ -46,9 +58,10 @@ class Scheduler:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = check_optimizer(self, optimizer)
-        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
+        name = f"{type(self).__name__}: the optimizer's lr"
+        self.base_lrs = [check_number(name, group.get("lr"), at_least=0) for group in optimizer.param_groups]
         self.last_epoch = 0
-        self._set([self.lr_at(0, base) for base in self.base_lrs])
+        self._set(self._rates(0))
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
         """The learning rate in an epoch, counted from 0, of a group whose initial rate is `base_lr`."""
@@ -58,10 +71,18 @@ class Scheduler:
         """Goes to the next epoch.
 
         Raises:
-            ValueError: A group was added to the optimizer.
+            ValueError: A group was added to the optimizer, or another scheduler has taken over in between.
         """
-        self._set([self.lr_at(self.last_epoch + 1, base) for base in self.base_lrs])
+        take_turn(self)
+        self._set(self._rates(self.last_epoch + 1))
         self.last_epoch += 1
+
+    def _rates(self, epoch: int) -> list[float]:
+        """The rate of each group in an epoch."""
+        try:
+            return [self.lr_at(epoch, base) for base in self.base_lrs]
+        except OverflowError:
+            raise ValueError(f"{type(self).__name__}: the rate of epoch {epoch} is too large for a float") from None
 
     def get_last_lr(self) -> list[float]:
         """The current learning rate of each group."""
@@ -110,12 +131,18 @@ class Scheduler:
             raise ValueError(f"{name}.load_state_dict: expected the keys {', '.join(own)}, got {keys}")
         for key, value in own.items():
             saved, inner = state[key], vars(self).get(key)
-            if isinstance(value, list) and (not isinstance(saved, list) or len(saved) != len(value)):
-                raise ValueError(f"{name}.load_state_dict: {key} is {saved}; this optimizer needs {len(value)} of them")
-            if key in ("last_epoch", "num_bad_epochs", "cooldown_counter", "patience", "cooldown"):
-                check_int(f"{name}.load_state_dict: {key}", saved, 0)
+            where = f"{name}.load_state_dict"
+            if isinstance(value, list):
+                if not isinstance(saved, list) or len(saved) != len(value):
+                    raise ValueError(f"{where}: {key} is {saved!r:.60}; this optimizer needs {len(value)} of them")
+                for number in saved:
+                    check_number(f"{where}: {key}", number, at_least=0)
+            elif key in LIMITS:
+                number = check_setting(where, key, saved)
+                if isinstance(LIMITS[key], int) and number > MOST_EPOCHS:
+                    raise ValueError(f"{where}: {key} is {saved!r:.60}; there are not so many epochs")
             elif isinstance(value, (int, float)) and not isinstance(value, bool):
-                check_number(f"{name}.load_state_dict: {key}", saved, finite=False)
+                check_number(f"{where}: {key}", saved, finite=False)
             if isinstance(value, dict) != isinstance(saved, Mapping):
                 raise ValueError(f"{name}.load_state_dict: {key} is {saved!r:.80}, but here {inner!r:.80}")
             if isinstance(inner, Scheduler):
@@ -134,8 +161,8 @@ class StepLR(Scheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size = check_positive_int("StepLR: step_size", step_size)
-        self.gamma = check_number("StepLR: gamma", gamma, at_least=0)
+        self.step_size: int = check_setting("StepLR", "step_size", step_size)
+        self.gamma: float = check_setting("StepLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
@@ -153,7 +180,7 @@ class ExponentialLR(Scheduler):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma = check_number("ExponentialLR: gamma", gamma, at_least=0)
+        self.gamma: float = check_setting("ExponentialLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
@@ -168,15 +195,20 @@ class CosineAnnealingLR(Scheduler):
     Args:
         optimizer: As for Scheduler.
         T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again, as the cosine does.
-        eta_min: The lowest rate.
+        eta_min: The lowest rate, not above the initial ones.
 
     Raises: As for Scheduler.
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max = check_positive_int("CosineAnnealingLR: T_max", T_max)
-        self.eta_min = check_number("CosineAnnealingLR: eta_min", eta_min, at_least=0)
+        self.T_max: int = check_setting("CosineAnnealingLR", "T_max", T_max)
+        self.eta_min: float = check_setting("CosineAnnealingLR", "eta_min", eta_min)
         super().__init__(optimizer)
+        if self.eta_min > min(self.base_lrs):
+            first = min(self.base_lrs)
+            raise ValueError(
+                f"CosineAnnealingLR: eta_min is {eta_min}, above the rate {first} that a group begins with"
+            )
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
         return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
@@ -206,8 +238,8 @@ class LinearWarmup(Scheduler):
     def __init__(
         self, optimizer: Optimizer, total_iters: int = 5, start_factor: float = 1 / 3, then: Scheduler | None = None
     ) -> None:
-        self.total_iters = check_positive_int("LinearWarmup: total_iters", total_iters)
-        self.start_factor = check_number("LinearWarmup: start_factor", start_factor, above=0, at_most=1)
+        self.total_iters: int = check_setting("LinearWarmup", "total_iters", total_iters)
+        self.start_factor: float = check_setting("LinearWarmup", "start_factor", start_factor)
         if then is not None:
             if not isinstance(then, Scheduler) or isinstance(then, ReduceLROnPlateau):
                 raise TypeError(f"LinearWarmup: then is {then!r:.80}; pass a scheduler that only depends on the epoch")
@@ -273,16 +305,16 @@ class ReduceLROnPlateau(Scheduler):
         check_choice(f"{name}: threshold_mode", threshold_mode, ("rel", "abs"))
         self.optimizer = check_optimizer(self, optimizer)
         groups = len(optimizer.param_groups)
-        floors = list(min_lr) if isinstance(min_lr, (list, tuple, np.ndarray)) else [min_lr] * groups
+        floors: list[Any] = [min_lr] * groups if np.ndim(min_lr) == 0 else list(min_lr)  # type: ignore[arg-type]
         if len(floors) != groups:
             raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
         self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
         self.threshold_mode = threshold_mode
-        self.factor = check_number(f"{name}: factor", factor, at_least=0, below=1)
-        self.threshold = check_number(f"{name}: threshold", threshold, at_least=0)
-        self.patience = check_int(f"{name}: patience", patience, 0)
-        self.cooldown = check_int(f"{name}: cooldown", cooldown, 0)
-        self.eps = check_number(f"{name}: eps", eps, at_least=0)
+        self.factor: float = check_setting(name, "factor", factor)
+        self.threshold: float = check_setting(name, "threshold", threshold)
+        self.patience: int = check_setting(name, "patience", patience)
+        self.cooldown: int = check_setting(name, "cooldown", cooldown)
+        self.eps: float = check_setting(name, "eps", eps)
         self.best = math.inf if self.mode == "min" else -math.inf
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
 
@@ -296,6 +328,7 @@ class ReduceLROnPlateau(Scheduler):
             TypeError: It is not a number, nor an array or Tensor of shape ().
         """
         value = watched_number("ReduceLROnPlateau.step: metrics", metrics)
+        take_turn(self)
         self.last_epoch += 1
         better = self._is_better(value)
         self.best = value if better else self.best
@@ -317,6 +350,7 @@ class ReduceLROnPlateau(Scheduler):
 
     def _check_state(self, state: Any) -> None:
         super()._check_state(state)
+        check_choice("ReduceLROnPlateau.load_state_dict: mode", state["mode"], ("min", "max"))
         check_monitor("ReduceLROnPlateau.load_state_dict", state["monitor"], state["mode"])
         check_choice("ReduceLROnPlateau.load_state_dict: threshold_mode", state["threshold_mode"], ("rel", "abs"))
 
@@ -328,6 +362,27 @@ class ReduceLROnPlateau(Scheduler):
             away = sign if self.best > 0 else -sign  # 1 if an improvement leads away from zero
             return sign * value > sign * self.best * (1 + away * self.threshold)
         return sign * value > sign * self.best + self.threshold
+
+
+def check_setting(owner: str, name: str, value: object) -> Any:
+    """A setting or a count of a scheduler within its limits, as Python's number."""
+    limit = LIMITS[name]
+    if isinstance(limit, int):
+        return check_int(f"{owner}: {name}", value, limit)
+    return check_number(f"{owner}: {name}", value, **limit)
+
+
+def take_turn(scheduler: Scheduler) -> None:
+    """Notes who steps an optimizer's rates; an error if this one did before another one took over."""
+    steppers = STEPPERS.setdefault(scheduler.optimizer, [])
+    if all(stepper() is not scheduler for stepper in steppers):
+        steppers.append(weakref.ref(scheduler))
+    last = steppers[-1]()
+    if last is not scheduler:
+        raise ValueError(
+            f"{type(scheduler).__name__}.step: {type(last).__name__} has taken over this optimizer, and each of the "
+            "two would undo what the other did; step one alone, or combine two with LinearWarmup(optimizer, then=...)"
+        )
 
 
 def check_optimizer(scheduler: Scheduler, optimizer: object) -> Optimizer:
@@ -353,6 +408,7 @@ def check_monitor(owner: str, monitor: object, mode: object) -> Literal["min", "
 
 def watched_number(name: str, value: Any) -> float:
     """A number of any size, NaN too, also in an array or a Tensor of shape (); anything else is a TypeError."""
+    refuse_mask(name, value)
     number = value.item() if getattr(value, "shape", None) == () else value
     if not isinstance(number, Real) or isinstance(number, bool):
         raise TypeError(f"{name} is {value!r:.60}; it must be a number, such as loss.item() or a mean over the epoch")

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tinygrad_edu.arguments import Named, others_by_name
 from tinygrad_edu.checks import check_bool, check_int, check_number, check_positive_int
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim.base import others_by_name
 from tinygrad_edu.optim.schedulers import Monitor, check_monitor, watched_number
 from tinygrad_edu.training.epoch import check_class
 
@@ -25,7 +25,7 @@ __all__ = ["EarlyStopping"]
 COUNTS = ("best_epoch", "epoch", "bad_epochs")
 
 
-class EarlyStopping:
+class EarlyStopping(metaclass=Named):
     """Counts the epochs without an improvement and says when to stop (Prechelt 1998).
 
     Args:
@@ -134,15 +134,21 @@ class EarlyStopping:
             ValueError: Missing or unexpected keys, the state of another monitor or mode, or numbers that cannot be;
                 nothing is loaded then.
         """
+        where = "EarlyStopping.load_state_dict"
+        if not isinstance(state, Mapping):
+            raise ValueError(f"{where}: the state is a {type(state).__name__}; it must be what state_dict() returned")
         state = {"monitor": None, **state}  # which older files lack
         if state.keys() != self.state_dict().keys():
             expected = ", ".join(self.state_dict())
-            raise ValueError(f"EarlyStopping.load_state_dict: the state has {', '.join(state)}; it needs {expected}")
+            raise ValueError(f"{where}: the state has {', '.join(map(str, state))}; it needs {expected}")
         for name in ("monitor", "mode"):
             saved, own = state[name], getattr(self, name)
-            if saved != own:
-                raise ValueError(f"EarlyStopping.load_state_dict: the state has {name} {saved!r}, this {own!r}")
-        counts = {name: check_int(f"EarlyStopping.load_state_dict: {name}", state[name], 0) for name in COUNTS}
-        self.best = check_number("EarlyStopping.load_state_dict: best", state["best"], finite=False)
+            if not isinstance(saved, (str, type(None))) or saved != own:
+                raise ValueError(f"{where}: the state has {name} {saved!r:.60}, this {own!r}")
+        counts = {name: check_int(f"{where}: {name}", state[name], 0) for name in COUNTS}
+        best, kept = check_number(f"{where}: best", state["best"], finite=False), state["best_state"]
+        if kept is not None and not isinstance(kept, Mapping):
+            raise ValueError(f"{where}: best_state is a {type(kept).__name__}; it must be a dict of arrays, or None")
+        self.best = best
         vars(self).update(counts)
         self.best_state = deepcopy(state["best_state"])

@@ -39,6 +39,7 @@ Batches = Iterable[Any]  # of pairs (inputs, targets)
 Criterion = Callable[[Any, Any], Tensor]  # a loss, as a function of (outputs, targets)
 T = TypeVar("T")
 
+NO_BATCHES = "there are no batches; is the data set empty, or with drop_last=True shorter than a batch?"
 NOT_FINITE = (
     "Often the steps are too long: try a learning rate ten times smaller, or optim.clip_grad_norm_; see whether the "
     "inputs are finite and about of size 1; detect_anomaly() names the first op that makes a NaN or an infinity"
@@ -161,7 +162,7 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
             inputs, _ = inputs_and_targets(batch, f"predict, batch {number}")
             outputs.append(plain(model(inputs)))
     if not outputs:
-        raise ValueError("predict: there are no batches; is the data set empty?")
+        raise ValueError(f"predict: {NO_BATCHES}")
     return np.concatenate(outputs)
 
 
@@ -217,7 +218,7 @@ def one_pass(
                 optimizer.step()
             means.add(value, outputs, targets, summed=summed)
     if not means.examples:
-        raise ValueError(f"{where}: there are no batches; is the data set empty?")
+        raise ValueError(f"{where}: {NO_BATCHES}")
     return means
 
 

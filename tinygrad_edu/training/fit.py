@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
+from tinygrad_edu.arguments import answering_for, others_by_name
 from tinygrad_edu.checks import check_bool, check_int
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
-from tinygrad_edu.optim.base import others_by_name
 from tinygrad_edu.random import generators_in
 from tinygrad_edu.training.checkpoint import Checkpoint
 from tinygrad_edu.training.early_stopping import EarlyStopping
@@ -35,6 +35,7 @@ __all__ = ["fit"]
 PROGRESS = {"optimizer", "then", "last_epoch", "best", "num_bad_epochs", "cooldown_counter"}
 
 
+@answering_for
 @others_by_name
 def fit(
     model: Module,
@@ -221,9 +222,16 @@ def check_batches(name: str, batches: object) -> None:
 
 def check_together(model: Module, optimizer: Optimizer, scheduler: Scheduler | None) -> None:
     """Raises if the three do not belong together."""
-    own = {id(p) for p in model.parameters()}
-    if not any(id(p) in own for p in optimizer.params):
+    own, held = {id(p) for p in model.parameters()}, {id(p) for p in optimizer.params}
+    if not own & held:
         raise ValueError("fit: the optimizer holds none of the model's parameters, so nothing would be learnt")
+    strays = [(p.name, p.shape) for p in optimizer.params if id(p) not in own]
+    for path, p in model.named_parameters():
+        if p.requires_grad and id(p) not in held and (p.name, p.shape) in strays:
+            raise ValueError(
+                f"fit: the optimizer does not hold {path}, but something of the same name and shape that is not the "
+                "model's: the parameter was replaced after the optimizer was made; make the optimizer last"
+            )
     if scheduler is not None and scheduler.optimizer is not optimizer:
         raise ValueError("fit: the scheduler belongs to another optimizer, so the learning rate would stay as it is")
 

@@ -13,6 +13,8 @@ from tinygrad_edu.ops import Operand
 
 __all__ = ["accuracy", "confusion_matrix", "most_confused_pair"]
 
+MOST_CLASSES = 20_000  # 3 GB
+
 
 def accuracy(predictions: Operand, labels: Operand) -> float:
     """Share of the predictions that are right, from 0 to 1.
@@ -60,6 +62,8 @@ def confusion_matrix(predictions: Operand, labels: Operand, classes: int | None 
                 f"confusion_matrix: {name} run from {values.min()} to {values.max()}, but {classes} classes are "
                 f"numbered 0 to {classes - 1}"
             )
+    if classes > MOST_CLASSES:
+        raise ValueError(f"confusion_matrix: {classes} classes would need {classes}**2 counts; are these labels?")
     counts = np.bincount((true * classes + predicted).ravel(), minlength=classes * classes)
     return counts.reshape(classes, classes)
 
@@ -77,10 +81,10 @@ def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
         TypeError: Entries that are not counts, as in a matrix that was normalized.
         ValueError: The matrix is not square, has fewer than two classes, or negative entries.
     """
-    counts = np.asarray(matrix)
+    refuse_mask("most_confused_pair", matrix)
+    counts = np.asarray(plain(matrix))
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) < 2:
         raise ValueError(f"most_confused_pair: needs a square matrix of two or more classes, got {counts.shape}")
-    refuse_mask("most_confused_pair", matrix)
     mistakes = as_integers(counts, "most_confused_pair: entries", "counts")
     if mistakes.min() < 0:
         raise ValueError(f"most_confused_pair: an entry is {mistakes.min()}; counts are at least 0")
@@ -91,9 +95,7 @@ def most_confused_pair(matrix: ArrayLike) -> tuple[int, int, int]:
 
 def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Predicted and true labels as integers of one shape."""
-    refuse_mask("predictions", predictions)
-    refuse_mask("labels", labels)
-    predicted, true = np.asarray(plain(predictions)), np.asarray(plain(labels))
+    predicted, true = as_array("predictions", predictions), as_array("labels", labels)
     if predicted.ndim == true.ndim + 1 and predicted.shape[:-1] == true.shape:
         if predicted.shape[-1] < 2:
             raise ValueError(
@@ -112,11 +114,30 @@ def predicted_and_true(predictions: Operand, labels: Operand) -> tuple[NDArray[n
             f"predictions of shape {predicted.shape} do not fit labels of shape {true.shape}; for labels (n,) "
             "predictions are scores (n, classes) or labels (n,)"
         )
+    if true.ndim == 2 and true.shape[1] > 1 and true.size and is_one_hot(true):
+        raise ValueError(
+            f"labels of shape {true.shape} have a single 1 in each row, as one-hot labels; use labels.argmax(axis=-1), "
+            "and predictions as scores (n, classes) or labels (n,)"
+        )
     integers = as_integers(predicted, "predictions", "labels"), as_integers(true, "labels", "labels")
     for name, values in zip(("predictions", "labels"), integers, strict=True):
         if values.size and values.min() < 0:
             raise ValueError(f"{name} run from {values.min()} to {values.max()}, but classes are numbered from 0")
     return integers
+
+
+def as_array(name: str, values: Operand) -> np.ndarray:
+    """Predictions or labels as an array."""
+    refuse_mask(name, values)
+    try:
+        return np.asarray(plain(values))
+    except ValueError as error:
+        raise ValueError(f"{name} are not an array: {error}") from None
+
+
+def is_one_hot(values: np.ndarray) -> bool:
+    """Whether each row has a single 1 and else zeros."""
+    return bool(((values == 0) | (values == 1)).all() and (values.sum(axis=-1) == 1).all())
 
 
 def as_integers(values: np.ndarray, name: str, what: str) -> NDArray[np.intp]:
