@@ -150,7 +150,7 @@ def main(argv=None):
         x = Tensor(1.0)
         sum([x] * args.depth).backward()
         print(f"a chain of {args.depth} additions: RecursionError; here the slope is {x.grad:g}")
-    (row, number), _ = attempt(backward, lambda x, b: x + b, np.array([1.0, 2.0, 3.0]), 10.0)
+    (_, number), _ = attempt(backward, lambda x, b: x + b, np.array([1.0, 2.0, 3.0]), 10.0)
     x, b = Tensor([1.0, 2.0, 3.0]), Tensor(10.0)
     (x + b).sum().backward()
     print(f"three numbers + one: the slope to the one is {number}; here {b.grad:g}, as it was added three times")

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import (
     arrays,
+    axis_of,
     convolutions,
     drawn,
     einsums,
@@ -106,6 +107,21 @@ def classified(draw):
     return logits, np.asarray(labels) if draw(st.booleans()) else rng.uniform(0, 1, shape)
 
 
+@st.composite
+def softmax_pairs(draw):
+    """A gradient, and what is not changed by more than a factor: any numbers of one shape."""
+    x = draw(arrays(full_nd))
+    return (draw(arrays(st.just(x.shape))), x), {"axis": draw(axis_of(x.shape))}
+
+
+@st.composite
+def standardized(draw):
+    """Elements that differ, so that eps is not all of the variance."""
+    x = draw(spaced(full_nd))
+    axes = draw(st.sampled_from([(-1,), tuple(range(-x.ndim, 0))]))
+    return (x,), {"axis": axes, "eps": draw(st.sampled_from([0.5, 1e-2]))}
+
+
 OPS = {
     "astype": drawn(arrays(), dtype=lambda shape: st.sampled_from([np.float64, "float64", np.longdouble])),
     "negative": one,
@@ -139,6 +155,9 @@ OPS = {
     "min": with_axis(spaced(full), keepdims=True, several=True),
     "prod": with_axis(arrays() | small_factors, keepdims=True, several=True),
     "log_softmax": with_axis(arrays(full_nd)),
+    "softmax": with_axis(arrays(full_nd)),
+    "softmax_slope": softmax_pairs(),
+    "standardize": standardized(),
     "cumsum": with_axis(arrays(), optional=True),
     "reshape": drawn(arrays(), shape=reshaped),
     "expand_dims": drawn(arrays(), axis=inserted),
@@ -227,6 +246,9 @@ OP_REFERENCES = {
     "clamped_log": np.log,
     "clamped_log1p": np.log1p,
     "log_softmax": lambda x, axis: x - np.log(np.exp(x).sum(axis, keepdims=True)),
+    "softmax": lambda x, axis: np.exp(x) / np.exp(x).sum(axis, keepdims=True),
+    "softmax_slope": lambda g, p, axis: p * g - p * (g * p).sum(axis, keepdims=True),
+    "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps),
     "reshape": lambda x, shape: np.reshape(x, shape),
     "getitem": lambda x, index: np.asarray(x)[index],
     "scatter": scatter,

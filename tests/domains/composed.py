@@ -164,7 +164,6 @@ FUNCTIONS = losses.LOSSES | {
     "repeat": repeated(),
     "roll": rolled(),
     "silu": one,
-    "softmax": with_axis(arrays(full_nd)),
     "sort": with_axis(spaced(full_nd), optional=True),
     "split": parted(),
     "square": one,
@@ -188,5 +187,4 @@ REFERENCES = losses.REFERENCES | {
     "logsumexp": lambda x, axis, keepdims: np.log(np.exp(x).sum(axis, keepdims=keepdims)),
     "prelu": prelu,
     "silu": lambda x: x / (1 + np.exp(-x)),
-    "softmax": lambda x, axis: np.exp(x) / np.exp(x).sum(axis, keepdims=True),
 }

@@ -7,6 +7,7 @@ NumPy's functions stand in `ops`, and the composed ones can be reached from here
 from __future__ import annotations
 
 from tinygrad_edu.functional.activations import *
+from tinygrad_edu.functional.attention import *
 from tinygrad_edu.functional.layers import *
 from tinygrad_edu.functional.losses import *
 from tinygrad_edu.functional.penalties import *
@@ -49,11 +50,11 @@ from tinygrad_edu.ops import (
 
 __all__ = [
     "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d", "copy",
-    "cross_entropy", "diagonal", "dot", "einsum", "elu", "flatten", "flip", "gelu", "huber_loss", "l1_loss",
-    "l1_penalty", "l2_penalty", "leaky_relu", "linear", "log_softmax", "logsumexp", "max_pool2d", "moveaxis",
-    "mse_loss", "nll_loss", "outer", "pad", "prelu", "ravel", "relu", "repeat", "roll", "sigmoid", "silu", "softmax",
-    "softplus", "sort", "split", "square", "squeeze", "stack", "std", "swapaxes", "tanh", "tile", "trace", "tril",
-    "triu", "var",
+    "cross_entropy", "diagonal", "dot", "dropout", "einsum", "elu", "embedding", "flatten", "flip", "gelu",
+    "huber_loss", "l1_loss", "l1_penalty", "l2_penalty", "leaky_relu", "linear", "log_softmax", "logsumexp",
+    "max_pool2d", "moveaxis", "mse_loss", "nll_loss", "outer", "pad", "prelu", "ravel", "relu", "repeat", "roll",
+    "scaled_dot_product_attention", "sigmoid", "silu", "softmax", "softplus", "sort", "split", "square", "squeeze",
+    "stack", "std", "swapaxes", "tanh", "tile", "trace", "tril", "triu", "var",
 ]  # fmt: skip
 
 

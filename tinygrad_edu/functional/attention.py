@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
-from tinygrad_edu.engine import is_tensor, plain
+from tinygrad_edu.engine import Array, plain
 from tinygrad_edu.functional.layers import dropout
 from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.tensor import Tensor
@@ -68,10 +67,14 @@ def attention_weights(
     """The weights of all queries, of shape (..., n, m); arguments as above, `name` is what errors call the caller."""
     query, key = as_operand(query), as_operand(key)
     if query.ndim < 2 or key.ndim < 2 or query.shape[-1] != key.shape[-1]:
-        raise ValueError(f"{name}: queries {query.shape} and keys {key.shape}; they must be (..., n, d) and (..., m, d)")
+        raise ValueError(
+            f"{name}: queries {query.shape} and keys {key.shape}; they must be (..., n, d) and (..., m, d)"
+        )
     if check_bool(f"{name}: is_causal", is_causal):
         if attn_mask is not None:
-            raise ValueError(f"{name}: got both attn_mask and is_causal; leave out places of the future in the mask too")
+            raise ValueError(
+                f"{name}: got both attn_mask and is_causal; leave out places of the future in the mask too"
+            )
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else check_number(f"{name}: scale", scale)
     scores = ops.matmul(ops.multiply(query, scale), ops.swapaxes(key, -1, -2))
@@ -82,13 +85,15 @@ def attention_weights(
     return ops.multiply(weights, ~blind) if blind.any() else weights
 
 
-def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Tensor, np.ndarray]:
+def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Operand, Array]:
     """The mask as numbers to be added, and which queries look nowhere: theirs are 0, as softmax would give NaN."""
     mask = as_operand(mask)
     if not broadcasts_to(mask.shape, scores.shape):
         raise ValueError(f"{name}: a mask of shape {mask.shape} for scores of shape {scores.shape}")
     if mask.dtype.kind not in "bf":
-        raise TypeError(f"{name}: a mask of dtype {mask.dtype}; it must be of booleans, True where a query may look, or floats")
+        raise TypeError(
+            f"{name}: a mask of dtype {mask.dtype}; it must be of booleans, True where a query may look, or floats"
+        )
     allowed = plain(mask) if mask.dtype.kind == "b" else plain(mask) > -np.inf
     blind = ~allowed.any(axis=-1, keepdims=True)
     if mask.dtype.kind == "b":

@@ -8,17 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
-from tinygrad_edu.checks import check_pair
+from tinygrad_edu.checks import check_bool, check_int, check_number, check_pair
+from tinygrad_edu.engine import is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand, convolution, fused
 from tinygrad_edu.ops.convolution import Pair
+from tinygrad_edu.random import generator_or_default
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["avg_pool2d", "conv2d", "linear", "max_pool2d"]
+__all__ = ["avg_pool2d", "conv2d", "dropout", "embedding", "linear", "max_pool2d"]
 
 
 def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
@@ -34,6 +37,62 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
         what = f"weight of shape {weight.shape} and bias of shape {bias.shape}"
         raise ValueError(f"linear: {what}; they must be (out, in) and (out,)")
     return fused.linear(x, weight, bias)
+
+
+@answering_for
+def dropout(x: Operand, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | None = None) -> Tensor:
+    """Sets each element to 0 with probability p and divides the others by 1 - p: Srivastava et al. 2014.
+
+    Args:
+        x: Any shape.
+        p: From 0 to 1.
+        training: False returns x.
+        rng: Generator of the draws, instead of the library's.
+
+    Raises:
+        TypeError: `training` is not a bool, or rng not a generator.
+        ValueError: p is not a number in [0, 1].
+    """
+    p, x = check_number("dropout: p, the probability to drop an element,", p, at_least=0, at_most=1), as_operand(x)
+    if not check_bool("dropout: training", training) or p == 0:
+        return x
+    dtype = np.result_type(x.dtype, 0.5)  # the input's own if that is a floating one
+    kept = generator_or_default(rng).random(x.shape, np.float32) >= p
+    return ops.multiply(x, kept * dtype.type(1 / (1 - p) if p < 1 else 0))
+
+
+@answering_for
+def embedding(input: ArrayLike, weight: Operand, padding_idx: int | None = None) -> Tensor:
+    """The rows of a table: integers of any shape (...), (n, length) -> (..., length).
+
+    Args:
+        input: From 0 to n - 1.
+        weight: The table.
+        padding_idx: A row that gets no gradient; below 0 counted from the end.
+
+    Raises:
+        TypeError: `input` is not of integers.
+        ValueError: An integer without a row, or a table that is not a matrix.
+    """
+    weight, indices = as_operand(weight), np.asarray(plain(input))
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: weight of shape {weight.shape}; it must be (rows, length)")
+    if indices.dtype.kind not in "iu" or is_tensor(input):
+        hint = "; a Tensor holds floats, pass the integers as an array" if is_tensor(input) else ""
+        raise TypeError(
+            f"embedding: input is of dtype {indices.dtype}; it must be of integers, the numbers of rows{hint}"
+        )
+    n = len(weight)
+    if indices.size and not (indices.min() >= 0 and indices.max() < n):
+        wrong = indices[(indices < 0) | (indices >= n)][0]
+        raise ValueError(
+            f"embedding: there is no row {wrong} in a weight of shape {weight.shape}; rows are 0 to {n - 1}"
+        )
+    out = ops.getitem(weight, indices)
+    if padding_idx is None:
+        return out
+    padding = indices == check_int("embedding: padding_idx", padding_idx, -n, n - 1) % n
+    return ops.where(padding[..., None], plain(out), out)
 
 
 @answering_for

@@ -4,23 +4,33 @@ model = nn.MLP([784, 128, 64, 10])
 loss = nn.CrossEntropyLoss()(model(images), labels)     # images (n, 784), labels (n,)
 """
 
+from typing import NoReturn
+
+from tinygrad_edu.arguments import missing_name
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import *
+from tinygrad_edu.nn.attention import *
 from tinygrad_edu.nn.containers import *
 from tinygrad_edu.nn.convolution import *
 from tinygrad_edu.nn.layers import *
 from tinygrad_edu.nn.losses import *
 from tinygrad_edu.nn.module import *
 from tinygrad_edu.nn.normalization import *
+from tinygrad_edu.nn.recurrent import *
 from tinygrad_edu.nn.serialization import *
 from tinygrad_edu.nn.summary import *
 
 __all__ = [
-    "ELU", "GELU", "MLP", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Conv2d",
-    "CrossEntropyLoss", "Dropout", "Flatten", "HuberLoss", "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear",
-    "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module", "NLLLoss", "PReLU", "ReLU", "Residual", "Sequential",
-    "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "init", "load", "load_metadata", "save", "summary",
+    "ELU", "GELU", "GRU", "LSTM", "MLP", "RNN", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
+    "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GRUCell", "HuberLoss", "Identity",
+    "L1Loss", "LSTMCell", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module",
+    "MultiheadAttention", "NLLLoss", "PReLU", "RNNCell", "ReLU", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax",
+    "Softplus", "Tanh", "init", "load", "load_metadata", "save", "summary",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing_name("tinygrad_edu.nn", name, __all__)
 
 
 def __dir__() -> list[str]:

@@ -12,10 +12,11 @@ are drawn in float64 and rounded to the parameter's dtype, so that one seed give
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
 import math
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
 import numpy as np
 
+from tinygrad_edu.arguments import missing_name
 from tinygrad_edu.checks import check_choice, check_number
 from tinygrad_edu.random import (  # generator, generators_in and manual_seed can be imported from here, too
     default_generator,
@@ -33,6 +34,10 @@ __all__ = [
 FanMode = Literal["fan_in", "fan_out"]
 
 generator = default_generator
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing_name("tinygrad_edu.nn.init", name, __all__)
 
 
 def __dir__() -> list[str]:

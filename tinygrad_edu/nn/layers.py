@@ -118,12 +118,7 @@ class Dropout(Module):
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...); draws anew at each call in training."""
-        operand: Tensor = as_operand(x)
-        if not self.training or self.p == 0:
-            return operand
-        dtype = np.result_type(operand.dtype, 0.5)  # the input's own if that is a floating one
-        kept = generator_or_default(self.rng).random(operand.shape, np.float32) >= self.p
-        return ops.multiply(operand, kept * dtype.type(1 / (1 - self.p) if self.p < 1 else 0))
+        return functional.dropout(x, self.p, self.training, rng=self.rng)
 
 
 class Linear(Module):

@@ -36,8 +36,10 @@ from tinygrad_edu.checks import check_bool, refuse_mask
 from tinygrad_edu.engine import new_number, plain
 from tinygrad_edu.nn.paths import (
     Named,
+    build,
     containers,
     contradictions,
+    far_below,
     find_values,
     hidden,
     is_container,
@@ -396,6 +398,12 @@ class Module(metaclass=Kind):
                     waiting += [(depth + 1, f"({name}): ", child, False) for name, child in reversed(children)]
             lines.append("  " * depth + (label + text).replace("\n", "\n" + "  " * depth))
         return "\n".join(lines)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """As for every object, but what lies far below comes first: pickle nests a few calls for each level."""
+        make, arguments, *rest = super().__reduce_ex__(protocol)  # type: ignore[str-unpack]
+        first = far_below(self, lambda module: [child for _, child in named_children(module)], levels=30)
+        return (build, (first, make, arguments), *rest) if first else (make, arguments, *rest)
 
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
         """A copy of everything, made module by module: copy.deepcopy alone nests a few calls for each level."""

@@ -17,8 +17,9 @@ from tinygrad_edu.engine import plain
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Named", "containers", "contradictions", "find_values", "hidden", "is_container", "is_parameter", "mismatches",
-    "misplaced", "parameters_in", "read_values", "too_deep", "walk", "without_collisions", "without_repeats",
+    "Named", "build", "containers", "contradictions", "far_below", "find_values", "hidden", "is_container",
+    "is_parameter", "mismatches", "misplaced", "parameters_in", "read_values", "too_deep", "walk", "without_collisions",
+    "without_repeats",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -52,6 +53,19 @@ def walk(path: str, root: T, parts: Callable[[T], Iterable[tuple[object, T]]]) -
         else:
             waiting.pop()
             above.discard(id(parent))
+
+
+def far_below(root: T, parts: Callable[[T], Iterable[T]], levels: int) -> list[T]:
+    """What lies so many levels below a thing, each once."""
+    found = {id(root): root}
+    for _ in range(levels):
+        found = {id(part): part for thing in found.values() for part in parts(thing)}
+    return list(found.values())
+
+
+def build(first: object, make: Callable[..., T], arguments: Iterable[Any]) -> T:
+    """What `make` makes of the arguments, for pickle, which reads `first` before."""
+    return make(*arguments)
 
 
 def parts_of(value: object) -> Iterable[tuple[object, object]]:

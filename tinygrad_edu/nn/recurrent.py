@@ -9,7 +9,7 @@ can be 1; against too large gradients there is `optim.clip_grad_norm_`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,6 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import functional, ops
 from tinygrad_edu.checks import check_bool, check_choice, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.layers import Dropout
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.random import generator_or_default
@@ -252,9 +251,9 @@ class RNN(Recurrent):
 class GRU(Recurrent):
     """Layers of gated units with one state: Cho et al. 2014. Arguments, results and names as for RNN, three gates.
 
-        r, z = sigmoid(...), sigmoid(...)       of W_ih x + b_ih + W_hh h + b_hh
-        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
-        h = (1 - z) * n + z * h
+    r, z = sigmoid(...), sigmoid(...)       of W_ih x + b_ih + W_hh h + b_hh
+    n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
+    h = (1 - z) * n + z * h
     """
 
     gates: ClassVar[int] = 3

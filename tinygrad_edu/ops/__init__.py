@@ -41,10 +41,10 @@ __all__ = [
     "polyval", "positive", "pow", "power", "prod", "ptp", "quantile", "rad2deg", "radians", "ravel", "real",
     "real_if_close", "reciprocal", "relu", "remainder", "repeat", "reshape", "resize", "rint", "roll", "rollaxis",
     "rot90", "round", "scatter", "select", "sigmoid", "sign", "sin", "sinc", "sinh", "sliding_window_view", "softmax",
-    "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take",
-    "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace", "transpose", "trapezoid", "tril", "trim_zeros",
-    "triu", "true_divide", "trunc", "unique", "unique_values", "unless_nan", "unstack", "unwrap", "vander", "var",
-    "vdot", "vecdot", "vecmat", "vsplit", "vstack", "where",
+    "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "standardize", "std", "subtract", "sum",
+    "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace", "transpose", "trapezoid",
+    "tril", "trim_zeros", "triu", "true_divide", "trunc", "unique", "unique_values", "unless_nan", "unstack", "unwrap",
+    "vander", "var", "vdot", "vecdot", "vecmat", "vsplit", "vstack", "where",
 ]  # fmt: skip
 
 answer_keywords(globals())  # so that dim= is told from axis=; the chapters call each other without this

@@ -6,7 +6,6 @@ derivatives are clamped too. `linear` saves an array, and `cross_entropy` six op
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from tinygrad_edu.engine import Array, op
@@ -15,7 +14,6 @@ from tinygrad_edu.ops.reductions import mean, sum
 from tinygrad_edu.ops.shapes import expand_dims
 from tinygrad_edu.ops.statistics import var
 from tinygrad_edu.sums import add_up, mean_of
-
 
 __all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax", "standardize"]
 

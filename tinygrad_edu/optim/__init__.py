@@ -11,6 +11,9 @@ for epoch in range(epochs):
     scheduler.step()
 """
 
+from typing import NoReturn
+
+from tinygrad_edu.arguments import missing_name
 from tinygrad_edu.optim.base import *
 from tinygrad_edu.optim.clip import *
 from tinygrad_edu.optim.finder import *
@@ -21,6 +24,10 @@ __all__ = [
     "SGD", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LRFinderResult", "LinearWarmup", "Optimizer",
     "RMSprop", "ReduceLROnPlateau", "Scheduler", "StepLR", "clip_grad_norm_", "clip_grad_value_", "lr_finder",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing_name("tinygrad_edu.optim", name, __all__)
 
 
 def __dir__() -> list[str]:

@@ -281,6 +281,12 @@ def log_softmax(x: Term, axis: int = -1) -> Term:
     return function_term("log_softmax", x, axis=-1 if axis == x.ndim - 1 else axis)  # the last is not printed
 
 
+@builds("softmax_slope", operands=2)
+def softmax_slope(g: Term, p: Term, axis: int) -> Term:
+    """p * (g - sum(g * p)), the gradient that comes out of softmax."""
+    return multiply(p, subtract(g, multiply(g, p).sum(axis=axis, keepdims=True)))
+
+
 @builds("cross_entropy_slope", operands=2)
 def cross_entropy_slope(logits: Term, target: Term) -> Term:
     """softmax(logits) - target; a label stands for the distribution with all its weight there."""

@@ -188,6 +188,7 @@ TEXTBOOK: dict[str, Sequence[Callable[..., Any]]] = {  # a rule for each operand
     "arccosh": [lambda g, out, x: g / np.sqrt(x**2 - 1)],
     "arctanh": [lambda g, out, x: g / (1 - x**2)],
     "sinc": [lambda g, out, x, n: g * ((np.cos(PI * x) - out) / x if n == 0 else REGISTRY["sinc"].call(x, n + 1))],
+    "softmax": [lambda g, out, x, axis: out * (g - (g * out).sum(axis=axis, keepdims=True))],
     "prod": [to_others],
     "cumprod": [to_running_factors],
     "linspace": [
