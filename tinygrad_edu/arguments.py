@@ -21,13 +21,12 @@ T = TypeVar("T")
 ONE_WAY = "there is one implementation, for arrays on the CPU"
 ONE_BATCH = "batches are cut from arrays, in this process"
 LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
-    "amsgrad": "Adam has its original form alone",
     "batch_sampler": ONE_BATCH,
     "capturable": ONE_WAY,
     "ceil_mode": "windows that do not fit are left out; widen the images with np.pad first",
     "collate_fn": f"{ONE_BATCH}; transform=... changes the images of each",
     "count_include_pad": "a border counts as zeros, as with True",
-    "dampening": "a gradient is added undamped, as with 0",
+    "decoupled_weight_decay": "AdamW takes the weight decay off the weights",
     "device": "everything is on the CPU",
     "differentiable": "tinygrad_edu.grad differentiates a step that you write yourself",
     "dilation": "kernels have no gaps, as with 1",

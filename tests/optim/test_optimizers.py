@@ -17,8 +17,14 @@ SETTINGS = [
     (optim.SGD, {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.3}),
     (optim.SGD, {"lr": 0.1, "momentum": 0.5, "nesterov": True}),
     (optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.3}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.4, "weight_decay": 0.3}),
+    (optim.SGD, {"lr": 1e-3, "momentum": 0.5, "dampening": 1, "maximize": True}),
+    (optim.Adagrad, {"lr": 0.1}),
+    (optim.Adagrad, {"lr": 0.1, "lr_decay": 0.2, "weight_decay": 0.3}),
+    (optim.Adagrad, {"lr": 0.1, "initial_accumulator_value": 0.5, "eps": 0.1, "maximize": True}),
     (optim.RMSprop, {}),
     (optim.RMSprop, {"weight_decay": 0.3, "alpha": 0.9, "eps": 1e-3}),
+    (optim.RMSprop, {"momentum": 0.5, "maximize": True}),
     (optim.RMSprop, {"momentum": 0.9}),
     (optim.RMSprop, {"centered": True, "weight_decay": 0.3}),
     (optim.RMSprop, {"centered": True, "momentum": 0.5, "weight_decay": 0.3, "alpha": 0.5, "eps": 0.1}),
@@ -27,25 +33,59 @@ SETTINGS = [
     (optim.Adam, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3}),
     (optim.Adam, {"lr": 0.1, "betas": (0.0, 0.9)}),
     (optim.AdamW, {}),
+    (optim.Adam, {"lr": 0.1, "betas": (0.5, 0.9), "amsgrad": True}),
+    (optim.Adam, {"lr": 0.1, "weight_decay": 0.3, "amsgrad": True, "maximize": True}),
     (optim.AdamW, {"lr": 0.1, "weight_decay": 0.3, "betas": (0.5, 0.9)}),
+    (optim.AdamW, {"lr": 0.1, "weight_decay": 0.3, "amsgrad": True, "maximize": True}),
+    (optim.NAdam, {}),
+    (optim.NAdam, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3, "momentum_decay": 0.5, "weight_decay": 0.3}),
+    (optim.NAdam, {"lr": 0.1, "weight_decay": 0.3, "decoupled_weight_decay": True, "maximize": True}),
 ]
 GROUPS = {  # what a second group has of its own
     optim.SGD: {"lr": 0.02, "momentum": 0.7, "weight_decay": 0.1},
+    optim.Adagrad: {"lr": 0.02, "lr_decay": 0.01, "weight_decay": 0.1},
     optim.RMSprop: {"lr": 0.02, "alpha": 0.8, "momentum": 0.3},
     optim.Adam: {"betas": (0.8, 0.95), "weight_decay": 0.1},
     optim.AdamW: {"lr": 0.02, "eps": 1e-4, "weight_decay": 0.0},
+    optim.NAdam: {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.1},
 }
 CHANGES = {  # how training starts, then what its groups get on the way; PyTorch's RMSprop has no momentum to switch on
-    optim.SGD: [{}, {"momentum": 0.9}, {"nesterov": True, "weight_decay": 0.1}, {"lr": 0.02, "momentum": 0.5}],
+    optim.SGD: [
+        {},
+        {"momentum": 0.9, "dampening": 0.0},
+        {"nesterov": True, "weight_decay": 0.1},
+        {"lr": 0.02, "momentum": 0.5},
+        {"nesterov": False, "dampening": 0.5, "maximize": True},
+    ],
+    optim.Adagrad: [
+        {"lr": 0.1},
+        {"lr": 0.05, "lr_decay": 0.1},
+        {"weight_decay": 0.1, "eps": 1e-3},
+        {"maximize": True, "initial_accumulator_value": 1.0},
+    ],
     optim.RMSprop: [
         {"momentum": 0.9, "centered": True},
         {"alpha": 0.9, "momentum": 0.5},
         {"momentum": 0.0, "eps": 1e-3, "lr": 0.02},
         {"alpha": 0.99, "weight_decay": 0.1},
         {"momentum": 0.7},
-        {"centered": False},
+        {"centered": False, "maximize": True},
     ],
-    optim.Adam: [{}, {"betas": (0.5, 0.9)}, {"eps": 1e-3, "lr": 0.02}, {"betas": (0.5, 0.999), "weight_decay": 0.1}],
+    optim.Adam: [
+        {"amsgrad": True},
+        {"betas": (0.5, 0.9)},
+        {"eps": 1e-3, "lr": 0.02},
+        {"betas": (0.5, 0.999), "weight_decay": 0.1},
+        {"maximize": True},
+        {"amsgrad": False},
+    ],
+    optim.NAdam: [
+        {},
+        {"betas": (0.5, 0.9)},
+        {"eps": 1e-3, "lr": 0.02, "momentum_decay": 0.1},
+        {"betas": (0.5, 0.999), "weight_decay": 0.1, "maximize": True},
+        {"decoupled_weight_decay": True},
+    ],
 }
 CHANGES[optim.AdamW] = CHANGES[optim.Adam]
 EVERY = pytest.mark.parametrize("optimizer", list(GROUPS))
@@ -53,8 +93,8 @@ EVERY = pytest.mark.parametrize("optimizer", list(GROUPS))
 
 @pytest.mark.parametrize(("optimizer", "settings"), SETTINGS)
 @pytest.mark.parametrize("setup", ["plain", "groups", "clipped and scheduled", "changing"])
-def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup):
-    torch = pytest.importorskip("torch")
+def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup, double):
+    torch = double
     rng = np.random.default_rng(0)
     start = [rng.standard_normal(shape) for shape in [(4, 3), (3,), ()]]
     centre = [rng.standard_normal(np.shape(x)) for x in start]
@@ -107,11 +147,9 @@ def test_defaults_are_pytorchs(optimizer):
 @EVERY
 def test_moments_are_what_the_state_holds_and_their_scales_give_the_formulas_values(optimizer):
     torch = pytest.importorskip("torch")
-    names = {"grad_sum": "exp_avg", "square_sum": "exp_avg_sq", "step_sum": "momentum_buffer"}
-    if optimizer is optim.RMSprop:
-        names |= {"grad_sum": "grad_avg", "square_sum": "square_avg"}
     settings = {"momentum": 0.5} if optimizer in (optim.SGD, optim.RMSprop) else {}
     settings |= {"centered": True} if optimizer is optim.RMSprop else {}
+    settings |= {"amsgrad": True} if optimizer in (optim.Adam, optim.AdamW) else {}
     p, q = with_grad([1.0, 2.0], [0.3, -4.0]), torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
     q.grad = torch.tensor(p.grad)
     a, b = optimizer([p], **settings), getattr(torch.optim, optimizer.__name__)([q], **settings)
@@ -119,9 +157,10 @@ def test_moments_are_what_the_state_holds_and_their_scales_give_the_formulas_val
         a.step()
         b.step()
     scales = a.moments(a.param_groups[0])
-    assert a.state[0].keys() == scales.keys() | {"step"}
+    assert a.state[0].keys() == scales.keys() | {"step", *a.scalars}
     for name, scale in scales.items():
-        np.testing.assert_allclose(a.state[0][name] * scale, b.state[q][names.get(name, name)].numpy(), rtol=1e-7)
+        theirs = b.state[q][a.torch_names[name]].numpy()
+        np.testing.assert_allclose(a.state[0][name] * scale, theirs, rtol=1e-7, err_msg=name)
 
 
 def test_one_adam_step_by_hand():
@@ -290,7 +329,7 @@ def test_zero_and_large_gradients_of_float16_stay_finite(optimizer):
     step = optimizer([p], lr=0.125, weight_decay=0.0)
     step.step()
     assert p.dtype == np.float16
-    size = {optim.SGD: 300.0, optim.RMSprop: 10.0}.get(optimizer, 1.0)
+    size = {optim.SGD: 300.0, optim.RMSprop: 10.0, optim.NAdam: 1.056}.get(optimizer, 1.0)
     assert p.data[:2].tolist() == [1.0, pytest.approx(1 - 0.125 * size, rel=2e-3)]
     assert np.isfinite(p.data).all()
 

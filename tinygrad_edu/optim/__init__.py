@@ -17,12 +17,14 @@ from tinygrad_edu.arguments import missing_name
 from tinygrad_edu.optim.base import *
 from tinygrad_edu.optim.clip import *
 from tinygrad_edu.optim.finder import *
+from tinygrad_edu.optim.muon import *
 from tinygrad_edu.optim.optimizers import *
 from tinygrad_edu.optim.schedulers import *
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LRFinderResult", "LinearWarmup", "Optimizer",
-    "RMSprop", "ReduceLROnPlateau", "Scheduler", "StepLR", "clip_grad_norm_", "clip_grad_value_", "lr_finder",
+    "SGD", "Adagrad", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LRFinderResult", "LinearWarmup", "Muon",
+    "NAdam", "Optimizer", "RMSprop", "ReduceLROnPlateau", "Scheduler", "StepLR", "clip_grad_norm_", "clip_grad_value_",
+    "lr_finder",
 ]  # fmt: skip
 
 
