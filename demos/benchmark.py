@@ -22,7 +22,7 @@ import lesson
 from speed import chain, epochs, footprint, report, scalars, single_ops, sizes, steps
 from speed.timing import installed, thread_count
 
-from tinygrad_edu.files import write_atomically
+from tinygrad_edu.files import visible, write_atomically
 
 SECTIONS = {  # each a list of jobs; a job is (name, cases, measure), and has a process of its own
     "steps": [("steps", steps.cases, steps.measure)],
@@ -118,7 +118,7 @@ def main(argv=None):
     results = report.Results(rows, report.setup(args.quick), skipped)
     print(report.short_table(results), report.goal_table(results), sep="\n\n", end="\n\n")
     for path in save(results, shlex.join(["python", "demos/benchmark.py", *argv]), args.out):
-        print(path)
+        print(visible(path))
 
 
 def parse(argv):
@@ -130,7 +130,8 @@ def parse(argv):
     help = "run steps and epochs with so many threads, once for each number; the rest needs 1"
     option("--threads", type=lesson.integer(1, most=256), nargs="+", default=[1, 2][: os.cpu_count()], help=help)
     option("--out", type=lesson.folder, default=str(lesson.OUT), help="folder for the results")
-    option("--job", help=argparse.SUPPRESS)  # what a process of its own is to do
+    names = [job[0] for some in SECTIONS.values() for job in some]
+    option("--job", choices=names, help=argparse.SUPPRESS)  # what a process of its own is to do
     return parser.parse_args(argv)
 
 

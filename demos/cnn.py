@@ -7,7 +7,6 @@ The loop is that of demos/mnist.py, as the function `fit`.
 Run it with `python demos/cnn.py`; without MNIST's files and network it trains on synthetic digits and says so.
 """
 
-import sys
 import time
 from pathlib import Path
 
@@ -58,19 +57,16 @@ def main(argv=None):
     model = build()
     optimizer = optim.Adam(model.parameters(), lr=args.lr)
     start = time.perf_counter()
-    try:
-        fit(
-            model,
-            training,
-            optimizer=optimizer,
-            loss=nn.CrossEntropyLoss(),
-            epochs=args.epochs,
-            validation=validation,
-            scheduler=optim.CosineAnnealingLR(optimizer, args.epochs),
-            checkpoint=args.checkpoint,
-        )
-    except (ImportError, OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
+    fit(
+        model,
+        training,
+        optimizer=optimizer,
+        loss=nn.CrossEntropyLoss(),
+        epochs=args.epochs,
+        validation=validation,
+        scheduler=optim.CosineAnnealingLR(optimizer, args.epochs),
+        checkpoint=args.checkpoint,
+    )
     logits = predict(model, data.DataLoader(test_images, test_labels, **options))
     print()
     report(model, logits, test_labels, time.perf_counter() - start, note)

@@ -16,7 +16,7 @@ from pathlib import Path
 try:
     from PIL import Image
 except ImportError:
-    sys.exit("the course needs Pillow, which is not installed; pip install tinygrad-edu[demos] brings it")
+    sys.exit('error: this demo needs Pillow, which is not installed; pip install -e ".[demos]" brings it')
 
 import lesson
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu import Tensor, maximum, nn
 from tinygrad_edu.draw import NoEngineError, engine
-from tinygrad_edu.files import write_atomically
+from tinygrad_edu.files import visible, write_atomically
 
 GALLERY = Path(__file__).parent / "gallery"
 
@@ -135,11 +135,11 @@ def main(argv=None):
         graph.theme = args.theme
         path = args.out / f"{name}.svg"
         write_atomically(path, graph.pipe("svg"))
-        print(f"{path}: {graph.title}")
+        print(f"{visible(path)}: {graph.title}")
     if "neuron" in args.only:
         path = args.out / "player.html"
         neuron().player(path)
-        print(f"{path}: the sigmoid neuron, step by step")
+        print(f"{visible(path)}: the sigmoid neuron, step by step")
 
 
 if __name__ == "__main__":

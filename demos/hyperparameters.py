@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygrad_edu import data, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.checks import check_number
-from tinygrad_edu.files import check_regular, naming, write_atomically
+from tinygrad_edu.files import check_regular, naming, visible, write_atomically
 from tinygrad_edu.training import accuracy, fit
 
 NAMES = ("lr", "batch_size", "depth", "width")
@@ -78,7 +78,7 @@ def search(settings, path, common, training, validation):
     found = read(path)
     missing = [setting for setting in settings if key(setting | common) not in found]
     if len(missing) < len(settings):
-        print(f"{len(settings) - len(missing)} of {len(settings)} results are in {path} already")
+        print(f"{len(settings) - len(missing)} of {len(settings)} results are in {visible(path)} already")
     with naming(path), path.open("a", encoding="utf-8") as file:
         for setting in tqdm(missing, desc="grid", leave=False, disable=None):  # no bar without a terminal
             _, val_accuracy = train(setting, training, validation, common["seed"], common["epochs"])
@@ -135,7 +135,7 @@ def main(argv=None):
     chosen = ", ".join(f"{name} {value}" for name, value in best.items())
     right = score(model, lesson.flat(test_images), test_labels)
     print(f"Best: {chosen}; {max(scores):.1%} of the validation and {right:.1%} of the test images.")
-    print(f"results: {path}")
+    print(f"results: {visible(path)}")
     rows = [f"{lr}, {size}" for lr, size in itertools.product(grid["lr"], grid["batch_size"])]
     columns = [f"{depth}, {width}" for depth, width in itertools.product(grid["depth"], grid["width"])]
     axes = {"xlabel": "depth, width", "ylabel": "learning rate, batch size", "fmt": "{:.0f}", "title": title}

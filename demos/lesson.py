@@ -13,13 +13,30 @@ import tempfile
 from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
+INSTALL = 'pip install -e ".[demos]" brings it, in the folder of README.md'
+
+
+def end(kind, error, traceback):
+    """Python's hook for what nothing has caught: Ctrl-C while packages are imported is one line, too."""
+    if kind is KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+sys.excepthook = end
+
 # Matrices this small gain little from a second thread, and lose much where other programs want the processor too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np
+try:
+    import graphviz  # noqa: F401, which pictures of graphs need
+    import numpy as np
 
-from tinygrad_edu import data
-from tinygrad_edu.files import naming, visible, write_atomically
+    from tinygrad_edu import data
+    from tinygrad_edu.files import naming, visible, write_atomically
+except ModuleNotFoundError as error:
+    sys.exit(f"error: this demo needs {error.name}, which is not installed; {INSTALL}")
 
 OUT = Path(__file__).parent / "out"
 
@@ -27,8 +44,8 @@ OUT = Path(__file__).parent / "out"
 class Parser(argparse.ArgumentParser):
     """A parser whose messages do not steer the terminal."""
 
-    def error(self, message):
-        super().error(visible(message))
+    def exit(self, status=0, message=None):
+        super().exit(status, message and visible(message))
 
 
 def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
@@ -58,8 +75,8 @@ def check_installed(packages):
     for package in packages:
         try:
             importlib.import_module(package)
-        except ImportError as error:
-            sys.exit(f"this demo needs {error.name}, which is not installed; pip install tinygrad-edu[demos] brings it")
+        except ModuleNotFoundError as error:
+            sys.exit(f"error: this demo needs {error.name}, which is not installed; {INSTALL}")
 
 
 def option(kind, fits, words, most=math.inf):
@@ -109,8 +126,8 @@ def folder(text):
         path.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
-        why = "it is a file" if path.is_file() else error.strerror
-        raise argparse.ArgumentTypeError(f"cannot write to the folder {path} ({why})") from error
+        why = "it is a file" if os.path.isfile(path) else error.strerror
+        raise argparse.ArgumentTypeError(f"cannot write to the folder {path!s:.300} ({why})") from error
     return path
 
 
@@ -135,7 +152,7 @@ def save(figure, path):
     """Saves what `plots` has drawn, and prints where."""
     figure.savefig(file := io.BytesIO(), dpi=150)
     write_atomically(path, file.getvalue())
-    print(f"picture: {path}")
+    print(f"picture: {visible(path)}")
 
 
 def save_movie(figures, path):
@@ -149,7 +166,7 @@ def save_movie(figures, path):
     durations = [150] * (len(frames) - 1) + [2000]  # milliseconds
     frames[0].save(file := io.BytesIO(), "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
     write_atomically(path, file.getvalue())
-    print(f"picture: {path}")
+    print(f"picture: {visible(path)}")
 
 
 def save_graph(graph, path):
@@ -158,10 +175,10 @@ def save_graph(graph, path):
 
     if engine() is None:
         print(graph.text())
-        print("(no picture: neither Graphviz nor pygraphviz is installed; pip install tinygrad-edu[render] brings one)")
+        print('(no picture: neither Graphviz nor pygraphviz is installed; pip install "tinygrad-edu[render]" helps)')
     else:
         write_atomically(path, graph.pipe("svg"))
-        print(f"picture: {path}")
+        print(f"picture: {visible(path)}")
 
 
 def run(main, note="", advice="smaller numbers"):
@@ -195,8 +212,9 @@ def run(main, note="", advice="smaller numbers"):
         except BrokenPipeError:
             output_fails()
             sys.exit(1)
-        except (ArithmeticError, OSError, RecursionError, ValueError) as error:
-            what = f"cannot write the output ({error})" if output_fails() else error
+        except (ArithmeticError, ImportError, OSError, RecursionError, ValueError) as error:
+            unnamed = isinstance(error, OSError) and error.errno and error.filename is None  # files are always named
+            what = f"cannot write the output ({error})" if output_fails() or unnamed else error
             sys.exit(f"error: {visible(what)}")
         except SystemExit as end:
             if isinstance(end.code, str):

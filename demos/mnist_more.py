@@ -23,6 +23,7 @@ from mnist import HEADING, OPTIMIZERS, ROW, add_options, report, split, train_ep
 from mnist_pictures import draw
 
 from tinygrad_edu import cross_entropy, data, manual_seed, nn, optim, plots, softmax
+from tinygrad_edu.files import visible
 from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, evaluate, fit, predict
 from tinygrad_edu.training.epoch import step_scheduler
 
@@ -73,7 +74,7 @@ def main(argv=None):
         if replaces_another and not run["history"]:
             print("interrupted; in the first epoch: nothing is saved", file=sys.stderr)
         else:
-            print(f"interrupted; to go on: {going_on(args)}", file=sys.stderr)
+            print(f"interrupted; to go on: {visible(going_on(args))}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -84,7 +85,7 @@ def begin(args, run, save, save_now):
         if args.resume:
             patient = {} if args.was_patient else {"early_stopping": None}
             Checkpoint(args.resume).load(**run | patient)
-            print(f"going on after epoch {len(history)} of {args.resume}")
+            print(f"going on after epoch {len(history)} of {visible(args.resume)}")
         if save_now:
             save(epoch=len(history))
     except (OSError, ValueError) as error:
@@ -101,7 +102,7 @@ def finish(args, run, name, note, training, test, start):
     print()
     title = f"{name}: {'-'.join(map(str, [784, *args.hidden, 10]))}, {args.optimizer}"
     lesson.save(plots.training_curves(history, title), args.out / "curves.png")
-    print(f"saved run: {args.save}")
+    print(f"saved run: {visible(args.save)}")
     report(model, logits, test.labels, seconds, note)
     if args.baseline:
         share = baseline(training, test, len(history), args.seed)
@@ -224,10 +225,10 @@ def read_pictures(argv):
         try:
             p = softmax(model(lesson.flat(data.read_digit(path)[None]))).data[0]  # (10,)
         except (OSError, ValueError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {visible(error)}", file=sys.stderr)
             problems += 1
         else:
-            print(f"{path}: {p.argmax()} ({p.max():.1%}){note}")
+            print(f"{visible(path)}: {p.argmax()} ({p.max():.1%}){note}")
     sys.exit(1 if problems else 0)
 
 

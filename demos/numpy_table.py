@@ -85,7 +85,7 @@ def rows(words: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = lesson.Parser(description=__doc__.partition("\n")[0])
+    parser = lesson.Parser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("words", nargs="*", help="show only functions whose name contains one of these")
     parser.add_argument("--counts", action="store_true", help="how many functions there are of each class")
     options = parser.parse_args(argv)

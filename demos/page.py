@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables
-from tinygrad_edu.files import write_atomically
+from tinygrad_edu.files import visible, write_atomically
 
 HERE = Path(__file__).parent
 
@@ -76,4 +76,4 @@ def write_page(path, title, lead, controls, functions, script):
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         sys.exit(f"error: --html must be a file: cannot write {path} ({reason})")
-    print(f"page with sliders: {path}")
+    print(f"page with sliders: {visible(path)}")

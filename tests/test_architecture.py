@@ -20,7 +20,7 @@ FILES = {
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
     ["arguments", "blocks", "checks", "files", "structure", "sums", "torch_names"],
     ["engine"],
-    ["random", "anomaly", "ops"],
+    ["random", "anomaly", "ops", "figures"],
     ["dispatch", "methods"],
     ["tensor"],
     ["functional", "transforms", "data", "plots"],

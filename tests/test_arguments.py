@@ -90,21 +90,3 @@ def test_errors_from_inside_stay_as_they_are():
 
     with pytest.raises(TypeError, match=r"^object of type 'int' has no len"):
         Broken()
-
-
-@pytest.mark.parametrize(
-    ("place", "name", "how"),
-    [
-        (nn, "Parameter", "a Tensor, as an attribute of a module"),
-        (nn, "ModuleList", "a list of modules"),
-        (nn, "functional", r"tinygrad_edu\.functional"),
-        (nn.init, "kaiming_normal_", "kaiming_normal$"),
-        (nn.init, "zeros_", "zeros$"),
-        (optim, "lr_scheduler", "optim itself"),
-    ],
-)
-def test_pytorchs_names_are_answered(place, name, how):
-    with pytest.raises(AttributeError, match=rf"no attribute '{name}'; here it is {how}"):
-        getattr(place, name)
-    with pytest.raises(AttributeError, match=r"no attribute 'wrong'$"):
-        place.wrong  # noqa: B018

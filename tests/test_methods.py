@@ -1,5 +1,6 @@
 """What NumPy's arrays have as operators and methods, and what PyTorch's users type."""
 
+import importlib
 import pydoc
 import re
 
@@ -91,7 +92,7 @@ def test_an_answer_names_what_there_is(name):
     """The first word of an answer is an attribute of Tensor's, a function of NumPy's, or Python."""
     first = ATTRIBUTES[name].split("(")[0].split(",")[0].split()[0].rstrip(":")
     x = Tensor(X)
-    known = first in ("x", "y", "-x", "nothing", "list") or hasattr(x, first.split(".")[0].split("[")[0])
+    known = first in ("x", "y", "-x", "needless", "list") or hasattr(x, first.split(".")[0].split("[")[0])
     if first.startswith("np."):
         assert callable(eval(first, {"np": np}))
     elif first.startswith(("x.", "x[")):
@@ -149,8 +150,44 @@ def test_dim_is_answered_by_axis(call):
 def test_a_function_of_pytorchs_is_answered_by_ours(name):
     with pytest.raises(AttributeError, match=f"no attribute '{name}'; here it is "):
         getattr(tinygrad_edu, name)
-    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
-        tinygrad_edu.nonsense  # noqa: B018
+    with pytest.raises(AttributeError, match=f"Tensor has no '{name}'; here it is "):
+        getattr(Tensor, name)
+
+
+@pytest.mark.parametrize(
+    "name, meant",
+    [
+        ("nonsense", ""),
+        ("_nn", ""),
+        ("nn.Relu", "nn.ReLU or functional.relu"),
+        ("nn.CrossEntropy", "functional.cross_entropy"),
+        ("nn.MSE", "nn.MSELoss or functional.mse_loss"),
+        ("nn.functional", "tinygrad_edu.functional"),
+        ("nn.init.xavier_uniform_", "nn.init.xavier_uniform"),
+        ("optim.adam", "optim.Adam"),
+        ("optim.RNN", ""),
+        ("functional.dropout", "nn.Dropout"),
+        ("data.Dataloader", "data.DataLoader"),
+        ("training.Accuracy", "training.accuracy"),
+        ("plots.image", "plots.images"),
+        ("draw.Grap", "draw.Graph"),
+        ("Linear", "tinygrad_edu.linear or nn.Linear"),
+        ("DataLoader", "data.DataLoader"),
+        ("fit", "training.fit"),
+        ("manualseed", "tinygrad_edu.manual_seed"),
+    ],
+)
+def test_a_name_that_is_like_one_of_ours_or_stands_elsewhere_is_told(name, meant):
+    room, _, attribute = f"tinygrad_edu.{name}".rpartition(".")
+    with pytest.raises(AttributeError) as caught:
+        getattr(importlib.import_module(room), attribute)
+    hint = f"; did you mean {meant}?" if meant else ""
+    assert str(caught.value) == f"module '{room}' has no attribute '{attribute}'{hint}"
+
+
+def test_the_module_tensor_says_that_it_is_none():
+    with pytest.raises(TypeError, match=r"tinygrad_edu\.tensor is a module; a tensor is made with Tensor\(data\)"):
+        tinygrad_edu.tensor([1.0])
 
 
 @pytest.mark.parametrize("keyword", KEYWORDS)

@@ -137,7 +137,7 @@ def test_histories_that_make_no_curves_are_refused(history, message):
 
 def test_without_matplotlib_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install tinygrad-edu\[demos\]"):
+    with pytest.raises(ImportError, match=r'pip install "tinygrad-edu\[demos\]"'):
         training_curves(COLUMNS)
 
 
@@ -421,23 +421,62 @@ def test_table_writes_each_number_where_it_belongs():
         ),
         (lambda: plots.regions({"p": lambda p: p[:, 0]}, X, LABELS), r"points of p: the shape must be \(n, 2\), not"),
         (lambda: plots.regions({"p": lambda p: p[:, 0]}, POINTS, [1]), r"labels of p: the shape must be \(4,\), not"),
-        (lambda: plots.contours(lambda x, y: 1.0, {}, xlim=(0, 1), ylim=(0, 1)), r"heights: .* \(200, 200\), not \(\)"),
+        (
+            lambda: plots.contours(lambda x, y: 1.0, {}, xlim=(0, 1), ylim=(0, 1)),
+            r"heights, which .* \(200, 200\), not \(\)",
+        ),
         (lambda: plots.contours(lambda x, y: x, {"a": X}, xlim=(0, 1), ylim=(0, 1)), r"path of a: .* \(n, 2\)"),
         (lambda: plots.images([]), "nothing to draw"),
         (lambda: plots.images(5), "images: pictures is 5; give a list"),
         (lambda: plots.images(np.eye(4)), r"not \(4,\); make \[picture\] of a single one"),
         (lambda: plots.images(np.zeros((2, 0, 3))), r"not \(0, 3\)"),
-        (lambda: plots.images([[["a"]]]), "these are not numbers"),
+        (lambda: plots.images([[["a"]]]), "these are not real numbers"),
         (lambda: plots.images([[[1]]], "a"), "images: titles is 'a'; give one for each picture, and title="),
         (lambda: plots.images([[[1]]], 3), "images: titles is 3"),
         (lambda: plots.images([[[1]]], columns=0), "images: columns is 0"),
-        (lambda: plots.curves([1, 2]), r"panels has the wrong form; give \{panel title"),
-        (lambda: plots.curves({"a": {"b": [1, 2, 3]}}), "curves: a has the wrong form"),
+        (lambda: plots.curves([1, 2]), r"panels is \[1, 2\]; give \{panel title"),
+        (lambda: plots.curves({"a": {"b": [1, 2, 3]}}), r"curves: b in a is \[1, 2, 3\]; give a pair"),
         (lambda: plots.images([X]), r"picture: the shape must be \(n, n\), not \(30,\)"),
         (lambda: plots.images([[[1]]], ["a", "b"]), "1 pictures have 2 titles and 1 marks"),
         (lambda: plots.images([[[1]]], marks=[]), "1 pictures have 1 titles and 0 marks"),
         (lambda: plots.table([[1, 2]], ["a"], ["b"]), r"values: the shape must be \(1, 1\), not \(1, 2\)"),
         (lambda: plots.table(np.empty((0, 0)), [], []), "nothing to draw"),
+        (lambda: training_curves(RECORDS[0]), "train_loss is one number; give one for each epoch"),
+        (lambda: training_curves(5), "history is 5; give a record for each epoch"),
+        (lambda: training_curves("run"), "history is 'run'"),
+        (lambda: training_curves([1, 2]), "a record is 1; give a dict"),
+        (lambda: plots.curves({"a": {"b": zip(X, X, strict=True)}}), "b in a is <zip .*; give a pair"),
+        (lambda: plots.curves({"a": {"b": (X, X)}}, markers=["c"]), r"markers is \['c'\]; .* out of \['b'\]"),
+        (lambda: plots.curves({"a": {"b": (X, X)}}, markers=5), "markers is 5"),
+        (lambda: plots.curves({"a": {"b": (X, X + 1j)}}), "not real numbers in an array: got complex128"),
+        (lambda: plots.curves({"a": {"b": (X.astype("M8[D]"), X)}}), "got datetime64"),
+        (lambda: plots.curves({str(i): {} for i in range(501)}), "501 panels are too many .* choose up to 500"),
+        (lambda: plots.histograms([X], ["a"]), r"rows is .*; give \{row label"),
+        (lambda: plots.histograms({"r": 5}, ["a"]), "r is 5; give a list of arrays"),
+        (lambda: plots.histograms({"r": [["a"]]}, ["a"]), "an array of r: these are not real numbers"),
+        (lambda: plots.histograms({"r": [X]}, 5), "columns is 5"),
+        (lambda: plots.regions(len, POINTS, LABELS), r"panels is .*; give \{panel title: function"),
+        (lambda: plots.regions({"p": 5}, POINTS, LABELS), "p is 5; give a function"),
+        (lambda: plots.regions({"p": len}, {"q": POINTS}, LABELS), "points has no 'p'"),
+        (lambda: plots.regions({"p": len}, np.empty((0, 2)), []), "none of 0 is finite"),
+        (lambda: plots.regions({"p": len}, np.full((4, 2), np.nan), LABELS), "none of 4 is finite"),
+        (lambda: plots.regions({"p": len}, POINTS, [0, 1, 2, 1]), "labels of p: 2 is neither 0 nor 1"),
+        (lambda: plots.regions({"p": len}, POINTS, [-1, 1, 1, -1]), "labels of p: -1 is neither"),
+        (lambda: plots.regions({"p": lambda p: p[:, :1]}, POINTS, LABELS), r"not \(40000, 1\); take a column"),
+        (lambda: plots.contours(max, {}, xlim=(1, 1), ylim=(0, 1)), r"xlim is \(1, 1\); give two different"),
+        (lambda: plots.contours(max, {}, xlim=(0, 1), ylim=(0, np.inf)), "ylim is .*; give two different, finite"),
+        (lambda: plots.contours(max, {}, xlim=(0, 1), ylim=3), r"ylim: the shape must be \(2,\), not \(\)"),
+        (lambda: plots.contours(5, {}, xlim=(0, 1), ylim=(0, 1)), "function is 5"),
+        (lambda: plots.contours(max, [[0, 0]], xlim=(0, 1), ylim=(0, 1)), "paths is .*; give {label"),
+        (lambda: plots.images(np.zeros((2, 8, 8, 3))), r"not \(8, 8, 3\); make grey of colours"),
+        (lambda: plots.images([1, 2]), r"not \(\); make \[picture\]"),
+        (lambda: plots.images({"a": np.eye(3)}), r"pictures is \{'a': array"),
+        (lambda: plots.images(np.zeros((2, 4, 4)), marks=True), "marks is True"),
+        (lambda: plots.images(np.zeros((501, 2, 2))), "501 panels are too many"),
+        (lambda: plots.table([[1]], 1, ["a"]), "rows is 1; give a list of labels"),
+        (lambda: plots.table([[1]], ["a"], ["b"], fmt="%.2f"), r"fmt is '%.2f' \(it writes no number\); give one such"),
+        (lambda: plots.table([[1]], ["a"], ["b"], fmt="{:d}"), "fmt is '{:d}' .Unknown format code"),
+        (lambda: plots.table([[1]], ["a"], ["b"], fmt=2), "fmt is 2"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(picture, message):
@@ -454,3 +493,44 @@ def test_numbers_that_a_logarithmic_axis_cannot_show_and_overflowing_ones_leave_
     assert np.isnan(line.get_ydata()).tolist() == [False, False, False, True, True, False]
     shown = axes.transData.transform(line.get_xydata())
     assert np.isfinite(shown).all(axis=1).tolist() == [True, False, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        lambda: plots.contours(lambda x, y: x * np.nan, {"a": [[0, 0]]}, xlim=(0, 1), ylim=(0, 1)),
+        lambda: plots.images(np.zeros((1, 1, 5000))),
+        lambda: plots.images(np.zeros((1, 5000, 1))),
+        lambda: plots.table([[1, 2]], ["a" * 500], ["b", "c"]),
+        lambda: plots.table(np.zeros((1, 300)), ["a"], range(300)),
+        lambda: plots.table(np.zeros((300, 3)), range(300), "abc"),
+        lambda: plots.images(np.eye(3)[None], title=Tensor([1.0, 2.0])),
+    ],
+)
+def test_what_is_hard_to_see_is_drawn_without_a_warning_in_a_picture_of_moderate_size(picture):
+    figure = picture()
+    draw(figure)
+    assert max(figure.get_size_inches()) < 100
+
+
+def test_masked_numbers_leave_a_gap_and_lists_of_tensors_are_numbers():
+    masked = np.ma.masked_array([1.0, 2.0, 3.0], [False, True, False])
+    nested = [[Tensor(1.0), Tensor(2.0)], [Tensor(3.0), Tensor(4.0)]]
+    (line,) = plots.curves({"": {"a": (range(3), masked)}}).axes[0].get_lines()
+    np.testing.assert_array_equal(line.get_ydata(), [1, np.nan, 3])
+    assert plots.table(nested, "ab", "cd").axes[0].texts[3].get_text() == "4.00"
+    plots.histograms({"r": [Tensor([1.0, 2.0]) * 2, nested]}, "ab")
+    plots.contours(max_of, {"a": nested}, xlim=(0, 1), ylim=Tensor([0.0, 1.0]), minimum=Tensor([0.0, 0.0]))
+
+
+def max_of(x, y):
+    return Tensor(np.maximum(x, y))
+
+
+def test_markers_may_be_one_label():
+    lines = plots.curves({"": {"b": (X, X), "ab": (X, X)}}, markers="ab").axes[0].get_lines()
+    assert [line.get_marker() for line in lines] == ["None", "s"]
+
+
+def test_numbers_too_small_to_read_are_left_out_of_a_table():
+    assert not plots.table(np.zeros((3, 400)), "abc", range(400)).axes[0].texts

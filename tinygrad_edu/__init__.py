@@ -5,6 +5,7 @@ Read `engine/`, `ops/` and `tensor.py` in one sitting; the rest stands on them.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,15 @@ from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.ops import *  # type: ignore[assignment]
 from tinygrad_edu.random import manual_seed
 from tinygrad_edu.tensor import Tensor
-from tinygrad_edu.torch_names import function_hint
+from tinygrad_edu.torch_names import NotCallable, name_hint
 from tinygrad_edu.transforms import *
 
 if TYPE_CHECKING:
     from tinygrad_edu import data, draw, nn, optim, plots, training
 
 cross_entropy, linear = functional.cross_entropy, functional.linear  # those of ops do not check what they are given
+
+sys.modules[f"{__name__}.tensor"].__class__ = NotCallable  # torch.tensor is a function
 
 __version__ = "0.1.0"
 
@@ -59,7 +62,7 @@ def __getattr__(name: str) -> Any:
     """Imports a subpackage when it is first used: the engine alone needs none of them."""
     if name in ("data", "draw", "nn", "optim", "plots", "training"):
         return import_module(f"tinygrad_edu.{name}")
-    raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}{function_hint(name)}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{name_hint(__name__, name)}")
 
 
 def __dir__() -> list[str]:

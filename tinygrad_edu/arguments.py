@@ -9,11 +9,11 @@ from __future__ import annotations
 import inspect
 import re
 from abc import ABCMeta
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Named", "answering_for", "missing_name", "others_by_name", "wrong_arguments"]
+__all__ = ["Named", "answering_for", "others_by_name", "wrong_arguments"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,32 +55,6 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "weight": "weigh the losses that reduction='none' leaves: (weight * losses).mean()",
     "worker_init_fn": ONE_BATCH,
 }
-
-
-NAMES = {  # PyTorch's names in nn, nn.init and optim, and what stands in their place
-    "Buffer": "register_buffer(name, array), or an array as an attribute",
-    "Dropout1d": "Dropout",
-    "Dropout2d": "Dropout",
-    "ModuleDict": "a dict of modules, as an attribute",
-    "ModuleList": "a list of modules, as an attribute",
-    "Parameter": "a Tensor, as an attribute of a module",
-    "ParameterDict": "a dict of Tensors, as an attribute",
-    "ParameterList": "a list of Tensors, as an attribute",
-    "SmoothL1Loss": "HuberLoss, divided by its delta",
-    "Unflatten": "x.reshape(...) in forward",
-    "functional": "tinygrad_edu.functional",
-    "lr_scheduler": "optim itself, as in optim.StepLR",
-    "ones_": "constant(tensor, 1.0)",
-    "utils": "optim, as in optim.clip_grad_norm_",
-}
-
-
-def missing_name(module: str, name: str, known: Collection[str]) -> AttributeError:
-    """The error about a name that a module lacks, with PyTorch's names answered."""
-    bare = name.removesuffix("_")
-    how = bare if bare != name and bare in known else NAMES.get(name)
-    hint = f"; here it is {how}" if how else ""
-    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
 
 
 def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:

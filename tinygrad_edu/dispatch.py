@@ -207,7 +207,7 @@ def dispatch(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, An
     for name, value in kwargs.items():
         to = ways.get(name, name if hands_on else None)
         if to is not None:
-            named[to] = value
+            named[to] = bool(value) if to == "keepdims" and isinstance(value, int) else value  # NumPy takes 1 for True
         elif value is not None and not (name in defaults and value is defaults[name]):
             raise refusal(func, name)
     return entry(*args, **named)

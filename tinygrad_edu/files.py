@@ -18,12 +18,13 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["StrPath", "check_regular", "naming", "visible", "write_atomically"]
+__all__ = ["StrPath", "check_regular", "naming", "on_terminal", "say", "visible", "write_atomically"]
 
 StrPath = str | os.PathLike[str]
 
@@ -31,6 +32,17 @@ StrPath = str | os.PathLike[str]
 def visible(text: object) -> str:
     """A text that is safe to print: what would steer a terminal, or cannot be encoded, as an escape such as \\x1b."""
     return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text)])
+
+
+def say(text: str) -> None:
+    """Prints a line at once; nothing where stdout is closed or None, as in a program without a console."""
+    if not getattr(sys.stdout, "closed", False):
+        print(text, flush=hasattr(sys.stdout, "flush"))
+
+
+def on_terminal() -> bool:
+    """Whether stderr can show a progress bar."""
+    return not getattr(sys.stderr, "closed", True) and sys.stderr.isatty()
 
 
 def check_regular(path: StrPath, expected: str) -> None:

@@ -5,6 +5,7 @@ Those that return booleans or indices work on the values.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,9 +25,9 @@ __all__ = ["Methods"]
 T = TypeVar("T")
 
 
-def comparison(ufunc: Callable[..., Any]) -> Callable[[Any, Operand], NDArray[np.bool_]]:
+def comparison(compare: Callable[..., Any]) -> Callable[[Any, Operand], NDArray[np.bool_]]:
     """The operator for `self < other` and its like: it works on the values and returns booleans."""
-    return lambda self, other: ufunc(self._values, plain(other))
+    return lambda self, other: compare(self._values, plain(other))
 
 
 def reflected(function: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
@@ -55,12 +56,12 @@ class Methods(Node):
     __slots__ = ()
 
     __hash__ = object.__hash__  # by identity: == compares elements, as in NumPy
-    __eq__ = comparison(np.equal)  # type: ignore[assignment]  # Python's own returns one bool
-    __ne__ = comparison(np.not_equal)  # type: ignore[assignment]
-    __lt__ = comparison(np.less)
-    __le__ = comparison(np.less_equal)
-    __gt__ = comparison(np.greater)
-    __ge__ = comparison(np.greater_equal)
+    __eq__ = comparison(operator.eq)  # type: ignore[assignment]  # Python's own returns one bool
+    __ne__ = comparison(operator.ne)  # type: ignore[assignment]
+    __lt__ = comparison(operator.lt)
+    __le__ = comparison(operator.le)
+    __gt__ = comparison(operator.gt)
+    __ge__ = comparison(operator.ge)
 
     __getitem__ = ops.getitem
     __pos__ = ops.positive

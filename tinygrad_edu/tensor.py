@@ -15,12 +15,12 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import broadcasts_to
+from tinygrad_edu.checks import broadcasts_to, refuse_mask
 from tinygrad_edu.dispatch import dispatch, dispatch_ufunc
 from tinygrad_edu.engine import Array, backward_pass, bind_tensor, current_mode, is_tensor, new_number, plain, setting
 from tinygrad_edu.methods import Methods
 from tinygrad_edu.ops import Operand
-from tinygrad_edu.torch_names import Size, answer_attributes
+from tinygrad_edu.torch_names import Size, answer_attributes, answering
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Explanation, Graph
@@ -242,6 +242,7 @@ class Tensor(Methods):
         """A constant leaf with a copy of the values."""
         return Tensor(self._values, requires_grad=False, name=self.name)
 
+    @answering
     def backward(self, gradient: Operand | None = None, *, create_graph: bool = False) -> None:
         """Fills `.grad` of every tensor that this one was made of: leaves accumulate, intermediates are overwritten.
 
@@ -291,6 +292,9 @@ class Tensor(Methods):
         return f"Tensor({', '.join(notes)})"
 
     def __format__(self, spec: str) -> str:
+        if spec and self._values.size != 1:
+            how = "write np.array2string(tensor.data, precision=2), or choose one, as in tensor[0]"
+            raise ValueError(f"format {spec!r}: shape {self.shape} is not one number; {how}")
         return format(self.item(), spec) if spec else repr(self)
 
     def __bool__(self) -> bool:
@@ -300,6 +304,8 @@ class Tensor(Methods):
         return bool(self._values)
 
     def __len__(self) -> int:
+        if not self._values.ndim:
+            raise TypeError("len(tensor): shape () is one number and has no axis; its value is .item()")
         return len(self._values)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -307,17 +313,20 @@ class Tensor(Methods):
 
     def __reduce__(self) -> Any:  # for copy and pickle: a copied _number would be two tensors with one gradient
         if self._op is not None:
-            how = "use detach(), or .data for the values, as plots take them"
-            raise TypeError(f"cannot copy or pickle the result of {self._op.name} with its graph; {how}")
+            what = f"copy, pickle and matplotlib would take the result of {self._op.name} without its graph"
+            raise TypeError(f"{what}; give them .data, the values, or detach() it")
         return Tensor, (self._values,), (None, {"name": self.name, "_requires_grad": self._requires_grad})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         how = "make a new tensor with where() or concatenate(), or assign() a leaf"
         raise TypeError(f"t[...] = v: the graph would not know; {how}")
 
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("del t[...]: the graph would not know; make a new tensor with np.delete(t, index, axis)")
+
     def __array__(self, *args: Any, **kwargs: Any) -> ndarray:
-        how = "use tensor.data for the values, stack([...]) to join Tensors"
-        raise TypeError(f"np.asarray(tensor) would lose the gradient; {how}")
+        what = "an array of plain values was asked for, as by np.asarray(tensor), a plot or a table"
+        raise TypeError(f"{what}, which would lose the gradient; use tensor.data, or stack([...]) to join Tensors")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return dispatch_ufunc(ufunc, method, inputs, kwargs)
@@ -333,10 +342,7 @@ def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Ar
     """A copy of the data in a floating dtype: as given, else the data's own, else the default."""
     if is_tensor(data):
         raise TypeError("a Tensor as data would lose its graph; use copy() to keep it, detach() or .data to leave it")
-    if hasattr(data, "mask"):
-        raise TypeError(
-            "Tensor: a masked array would lose its mask; fill it: data.filled(0), or take data.compressed()"
-        )
+    refuse_mask("Tensor", data)
     try:
         array = np.array(data)
     except ValueError as error:

@@ -1,20 +1,29 @@
-"""What PyTorch's users type, and how it is called here: for error messages, so that nobody has to search.
+"""What is typed and is not there, and how it is called here: for error messages, so that nobody has to search.
 
-The names of this library are NumPy's, because that is what its Tensors are made of.
+The names of this library's functions are NumPy's, because that is what its Tensors are made of; PyTorch's users type
+others. And some type a name of another file, or with other capitals: nn.Relu.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from difflib import get_close_matches
 from functools import wraps
-from typing import Any
+from importlib import import_module
+from types import ModuleType
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from numpy import ndarray
 
 __all__ = [
-    "ATTRIBUTES", "FUNCTIONS", "KEYWORDS", "Answer", "Size", "answer_attributes", "answer_keywords", "answering",
-    "function_hint", "keyword_hint", "values_hint",
+    "ATTRIBUTES", "FUNCTIONS", "KEYWORDS", "Answer", "NotCallable", "Size", "answer_attributes", "answer_keywords",
+    "answer_names", "answering", "keyword_hint", "name_hint", "values_hint",
 ]  # fmt: skip
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that write in place
     "view": "reshape(shape)",
@@ -25,7 +34,7 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "t": "T, an attribute",
     "mH": "mT, an attribute",
     "H": "T, an attribute",
-    "contiguous": "nothing: leave it out",
+    "contiguous": "needless: leave it out",
     "expand": "broadcast_to(shape)",
     "expand_as": "broadcast_to(other.shape)",
     "unbind": "list(x), a Tensor for each place of the first axis",
@@ -88,12 +97,12 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "long": "data.astype(int), which has no gradient",
     "int": "data.astype(int), which has no gradient",
     "bool": "x.data != 0",
-    "cpu": "nothing: everything is on the CPU",
-    "cuda": "nothing: everything is on the CPU",
-    "device": "nothing: everything is on the CPU",
+    "cpu": "needless: everything is on the CPU",
+    "cuda": "needless: everything is on the CPU",
+    "device": "needless: everything is on the CPU",
     "clone": "copy()",
     "requires_grad_": "x.requires_grad = True",
-    "retain_grad": "nothing: backward() fills .grad of all tensors",
+    "retain_grad": "needless: backward() fills .grad of all tensors",
     "detach_": "detach()",
     "zero_grad": "x.grad = None",
     "grad_fn": "is_leaf, or graph() for the whole picture",
@@ -113,20 +122,58 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
 }
 FUNCTIONS = {  # what stands in torch itself, besides the functions that are methods too
     "as_tensor": "Tensor(data)",
+    "asarray": "Tensor(data)",
+    "array": "Tensor(data)",
+    "Variable": "Tensor(data)",
+    "FloatTensor": "Tensor(data)",
     "from_numpy": "Tensor(array)",
     "zeros": "Tensor(np.zeros(shape))",
     "ones": "Tensor(np.ones(shape))",
     "full": "Tensor(np.full(shape, value))",
+    "empty": "Tensor(np.zeros(shape))",
+    "zeros_like": "Tensor(np.zeros(x.shape))",
+    "ones_like": "Tensor(np.ones(x.shape))",
+    "full_like": "Tensor(np.full(x.shape, value))",
     "eye": "Tensor(np.eye(n))",
     "arange": "Tensor(np.arange(n))",
     "rand": "Tensor(np.random.default_rng(seed).uniform(size=shape))",
     "randn": "Tensor(np.random.default_rng(seed).normal(size=shape))",
+    "randint": "np.random.default_rng(seed).integers(low, high, shape)",
+    "randperm": "np.random.default_rng(seed).permutation(n)",
+    "float16": "np.float16",
+    "float32": "np.float32",
+    "float64": "np.float64",
+    "enable_grad": "needless: outside no_grad() all is recorded",
+    "set_grad_enabled": "no_grad()",
+    "inference_mode": "no_grad()",
     "save": "nn.save(model, path)",
     "load": "nn.load(path)",
     "func": "grad, vjp, jvp, jacobian and hessian, in tinygrad_edu itself",
     "autograd": "gradients, grad and the other transforms, in tinygrad_edu itself",
     "Parameter": "a Tensor, as an attribute of a module",
+    "F": "tinygrad_edu.functional",
+    "utils": "data.DataLoader and optim.clip_grad_norm_",
+    "lr_scheduler": "optim itself: optim.StepLR",
+    "Dataset": "two arrays, as in DataLoader(images, labels)",
+    "TensorDataset": "two arrays, as in DataLoader(images, labels)",
+    "random_split": "x[order[:n]] and x[order[n:]], with order = np.random.default_rng(seed).permutation(len(x))",
+    "train_test_split": "x[order[:n]] and x[order[n:]], with order = np.random.default_rng(seed).permutation(len(x))",
+    "one_hot": "np.eye(classes)[labels]",
+    "relu6": "x.clip(0, 6)",
+    "Swish": "nn.SiLU()",
+    "Embedding": "weight[indices], of a Tensor with a row for each word",
+    "train": "training.fit(model, loader, optimizer=..., loss=..., epochs=...)",
+    "jacrev": "jacobian",
+    "jacfwd": "jacobian",
+    "vmap": "needless: functions take batches",
+    "jit": "needless: there is nothing to compile",
+    "compile": "needless: there is nothing to compile",
+    "plot": "plots.curves({title: {label: (x, y)}})",
+    "imshow": "plots.images([picture])",
+    "heatmap": "plots.table(values, rows, columns)",
+    "show": "figure.savefig(path); in a notebook a figure shows itself",
 }
+ROOMS = ("nn", "nn.init", "optim", "functional", "data", "training", "plots", "draw", "")  # where a name may stand
 KEYWORDS = {
     "dim": "axis",
     "dims": "axis",
@@ -135,11 +182,13 @@ KEYWORDS = {
     "descending": "flip() of the result",
     "input": "the first argument",
     "other": "the second argument",
+    "retain_graph": "needless: the graph stays as long as its output does",
 }
 VALUES = {  # op and argument: what is meant, where that is a Tensor
     ("max", "axis"): "for the larger of two, element by element, use np.maximum(x, y)",
     ("min", "axis"): "for the smaller of two, element by element, use np.minimum(x, y)",
     ("getitem", "index"): "index with integers or booleans, as in x[tensor.data.astype(int)] or x[tensor > 0]",
+    ("concatenate", "axis"): "the arrays are one list: np.concatenate([x, y])",
     ("where", "condition"): "pass a comparison, as in np.where(tensor > 0, x, y)",
 }
 
@@ -162,15 +211,50 @@ def answer_attributes(tensor: type, functions: Iterable[str]) -> None:
     answers = {name: f"Tensor has no method {name!r}; call the function: np.{name}(x)" for name in functions}
     arrays = [name for name in dir(ndarray) if not name.startswith("_")]
     answers |= {name: f"Tensor has no {name!r}; of the values it is tensor.data.{name}" for name in arrays}
-    answers |= {name: f"Tensor has no {name!r}; here it is {how}" for name, how in ATTRIBUTES.items()}
+    answers |= {name: f"Tensor has no {name!r}; here it is {how}" for name, how in (FUNCTIONS | ATTRIBUTES).items()}
     for name in answers.keys() - set(dir(tensor)):
         setattr(tensor, name, Answer(answers[name]))
 
 
-def function_hint(name: str) -> str:
-    """What to write instead of a function of PyTorch's, as the end of a sentence; empty for other names."""
-    how = FUNCTIONS.get(name) or ATTRIBUTES.get(name)
-    return f"; here it is {how}" if how else ""
+def answer_names(module: str) -> None:
+    """Gives a module an error for names that it lacks; so that type checkers do not see it, it is no function there."""
+
+    def __getattr__(name: str) -> NoReturn:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}{name_hint(module, name)}")
+
+    vars(sys.modules[module])["__getattr__"] = __getattr__
+
+
+def name_hint(module: str, name: str) -> str:
+    """What to write instead of a name, as the end of a sentence; empty if nothing is like it."""
+    if name.startswith("_"):  # what Python and its tools ask for
+        return ""
+    if how := FUNCTIONS.get(name) or ATTRIBUTES.get(name):
+        return f"; here it is {how}"
+    own = module.removeprefix("tinygrad_edu").lstrip(".")
+    places: dict[str, dict[int, str]] = {}  # by the letters of a name: who it is, and where
+    for room in dict.fromkeys([own, *ROOMS]):
+        with suppress(ImportError):  # of an extra
+            where = import_module(f"tinygrad_edu.{room}".rstrip("."))
+            for public in getattr(where, "__all__", ()):
+                found = places.setdefault(letters(public), {})
+                found.setdefault(id(vars(where).get(public)), f"{room or 'tinygrad_edu'}.{public}")
+    close = [letters(name)] if letters(name) in places else []
+    if not close and len(name) > 2:
+        close = get_close_matches(letters(name), places, 1, 0.81) or [k for k in places if k.startswith(letters(name))]
+    return f"; did you mean {' or '.join([*places[close[0]].values()][:2])}?" if close else ""
+
+
+def letters(name: str) -> str:
+    """A name without what is easily mistaken: capitals and underscores."""
+    return name.lower().replace("_", "")
+
+
+class NotCallable(ModuleType):
+    """A module whose name is a function's in PyTorch."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(f"{self.__name__} is a module; a tensor is made with Tensor(data)")
 
 
 def keyword_hint(names: Iterable[str]) -> str:
@@ -183,11 +267,11 @@ def values_hint(op: str, name: str) -> str:
     return VALUES.get((op, name), f"pass its values: {name}=tensor.data")
 
 
-def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+def answering(function: Callable[P, T]) -> Callable[P, T]:
     """The function, whose error for a keyword of PyTorch's says what to write instead."""
 
     @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except TypeError as error:

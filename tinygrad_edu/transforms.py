@@ -84,10 +84,18 @@ def backward(output: Tensor, inputs: list[Tensor], gradient: Operand | None, cre
     return [found[id(x)] if x.is_leaf else found[id(x)].copy() for x in inputs]
 
 
+def check_function(name: str, f: object) -> None:
+    """Raises TypeError if f cannot be called."""
+    if not callable(f):
+        how = f"write for example {name}(lambda x: x**2), which returns a function of the values"
+        raise TypeError(f"{name}: {f!r:.60} is not a function; {how}")
+
+
 def traced(
     f: Function, args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], name: str
 ) -> tuple[Any, list[Any]]:
     """Calls f with Tensors of its own in the places `argnums`; returns its result and those arguments."""
+    check_function(name, f)
     args = list(args)
     with setting(recording=True):
         for i in argnums:
@@ -177,6 +185,7 @@ def value_and_grad(f: Loss, argnum: int | tuple[int, ...] = 0) -> Callable[..., 
         TypeError: f does not return a Tensor, or a structure holds what has no gradient: a text, function or integer.
         ValueError: f's result has several elements, or there is no such argument.
     """
+    check_function("grad", f)
     single = isinstance(argnum, (int, np.integer))
     argnums: tuple[Any, ...] = (argnum,) if single else tuple(argnum)  # type: ignore[arg-type]
 
@@ -218,7 +227,8 @@ def grad(f: Loss, argnum: int | tuple[int, ...] = 0) -> Callable[..., Structure]
         >>> slope["hidden"]["W"].shape, slope["out"]["b"].round(3)
         ((2, 3), np.float64(3.784))
     """
-    return lambda *args, **kwargs: value_and_grad(f, argnum)(*args, **kwargs)[1]
+    both = value_and_grad(f, argnum)
+    return lambda *args, **kwargs: both(*args, **kwargs)[1]
 
 
 def vjp(f: Function, *primals: Structure) -> tuple[Structure, Callable[[Structure], tuple[Structure, ...]]]:
@@ -290,6 +300,7 @@ def jacobian(f: Function, argnum: int = 0) -> Callable[..., Structure]:
         A function of f's arguments whose result has the shape output.shape + argument.shape. For a structure it is a
         structure of such Jacobians: of an argument d by "w" and of outputs by 0 and 1, jacobian(f)(d)[1]["w"].
     """
+    check_function("jacobian", f)
     if not isinstance(argnum, (int, np.integer)):
         raise TypeError(f"jacobian: argnum is {argnum!r}; one argument at a time")
 

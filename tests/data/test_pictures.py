@@ -248,6 +248,19 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, side):
         read_digit(path)
 
 
+@pytest.mark.parametrize("suffix, fits", [(".png", True), (".webp", False), (".jp2", False)])
+def test_formats_whose_decoders_take_more_memory_have_a_lower_limit(tmp_path, monkeypatch, suffix, fits):
+    image, path = Image.new("L", (56, 56), 255), tmp_path / f"digit{suffix}"
+    image.paste(0, (25, 10, 30, 46))
+    image.save(path)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 56 * 56)
+    if fits:
+        assert read_digit(path).max() > 200
+    else:
+        with pytest.raises(ValueError, match=rf"{suffix}: the picture is too large \(3,136 pixels, of which .* 784"):
+            read_digit(path)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16", "I", "F"])
 def test_a_large_picture_is_converted_a_tile_at_a_time(tmp_path, monkeypatch, mode):
     large = Image.new("L", (2500, 3100), 200)
@@ -278,7 +291,7 @@ def test_a_large_picture_is_converted_a_tile_at_a_time(tmp_path, monkeypatch, mo
 
 def test_without_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"tinygrad-edu\[demos\]"):
+    with pytest.raises(ImportError, match=r'"tinygrad-edu\[demos\]"'):
         read_digit("seven.png")
 
 

@@ -56,5 +56,5 @@ def test_the_numbers_of_the_pictures():
 def test_without_an_engine_it_says_how_to_get_one(monkeypatch, tmp_path):
     demo = import_demo("draw")
     monkeypatch.setattr(demo, "engine", lambda: None)
-    with pytest.raises(SystemExit, match=r"pip install tinygrad-edu\[render\]"):
+    with pytest.raises(SystemExit, match=r'pip install "tinygrad-edu\[render\]"'):
         demo.main(["--out", str(tmp_path)])

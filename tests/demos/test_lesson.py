@@ -39,8 +39,16 @@ def test_a_lesson_that_draws_says_at_once_that_it_needs_matplotlib(name, tmp_pat
     if name == "gates":  # draws graphs alone
         import_demo(name).main(["--out", str(tmp_path)])
         return
-    with pytest.raises(SystemExit, match=r"needs matplotlib, .*pip install tinygrad-edu\[demos\]"):
+    with pytest.raises(SystemExit, match=r'^error: .*needs matplotlib, .*pip install -e "\.\[demos\]"'):
         import_demo(name).main([])
+
+
+@pytest.mark.parametrize("name", ["xor", "neuron", "mnist_more", "draw", "numpy_table"])
+def test_a_program_without_its_packages_says_how_to_install_them(name, tmp_path):
+    command = [sys.executable, "-ES", DEMOS / f"{name}.py"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch(r'error: this demo needs graphviz, .*pip install -e "\.\[demos\]".*\n', result.stderr)
 
 
 @pytest.mark.parametrize("name", [*LESSONS, "cnn"])
@@ -107,6 +115,15 @@ def test_no_number_is_too_absurd_for_any_option(name, monkeypatch):
                 assert str(error.value).isprintable() and len(str(error.value)) < 150, action.dest
 
 
+@pytest.mark.parametrize("name", [*PROGRAMS, "course"])
+def test_help_stays_when_python_drops_docstrings(name, monkeypatch, capsys):
+    demo = import_demo(name)
+    monkeypatch.setattr(demo, "__doc__", None)  # as with python -OO
+    with pytest.raises(SystemExit, match="0"):
+        demo.main(["--help"])
+    assert "--help" in capsys.readouterr().out
+
+
 def test_what_a_lesson_asks_for_it_gets(tmp_path):
     parser = lesson.parser("text", digits=True, page=True)
     args = parser.parse_args(["--out", str(tmp_path / "a" / "b"), "--dataset", "synthetic"])
@@ -114,6 +131,13 @@ def test_what_a_lesson_asks_for_it_gets(tmp_path):
     assert (args.seed, args.dataset, args.data_dir, args.html) == (0, "synthetic", None, None)
     bare = lesson.parser("text", out=False, needs=()).parse_args([])
     assert vars(bare) == {"seed": 0}
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "d/" * 3000, "\0"])
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path, name):
+    with pytest.raises((argparse.ArgumentTypeError, ValueError)) as error:
+        lesson.folder(str(tmp_path / name))
+    assert len(str(error.value)) < 400
 
 
 def test_digits_or_the_error_of_those_who_read_them(tmp_path, monkeypatch):
@@ -156,6 +180,19 @@ def test_graphs_are_drawn_or_printed(tmp_path, monkeypatch, capsys):
     assert "└─ " in out and "neither Graphviz nor pygraphviz" in out and not (tmp_path / "b.svg").exists()
 
 
+@pytest.mark.parametrize("path", sorted(DEMOS.glob("*.py")), ids=lambda path: path.stem)
+def test_no_program_prints_a_path_that_could_steer_the_terminal(path):
+    source = path.read_text(encoding="utf-8")
+    assert not re.findall(r"print\((?:f\".*\{)?(?:path|args\.(?:save|resume|out|html|checkpoint))[})]", source)
+
+
+def test_a_path_is_printed_on_one_line(tmp_path, capsys):
+    out = tmp_path / "\x1b[31m\n"
+    out.mkdir()
+    lesson.save(plots.curves({"": {"a": ([0, 1], [0, 1])}}), out / "a.png")
+    assert capsys.readouterr().out == f"picture: {out / 'a.png'}\n".replace("\x1b", "\\x1b")
+
+
 def test_ctrl_c_is_one_line(capsys):
     def interrupted():
         raise KeyboardInterrupt
@@ -163,6 +200,22 @@ def test_ctrl_c_is_one_line(capsys):
     with pytest.raises(SystemExit, match="130"):
         lesson.run(interrupted, "; the same command goes on")
     assert capsys.readouterr().err == "interrupted; the same command goes on\n"
+
+
+@pytest.mark.parametrize("package", ["numpy", "tinygrad_edu.nn"])
+def test_ctrl_c_while_packages_are_imported_is_one_line(tmp_path, package):
+    code = f"""
+import runpy, sys
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == {package!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder)
+sys.path.insert(0, {str(DEMOS)!r})
+runpy.run_path({str(DEMOS / "xor.py")!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and (done.stdout, done.stderr) == ("", "interrupted\n")
 
 
 def test_too_little_memory_ends_with_advice():
@@ -173,7 +226,20 @@ def test_too_little_memory_ends_with_advice():
         lesson.run(greedy)
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), FloatingPointError("the loss became nan")])
+def test_a_full_disk_that_is_no_files_is_the_outputs():
+    """Where Python does not buffer, print itself fails."""
+
+    def failing():
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(SystemExit, match=r"^error: cannot write the output \(.*No space left on device\)$"):
+        lesson.run(failing)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device", "a.png"), FloatingPointError("the loss became nan"), ImportError("no PIL")],
+)
 def test_what_fails_is_one_line(error):
     def failing():
         raise error
@@ -203,6 +269,9 @@ def test_an_error_of_a_program_does_not_steer_the_terminal(capsys):
     with pytest.raises(SystemExit):
         lesson.parser("text", out=False, needs=()).parse_args(["\x1b[31m"])
     assert r"unrecognized arguments: \x1b[31m" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        import_demo("mnist").main(["\x1b[31m"])
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
 
 
 def closed():

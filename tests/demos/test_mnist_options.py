@@ -104,5 +104,5 @@ def test_batch_norm_needs_two_images_to_train_on(more, capsys, tmp_path):
 )
 def test_a_missing_package_is_named_with_the_command(package, argv, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(SystemExit, match=rf"needs {package}.*pip install tinygrad-edu\[demos\]"):
+    with pytest.raises(SystemExit, match=rf'needs {package}.*pip install -e "\.\[demos\]"'):
         import_demo("mnist_more").main(argv)

@@ -64,7 +64,7 @@ def test_the_lesson(tmp_path, capsys):
 
 def test_a_missing_package_is_named_before_the_training(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(SystemExit, match=r"needs PIL.*pip install tinygrad-edu\[demos\]"):
+    with pytest.raises(SystemExit, match=r'needs PIL.*pip install -e "\.\[demos\]"'):
         demo.main([])
 
 

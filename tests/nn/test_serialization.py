@@ -285,7 +285,7 @@ def test_a_device_or_a_pipe_is_neither_replaced_nor_waited_for(tmp_path):
 @pytest.mark.parametrize("function", [nn.load, nn.load_metadata, lambda path: nn.save({}, path)])
 def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch, function):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r"pip install tinygrad-edu\[demos\] brings it"):
+    with pytest.raises(ImportError, match=r'pip install "tinygrad-edu\[demos\]" brings it'):
         function(tmp_path / "w")
 
 

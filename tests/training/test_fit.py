@@ -1,5 +1,6 @@
 import builtins
 import functools
+import io
 import sys
 
 import numpy as np
@@ -295,6 +296,29 @@ def test_progress_is_a_table(capsys):
 def test_without_progress_it_is_silent(capsys):
     Run().fit(1)
     assert capsys.readouterr() == ("", "")
+
+
+class Writer:
+    """A stream of a student's own."""
+
+    def write(self, text):
+        return len(text)
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("names", [["stdout"], ["stderr"], ["stdout", "stderr"]], ids="+".join)
+@pytest.mark.parametrize("stream", [lambda: None, closed, io.StringIO, Writer], ids=["None", "closed", "text", "own"])
+def test_it_trains_whatever_stdout_and_stderr_are(monkeypatch, tmp_path, names, stream):
+    for name in names:
+        monkeypatch.setattr(sys, name, stream())
+    for epochs in (1, 2):  # the second goes on
+        history = Run().fit(epochs, progress=True, checkpoint=tmp_path / "run.safetensors")
+    assert len(history) == 2
 
 
 @pytest.mark.parametrize("installed", [True, False])

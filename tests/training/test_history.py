@@ -89,6 +89,12 @@ def test_the_records_are_copies():
     assert history["epoch"] == [1, 1]
 
 
+@pytest.mark.parametrize("records", [{}, {"epoch": [1]}, 5])
+def test_records_are_a_list(records):
+    with pytest.raises(TypeError, match=r"History: records is .*list of records"):
+        History(records)
+
+
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda h: pickle.loads(pickle.dumps(h))])
 def test_copies(twin):
     history = History(EPOCHS)

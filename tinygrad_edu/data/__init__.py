@@ -13,6 +13,7 @@ from tinygrad_edu.data.loader import *
 from tinygrad_edu.data.mnist import *
 from tinygrad_edu.data.pictures import *
 from tinygrad_edu.data.synthetic import *
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "DataLoader", "ElasticTransform", "MNISTNotFoundError", "RandomAffine", "load_digits", "load_mnist", "normalize",
@@ -22,3 +23,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)

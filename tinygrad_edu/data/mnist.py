@@ -23,10 +23,10 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.checks import check_choice
+from tinygrad_edu.checks import check_bool, check_choice
 from tinygrad_edu.data.idx import parse_idx, read_idx, unzipped
 from tinygrad_edu.data.synthetic import synthetic_digits
-from tinygrad_edu.files import StrPath, check_regular, naming, visible, write_atomically
+from tinygrad_edu.files import StrPath, check_regular, naming, say, visible, write_atomically
 
 __all__ = ["MNIST", "MNISTNotFoundError", "load_digits", "load_mnist"]
 
@@ -85,7 +85,7 @@ def load_digits(source: Source = "auto", root: StrPath | None = None) -> tuple[s
         except MNISTNotFoundError as error:
             if source == "mnist":
                 raise
-            print(f"{error}\n\nSo this run uses synthetic digits; its figures say nothing about MNIST.\n")
+            say(f"{error}\n\nSo this run uses synthetic digits; its figures say nothing about MNIST.\n")
         else:
             train, test = len(digits.train_labels), len(digits.test_labels)
             if train < 2 or test < 1:
@@ -115,11 +115,14 @@ def load_mnist(root: StrPath | None = None, download: bool = True) -> MNIST:
         The arrays `(train_images, train_labels, test_images, test_labels)`.
 
     Raises:
+        TypeError: `root` is not a path, or `download` not a bool.
         MNISTNotFoundError: The files are in none of these places.
         FileNotFoundError: `root` or TINYGRAD_EDU_DATA is given but is not a folder, or has only some of the files.
         ValueError: A file in `root` or TINYGRAD_EDU_DATA is damaged or not in the format of MNIST.
     """
-    for source, base in (("root", root), ("TINYGRAD_EDU_DATA", os.environ.get("TINYGRAD_EDU_DATA"))):
+    check_bool("load_mnist: download", download)
+    given = None if root is None else os.fspath(root)
+    for source, base in (("root", given), ("TINYGRAD_EDU_DATA", os.environ.get("TINYGRAD_EDU_DATA"))):
         if base and (paths := find_files(source, os.path.expanduser(base))):
             mnist = MNIST(*[read_idx(path) for path in paths])
             check_format("training", mnist.train_images, mnist.train_labels, paths[:2])
@@ -297,7 +300,7 @@ def download_bar(url: str, length: object) -> Iterator[Callable[[int], object]]:
         from tqdm import tqdm
     except ImportError:
         tqdm = None
-    if tqdm is None or not isinstance(length, int):
+    if tqdm is None or not isinstance(length, int) or getattr(sys.stderr, "closed", True):
         yield lambda count: None
         return
     with tqdm(desc=url.rpartition("/")[2], total=length or None, unit="B", unit_scale=True) as bar:

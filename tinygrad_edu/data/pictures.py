@@ -33,6 +33,7 @@ SIZE = 28  # of the result
 BOX = 20  # into which the digit fits
 WORKING_SIZE = 400  # larger pictures are reduced before ink is looked for
 MAX_PIXELS = 2**26  # of a picture; the largest cameras of telephones have a few more
+GREEDY = ("AVIF", "JPEG2000", "WEBP")  # formats whose decoders take four times the memory of the others
 TILE = 1024  # pixels along a side of what is converted and reduced at a time
 FAINT = 0.1  # less contrast than this is not ink; 1 is black on white
 ROUNDS = 8  # of fitting the paper
@@ -73,16 +74,16 @@ def open_picture(name: str) -> NDArray[np.float32]:
     try:
         from PIL import Image
     except ImportError as error:
-        raise ImportError("reading pictures needs Pillow; pip install tinygrad-edu[demos] brings it") from error
+        raise ImportError('reading pictures needs Pillow; pip install "tinygrad-edu[demos]" brings it') from error
     check_regular(name, "a picture")
     with open(name, "rb") as file:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is lower
                 image = Image.open(file)
-            pixels = image.width * image.height
-            if pixels > MAX_PIXELS:
-                raise Image.DecompressionBombError(f"{pixels:,} pixels, of which it may have {MAX_PIXELS:,}")
+            pixels, most = image.width * image.height, MAX_PIXELS // (4 if image.format in GREEDY else 1)
+            if pixels > most:
+                raise Image.DecompressionBombError(f"{pixels:,} pixels, of which {image.format} may have {most:,}")
             return reduced(image)
         except Image.DecompressionBombError as error:
             raise ValueError(f"{name}: the picture is too large ({error}); save it in a smaller size") from error

@@ -15,9 +15,13 @@ from tinygrad_edu.draw.explain.explain import Explanation, explain
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import NoEngineError, engine
 from tinygrad_edu.draw.record import Record, record
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = ["Explanation", "Graph", "NoEngineError", "Record", "engine", "explain", "record"]
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.checks import refuse_mask
 from tinygrad_edu.torch_names import keyword_hint, values_hint
 
 if TYPE_CHECKING:
@@ -97,8 +98,8 @@ class Op:
 
     def constant(self, x: object) -> Array:
         """Makes an array of an operand that is neither a Tensor nor in CONSTANTS; refuses what is not real."""
-        array = np.asarray(x)
-        if array.dtype.kind not in "biuf" or hasattr(x, "mask"):
+        refuse_mask(self.name, x)
+        if (array := np.asarray(x)).dtype.kind not in "biuf":
             raise TypeError(f"{self.name}: {x!r:.60} is not a Tensor, a real array or a number")
         return array
 

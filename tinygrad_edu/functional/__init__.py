@@ -47,6 +47,7 @@ from tinygrad_edu.ops import (
     triu,
     var,
 )
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d", "copy",
@@ -60,3 +61,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)

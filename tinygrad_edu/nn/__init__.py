@@ -4,9 +4,6 @@ model = nn.MLP([784, 128, 64, 10])
 loss = nn.CrossEntropyLoss()(model(images), labels)     # images (n, 784), labels (n,)
 """
 
-from typing import NoReturn
-
-from tinygrad_edu.arguments import missing_name
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import *
 from tinygrad_edu.nn.attention import *
@@ -19,6 +16,7 @@ from tinygrad_edu.nn.normalization import *
 from tinygrad_edu.nn.recurrent import *
 from tinygrad_edu.nn.serialization import *
 from tinygrad_edu.nn.summary import *
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "ELU", "GELU", "GRU", "LSTM", "MLP", "RNN", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
@@ -29,9 +27,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> NoReturn:
-    raise missing_name("tinygrad_edu.nn", name, __all__)
-
-
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)

@@ -12,11 +12,10 @@ are drawn in float64 and rounded to the parameter's dtype, so that one seed give
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
 import math
-from typing import Literal, NoReturn, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from tinygrad_edu.arguments import missing_name
 from tinygrad_edu.checks import check_choice, check_number
 from tinygrad_edu.random import (  # generator, generators_in and manual_seed can be imported from here, too
     default_generator,
@@ -25,6 +24,7 @@ from tinygrad_edu.random import (  # generator, generators_in and manual_seed ca
     manual_seed as manual_seed,
 )
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "calculate_gain", "constant", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "uniform",
@@ -36,12 +36,11 @@ FanMode = Literal["fan_in", "fan_out"]
 generator = default_generator
 
 
-def __getattr__(name: str) -> NoReturn:
-    raise missing_name("tinygrad_edu.nn.init", name, __all__)
-
-
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)
 
 
 def checked(tensor: Tensor) -> Tensor:

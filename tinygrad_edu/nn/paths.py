@@ -18,8 +18,8 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = [
     "Named", "build", "containers", "contradictions", "far_below", "find_values", "hidden", "is_container",
-    "is_parameter", "mismatches", "misplaced", "parameters_in", "read_values", "too_deep", "walk", "without_collisions",
-    "without_repeats",
+    "is_parameter", "mismatches", "misplaced", "parameters_in", "read_values", "too_deep", "walk",
+    "without_collisions", "without_repeats",
 ]  # fmt: skip
 
 T = TypeVar("T")

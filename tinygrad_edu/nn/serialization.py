@@ -166,5 +166,5 @@ def import_safetensors() -> ModuleType:
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise ImportError("saving and loading need safetensors; pip install tinygrad-edu[demos] brings it") from error
+        raise ImportError('saving and loading need safetensors; pip install "tinygrad-edu[demos]" brings it') from error
     return safetensors

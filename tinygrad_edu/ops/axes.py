@@ -15,7 +15,14 @@ from tinygrad_edu.ops.shapes import Axis, expand_dims
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["addends", "at", "backwards", "prepared", "restore"]
+__all__ = ["addends", "at", "backwards", "flag", "prepared", "restore"]
+
+
+def flag(keepdims: bool) -> bool:
+    """keepdims, if it is True or False: x.sum(0, 1) would keep axis 1 and add up axis 0 only."""
+    if not isinstance(keepdims, (bool, np.bool_)):
+        raise TypeError(f"keepdims is {keepdims!r:.20}; it must be True or False. Two axes are one tuple: axis=(0, 1)")
+    return bool(keepdims)
 
 
 def at(axis: int, x: Array, index: Any) -> tuple[Any, ...]:

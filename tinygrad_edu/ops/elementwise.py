@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from tinygrad_edu.checks import refuse_mask
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 
 if TYPE_CHECKING:
@@ -40,12 +41,17 @@ math_erf = np.frompyfunc(math.erf, 1, 1)
 
 def as_operand(x: Operand) -> Tensor:
     """x with a shape: lists and numbers become arrays, which for the type checker are Tensors, as they do the same."""
-    return x if hasattr(x, "shape") else np.asarray(x)  # type: ignore[return-value]
+    if hasattr(x, "shape"):
+        return x  # type: ignore[return-value]
+    refuse_mask("a list", x)
+    return np.asarray(x)  # type: ignore[return-value]
 
 
 def as_float(x: Operand) -> Tensor:
     """x with a shape, and integers as floats, which do not wrap around."""
     x = as_operand(x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"{x!r:.60} is not a Tensor, a real array or a number")
     return x if x.dtype.kind == "f" else np.asarray(x, np.float64)  # type: ignore[return-value]
 
 
@@ -191,7 +197,7 @@ def unless_nan(out: Array, part: Array) -> Array:
 @op(lambda g, out, x, negative_slope: unless_nan(out, where(x > 0, g, negative_slope * g)))
 def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Array:
     """x, or negative_slope * x where x <= 0: Maas, Hannun & Ng 2013. The slope at 0 is negative_slope."""
-    return np.where(x > 0, x, negative_slope * x)
+    return np.where(x > 0, x, negative_slope * x) if negative_slope else np.maximum(x, 0)  # and not 0 * -inf
 
 
 @op(lambda g, out, x, y: g, lambda g, out, x, y: g)

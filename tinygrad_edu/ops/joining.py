@@ -60,6 +60,8 @@ concat = concatenate
 
 def stack(arrays: Sequence[Operand], axis: int = 0, *, dtype: DTypeLike | None = None) -> Tensor:
     """Arrays of one shape side by side along a new axis."""
+    if is_tensor(axis):
+        raise TypeError("stack: the arrays are one list: np.stack([x, y])")
     operands = [as_operand(x) for x in arrays]
     if len({x.shape for x in operands}) != 1:
         raise ValueError(f"stack: the arrays must have one shape; they have {[x.shape for x in operands]}")

@@ -100,7 +100,7 @@ def matmul(x: Operand, y: Operand) -> Array:
     except ValueError:
         left, right = np.shape(x), np.shape(y)
         if not left or not right:
-            raise
+            raise ValueError(f"matmul: {left} @ {right}: a number has no axis to sum over; use *") from None
         inner = right[-2] if len(right) > 1 else right[0]
         if left[-1] == inner:
             raise

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, op, plain
-from tinygrad_edu.ops.axes import addends, at, backwards, prepared, restore
+from tinygrad_edu.ops.axes import addends, at, backwards, flag, prepared, restore
 from tinygrad_edu.ops.elementwise import (
     Operand,
     as_float,
@@ -61,8 +61,8 @@ def sum(
 ) -> Tensor:
     """Sum over an axis, several, or all; 5,000 ones are 5,000 also in float16."""
     if initial is None and where is True and dtype is None:
-        return _sum(x) if axis is None and not keepdims else _sum(x, axis, keepdims)
-    out = _sum(prepared(x, where, 0, dtype), axis, keepdims)
+        return _sum(x) if axis is None and not keepdims else _sum(x, axis, flag(keepdims))
+    out = _sum(prepared(x, where, 0, dtype), axis, flag(keepdims))
     return out if initial is None else out + initial
 
 
@@ -82,8 +82,8 @@ def mean(
 ) -> Tensor:
     """Mean over an axis, several, or all."""
     if where is True and dtype is None:
-        return _mean(x) if axis is None and not keepdims else _mean(x, axis, keepdims)
-    x = prepared(x, dtype=dtype)
+        return _mean(x) if axis is None and not keepdims else _mean(x, axis, flag(keepdims))
+    x, keepdims = prepared(x, dtype=dtype), flag(keepdims)
     if where is not True and not np.all(addends(x, axis, keepdims, where)):
         warnings.warn("Mean of empty slice", RuntimeWarning, stacklevel=2)
     return masked_mean(x, axis, keepdims, where)
@@ -130,8 +130,8 @@ def max(
     PyTorch's x.max(1) returns indices too; here it returns the values alone, and x.argmax(1) the indices.
     """
     if initial is None and where is True:
-        return _max(x) if axis is None and not keepdims else _max(x, axis, keepdims)
-    return extreme(_max, maximum, x, axis, keepdims, initial, where)
+        return _max(x) if axis is None and not keepdims else _max(x, axis, flag(keepdims))
+    return extreme(_max, maximum, x, axis, flag(keepdims), initial, where)
 
 
 def min(
@@ -139,8 +139,8 @@ def min(
 ) -> Tensor:
     """Smallest element along the axes, as `max`."""
     if initial is None and where is True:
-        return _min(x) if axis is None and not keepdims else _min(x, axis, keepdims)
-    return extreme(_min, minimum, x, axis, keepdims, initial, where)
+        return _min(x) if axis is None and not keepdims else _min(x, axis, flag(keepdims))
+    return extreme(_min, minimum, x, axis, flag(keepdims), initial, where)
 
 
 def extreme(
@@ -180,7 +180,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
         out = where(infinite, _max(x, axis, True), logsumexp(where(infinite, 0.0, x), axis, True))
     else:
         out = log(_sum(exp(x - top), axis, True)) + top
-    return out if keepdims or not x.ndim else squeeze(out, axis)
+    return out if flag(keepdims) or not x.ndim else squeeze(out, axis)
 
 
 @op(lambda g, out, x, axis: backwards(_cumsum(backwards(g, axis or 0), axis or 0), axis or 0).reshape(x.shape))
@@ -321,7 +321,7 @@ def prod(
     where: ArrayLike = True,
 ) -> Tensor:
     """Product over an axis, several, or all; zeros are factors like others."""
-    out = _prod(prepared(x, where, 1, dtype), axis, keepdims)
+    out = _prod(prepared(x, where, 1, dtype), axis, flag(keepdims))
     return out if initial is None else out * initial
 
 

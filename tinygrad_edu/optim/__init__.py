@@ -11,15 +11,13 @@ for epoch in range(epochs):
     scheduler.step()
 """
 
-from typing import NoReturn
-
-from tinygrad_edu.arguments import missing_name
 from tinygrad_edu.optim.base import *
 from tinygrad_edu.optim.clip import *
 from tinygrad_edu.optim.finder import *
 from tinygrad_edu.optim.muon import *
 from tinygrad_edu.optim.optimizers import *
 from tinygrad_edu.optim.schedulers import *
+from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "SGD", "Adagrad", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LRFinderResult", "LinearWarmup", "Muon",
@@ -28,9 +26,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> NoReturn:
-    raise missing_name("tinygrad_edu.optim", name, __all__)
-
-
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)

@@ -1,6 +1,7 @@
 """What a training loop needs around the model: fit, history, early stopping, checkpoints, metrics, diagnostics."""
 
 from tinygrad_edu.nn import summary
+from tinygrad_edu.torch_names import answer_names
 from tinygrad_edu.training.checkpoint import *
 from tinygrad_edu.training.diagnostics import *
 from tinygrad_edu.training.early_stopping import *
@@ -17,3 +18,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+answer_names(__name__)

@@ -12,7 +12,6 @@ cut, as in PyTorch.
 """
 
 import math
-import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from tinygrad_edu.checks import check_bool
 from tinygrad_edu.engine import is_tensor, no_grad, plain
+from tinygrad_edu.files import on_terminal
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
@@ -171,7 +171,7 @@ def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Generat
 
     The text stands before the bar, and `means`, RunningMeans for example, after it, as str() shows it after each batch.
     """
-    if not sys.stderr.isatty():
+    if not on_terminal():
         yield from batches
         return
     try:

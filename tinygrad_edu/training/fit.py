@@ -11,6 +11,7 @@ from typing import Any
 
 from tinygrad_edu.arguments import answering_for, others_by_name
 from tinygrad_edu.checks import check_bool, check_int
+from tinygrad_edu.files import say
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
 from tinygrad_edu.random import generators_in
@@ -187,11 +188,11 @@ def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int
     given = named_settings(state["optimizer"], state["scheduler"])
     done = checkpoint.load(**state)
     if progress:
-        print(f"fit: going on after epoch {done} of {checkpoint.path}")
+        say(f"fit: going on after epoch {done} of {checkpoint.path}")
         kept = named_settings(state["optimizer"], state["scheduler"])
         changed = [f"{k} {v}, not {given[k]}" for k, v in kept.items() if repr(v) != repr(given[k])]
         if changed:
-            print(
+            say(
                 f"fit: going on with the file's {'; '.join(changed)}. To begin anew, delete the file; to change it, "
                 "load the model and the optimizer with Checkpoint(path).load, set it, and fit with another file"
             )
@@ -244,5 +245,5 @@ def print_record(record: Record, header: bool) -> None:
         cell = format(value, formats.get(name, ".2%" if name.endswith("accuracy") else ".4g"))
         cells.append(cell.rjust(max(len(name), 8)))
     if header:
-        print("  ".join([name.rjust(8) for name in record]))
-    print("  ".join(cells), flush=True)
+        say("  ".join([name.rjust(8) for name in record]))
+    say("  ".join(cells))

@@ -45,6 +45,9 @@ class History(list[Record]):
     """
 
     def __init__(self, records: Iterable[Mapping[str, object]] = ()) -> None:
+        if isinstance(records, Mapping) or not isinstance(records, Iterable):
+            how = "give a list of records, a dict of numbers for each epoch, such as [{'epoch': 1, 'train_loss': 0.5}]"
+            raise TypeError(f"History: records is {records!r:.60}; {how}")
         super().__init__([check_record(record) for record in records])
 
     def append(self, record: Mapping[str, object]) -> None:

@@ -92,7 +92,7 @@ def test_unknown_names_are_refused_with_those_there_are(option, value):
 def test_without_an_engine_the_error_names_both_ways(no_engine, picture, tmp_path):
     assert engines.engine() is None
     for draw in (lambda: render(SOURCE), picture.pipe, lambda: picture.render(tmp_path / "g")):
-        with pytest.raises(NoEngineError, match=r"apt install graphviz.*pip install tinygrad-edu\[render\]"):
+        with pytest.raises(NoEngineError, match=r'apt install graphviz.*pip install "tinygrad-edu\[render\]"'):
             draw()
     assert list(tmp_path.iterdir()) == []
     assert (tmp_path / "g.dot").samefile(picture.save(tmp_path / "g.dot"))
@@ -201,7 +201,7 @@ def install(tmp_path, monkeypatch):
     [
         ("#!/bin/sh\ncat > /dev/null; echo rubbish", ValueError, "Graphviz gave no SVG.*rubbish"),
         ("#!/bin/sh\ncat > /dev/null; printf '\\377\\377'", ValueError, "Graphviz gave no SVG"),
-        ("#!/no/such/shell\n", NoEngineError, r"dot cannot be run .*pip install tinygrad-edu\[render\]"),
+        ("#!/no/such/shell\n", NoEngineError, r'dot cannot be run .*pip install "tinygrad-edu\[render\]"'),
     ],
     ids=["no xml", "no text", "no program"],
 )

@@ -45,7 +45,7 @@ from tinygrad_edu.draw.explain.expressions import (
     steps_between,
     total_derivative,
 )
-from tinygrad_edu.draw.names import caller_variables, name_cards
+from tinygrad_edu.draw.names import caller_variables, name_cards, printable
 from tinygrad_edu.draw.numbers import MINUS, SMALL, format_array, format_nested, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Wire, record
 from tinygrad_edu.tensor import Tensor
@@ -373,6 +373,8 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
     name_cards(found, variables=variables)
     if not found.output.named:
         found.output.name = "output" if any(card.name == "L" for card in found.cards) else "L"
+    for card in found.cards:
+        card.name = printable(card.name)
     cards = {id(card.tensor): card for card in found.cards if card.tensor is not None}
     if not inputs:
         leaves = [card.tensor for card in found.cards if card.op is None and card.needs_gradient]
@@ -384,7 +386,7 @@ def explain(output: Tensor, *inputs: Tensor, precision: int = 3) -> Explanation:
             with np.errstate(all="ignore"):  # what is not finite is printed
                 solutions.append(solve(forms, cards[id(x)]))
         else:
-            name = cards[id(x)].name if id(x) in cards else x.name or variables.get(id(x), "the tensor")
+            name = cards[id(x)].name if id(x) in cards else printable(x.name or variables.get(id(x), "the tensor"))
             solutions.append(explain_independence(found, x, name))
     return Explanation(solutions)
 

@@ -20,7 +20,7 @@ import graphviz
 __all__ = ["NoEngineError", "engine", "render"]
 
 GRAPHVIZ = "`apt install graphviz` (macOS: `brew install graphviz`, Windows: `choco install graphviz`)"
-RENDER = "`pip install tinygrad-edu[render]`"
+RENDER = '`pip install "tinygrad-edu[render]"`'
 INSTALL = f"no engine that lays out graphs is installed: {GRAPHVIZ} or, without leaving Python, {RENDER}"
 
 # The current folder is taken off the path: a student's random.py there is not the one that pygraphviz means.
