@@ -31,7 +31,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "differentiable": "tinygrad_edu.grad differentiates a step that you write yourself",
     "dilation": "kernels have no gaps, as with 1",
     "divisor_override": "multiply the result by kernel height * width / divisor",
-    "end_factor": "the warm-up ends at the full rate; another schedule follows with then=...",
+    "end_factor": "the warm-up ends at the full rate; LinearLR has it",
     "foreach": ONE_WAY,
     "fused": ONE_WAY,
     "generator": "pass rng=np.random.default_rng(seed)",
