@@ -19,12 +19,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ONE_WAY = "there is one implementation, for arrays on the CPU"
-ONE_BATCH = "batches are cut from arrays, in this process"
+ONE_BATCH = "batches are made in this process"
 LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "batch_sampler": ONE_BATCH,
     "capturable": ONE_WAY,
     "ceil_mode": "windows that do not fit are left out; widen the images with np.pad first",
-    "collate_fn": f"{ONE_BATCH}; transform=... changes the images of each",
     "count_include_pad": "a border counts as zeros, as with True",
     "decoupled_weight_decay": "AdamW takes the weight decay off the weights",
     "device": "everything is on the CPU",
@@ -47,7 +46,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "prefetch_factor": ONE_BATCH,
     "reduce": "say it with reduction='none'",
     "return_indices": "only the values are returned",
-    "sampler": "shuffle=True, or arrays in the order that you want",
+    "sampler": "shuffle=True, or Subset(dataset, indices) in the order that you want",
     "size_average": "say it with reduction='mean' or 'sum'",
     "threshold": "nothing overflows without it",
     "timeout": ONE_BATCH,
