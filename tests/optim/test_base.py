@@ -556,12 +556,13 @@ def test_a_gradient_set_by_hand_that_cannot_be_one(optimizer, grad, error, words
     [[255, 3], np.array([255, 3], np.uint8), np.array([-128, 1], np.int8), np.array([True, False]),
      np.array([255, 3], ">f8"), Tensor([2.0, 3.0]), np.array([2, 3], np.float16), np.broadcast_to(2.0, 2)],
 )  # fmt: skip
-def test_a_gradient_set_by_hand_counts_like_a_float(optimizer, dtype, grad):
+@pytest.mark.parametrize("maximize", [False, True])
+def test_a_gradient_set_by_hand_counts_like_a_float(optimizer, dtype, grad, maximize):
     found, wanted = Tensor(np.array([1, 2], dtype)), Tensor(np.array([1, 2], np.float64))
     found.grad = grad
     wanted.grad = np.array(grad.data if isinstance(grad, Tensor) else grad, np.float64)
     for p in (found, wanted):
-        step = optimizer([p], lr=0.1, weight_decay=0.1)
+        step = optimizer([p], lr=0.1, weight_decay=0.1 * (not maximize), maximize=maximize)
         for _ in range(2):
             step.step()
     np.testing.assert_allclose(found.data, wanted.data, rtol={2: 2e-3, 4: 1e-5, 8: 1e-12}[found.itemsize], atol=1e-3)

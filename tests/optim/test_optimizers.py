@@ -93,7 +93,7 @@ EVERY = pytest.mark.parametrize("optimizer", list(GROUPS))
 
 @pytest.mark.parametrize(("optimizer", "settings"), SETTINGS)
 @pytest.mark.parametrize("setup", ["plain", "groups", "clipped and scheduled", "changing"])
-def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup, double):
+def test_its_steps_are_pytorchs(optimizer, settings, setup, double):
     torch = double
     rng = np.random.default_rng(0)
     start = [rng.standard_normal(shape) for shape in [(4, 3), (3,), ()]]
@@ -109,7 +109,7 @@ def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup, double):
     a = optimizer(grouped(ours), **settings)
     b = getattr(torch.optim, optimizer.__name__)(grouped(theirs), **settings)
     schedules = [optim.StepLR(a, 7, 0.8), torch.optim.lr_scheduler.StepLR(b, 7, 0.8)]
-    for step in range(100):
+    for step in range(100 if setup in ("plain", "changing") else 40):
         a.zero_grad()
         used = list(zip(ours, centre, strict=True))[: 2 if step % 3 == 1 else 3]  # the last has no gradient
         sum([(((p - c) ** 2 + 1) ** 0.5).sum() for p, c in used]).backward()
@@ -262,8 +262,10 @@ def test_a_step_allocates_nothing_that_grows_with_the_model(optimizer, settings)
     for p in params:
         p.grad = np.ones_like(p.data)
     step.step()
+    for entry in step.state:
+        entry["step"] = 62
     tracemalloc.start()
-    for _ in range(64):
+    for _ in range(3):  # one of them flushes
         step.step()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -291,7 +293,10 @@ def test_work_arrays_have_the_layout_of_the_parameter_and_the_size_of_the_larges
         (optim.RMSprop, {"alpha": 0.9, "momentum": 0.9, "centered": True}, {"square_sum", "grad_sum", "step_sum"}),
         (optim.Adam, {}, {"grad_sum"}),
         (optim.Adam, {"betas": (0.9, 0.9)}, {"grad_sum", "square_sum"}),
+        (optim.Adam, {"betas": (0.9, 0.9), "amsgrad": True}, {"grad_sum", "square_sum"}),
         (optim.AdamW, {"betas": (0.9, 0.9)}, {"grad_sum", "square_sum"}),
+        (optim.NAdam, {"betas": (0.9, 0.9)}, {"grad_sum", "square_sum"}),
+        (optim.Adagrad, {}, set()),
     ],
 )
 def test_moments_without_gradients_become_zero_not_subnormal(optimizer, settings, gone, dtype):
@@ -303,7 +308,7 @@ def test_moments_without_gradients_become_zero_not_subnormal(optimizer, settings
     p.grad = np.zeros(4, dtype)
     for _ in range(1200):
         step.step()
-        moments = {k: np.abs(v) for k, v in step.state[0].items() if k != "step"}
+        moments = {k: np.abs(v) for k, v in step.state[0].items() if isinstance(v, np.ndarray)}
         for moment in moments.values():
             assert moment.dtype == kept
             assert ((moment == 0) | (moment >= tiny)).all()
