@@ -19,22 +19,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ONE_WAY = "there is one implementation, for arrays on the CPU"
-ONE_BATCH = "batches are cut from arrays, in this process"
+ONE_BATCH = "batches are made in this process"
 NEAREST = "each pixel is a copy of the nearest one, and the mode 'nearest' has no such option"
 LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "add_bias_kv": "concatenate a row to key and value",
     "add_zero_attn": "concatenate a row of zeros to key and value",
     "align_corners": NEAREST,
-    "amsgrad": "Adam has its original form alone",
     "antialias": NEAREST,
     "batch_sampler": ONE_BATCH,
     "capturable": ONE_WAY,
-    "collate_fn": f"{ONE_BATCH}; transform=... changes the images of each",
-    "dampening": "a gradient is added undamped, as with 0",
+    "decoupled_weight_decay": "AdamW takes the weight decay off the weights",
     "device": "everything is on the CPU",
     "differentiable": "tinygrad_edu.grad differentiates a step that you write yourself",
     "enable_gqa": "repeat the heads of key and value with np.repeat",
-    "end_factor": "the warm-up ends at the full rate; another schedule follows with then=...",
+    "end_factor": "the warm-up ends at the full rate; LinearLR has it",
     "foreach": ONE_WAY,
     "fused": ONE_WAY,
     "generator": "pass rng=np.random.default_rng(seed)",
@@ -50,7 +48,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "recompute_scale_factor": NEAREST,
     "reduce": "say it with reduction='none'",
     "return_indices": "only the values are returned",
-    "sampler": "shuffle=True, or arrays in the order that you want",
+    "sampler": "shuffle=True, or Subset(dataset, indices) in the order that you want",
     "scale_grad_by_freq": "divide the gradients yourself, w.grad / np.maximum(counts, 1)[:, None]",
     "size_average": "say it with reduction='mean' or 'sum'",
     "sparse": "a gradient has a row for each of the table's",

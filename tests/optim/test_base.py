@@ -11,14 +11,19 @@ from gradients import with_grad
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.functional import cross_entropy
 
-EVERY = pytest.mark.parametrize("optimizer", [optim.SGD, optim.RMSprop, optim.Adam, optim.AdamW])
+KINDS = [optim.SGD, optim.Adagrad, optim.RMSprop, optim.Adam, optim.AdamW, optim.NAdam]
+EVERY = pytest.mark.parametrize("optimizer", KINDS)
 STATEFUL = pytest.mark.parametrize(
     ("optimizer", "settings"),
     [
         (optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+        (optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "maximize": True}),
+        (optim.Adagrad, {"lr_decay": 0.1, "initial_accumulator_value": 0.5}),
         (optim.RMSprop, {"momentum": 0.5, "centered": True, "eps": 1e-3}),
         (optim.Adam, {"weight_decay": 0.01}),
+        (optim.Adam, {"amsgrad": True, "maximize": True}),
         (optim.AdamW, {"betas": (0.5, 0.9)}),
+        (optim.NAdam, {"momentum_decay": 0.1}),
     ],
 )
 
@@ -176,7 +181,7 @@ def test_moments_of_your_own_are_loaded_if_they_are_named():
 
     step = Averaged([with_grad([1.0], [4.0])])
     step.step()
-    with pytest.raises(ValueError, match=r"parameter 0 has mean, but Averaged keeps nothing; .* see moments\(\)"):
+    with pytest.raises(ValueError, match=r"parameter 0 has mean, but Averaged keeps nothing; .*from_torch\(\)"):
         step.load_state_dict(step.state_dict())
     named = Named([Tensor([1.0])])
     named.load_state_dict(step.state_dict() | {"optimizer": "Named"})
@@ -195,13 +200,13 @@ def test_a_resumed_training_is_the_uninterrupted_one_to_the_bit(optimizer, setti
     resumed, b = two_groups(optimizer)
     if used:
         train(resumed, b, 3, seed=7)
-    arrays = [{k: v for k, v in entry.items() if k != "step"} for entry in b.state]
+    arrays = [{k: v for k, v in entry.items() if isinstance(v, np.ndarray)} for entry in b.state]
     groups = list(b.param_groups)
     resumed.load_state_dict(weights)
     b.load_state_dict(as_json(state) if through_json else state)
     for p, entry, before in zip(b.params, b.state, arrays, strict=True):
         assert all(entry[k] is before[k] for k in before.keys() & entry.keys())
-        assert all(v.strides == p.data.strides for k, v in entry.items() if k != "step")
+        assert all(v.strides == p.data.strides for v in entry.values() if isinstance(v, np.ndarray))
     assert [x is y for x, y in zip(groups, b.param_groups, strict=True)] == [True, True]
     assert_same(b.state_dict(), state)
     train(resumed, b, 70, seed=1)
@@ -220,11 +225,33 @@ def test_the_state_is_a_contiguous_copy_of_plain_values(optimizer, settings):
     assert [group["params"] for group in state["param_groups"]] == [[0, 1], [2, 3]]
     assert list(state["state"]) == [0, 1, 2, 3]
     for entry in state["state"].values():
-        assert all(v.flags.c_contiguous and v.base is None for k, v in entry.items() if k != "step")
+        arrays = [v for v in entry.values() if isinstance(v, np.ndarray)]
+        assert all(v.flags.c_contiguous and v.base is None for v in arrays)
+        assert all(type(v) in (int, float) for v in entry.values() if not isinstance(v, np.ndarray))
         assert entry.keys().isdisjoint({"exp_avg", "exp_avg_sq", "square_avg", "grad_avg"})  # PyTorch's are scaled
     assert_same(as_json(state), json.loads(json.dumps({"optimizer": 0})) | as_json(before))
     train(model, step, 2)
     assert_same(state, before)
+
+
+def test_groups_of_an_older_file_lack_the_newer_hyperparameters():
+    model, step = two_groups(optim.Adam, amsgrad=True)
+    train(model, step, 2)
+    state = step.state_dict()
+    for group in state["param_groups"]:
+        del group["amsgrad"], group["maximize"]
+    step.load_state_dict(state)
+    assert [(group["amsgrad"], group["maximize"]) for group in step.param_groups] == [(False, False)] * 2
+
+
+@pytest.mark.parametrize("value", [None, -1.0, "x", np.ones(2), math.nan])
+def test_a_scalar_of_the_state_that_cannot_be(value):
+    model, step = two_groups(optim.NAdam)
+    train(model, step, 2)
+    before = step.state_dict()
+    with pytest.raises(ValueError, match="parameter 1: mu_product is"):
+        step.load_state_dict(changed(before, "state", 1, "mu_product", value=value))
+    assert_same(step.state_dict(), before)
 
 
 def test_the_step_may_be_a_numpy_integer():
@@ -326,7 +353,7 @@ def changed(state, *path, value):
         ),
         (
             lambda s: changed(s, "state", 3, value={"step": 5, "exp_avg": np.ones(3), "exp_avg_sq": np.ones(3)}),
-            "parameter 3 has exp_avg, but Adam keeps grad_sum, square_sum; PyTorch's .* are scaled differently",
+            r"parameter 3 has exp_avg, but Adam keeps grad_sum, .*; PyTorch's .* from_torch\(\) loads them",
         ),
         (lambda s: changed(s, "state", 3, value={"grad_sum": np.ones(3)}), "parameter 3: step is None"),
         (lambda s: changed(s, "param_groups", 0, value={}), r"groups of \[0, 2\] parameters"),
@@ -373,12 +400,24 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, words):
         (lambda p: optim.SGD([p], weight_decay=-0.1), ValueError, "weight_decay"),
         (lambda p: optim.SGD([p], nesterov=True), ValueError, "nesterov needs a momentum"),
         (lambda p: optim.SGD([p], momentum=0.9, nesterov="yes"), ValueError, "nesterov is 'yes'; it must be True or"),
+        (
+            lambda p: optim.SGD([p], momentum=0.9, dampening=0.1, nesterov=True),
+            ValueError,
+            "along the undamped gradient; leave dampening at 0",
+        ),
+        (lambda p: optim.SGD([p], dampening=1.1), ValueError, "dampening is 1.1; .* at most 1"),
+        (lambda p: optim.Adam([p], maximize=1), ValueError, "Adam: maximize is 1"),
+        (lambda p: optim.AdamW([p], amsgrad=None), ValueError, "AdamW: amsgrad is None"),
+        (lambda p: optim.Adagrad([p], lr_decay=-1), ValueError, "lr_decay is -1"),
+        (lambda p: optim.Adagrad([p], initial_accumulator_value=-1), ValueError, "initial_accumulator_value is -1"),
+        (lambda p: optim.NAdam([p], momentum_decay=-1), ValueError, "momentum_decay is -1"),
+        (lambda p: optim.NAdam([p], decoupled_weight_decay=0), ValueError, "decoupled_weight_decay is 0"),
         (lambda p: optim.RMSprop([p], alpha=1), ValueError, "RMSprop: alpha is 1"),
         (lambda p: optim.RMSprop([p], centered=1), ValueError, "RMSprop: centered is 1"),
         (
-            lambda p: optim.SGD([p], 0.1, 0.9, 0, 1e-4),
+            lambda p: optim.SGD([p], 0.1, 0.9, 0, 1e-4, False, True),
             TypeError,
-            r"got more \(int, float\); .* momentum, weight_",
+            r"got more \(bool\); .* nesterov, maximize=",
         ),
         (lambda p: optim.Adam([p], betas=(0.9, 1.0)), ValueError, "beta2 is 1.0"),
         (lambda p: optim.Adam([p], betas=0.9), ValueError, "betas is 0.9; it must be a pair"),
@@ -486,10 +525,7 @@ def test_a_group_may_be_a_copy_and_hold_a_tuple():
     np.testing.assert_allclose(params[1].data, [2.5])
 
 
-ALL = pytest.mark.parametrize("optimizer", [optim.SGD, optim.RMSprop, optim.Adam, optim.AdamW])
-
-
-@ALL
+@EVERY
 @pytest.mark.parametrize(
     ("grad", "error", "words"),
     [
@@ -513,19 +549,20 @@ def test_a_gradient_set_by_hand_that_cannot_be_one(optimizer, grad, error, words
     assert first.data == 5 and step.steps == [0, 0]
 
 
-@ALL
+@EVERY
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 @pytest.mark.parametrize(
     "grad",
     [[255, 3], np.array([255, 3], np.uint8), np.array([-128, 1], np.int8), np.array([True, False]),
      np.array([255, 3], ">f8"), Tensor([2.0, 3.0]), np.array([2, 3], np.float16), np.broadcast_to(2.0, 2)],
 )  # fmt: skip
-def test_a_gradient_set_by_hand_counts_like_a_float(optimizer, dtype, grad):
+@pytest.mark.parametrize("maximize", [False, True])
+def test_a_gradient_set_by_hand_counts_like_a_float(optimizer, dtype, grad, maximize):
     found, wanted = Tensor(np.array([1, 2], dtype)), Tensor(np.array([1, 2], np.float64))
     found.grad = grad
     wanted.grad = np.array(grad.data if isinstance(grad, Tensor) else grad, np.float64)
     for p in (found, wanted):
-        step = optimizer([p], lr=0.1, weight_decay=0.1)
+        step = optimizer([p], lr=0.1, weight_decay=0.1 * (not maximize), maximize=maximize)
         for _ in range(2):
             step.step()
     np.testing.assert_allclose(found.data, wanted.data, rtol={2: 2e-3, 4: 1e-5, 8: 1e-12}[found.itemsize], atol=1e-3)
@@ -539,7 +576,7 @@ def test_parameters_have_an_order(params):
         optim.SGD([{"params": params}])
 
 
-@ALL
+@EVERY
 def test_a_state_of_nonsense_changes_nothing(optimizer):
     def make():
         step = optimizer([{"params": [with_grad([1.0, 2.0], [1.0, 1.0])]}, {"params": [with_grad(3.0, 1.0)]}], lr=0.1)

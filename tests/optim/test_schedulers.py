@@ -10,8 +10,13 @@ import pytest
 from tinygrad_edu import Tensor, optim
 from tinygrad_edu.optim import (
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
     ExponentialLR,
+    LambdaLR,
+    LinearLR,
     LinearWarmup,
+    MultiStepLR,
+    OneCycleLR,
     ReduceLROnPlateau,
     Scheduler,
     StepLR,
@@ -35,6 +40,19 @@ def torch_warm_cosine(schedulers, o):
     return schedulers.SequentialLR(o, [warm, schedulers.CosineAnnealingLR(o, T_max=60)], milestones=[7])
 
 
+def sequence(o, s=optim.lr_scheduler):
+    inner = [s.LinearLR(o, 0.1, total_iters=5), s.ExponentialLR(o, 0.9), s.CosineAnnealingWarmRestarts(o, 7)]
+    inner += [s.MultiStepLR(o, [3, 20]), s.LambdaLR(o, lambda epoch: 1 / (epoch + 2))]
+    return s.SequentialLR(o, inner, milestones=[9, 20, 41, 80])
+
+
+def torchs(ours, schedulers, o):
+    """PyTorch's scheduler of the same name and settings."""
+    if isinstance(ours, partial):
+        return getattr(schedulers, ours.func.__name__)(o, **ours.keywords)
+    return ours(o, schedulers)
+
+
 SCHEDULES = {
     "StepLR": (partial(StepLR, step_size=30), lambda s, o: s.StepLR(o, 30)),
     "StepLR of 1": (partial(StepLR, step_size=1, gamma=1.01), lambda s, o: s.StepLR(o, 1, 1.01)),
@@ -51,7 +69,25 @@ SCHEDULES = {
         lambda s, o: s.LinearLR(o, 0.05, total_iters=40),
     ),
     "warm-up and cosine": (warm_cosine, torch_warm_cosine),
+    "MultiStepLR": (partial(MultiStepLR, milestones=[30, 0, 30, 80], gamma=0.5),) * 2,
+    "LinearLR": (partial(LinearLR, start_factor=0.9, end_factor=0.2, total_iters=60),) * 2,
+    "LambdaLR": (partial(LambdaLR, lr_lambda=lambda epoch: 0.95**epoch),) * 2,
+    "LambdaLR of groups": (
+        partial(LambdaLR, lr_lambda=[lambda epoch: 0.95**epoch, lambda epoch: 1 / (1 + epoch), math.cosh]),
+    )
+    * 2,
+    "WarmRestarts": (partial(CosineAnnealingWarmRestarts, T_0=7, T_mult=2, eta_min=1e-3),) * 2,
+    "WarmRestarts of 1": (partial(CosineAnnealingWarmRestarts, T_0=13),) * 2,
+    "OneCycleLR": (partial(OneCycleLR, max_lr=0.2, total_steps=100),) * 2,
+    "OneCycleLR of groups": (
+        partial(OneCycleLR, max_lr=[0.2, 0.1, 1.0], epochs=20, steps_per_epoch=6, three_phase=True, pct_start=0.25),
+    )
+    * 2,
+    "SequentialLR": (sequence,) * 2,
 }
+for name, (ours, theirs) in SCHEDULES.items():
+    if ours is theirs:  # the same words make both
+        SCHEDULES[name] = ours, partial(torchs, ours)
 for settings in (
     {},
     {"patience": 0, "factor": 0.7},
@@ -326,7 +362,7 @@ def test_two_schedulers_of_one_optimizer_are_not_stepped_in_turns():
     first, second = StepLR(o, 1, gamma=0.5), ExponentialLR(o, gamma=0.9)
     first.step(), first.step()
     second.step(), second.step()  # a new phase
-    with pytest.raises(ValueError, match=r"StepLR.step: ExponentialLR has taken over .* LinearWarmup\("):
+    with pytest.raises(ValueError, match=r"StepLR.step: ExponentialLR has taken over .* SequentialLR\("):
         first.step()
     plateau = ReduceLROnPlateau(o, patience=0)
     plateau.step(1.0)

@@ -1,4 +1,4 @@
-"""Data to train on: MNIST, a synthetic stand-in, mini-batches, augmentation, and your own pictures of digits.
+"""Data to train on: MNIST, a synthetic stand-in, data sets, mini-batches, augmentation, your own pictures of digits.
 
 Everything here is plain NumPy arrays, independent of the autograd.
 
@@ -8,6 +8,7 @@ Everything here is plain NumPy arrays, independent of the autograd.
 """
 
 from tinygrad_edu.data.augment import *
+from tinygrad_edu.data.dataset import *
 from tinygrad_edu.data.idx import *
 from tinygrad_edu.data.loader import *
 from tinygrad_edu.data.mnist import *
@@ -16,8 +17,9 @@ from tinygrad_edu.data.synthetic import *
 from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
-    "DataLoader", "ElasticTransform", "MNISTNotFoundError", "RandomAffine", "load_digits", "load_mnist", "normalize",
-    "read_digit", "read_idx", "synthetic_digits",
+    "DataLoader", "Dataset", "ElasticTransform", "MNISTNotFoundError", "RandomAffine", "Subset", "TensorDataset",
+    "default_collate", "load_digits", "load_mnist", "normalize", "random_split", "read_digit", "read_idx",
+    "synthetic_digits",
 ]  # fmt: skip
 
 

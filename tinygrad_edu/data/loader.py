@@ -1,111 +1,172 @@
-"""Mini-batches: `DataLoader` cuts a data set into batches, and `normalize` scales and standardises images."""
+"""Mini-batches: `DataLoader` makes batches of a data set, and `normalize` scales and standardises images."""
 
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu.arguments import Named
 from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
+from tinygrad_edu.data.dataset import Items, TensorDataset, as_array, check_dataset, default_collate, sliced
 from tinygrad_edu.engine import is_tensor
 from tinygrad_edu.random import new_generator
 
 __all__ = ["DataLoader", "normalize"]
 
-TWO_ARRAYS = (
-    "it takes two arrays: DataLoader(images, labels, batch_size). A pair of arrays becomes DataLoader(*pair), "
-    "a data set of pairs (image, label) DataLoader(*zip(*dataset))"
+WHAT = (
+    "two arrays make DataLoader(images, labels), a pair of them DataLoader(*pair), several or one alone "
+    "DataLoader(TensorDataset(images, ...))"
 )
 
 
-class DataLoader(metaclass=Named):
-    """Iterates over images and labels in mini-batches; one pass is one epoch.
+class Default(int):
+    """A default that can be told from the same number given by the caller."""
 
-    Every batch is a copy, so code that changes a batch in place leaves the data set as it was.
+
+THIRTY_TWO = Default(32)
+
+
+class DataLoader(metaclass=Named):
+    """Iterates over a data set in mini-batches, as tuples of arrays; one pass is one epoch.
+
+    Batches are made of two arrays, DataLoader(images, labels, batch_size), or of a data set, as PyTorch has it:
+    DataLoader(dataset, batch_size). Every batch is a copy, so code that changes a batch in place leaves the data set as
+    it was.
 
     Args:
-        images, labels: Arrays of shape (n, ...), any dtype.
-        batch_size: Examples per batch, at least 1. The last batch holds what is left over.
+        images: An array of shape (n, ...), any dtype, with labels; or a data set, without.
+        labels: An array of shape (n, ...), any dtype.
+        batch_size: Examples per batch, at least 1; 32 by default. The last batch holds what is left over.
         shuffle: Whether each `iter()` draws a new permutation of the examples.
         seed: Seed of the permutations: the same seed gives the same sequence of epochs. Not used without `shuffle`.
         rng: Generator to draw the permutations from, instead of `seed`; without both, the library's, which manual_seed
             reseeds.
         drop_last: Whether to leave out the last batch if it is shorter than `batch_size`.
-        transform: Called with each batch of images; what it returns takes their place. See `normalize`.
+        transform: Called with the images of each batch, or the first part of a batch of a data set; what it returns
+            takes their place. See `normalize`.
+        collate_fn: Called with a list of a batch's items, makes the batch of them. Without it default_collate does or,
+            of arrays, a TensorDataset or a Subset of it, each batch is cut out in one piece, which is faster.
+        dataset: PyTorch's name for a data set in the place of images.
+
+    Attributes:
+        dataset: The data set; of two arrays, a TensorDataset.
 
     Raises:
-        TypeError: An argument has the wrong type, or there are no labels, or an array is masked.
+        TypeError: An argument has the wrong type, or arrays are masked or have no labels.
         ValueError: Images and labels differ in length or are single numbers, `batch_size` or `seed` is too small, or
             both `seed` and `rng` are given.
+
+    Example:
+        training, validation = random_split(Pictures(paths, labels), [0.9, 0.1])
+        for images, labels in DataLoader(training, 64, shuffle=True, transform=normalize):
+            ...
     """
 
     def __init__(
         self,
-        images: ArrayLike,
-        labels: ArrayLike | None = None,  # needed; the default is there for the message
-        batch_size: int = 32,
+        images: ArrayLike | Items | None = None,
+        labels: ArrayLike | None = None,
+        batch_size: int = THIRTY_TWO,
         shuffle: bool = False,
         seed: int | None = None,
         rng: np.random.Generator | None = None,
         drop_last: bool = False,
-        transform: Callable[[np.ndarray], np.ndarray] | None = None,
+        transform: Callable[[Any], Any] | None = None,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        *,
+        dataset: Items | None = None,
     ) -> None:
-        if labels is None:
-            raise TypeError(f"DataLoader got a {type(images).__name__} and no labels; {TWO_ARRAYS}")
-        self.labels = as_array("labels", labels)
-        if self.labels.ndim == 0:  # as in PyTorch's DataLoader(dataset, 64)
-            raise ValueError(f"DataLoader: labels is {labels!r:.60}, which has no first axis of examples; {TWO_ARRAYS}")
-        self.images = as_array("images", images)
-        if self.images.ndim == 0:
-            raise ValueError(f"DataLoader: images is {images!r:.60}, which has no first axis of examples; {TWO_ARRAYS}")
-        if len(self.images) != len(self.labels):
-            raise ValueError(f"{len(self.images)} images but {len(self.labels)} labels; each image needs one label")
-        if transform is not None and not callable(transform):
-            raise TypeError(f"transform must be callable or None, got {type(transform).__name__}")
+        if isinstance(labels, (int, np.integer)) and not isinstance(labels, bool):  # DataLoader(dataset, 64, True)
+            if isinstance(batch_size, bool) and not shuffle:
+                shuffle = batch_size
+            elif batch_size is not THIRTY_TWO:
+                raise TypeError(f"DataLoader: labels is {labels!r}, a second batch_size beside {batch_size!r}; {WHAT}")
+            batch_size = int(labels)
+            labels = None
+        self.dataset: Items = as_dataset(images, labels, dataset)
+        for name, function in (("transform", transform), ("collate_fn", collate_fn)):
+            if function is not None and not callable(function):
+                raise TypeError(f"DataLoader: {name} must be callable or None, got {type(function).__name__}")
         self.batch_size = check_positive_int("DataLoader: batch_size", batch_size, wrong_type=TypeError)
         self.shuffle = check_bool("DataLoader: shuffle", shuffle)
         self.drop_last = check_bool("DataLoader: drop_last", drop_last)
-        self.transform = transform
+        self.transform, self.collate_fn = transform, collate_fn
         self.rng = new_generator("DataLoader", seed, rng)
+
+    @property
+    def images(self) -> np.ndarray:
+        """The first of the arrays."""
+        return self._arrays()[0]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The second of the arrays."""
+        return self._arrays()[1]
+
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        if not isinstance(self.dataset, TensorDataset):
+            raise AttributeError("this DataLoader was made of a data set, loader.dataset, not of images and labels")
+        return self.dataset.tensors
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
-        full, rest = divmod(len(self.images), self.batch_size)
+        full, rest = divmod(len(self.dataset), self.batch_size)
         return full if self.drop_last or rest == 0 else full + 1
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields (images, labels) batches of shapes (batch, ...) and (batch, ...), as copies."""
-        n = len(self.images)
+    def __iter__(self) -> Iterator[Any]:
+        """Yields batches: pairs (images, labels) of shapes (batch, ...), or what the items are made of, stacked."""
+        n = len(self.dataset)
         order = self.rng.permutation(n) if self.shuffle else np.arange(n)
         starts = range(0, len(self) * self.batch_size, self.batch_size)
         return (self._batch(order[start : start + self.batch_size]) for start in starts)
 
-    def _batch(self, index: NDArray[np.intp]) -> tuple[np.ndarray, np.ndarray]:
-        images = self.images[index]  # indexing with an array copies, a slice would not
-        if self.transform is not None:
-            images = self.transform(images)
-            if images is None:
-                raise TypeError("DataLoader: transform returned None, not images; is there a return in it?")
-            if len(images) != len(index):
-                raise ValueError(
-                    f"DataLoader: transform made {len(images)} images of {len(index)}, each with a label; it must "
-                    "keep their number"
-                )
-        return images, self.labels[index]
+    def _batch(self, index: NDArray[np.intp]) -> Any:
+        batch = None if self.collate_fn else sliced(self.dataset, index)
+        if batch is None:
+            collate = self.collate_fn or default_collate
+            batch = collate([self.dataset[i] for i in index.tolist()])
+        if self.transform is None:
+            return batch
+        if isinstance(batch, (tuple, list)):
+            first, *others = batch
+            return (transformed(self.transform, first), *others)
+        if not isinstance(batch, np.ndarray):
+            how = f"and a batch is a {type(batch).__name__}; change its items in the data set or a collate_fn"
+            raise TypeError(f"DataLoader: transform takes the first part of a batch, {how}")
+        return transformed(self.transform, batch)
 
 
-def as_array(name: str, values: ArrayLike) -> np.ndarray:
-    """Images or labels as an array; a TypeError for Tensors and masks, which would be lost."""
-    refuse_mask(f"DataLoader: {name}", values)
-    if is_tensor(values):
-        how = f"pass an array, {name}.data; the loss needs gradients of the parameters alone"
-        raise TypeError(f"DataLoader: {name} is a Tensor; {how}")
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"DataLoader: {name} are not an array: {error}") from None
+def as_dataset(images: Any, labels: Any, dataset: Any) -> Any:
+    """The data set that was given, or one of two arrays."""
+    if dataset is not None:
+        if images is not None or labels is not None:
+            raise TypeError(f"DataLoader got a dataset, and images or labels too; {WHAT}")
+        return check_dataset("DataLoader", dataset)
+    if labels is not None:
+        pair = as_array("DataLoader: images", images), as_array("DataLoader: labels", labels)
+        if len(pair[0]) != len(pair[1]):
+            raise ValueError(f"{len(pair[0])} images but {len(pair[1])} labels; each image needs one label")
+        return TensorDataset(*pair)
+    arrays = images[:1] if isinstance(images, tuple) else [images]
+    if images is None or any(is_tensor(part) or hasattr(part, "__array__") for part in arrays):
+        raise TypeError(f"DataLoader got a {type(images).__name__} and no labels; {WHAT}")
+    return check_dataset("DataLoader", images)
+
+
+def transformed(transform: Callable[[Any], Any], images: Any) -> Any:
+    """What a transform makes of the images of a batch, if it makes as many."""
+    found = transform(images)
+    if found is None:
+        raise TypeError("DataLoader: transform returned None, not images; is there a return in it?")
+    if len(found) != len(images):
+        raise ValueError(
+            f"DataLoader: transform made {len(found)} images of {len(images)}, each with a label; it must keep their "
+            "number"
+        )
+    return found
 
 
 def normalize(images: NDArray[np.uint8], mean: float = 0.1307, std: float = 0.3081) -> NDArray[np.float32]:

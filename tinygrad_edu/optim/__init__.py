@@ -11,16 +11,23 @@ for epoch in range(epochs):
     scheduler.step()
 """
 
+from tinygrad_edu.optim import lr_scheduler
 from tinygrad_edu.optim.base import *
 from tinygrad_edu.optim.clip import *
+from tinygrad_edu.optim.cycles import *
 from tinygrad_edu.optim.finder import *
+from tinygrad_edu.optim.muon import *
 from tinygrad_edu.optim.optimizers import *
 from tinygrad_edu.optim.schedulers import *
+from tinygrad_edu.optim.schedules import *
+from tinygrad_edu.optim.sequences import *
 from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LRFinderResult", "LinearWarmup", "Optimizer",
-    "RMSprop", "ReduceLROnPlateau", "Scheduler", "StepLR", "clip_grad_norm_", "clip_grad_value_", "lr_finder",
+    "SGD", "Adagrad", "Adam", "AdamW", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "ExponentialLR",
+    "LRFinderResult", "LambdaLR", "LinearLR", "LinearWarmup", "MultiStepLR", "Muon", "NAdam", "OneCycleLR", "Optimizer",
+    "RMSprop", "ReduceLROnPlateau", "Scheduler", "SequentialLR", "StepLR", "clip_grad_norm_", "clip_grad_value_",
+    "lr_finder", "lr_scheduler",
 ]  # fmt: skip
 
 

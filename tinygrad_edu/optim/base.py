@@ -9,18 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from operator import is_
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.arguments import Named
-from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
+from tinygrad_edu.checks import check_number, check_positive_int, refuse_mask
+from tinygrad_edu.optim.parameters import (
+    Group,
+    check_hyperparameters,
+    check_parameters,
+    gradient_array,
+    hyperparameters,
+    work_arrays,
+)
+from tinygrad_edu.optim.torch_state import from_torch, to_torch
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "Params", "State", "check_parameters", "gradient_array"]
+__all__ = ["Optimizer", "Params", "State"]
 
-Group = dict[str, Any]  # hyperparameters, and "params", a list of Tensors
+ADDED = {"maximize": False, "amsgrad": False, "dampening": 0.0}  # what groups in older files lack
+
 State = dict[str, Any]  # of one parameter: "step", an int, and its moments, arrays
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
@@ -33,12 +43,15 @@ class Optimizer(metaclass=Named):
 
     Args:
         params: Leaf Tensors, such as model.parameters(), or groups of them: dicts {"params": [...], "lr": 0.1}.
-        defaults: The hyperparameters and their values where a group has none of its own; `weight_decay`, if there is
-            one, is added to the gradient as that of the penalty weight_decay / 2 * p**2.
+        defaults: The hyperparameters and their values where a group has none of its own. Of those, two work without
+            your doing: `weight_decay` adds the gradient of the penalty weight_decay / 2 * p**2 to the gradient, and
+            `maximize` turns the gradient round before, so that steps lead uphill.
 
     Attributes:
         param_groups: A list of dicts with "params" and every hyperparameter.
         state: For each parameter a dict with "step", the number of its steps, and its moments; {} before the first.
+        scalars: Names of the plain numbers, at least 0, that `update` keeps in the state beside "step" and the moments.
+        torch_names: PyTorch's names for what the state holds, see `to_torch`.
 
     Raises:
         TypeError: `params` is a single Tensor, or contains anything other than Tensors, or than groups.
@@ -53,6 +66,9 @@ class Optimizer(metaclass=Named):
             def update(self, grad, state, group, scratch):
                 return np.multiply(np.sign(grad), group["lr"], out=scratch)
     """
+
+    scalars: ClassVar[tuple[str, ...]] = ()
+    torch_names: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, params: Params, defaults: Mapping[str, Any]) -> None:
         self.defaults = check_hyperparameters(type(self).__name__, defaults)
@@ -208,10 +224,12 @@ class Optimizer(metaclass=Named):
         return pairs
 
     def _decay(self, p: Tensor, grad: ndarray, group: Group, buffer: ndarray) -> ndarray:
-        """The gradient with that of the L2 penalty, in the dtype to compute in; `buffer` may hold it."""
+        """The gradient, turned round to maximize, with that of the penalty; `buffer` may hold it, to compute in."""
         if group.get("weight_decay"):
             np.multiply(p.data, group["weight_decay"], out=buffer, dtype=buffer.dtype)
-            buffer += grad
+            (np.subtract if group.get("maximize") else np.add)(buffer, grad, out=buffer)
+        elif group.get("maximize"):
+            np.negative(grad, out=buffer, dtype=buffer.dtype)
         elif grad.dtype == buffer.dtype:
             return grad
         else:
@@ -251,7 +269,7 @@ class Optimizer(metaclass=Named):
 
         Raises:
             ValueError: It is the state of another class of optimizer, or of other groups or shapes of parameters, or
-                has moments of other names, such as PyTorch's.
+                has moments of other names, such as PyTorch's, for which there is from_torch().
         """
         where = f"{type(self).__name__}.load_state_dict"
         if not isinstance(state, Mapping) or state.keys() != {"optimizer", "state", "param_groups"}:
@@ -274,7 +292,8 @@ class Optimizer(metaclass=Named):
             raise ValueError(f"{where}: the state has groups of {saved} parameters, this optimizer of {own}")
         if [str(i) for part in numbers for i in part] != [str(i) for i in range(sum(own))]:
             raise ValueError(f"{where}: the groups' params are {numbers!r:.60}; they must count up from 0")
-        values = [self._check_group(n, hyperparameters(group)) for n, group in enumerate(groups)]
+        known = {name: value for name, value in ADDED.items() if name in self.defaults}
+        values = [self._check_group(n, {**known, **hyperparameters(group)}) for n, group in enumerate(groups)]
         entries = {int(i): entry for i, entry in moments.items() if entry}
         if not entries.keys() <= set(range(len(self.state))):
             raise ValueError(f"{where}: the state is of parameters {[*entries]}, this optimizer has {len(self.state)}")
@@ -286,19 +305,52 @@ class Optimizer(metaclass=Named):
             self.state[i].clear()
             if i in entries:
                 self.state[i]["step"] = int(entries[i]["step"])
+                self.state[i].update({name: float(entries[i][name]) for name in self.scalars if name in entries[i]})
             for name, array in own_arrays.items():
                 array[...] = entries[i][name]
                 self.state[i][name] = array
+
+    def to_torch(self) -> dict[str, Any]:
+        """The state as PyTorch's optimizer of the same name has it, for a run that is to go on there.
+
+        Returns:
+            {"state": {i: {"step": n, "exp_avg": array, ...}}, "param_groups": [...]}, with PyTorch's names and scales
+            and copies of the arrays; steps are arrays of shape (). Made into tensors, it is a state that PyTorch loads:
+
+                state = optimizer.to_torch()
+                for entry in state["state"].values():
+                    entry.update({name: torch.tensor(value) for name, value in entry.items()})
+                torch_optimizer.load_state_dict(state)
+
+        Raises:
+            ValueError: As state_dict(), or `torch_names` lacks what the state holds.
+        """
+        return to_torch(self)
+
+    def from_torch(self, state: Mapping[str, Any]) -> None:
+        """Loads what to_torch() returned, or the state_dict() of PyTorch's optimizer: all or, on an error, nothing.
+
+        PyTorch's SGD and Muon do not count their steps; those of this optimizer go on from where they were.
+
+        Args:
+            state: {"state": ..., "param_groups": ...}; what it holds may be arrays or tensors.
+
+        Raises:
+            ValueError: As load_state_dict.
+        """
+        self.load_state_dict(from_torch(self, state))
 
     def _moment_arrays(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
         """The arrays that the saved moments of parameter i will be written to; missing ones are made."""
         if entry and check_positive_int(f"{where}: parameter {i}: step", entry.get("step")) > 2**53:
             raise ValueError(f"{where}: parameter {i}: step is {entry['step']!r:.60}; a float counts no further")
         known, arrays = self.moments(self.defaults), {}
-        for name in [name for name in entry if name != "step"]:
+        for name in self.scalars:
+            check_number(f"{where}: parameter {i}: {name}", entry.get(name, 0), at_least=0)
+        for name in [name for name in entry if name not in ("step", *self.scalars)]:
             if name not in known:
-                keeps = f"{type(self).__name__} keeps {', '.join(known) or 'nothing'}"
-                why = "PyTorch's have other names because they are scaled differently, see moments()"
+                keeps = f"{type(self).__name__} keeps {', '.join([*known, *self.scalars]) or 'nothing'}"
+                why = "PyTorch's are scaled differently and have other names; from_torch() loads them"
                 raise ValueError(f"{where}: parameter {i} has {name}, but {keeps}; {why}")
             refuse_mask(f"{where}: parameter {i}: {name}", entry[name])
             value = np.asarray(entry[name])
@@ -307,77 +359,3 @@ class Optimizer(metaclass=Named):
                 found = f"{name} of shape {value.shape} {value.dtype}"
                 raise ValueError(f"{where}: parameter {i} needs {array.shape} {array.dtype}, the state has {found}")
         return arrays
-
-
-def gradient_array(owner: str, i: int, p: Tensor) -> ndarray | None:
-    """The gradient of parameter i as an array, also where it is a Tensor (create_graph) or was set by hand."""
-    grad: Any = p.grad
-    data = p._values
-    if grad is None or (type(grad) is ndarray and grad.dtype is data.dtype and grad.shape == data.shape):
-        return grad
-    if type(grad) is not ndarray:
-        refuse_mask(f"{owner}: the grad of parameter {i}", grad)
-        grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad)
-    if grad.dtype.kind not in "fiub":
-        raise TypeError(f"{owner}: the grad of parameter {i} is of dtype {grad.dtype}; it must hold real numbers")
-    if grad.shape != data.shape:
-        raise ValueError(f"{owner}: parameter {i} has shape {data.shape} but its grad {grad.shape}")
-    return grad  # type: ignore[no-any-return]
-
-
-def hyperparameters(group: Mapping[str, Any]) -> Group:
-    """A group without its parameters."""
-    return {name: value for name, value in group.items() if name != "params"}
-
-
-def check_hyperparameters(owner: str, values: Mapping[str, Any]) -> Group:
-    """Hyperparameters in range, as plain numbers; those that only your own optimizers have, as they are."""
-    values = dict(values)
-    for name, value in values.items():
-        if name in ("lr", "eps", "weight_decay"):
-            values[name] = check_number(f"{owner}: {name}", value, at_least=0)
-        elif name in ("momentum", "alpha"):
-            values[name] = check_number(f"{owner}: {name}", value, at_least=0, below=1)
-        elif name in ("nesterov", "centered"):
-            values[name] = check_bool(f"{owner}: {name}", value, wrong_type=ValueError)
-        elif name == "betas":
-            if np.shape(value) != (2,):
-                raise ValueError(f"{owner}: betas is {value!r}; it must be a pair such as (0.9, 0.999)")
-            betas = [check_number(f"{owner}: beta{i}", beta, at_least=0, below=1) for i, beta in enumerate(value, 1)]
-            values[name] = tuple(betas)
-    if values.get("nesterov") and not values["momentum"]:
-        raise ValueError(f"{owner}: nesterov needs a momentum to look ahead with; try momentum=0.9")
-    return values
-
-
-def check_parameters(params: object, where: str, others: Iterable[Tensor] = ()) -> list[Tensor]:
-    """The parameters as a list: each a leaf Tensor, none twice, none among the others."""
-    if isinstance(params, (Tensor, Mapping, ndarray, str, set, frozenset)) or not isinstance(params, Iterable):
-        why = ", which has no order" if isinstance(params, (set, frozenset)) else ""
-        raise TypeError(f"{where} is a {type(params).__name__}{why}; pass model.parameters() or a list of Tensors")
-    leaves: list[Tensor] = list(params)
-    seen = {id(p) for p in others}
-    for i, p in enumerate(leaves):
-        if not isinstance(p, Tensor):
-            raise TypeError(f"{where}[{i}] is a {type(p).__name__}, not a Tensor; pass model.parameters()")
-        if not p.is_leaf:
-            raise ValueError(f"{where}[{i}] is the result of an op, and only leaves can be updated; use Tensor(values)")
-        if id(p) in seen:
-            raise ValueError(f"{where}[{i}] {p.name or ''}{p.shape} is there twice and would take two steps at once")
-        seen.add(id(p))
-    return leaves
-
-
-def work_arrays(params: list[Tensor]) -> list[tuple[ndarray, ndarray]]:
-    """For each parameter two arrays of its shape and layout, all on the same two pieces of memory.
-
-    The dtype is the parameter's, but float32 for float16, where 1e-8 is zero and 70,000 infinite.
-    """
-    layouts = [np.empty_like(p.data, np.promote_types(p.dtype, np.float32)) for p in params]
-    size = max([layout.nbytes for layout in layouts])
-    first, second = np.empty(size, np.uint8), np.empty(size, np.uint8)
-
-    def shaped_like(a: ndarray, piece: ndarray) -> ndarray:
-        return np.ndarray(a.shape, a.dtype, piece, strides=a.strides)
-
-    return [(shaped_like(a, first), shaped_like(a, second)) for a in layouts]

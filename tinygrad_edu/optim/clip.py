@@ -16,10 +16,10 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.checks import check_bool, check_number
-from tinygrad_edu.optim.base import check_parameters, gradient_array
+from tinygrad_edu.optim.parameters import check_parameters, gradient_array
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "p_norm"]
 
 
 def clip_grad_norm_(

@@ -4,7 +4,7 @@ Each schedule is a function of the epoch and the group's initial rate, `lr_at`; 
 at each epoch would make a product of cosines. So a schedule can be drawn in advance, and a resumed training needs only
 two numbers to go on with it. ReduceLROnPlateau alone has to watch the training. Unlike PyTorch's, schedulers do not
 chain: of two for one optimizer each would undo what the other did, which is an error. A new one may take over from an
-old one, and LinearWarmup(then=...) combines two.
+old one, and SequentialLR lets several follow each other.
 """
 
 from __future__ import annotations
@@ -13,27 +13,32 @@ import math
 import weakref
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
 from tinygrad_edu.arguments import Named, others_by_name
-from tinygrad_edu.checks import check_choice, check_int, check_number, refuse_mask
+from tinygrad_edu.checks import check_bool, check_choice, check_int, check_number, refuse_mask
 from tinygrad_edu.optim.base import Optimizer
 
 __all__ = [
-    "CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "Monitor", "ReduceLROnPlateau", "Scheduler", "StepLR",
-    "check_monitor", "watched_number",
+    "Monitor", "ReduceLROnPlateau", "Scheduler", "check_monitor", "check_optimizer", "check_setting", "take_turn",
+    "watched_number",
 ]  # fmt: skip
 
 STEPPERS: weakref.WeakKeyDictionary[Optimizer, list[weakref.ref[Scheduler]]] = weakref.WeakKeyDictionary()
+BEGUN: weakref.WeakKeyDictionary[Optimizer, tuple[list[float], list[float]]] = weakref.WeakKeyDictionary()
 MOST_EPOCHS = 2**53  # beyond, a float counts no more
-LIMITS: dict[str, int | dict[str, Any]] = {  # of the settings and counts: the smallest integer, or limits of a number
-    "step_size": 1, "T_max": 1, "total_iters": 1, "patience": 0, "cooldown": 0,
-    "last_epoch": 0, "num_bad_epochs": 0, "cooldown_counter": 0,
+SHARE, MOMENTUM = {"at_least": 0, "at_most": 1}, {"at_least": 0, "below": 1}
+LIMITS: dict[str, int | dict[str, Any] | tuple[str, ...] | type] = {
+    # of the settings and counts: the smallest integer, the limits of a number, names to choose from, or bool
+    "step_size": 1, "T_max": 1, "T_0": 1, "T_mult": 1, "total_iters": 1, "total_steps": 1, "epochs": 1,
+    "steps_per_epoch": 1, "patience": 0, "cooldown": 0, "last_epoch": 0, "num_bad_epochs": 0, "cooldown_counter": 0,
     "gamma": {"at_least": 0}, "eta_min": {"at_least": 0}, "start_factor": {"above": 0, "at_most": 1},
-    "factor": {"at_least": 0, "below": 1}, "threshold": {"at_least": 0}, "eps": {"at_least": 0},
-    "best": {"finite": False},
+    "end_factor": SHARE, "factor": {"at_least": 0, "below": 1}, "threshold": {"at_least": 0}, "eps": {"at_least": 0},
+    "best": {"finite": False}, "epoch": {"at_least": 0}, "pct_start": SHARE, "div_factor": {"above": 0},
+    "final_div_factor": {"above": 0}, "base_momentums": MOMENTUM, "max_momentums": MOMENTUM,
+    "threshold_mode": ("rel", "abs"), "anneal_strategy": ("cos", "linear"), "cycle_momentum": bool, "three_phase": bool,
 }  # fmt: skip
 Monitor = Literal["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
 
@@ -45,7 +50,8 @@ class Scheduler(metaclass=Named):
     between are lost. An epoch is the time between two calls of step(), which may also be a batch.
 
     Args:
-        optimizer: Its groups' learning rates are the initial ones.
+        optimizer: Its groups' learning rates are the initial ones. Several schedulers made one after the other all
+            begin with those from before the first, as in PyTorch.
 
     Attributes:
         base_lrs: The initial learning rate of each group.
@@ -58,10 +64,9 @@ class Scheduler(metaclass=Named):
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = check_optimizer(self, optimizer)
-        name = f"{type(self).__name__}: the optimizer's lr"
-        self.base_lrs = [check_number(name, group.get("lr"), at_least=0) for group in optimizer.param_groups]
-        self.last_epoch = 0
-        self._set(self._rates(0))
+        self.base_lrs = self._initial_rates()
+        self._go_to(0)
+        BEGUN[optimizer] = self.get_last_lr(), self.base_lrs
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
         """The learning rate in an epoch, counted from 0, of a group whose initial rate is `base_lr`."""
@@ -74,8 +79,19 @@ class Scheduler(metaclass=Named):
             ValueError: A group was added to the optimizer, or another scheduler has taken over in between.
         """
         take_turn(self)
-        self._set(self._rates(self.last_epoch + 1))
-        self.last_epoch += 1
+        self._go_to(self.last_epoch + 1)
+
+    def _go_to(self, epoch: int) -> None:
+        """Sets what the schedule says of an epoch."""
+        self._set(self._rates(epoch))
+        self.last_epoch = epoch
+
+    def _initial_rates(self) -> list[float]:
+        """The rates from before the first of several schedulers was made, if each has changed them no further."""
+        name = f"{type(self).__name__}: the optimizer's lr"
+        now = [check_number(name, group.get("lr"), at_least=0) for group in self.optimizer.param_groups]
+        set_last, initial = BEGUN.get(self.optimizer, (now, now))
+        return list(initial) if now == set_last else now
 
     def _rates(self, epoch: int) -> list[float]:
         """The rate of each group in an epoch."""
@@ -103,6 +119,8 @@ class Scheduler(metaclass=Named):
         for name, value in vars(self).items():
             if isinstance(value, Scheduler):
                 state[name] = value.state_dict()
+            elif name == "schedulers":
+                state[name] = [inner.state_dict() for inner in value]
             elif name != "optimizer":
                 state[name] = list(value) if isinstance(value, list) else value
         return {**state, "last_lr": self.get_last_lr()}
@@ -118,8 +136,10 @@ class Scheduler(metaclass=Named):
         self._set(state["last_lr"])
         for name, value in state.items():
             own = vars(self).get(name)
-            if isinstance(own, Scheduler):
-                own.load_state_dict({**value, "last_lr": state["last_lr"]})
+            inner = [own] if isinstance(own, Scheduler) else own if name == "schedulers" else []
+            if inner:
+                for scheduler, part in zip(inner, value if name == "schedulers" else [value], strict=True):
+                    scheduler.load_state_dict({**part, "last_lr": state["last_lr"]})
             elif name != "last_lr":
                 setattr(self, name, list(value) if isinstance(own, list) else value)
 
@@ -130,130 +150,29 @@ class Scheduler(metaclass=Named):
             keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
             raise ValueError(f"{name}.load_state_dict: expected the keys {', '.join(own)}, got {keys}")
         for key, value in own.items():
-            saved, inner = state[key], vars(self).get(key)
-            where = f"{name}.load_state_dict"
-            if isinstance(value, list):
-                if not isinstance(saved, list) or len(saved) != len(value):
-                    raise ValueError(f"{where}: {key} is {saved!r:.60}; this optimizer needs {len(value)} of them")
-                for number in saved:
-                    check_number(f"{where}: {key}", number, at_least=0)
-            elif key in LIMITS:
-                number = check_setting(where, key, saved)
-                if isinstance(LIMITS[key], int) and number > MOST_EPOCHS:
-                    raise ValueError(f"{where}: {key} is {saved!r:.60}; there are not so many epochs")
-            elif isinstance(value, (int, float)) and not isinstance(value, bool):
-                check_number(f"{where}: {key}", saved, finite=False)
+            saved, inner, where = state[key], vars(self).get(key), f"{name}.load_state_dict"
             if isinstance(value, dict) != isinstance(saved, Mapping):
-                raise ValueError(f"{name}.load_state_dict: {key} is {saved!r:.80}, but here {inner!r:.80}")
+                raise ValueError(f"{where}: {key} is {saved!r:.80}, but here {inner!r:.80}")
             if isinstance(inner, Scheduler):
                 inner._check_state(saved)
+            elif isinstance(value, list):
+                self._check_list(where, key, value, saved)
+            elif key in LIMITS:
+                check_setting(where, key, saved)
+            elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                check_number(f"{where}: {key}", saved, finite=False)
 
-
-class StepLR(Scheduler):
-    """Multiplies the rate by gamma every `step_size` epochs: base_lr * gamma ** (epoch // step_size).
-
-    Args:
-        optimizer: As for Scheduler.
-        step_size: Epochs from one reduction to the next, at least 1.
-        gamma: The factor, at least 0.
-
-    Raises: As for Scheduler.
-    """
-
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size: int = check_setting("StepLR", "step_size", step_size)
-        self.gamma: float = check_setting("StepLR", "gamma", gamma)
-        super().__init__(optimizer)
-
-    def lr_at(self, epoch: int, base_lr: float) -> float:
-        return base_lr * self.gamma ** (epoch // self.step_size)
-
-
-class ExponentialLR(Scheduler):
-    """Multiplies the rate by gamma every epoch: base_lr * gamma ** epoch.
-
-    Args:
-        optimizer: As for Scheduler.
-        gamma: The factor, at least 0.
-
-    Raises: As for Scheduler.
-    """
-
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma: float = check_setting("ExponentialLR", "gamma", gamma)
-        super().__init__(optimizer)
-
-    def lr_at(self, epoch: int, base_lr: float) -> float:
-        return base_lr * self.gamma**epoch
-
-
-class CosineAnnealingLR(Scheduler):
-    """Half a cosine from the initial rate to `eta_min` (Loshchilov & Hutter 2017, equation 5, without restarts).
-
-        eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2
-
-    Args:
-        optimizer: As for Scheduler.
-        T_max: Epochs until the rate is lowest, at least 1; afterwards it rises again, as the cosine does.
-        eta_min: The lowest rate, not above the initial ones.
-
-    Raises: As for Scheduler.
-    """
-
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max: int = check_setting("CosineAnnealingLR", "T_max", T_max)
-        self.eta_min: float = check_setting("CosineAnnealingLR", "eta_min", eta_min)
-        super().__init__(optimizer)
-        if self.eta_min > min(self.base_lrs):
-            first = min(self.base_lrs)
-            raise ValueError(
-                f"CosineAnnealingLR: eta_min is {eta_min}, above the rate {first} that a group begins with"
-            )
-
-    def lr_at(self, epoch: int, base_lr: float) -> float:
-        return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
-
-
-class LinearWarmup(Scheduler):
-    """A straight line from start_factor * base_lr to base_lr, then another schedule (Goyal et al. 2017, section 2.2).
-
-    At the start gradients are large and moments unknown; full steps could throw the weights far off. Alone it is
-    PyTorch's LinearLR with end_factor=1; with `then` it is a SequentialLR of both.
-
-    Args:
-        optimizer: As for Scheduler.
-        total_iters: Epochs until the full rate is reached, at least 1.
-        start_factor: Share of the rate to start with, above 0 and at most 1.
-        then: Scheduler of the same optimizer that takes over: its epoch 0 is the one after the warm-up. Step only the
-            warm-up, not `then`.
-
-    Raises:
-        TypeError: As Scheduler, or `then` is not a Scheduler, or one that watches the training: ReduceLROnPlateau.
-        ValueError: As Scheduler, or `then` has another optimizer.
-
-    Example:
-        scheduler = LinearWarmup(optimizer, total_iters=5, then=CosineAnnealingLR(optimizer, T_max=95))
-    """
-
-    def __init__(
-        self, optimizer: Optimizer, total_iters: int = 5, start_factor: float = 1 / 3, then: Scheduler | None = None
-    ) -> None:
-        self.total_iters: int = check_setting("LinearWarmup", "total_iters", total_iters)
-        self.start_factor: float = check_setting("LinearWarmup", "start_factor", start_factor)
-        if then is not None:
-            if not isinstance(then, Scheduler) or isinstance(then, ReduceLROnPlateau):
-                raise TypeError(f"LinearWarmup: then is {then!r:.80}; pass a scheduler that only depends on the epoch")
-            if then.optimizer is not optimizer:
-                raise ValueError("LinearWarmup: then is a scheduler of another optimizer; make both for the same")
-            then._set(then.base_lrs)  # `then` may have changed them when it was made
-        self.then = then
-        super().__init__(optimizer)
-
-    def lr_at(self, epoch: int, base_lr: float) -> float:
-        """base_lr * (start_factor + (1 - start_factor) * epoch / total_iters), later as `then` says."""
-        if epoch >= self.total_iters:
-            return base_lr if self.then is None else self.then.lr_at(epoch - self.total_iters, base_lr)
-        return base_lr * (self.start_factor + (1 - self.start_factor) * epoch / self.total_iters)
+    def _check_list(self, where: str, key: str, own: list[Any], saved: Any) -> None:
+        """Raises an error if a list of a state, of which most have a number for each group, does not fit."""
+        if not isinstance(saved, list) or len(saved) != len(own):
+            raise ValueError(f"{where}: {key} is {saved!r:.60}; this optimizer needs {len(own)} of them")
+        for i, value in enumerate(saved):
+            if key == "schedulers":
+                self.schedulers[i]._check_state(value)  # type: ignore[attr-defined]
+            elif key in LIMITS:
+                check_setting(where, key, value)
+            else:
+                check_number(f"{where}: {key}", value, at_least=0)
 
 
 class ReduceLROnPlateau(Scheduler):
@@ -302,14 +221,13 @@ class ReduceLROnPlateau(Scheduler):
     ) -> None:
         name = "ReduceLROnPlateau"
         self.monitor, self.mode = monitor, check_monitor(name, monitor, mode)
-        check_choice(f"{name}: threshold_mode", threshold_mode, ("rel", "abs"))
+        self.threshold_mode: str = check_setting(name, "threshold_mode", threshold_mode)
         self.optimizer = check_optimizer(self, optimizer)
         groups = len(optimizer.param_groups)
         floors: list[Any] = [min_lr] * groups if np.ndim(min_lr) == 0 else list(min_lr)  # type: ignore[arg-type]
         if len(floors) != groups:
             raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
         self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
-        self.threshold_mode = threshold_mode
         self.factor: float = check_setting(name, "factor", factor)
         self.threshold: float = check_setting(name, "threshold", threshold)
         self.patience: int = check_setting(name, "patience", patience)
@@ -352,7 +270,6 @@ class ReduceLROnPlateau(Scheduler):
         super()._check_state(state)
         check_choice("ReduceLROnPlateau.load_state_dict: mode", state["mode"], ("min", "max"))
         check_monitor("ReduceLROnPlateau.load_state_dict", state["monitor"], state["mode"])
-        check_choice("ReduceLROnPlateau.load_state_dict: threshold_mode", state["threshold_mode"], ("rel", "abs"))
 
     def _is_better(self, value: float) -> bool:
         sign = -1 if self.mode == "min" else 1
@@ -366,10 +283,17 @@ class ReduceLROnPlateau(Scheduler):
 
 def check_setting(owner: str, name: str, value: object) -> Any:
     """A setting or a count of a scheduler within its limits, as Python's number."""
-    limit = LIMITS[name]
-    if isinstance(limit, int):
-        return check_int(f"{owner}: {name}", value, limit)
-    return check_number(f"{owner}: {name}", value, **limit)
+    limit, where = LIMITS[name], f"{owner}: {name}"
+    if limit is bool:
+        return check_bool(where, value, wrong_type=ValueError)
+    if isinstance(limit, tuple):
+        return check_choice(where, value, limit)
+    if isinstance(limit, dict):
+        return check_number(where, value, **limit)
+    number = check_int(where, value, cast(int, limit))
+    if number > MOST_EPOCHS:
+        raise ValueError(f"{where} is {value!r:.60}; there are not so many epochs")
+    return number
 
 
 def take_turn(scheduler: Scheduler) -> None:
@@ -381,7 +305,8 @@ def take_turn(scheduler: Scheduler) -> None:
     if last is not scheduler:
         raise ValueError(
             f"{type(scheduler).__name__}.step: {type(last).__name__} has taken over this optimizer, and each of the "
-            "two would undo what the other did; step one alone, or combine two with LinearWarmup(optimizer, then=...)"
+            "two would undo what the other did; step one alone, or let them follow each other: SequentialLR(optimizer, "
+            "[first, second], milestones=[epoch])"
         )
 
 

@@ -33,7 +33,10 @@ from tinygrad_edu.training.history import History, Record
 __all__ = ["fit"]
 
 # Attributes of schedulers that are not hyperparameters: the training itself changes them
-PROGRESS = {"optimizer", "then", "last_epoch", "best", "num_bad_epochs", "cooldown_counter"}
+PROGRESS = {
+    "optimizer", "then", "schedulers", "lr_lambdas", "last_epoch", "epoch", "best", "num_bad_epochs",
+    "cooldown_counter",
+}  # fmt: skip
 
 
 @answering_for
@@ -201,15 +204,21 @@ def resume(checkpoint: Checkpoint, state: dict[str, Any], progress: bool) -> int
 
 def named_settings(optimizer: Optimizer, scheduler: Scheduler | None) -> dict[str, object]:
     """Those of both by name, without what the training itself changes: a schedule's rates and counts."""
+    schedulers: list[Scheduler] = [] if scheduler is None else [scheduler]
+    for one in schedulers:  # which grows meanwhile
+        inner = [getattr(one, "then", None), *getattr(one, "schedulers", [])]
+        schedulers += [after for after in inner if after is not None]
+    changing = {"lr"} if schedulers else set()
+    if any(getattr(one, "cycle_momentum", False) for one in schedulers):
+        changing |= {"momentum", "betas"}
     found: dict[str, object] = {}
     for i, group in enumerate(optimizer.param_groups):
         where = f" of param_groups[{i}]" if len(optimizer.param_groups) > 1 else ""
-        names = group.keys() - ({"params"} if scheduler is None else {"params", "lr"})
+        names = group.keys() - {"params", *changing}
         found |= {f"{name}{where}": group[name] for name in sorted(names)}
-    while scheduler is not None:
-        names = vars(scheduler).keys() - PROGRESS
-        found |= {f"{type(scheduler).__name__}.{name}": vars(scheduler)[name] for name in sorted(names)}
-        scheduler = getattr(scheduler, "then", None)
+    for one in schedulers:
+        names = vars(one).keys() - PROGRESS
+        found |= {f"{type(one).__name__}.{name}": vars(one)[name] for name in sorted(names)}
     return found
 
 
