@@ -13,11 +13,17 @@ NEEDED = {  # what each needs besides its options
     "BatchNorm1d": {"num_features": 3},
     "BatchNorm2d": {"num_features": 3},
     "Conv2d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    "GRU": {"input_size": 3, "hidden_size": 2},
+    "GRUCell": {"input_size": 3, "hidden_size": 2},
+    "LSTM": {"input_size": 3, "hidden_size": 2},
+    "LSTMCell": {"input_size": 3, "hidden_size": 2},
     "LayerNorm": {"normalized_shape": 3},
     "Linear": {"in_features": 3, "out_features": 2},
     "MLP": {"sizes": [3, 4, 2]},
     "MaxPool2d": {"kernel_size": 2},
     "Maxout": {"in_features": 3, "out_features": 2},
+    "RNN": {"input_size": 3, "hidden_size": 2},
+    "RNNCell": {"input_size": 3, "hidden_size": 2},
     "calculate_gain": {"nonlinearity": "relu"},
     "constant": {"val": 1.0},
 }
@@ -67,7 +73,7 @@ def test_the_walk_tries_every_option_but_the_containers():
     tried = {(name, option) for _, name, option, _ in cases()}
     every = {(n, o) for place, n in PLACES for o in inspect.signature(getattr(place, n)).parameters}
     left = {("MLP", "sizes"), ("MLP", "activation")} | {
-        (n, o) for n, o in every if o in ("layers", "tensor", "kernel_size")
+        (n, o) for n, o in every if o in ("layers", "modules", "tensor", "kernel_size")
     }
     assert {pair for pair in every - tried - left if pair[1] not in OPTIONAL} == set()
 

@@ -22,8 +22,8 @@ __all__ = [
     "ELU", "GELU", "GRU", "LSTM", "MLP", "RNN", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
     "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GRUCell", "HuberLoss", "Identity",
     "L1Loss", "LSTMCell", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module",
-    "MultiheadAttention", "NLLLoss", "PReLU", "RNNCell", "ReLU", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax",
-    "Softplus", "Tanh", "init", "load", "load_metadata", "save", "summary",
+    "ModuleDict", "ModuleList", "MultiheadAttention", "NLLLoss", "PReLU", "RNNCell", "ReLU", "Residual", "Sequential",
+    "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "init", "load", "load_metadata", "save", "summary",
 ]  # fmt: skip
 
 
