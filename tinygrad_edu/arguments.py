@@ -46,6 +46,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "persistent_workers": ONE_BATCH,
     "pin_memory": ONE_BATCH,
     "prefetch_factor": ONE_BATCH,
+    "proj_size": "h has hidden_size numbers; Linear(hidden_size, n) after it makes the outputs shorter",
     "reduce": "say it with reduction='none'",
     "return_indices": "only the values are returned",
     "sampler": "shuffle=True, or arrays in the order that you want",
