@@ -84,7 +84,7 @@ def test_the_walk_tries_every_option_but_the_containers():
     tried = {(name, option) for _, name, option, _ in cases()}
     every = {(n, o) for place, n in PLACES for o in inspect.signature(getattr(place, n)).parameters}
     left = {("MLP", "sizes"), ("MLP", "activation")} | {
-        (n, o) for n, o in every if o in ("layers", "tensor", "kernel_size")
+        (n, o) for n, o in every if o in ("layers", "modules", "tensor", "kernel_size")
     }
     assert {pair for pair in every - tried - left if pair[1] not in OPTIONAL} == set()
 

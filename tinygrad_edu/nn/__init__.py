@@ -23,9 +23,9 @@ __all__ = [
     "ELU", "GELU", "GRU", "LSTM", "MLP", "RNN", "AdaptiveAvgPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss",
     "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "ConvTranspose2d", "CrossEntropyLoss", "Dropout", "Embedding",
     "Flatten", "GRUCell", "GroupNorm", "HuberLoss", "Identity", "L1Loss", "LSTMCell", "LayerNorm", "LeakyReLU",
-    "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module", "MultiheadAttention", "NLLLoss", "PReLU",
-    "RMSNorm", "RNNCell", "ReLU", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-    "Upsample", "init", "load", "load_metadata", "save", "summary",
+    "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module", "ModuleDict", "ModuleList",
+    "MultiheadAttention", "NLLLoss", "PReLU", "RMSNorm", "RNNCell", "ReLU", "Residual", "Sequential", "SiLU", "Sigmoid",
+    "Softmax", "Softplus", "Tanh", "Upsample", "init", "load", "load_metadata", "save", "summary",
 ]  # fmt: skip
 
 
