@@ -37,7 +37,6 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "fused": ONE_WAY,
     "generator": "pass rng=np.random.default_rng(seed)",
     "groups": "each kernel sees all channels, as with 1; split the channels and concatenate the results",
-    "ignore_index": "leave these examples out: loss(input[keep], target[keep])",
     "inplace": "each call makes a new Tensor",
     "last_epoch": "a schedule is resumed with load_state_dict",
     "maximize": "minimize the negative, -loss",

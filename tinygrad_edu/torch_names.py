@@ -158,7 +158,6 @@ FUNCTIONS = {  # what stands in torch itself, besides the functions that are met
     "TensorDataset": "two arrays, as in DataLoader(images, labels)",
     "random_split": "x[order[:n]] and x[order[n:]], with order = np.random.default_rng(seed).permutation(len(x))",
     "train_test_split": "x[order[:n]] and x[order[n:]], with order = np.random.default_rng(seed).permutation(len(x))",
-    "one_hot": "np.eye(classes)[labels]",
     "relu6": "x.clip(0, 6)",
     "Swish": "nn.SiLU()",
     "Embedding": "weight[indices], of a Tensor with a row for each word",

@@ -20,10 +20,11 @@ from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
     "ELU", "GELU", "GRU", "LSTM", "MLP", "RNN", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
-    "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GRUCell", "HuberLoss", "Identity",
-    "L1Loss", "LSTMCell", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Maxout", "Module",
-    "MultiheadAttention", "NLLLoss", "PReLU", "RNNCell", "ReLU", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax",
-    "Softplus", "Tanh", "init", "load", "load_metadata", "save", "summary",
+    "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GRUCell", "HingeEmbeddingLoss",
+    "HuberLoss", "Identity", "KLDivLoss", "L1Loss", "LSTMCell", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax",
+    "MSELoss", "MaxPool2d", "Maxout", "Module", "MultiMarginLoss", "MultiheadAttention", "NLLLoss", "PReLU", "RNNCell",
+    "ReLU", "Residual", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Tanh", "init", "load",
+    "load_metadata", "save", "summary",
 ]  # fmt: skip
 
 
