@@ -29,6 +29,8 @@ def test_one_hot_of_lists_and_bytes():
 def test_values_and_gradients_are_pytorchs(name, data):
     torch = pytest.importorskip("torch")
     xs, options = data.draw(VECTORS[name])
+    if name == "cosine_similarity":
+        options["eps"] = 1e-8  # of shorter vectors PyTorch's gradient is not the derivative of its value
     ours, theirs = [Tensor(x) for x in xs], [torch.tensor(x, requires_grad=True) for x in xs]
     out = getattr(functional, name)(*ours, **options)
     expected = getattr(torch.nn.functional, name)(*theirs, **options)

@@ -96,12 +96,9 @@ def test_twenty_steps_of_training_are_pytorchs(name, options, input, target):
     twin = torch.nn.Sequential(torch.nn.Linear(n, n, dtype=torch.float64), their_end)
     twin.load_state_dict({k: torch.from_numpy(np.asarray(v)) for k, v in model.state_dict().items()})
     loss, their_loss = getattr(nn, name)(**options), getattr(torch.nn, name)(**tensors)
-    optimizer, theirs = optim.SGD(model.parameters(), lr=0.1), torch.optim.SGD(twin.parameters(), lr=0.1)
+    optimizer, x, t = optim.SGD(model.parameters(), lr=0.1), torch.from_numpy(input), torch.from_numpy(target)
     for _ in range(20):
-        value, expected = (
-            loss(model(input), target),
-            their_loss(twin(torch.from_numpy(input)), torch.from_numpy(target)),
-        )
+        value, expected = loss(model(input), target), their_loss(twin(x), t)
         assert value.item() == pytest.approx(expected.item(), rel=1e-11, abs=1e-13)
         optimizer.zero_grad(), twin.zero_grad(), value.backward(), expected.backward()
         optimizer.step()
