@@ -36,7 +36,6 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "foreach": ONE_WAY,
     "fused": ONE_WAY,
     "generator": "pass rng=np.random.default_rng(seed)",
-    "ignore_index": "leave these examples out: loss(input[keep], target[keep])",
     "inplace": "each call makes a new Tensor",
     "last_epoch": "a schedule is resumed with load_state_dict",
     "max_norm": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",

@@ -154,7 +154,6 @@ FUNCTIONS = {  # what stands in torch itself, besides the functions that are met
     "F": "tinygrad_edu.functional",
     "utils": "data.DataLoader and optim.clip_grad_norm_",
     "train_test_split": "data.random_split(data.TensorDataset(x, y), [0.8, 0.2])",
-    "one_hot": "np.eye(classes)[labels]",
     "relu6": "x.clip(0, 6)",
     "Swish": "nn.SiLU()",
     "train": "training.fit(model, loader, optimizer=..., loss=..., epochs=...)",
