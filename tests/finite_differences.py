@@ -12,7 +12,7 @@ import numpy as np
 from strategies import filled, is_variable, variables
 
 import tinygrad_edu
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, functional
 
 STEP = 1e-3  # with the five-point rule: truncation about STEP**4, rounding about 1e-16 / STEP
 RTOL = 1e-6
@@ -126,8 +126,8 @@ def flat(out):
 
 
 def ours(name):
-    """The function of the package, also "linalg.norm"."""
-    return attrgetter(name)(tinygrad_edu)
+    """The function of the package, also "linalg.norm", or of `functional` alone."""
+    return attrgetter(name)(functional if name in functional.__all__ else tinygrad_edu)
 
 
 def joined(function):

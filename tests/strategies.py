@@ -158,35 +158,42 @@ def einsums(draw, explicit=False):
 
 
 @st.composite
-def images(draw, elements=arrays, folded=False):
-    """((images,), {"size": ..., "stride": ...}), or all their windows and also "shape"."""
+def images(draw, elements=arrays, folded=False, dilated=True):
+    """((images,), {"size": ..., "stride": ...}), or all their windows and also "shape"; perhaps "dilation"."""
     size, stride = draw(st.tuples(*[st.integers(1, 2)] * 2)), draw(st.tuples(*[st.integers(1, 3)] * 2))
-    places = draw(st.tuples(*[st.integers(1, 2)] * 2))
+    places, gaps = draw(st.tuples(*[st.integers(1, 2)] * 2)), draw(st.tuples(*[st.integers(1, 2)] * 2))
+    gaps = gaps if dilated else (1, 1)
     rest = draw(st.tuples(*[st.integers(0, 1)] * 2))  # rows and columns that no window reaches
-    sides = [s * (p - 1) + k + r for s, p, k, r in zip(stride, places, size, rest, strict=True)]
+    each = zip(stride, places, gaps, size, rest, strict=True)
+    sides = [s * (p - 1) + d * (k - 1) + 1 + r for s, p, d, k, r in each]
+    places = [(s * (p - 1) + r) // s + 1 for s, p, r in zip(stride, places, rest, strict=True)]
     shape = (*draw(st.tuples(*[st.integers(1, 2)] * 2)), *sides)
-    params = {"size": size, "stride": stride}
+    params = {"size": size, "stride": stride} | ({"dilation": gaps} if dilated else {})
     if folded:
-        seen = np.lib.stride_tricks.sliding_window_view(np.empty(shape), size, (2, 3))[:, :, :: stride[0], :: stride[1]]
-        return (draw(elements(seen.shape)),), params | {"shape": shape}
+        return (draw(elements((*shape[:2], *places, *size))),), params | {"shape": shape}
     return (draw(elements(shape)),), params
 
 
 @st.composite
 def convolutions(draw, want="y"):
-    """Two of images x, weight and maps y, {"stride": ..., "padding": ...}, and the third's "shape"; a bias for maps."""
+    """Two of images x, weight and maps y, the parameters, and the third's "shape"; a bias for maps."""
     pair = st.tuples(*[st.integers(1, 2)] * 2)
     n, c, o = draw(st.tuples(*[st.integers(1, 2)] * 3))
+    groups = draw(st.integers(1, 2))
     size, stride, places, padding = draw(pair), draw(pair), draw(pair), draw(st.tuples(*[st.integers(0, 1)] * 2))
+    gaps = draw(pair)
     rest = draw(st.tuples(*[st.integers(0, 1)] * 2))  # rows and columns that no window reaches
-    each = zip(stride, places, size, rest, padding, strict=True)
+    reach = [d * (k - 1) + 1 for d, k in zip(gaps, size, strict=True)]
+    each = zip(stride, places, reach, rest, padding, strict=True)
     sides = [max(1, s * (p - 1) + k + r - 2 * b) for s, p, k, r, b in each]
-    places = [(h + 2 * b - k) // s + 1 for h, b, k, s in zip(sides, padding, size, stride, strict=True)]
-    shapes = {"x": (n, c, *sides), "weight": (o, c, *size), "y": (n, o, *places)}
+    places = [(h + 2 * b - k) // s + 1 for h, b, k, s in zip(sides, padding, reach, stride, strict=True)]
+    shapes = {"x": (n, c * groups, *sides), "weight": (o * groups, c, *size), "y": (n, o * groups, *places)}
     shape = shapes.pop(want)
-    operands = [draw(arrays(s)) for s in (*shapes.values(), *([(o,)] if want == "y" and draw(st.booleans()) else []))]
+    operands = [
+        draw(arrays(s)) for s in (*shapes.values(), *([(o * groups,)] if want == "y" and draw(st.booleans()) else []))
+    ]
     operands = operands[::-1] if want == "x" else operands  # y comes before the weight
-    params = {"stride": stride, "padding": padding}
+    params = {"stride": stride, "padding": padding, "dilation": gaps, "groups": groups}
     return tuple(operands), params if want == "y" else params | {"shape": shape}
 
 

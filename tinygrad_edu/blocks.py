@@ -120,9 +120,12 @@ class Block:
     def in_force(cls) -> Any:
         """The state for the code that is running."""
         stored = cls.variable.get()
-        running = [entry for entry in stored.entries if entry.holds()]
-        if len(running) == len(stored.entries):
+        for entry in stored.entries:
+            if not entry.holds():
+                break
+        else:
             return stored
+        running = [entry for entry in stored.entries if entry.holds()]
         kept = [entry for entry in stored.entries if entry in running or entry.suspended()]
         cls.variable.set(combined(cls.plain, kept))
         return combined(cls.plain, running)

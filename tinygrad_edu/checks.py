@@ -40,6 +40,8 @@ def check_int(
         ValueError: It is out of range.
         wrong_type: It is not an integer.
     """
+    if type(value) is int and low <= value and (high is None or value <= high):
+        return value
     allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, SupportsIndex):
         raise wrong_type(refusal(name, value, allowed))
@@ -76,7 +78,7 @@ def check_number(
         ValueError: It is NaN, out of range, or infinite although `finite` is set.
         wrong_type: It is not a real number.
     """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    is_number = type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
     try:
         number = float(value) if is_number else math.nan  # type: ignore[arg-type]
     except OverflowError:  # an integer of hundreds of digits
@@ -133,7 +135,7 @@ def check_dtype(name: str, value: object) -> np.dtype[Any]:
             dtype = np.dtype(value)
     if dtype is None or dtype.kind != "f":
         raise TypeError(refusal(name, value, "a floating dtype, such as np.float32 or np.float64"))
-    return dtype.newbyteorder("=")
+    return np.dtype(dtype.type)  # NumPy's own object for it, which shortcuts compare by identity
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = ["accumulator", "add_up", "mean_of", "running_sum"]
 
 FLOAT64 = np.dtype(float)
+FEW = 1024
 MANY = {np.dtype(np.float16): 1, np.dtype(np.float32): 2**16}  # addends from which on float64 is used
 
 
@@ -35,8 +36,23 @@ def accumulator(x: Any, axis: int | tuple[int, ...] | None = None) -> np.dtype[A
 def add_up(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """np.sum of an array, in its own dtype."""
     wide = accumulator(x, axis)
+    if wide is None and axis is not None and x.size > FEW and (out := by_product(x, axis)) is not None:
+        return np.expand_dims(out, axis) if keepdims else out
     out = np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore[call-overload]
     return out if wide is None else out.astype(x.dtype)
+
+
+def by_product(x: Any, axis: int | tuple[int, ...]) -> Any:
+    """The sum along the last axis, or all before it, as a product with ones: BLAS is several times faster; else None."""
+    last = x.ndim - 1
+    if last < 1 or x.dtype.char not in "fd":
+        return None
+    if axis in (-1, last):
+        return np.matmul(x, np.ones(x.shape[-1], x.dtype)) if x.shape[-1] <= FEW else None
+    if x.flags.c_contiguous and (axis if isinstance(axis, tuple) else (axis,)) == tuple(range(last)):
+        rows = x.reshape(-1, x.shape[-1])
+        return np.matmul(np.ones(len(rows), x.dtype), rows)
+    return None
 
 
 def mean_of(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:

@@ -342,7 +342,8 @@ def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Ar
     """A copy of the data in a floating dtype: as given, else the data's own, else the default."""
     if is_tensor(data):
         raise TypeError("a Tensor as data would lose its graph; use copy() to keep it, detach() or .data to leave it")
-    refuse_mask("Tensor", data)
+    if type(data) is not ndarray:
+        refuse_mask("Tensor", data)
     try:
         array = np.array(data)
     except ValueError as error:

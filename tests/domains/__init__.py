@@ -6,6 +6,7 @@ NumPy has no function of that name, or calls its arguments otherwise.
 """
 
 from domains import (
+    attention,
     basics,
     choices,
     composed,
@@ -19,7 +20,10 @@ from domains import (
     trigonometry,
 )
 
-CHAPTERS = [choices, composed, linalg, polynomials, products, reductions, sequences, shapes, statistics, trigonometry]
+CHAPTERS = [
+    attention, choices, composed, linalg, polynomials, products, reductions, sequences, shapes, statistics,
+    trigonometry,
+]  # fmt: skip
 DOMAINS, FUNCTIONS, REFERENCES = dict(basics.OPS), {}, {}
 for chapter in CHAPTERS:
     DOMAINS |= chapter.OPS

@@ -94,8 +94,7 @@ def dense(draw):
     """x, weight and bias of a linear layer."""
     *lead, inputs = draw(full_nd)
     outputs = draw(st.integers(1, 3))
-    bias = draw(st.sampled_from([(), (outputs,)]))
-    return (draw(arrays((*lead, inputs))), draw(arrays((outputs, inputs))), draw(arrays(bias))), {}
+    return (draw(arrays((*lead, inputs))), draw(arrays((outputs, inputs))), draw(arrays((outputs,)))), {}
 
 
 @st.composite
@@ -174,7 +173,7 @@ OPS = {
     "windows": images(),
     "fold": images(folded=True),
     "max_pool": images(spaced),
-    "mean_pool": images(),
+    "mean_pool": images(dilated=False),
     "conv2d": convolutions(),
     "conv2d_input": convolutions("x"),
     "conv2d_weight": convolutions("weight"),
@@ -202,39 +201,57 @@ def cross_entropy_slope(logits, target):
     return np.exp(logits) / np.exp(logits).sum(-1, keepdims=True) * p.sum(-1, keepdims=True) - p
 
 
-def each_window(x, size, stride):
+def at_window(i, j, size, stride, dilation):
+    """The index of the pixels that a window takes."""
+    starts = i * stride[0], j * stride[1]
+    ends = [start + d * (k - 1) + 1 for start, k, d in zip(starts, size, dilation, strict=True)]
+    return (..., *[slice(*each) for each in zip(starts, ends, dilation, strict=True)])
+
+
+def each_window(x, size, stride, dilation=(1, 1)):
     """The windows one by one: (n, c, rows, columns, *size)."""
-    rows = [range(0, n - k + 1, s) for n, k, s in zip(x.shape[2:], size, stride, strict=True)]
-    return np.stack([np.stack([x[:, :, i : i + size[0], j : j + size[1]] for j in rows[1]], 2) for i in rows[0]], 2)
+    each = zip(x.shape[2:], size, stride, dilation, strict=True)
+    rows, columns = [range((n - d * (k - 1) - 1) // s + 1) for n, k, s, d in each]
+    return np.stack([np.stack([x[at_window(i, j, size, stride, dilation)] for j in columns], 2) for i in rows], 2)
 
 
-def fold(x, size, stride, shape):
+def fold(x, size, stride, shape, dilation=(1, 1)):
     """Every window added at its place."""
     out = np.zeros(shape)
     for i, j in np.ndindex(*x.shape[2:4]):
-        top, left = i * stride[0], j * stride[1]
-        out[:, :, top : top + size[0], left : left + size[1]] += x[:, :, i, j]
+        out[at_window(i, j, size, stride, dilation)] += x[:, :, i, j]
     return out
 
 
-def conv2d(x, weight, *bias, stride, padding):
+def in_full(weight, groups):
+    """Kernels of all channels, with zeros where they do not see one: (out, groups * c, *size)."""
+    out = np.zeros((len(weight), groups, *weight.shape[1:]))
+    for i, kernel in enumerate(weight):
+        out[i, i * groups // len(weight)] = kernel
+    return out.reshape(len(weight), -1, *weight.shape[2:])
+
+
+def conv2d(x, weight, *bias, stride, padding, dilation, groups):
     """The sum of each window times each kernel, and the bias."""
     x = np.pad(x, [(0, 0), (0, 0), *[(p, p) for p in padding]])
-    out = np.einsum("ncijab,ocab->noij", each_window(x, weight.shape[2:], stride), weight)
+    out = np.einsum("ncijab,ocab->noij", each_window(x, weight.shape[2:], stride, dilation), in_full(weight, groups))
     return out + bias[0][:, None, None] if bias else out
 
 
-def conv2d_input(y, weight, stride, padding, shape):
+def conv2d_input(y, weight, stride, padding, shape, dilation, groups):
     """Every kernel, as often as y says, at its place, and the border cut off."""
     whole = (*shape[:2], *[n + 2 * p for n, p in zip(shape[2:], padding, strict=True)])
-    out = fold(np.einsum("noij,ocab->ncijab", y, weight), weight.shape[2:], stride, whole)
+    seen = np.einsum("noij,ocab->ncijab", y, in_full(weight, groups))
+    out = fold(seen, weight.shape[2:], stride, whole, dilation)
     return out[:, :, padding[0] : padding[0] + shape[2], padding[1] : padding[1] + shape[3]]
 
 
-def conv2d_weight(x, y, stride, padding, shape):
-    """Every window, as often as y says."""
+def conv2d_weight(x, y, stride, padding, shape, dilation, groups):
+    """Every window, as often as y says, as far as a kernel sees it."""
     x = np.pad(x, [(0, 0), (0, 0), *[(p, p) for p in padding]])
-    return np.einsum("ncijab,noij->ocab", each_window(x, shape[2:], stride), y)
+    every = np.einsum("ncijab,noij->ocab", each_window(x, shape[2:], stride, dilation), y)
+    mine = in_full(np.ones(shape), groups) == 1
+    return every[mine].reshape(shape)
 
 
 OP_REFERENCES = {
@@ -259,7 +276,7 @@ OP_REFERENCES = {
     "cross_entropy_slope": cross_entropy_slope,
     "windows": each_window,
     "fold": fold,
-    "max_pool": lambda x, size, stride: each_window(x, size, stride).max((4, 5)),
+    "max_pool": lambda x, size, stride, dilation: each_window(x, size, stride, dilation).max((4, 5)),
     "mean_pool": lambda x, size, stride: each_window(x, size, stride).mean((4, 5)),
     "conv2d": conv2d,
     "conv2d_input": conv2d_input,

@@ -143,40 +143,44 @@ def prelu(x, weight):
     return np.moveaxis(out, -1, 1) if x.ndim > 1 else out
 
 
-FUNCTIONS = losses.LOSSES | {
-    "clip": limited(),
-    "concatenate": lists(),
-    "copy": one,
-    "diagonal": matrices.flatmap(lambda x: st.tuples(st.just((x,)), with_diagonal(x.shape))),
-    "dot": st.tuples(several(dots), st.just({})),
-    "elu": drawn(spaced(), alpha=lambda shape: st.sampled_from([1.0, 0.3])),
-    "einsum": einsums().map(lambda case: ((case[1], *case[0]), {})),
-    "flatten": one,
-    "flip": drawn(arrays(), axis=axes_of),
-    "gelu": drawn(arrays(), approximate=lambda shape: st.sampled_from(["none", "tanh"])),
-    "linear": dense(),
-    "logsumexp": with_axis(arrays(full), keepdims=True, several=True),
-    "moveaxis": moved(),
-    "outer": st.tuples(several(), st.just({})),
-    "pad": padded(),
-    "prelu": sloped(),
-    "ravel": one,
-    "repeat": repeated(),
-    "roll": rolled(),
-    "silu": one,
-    "sort": with_axis(spaced(full_nd), optional=True),
-    "split": parted(),
-    "square": one,
-    "squeeze": squeezed(),
-    "stack": lists(equal=True),
-    "swapaxes": arrays(full_nd).flatmap(
-        lambda x: st.tuples(st.tuples(st.just(x), *[axis_of(x.shape)] * 2), st.just({}))
-    ),
-    "tile": drawn(arrays(), reps=lambda shape: st.sampled_from([2, 0, (2,), (1, 2), (2, 1, 1, 2)])),
-    "trace": matrices.flatmap(lambda x: st.tuples(st.just((x,)), with_diagonal(x.shape))),
-    "tril": drawn(arrays(full_nd), k=lambda shape: st.integers(-2, 2)),
-    "triu": drawn(arrays(full_nd), k=lambda shape: st.integers(-2, 2)),
-}
+FUNCTIONS = (
+    losses.LOSSES
+    | losses.VECTORS
+    | {
+        "clip": limited(),
+        "concatenate": lists(),
+        "copy": one,
+        "diagonal": matrices.flatmap(lambda x: st.tuples(st.just((x,)), with_diagonal(x.shape))),
+        "dot": st.tuples(several(dots), st.just({})),
+        "elu": drawn(spaced(), alpha=lambda shape: st.sampled_from([1.0, 0.3])),
+        "einsum": einsums().map(lambda case: ((case[1], *case[0]), {})),
+        "flatten": one,
+        "flip": drawn(arrays(), axis=axes_of),
+        "gelu": drawn(arrays(), approximate=lambda shape: st.sampled_from(["none", "tanh"])),
+        "linear": dense(),
+        "logsumexp": with_axis(arrays(full), keepdims=True, several=True),
+        "moveaxis": moved(),
+        "outer": st.tuples(several(), st.just({})),
+        "pad": padded(),
+        "prelu": sloped(),
+        "ravel": one,
+        "repeat": repeated(),
+        "roll": rolled(),
+        "silu": one,
+        "sort": with_axis(spaced(full_nd), optional=True),
+        "split": parted(),
+        "square": one,
+        "squeeze": squeezed(),
+        "stack": lists(equal=True),
+        "swapaxes": arrays(full_nd).flatmap(
+            lambda x: st.tuples(st.tuples(st.just(x), *[axis_of(x.shape)] * 2), st.just({}))
+        ),
+        "tile": drawn(arrays(), reps=lambda shape: st.sampled_from([2, 0, (2,), (1, 2), (2, 1, 1, 2)])),
+        "trace": matrices.flatmap(lambda x: st.tuples(st.just((x,)), with_diagonal(x.shape))),
+        "tril": drawn(arrays(full_nd), k=lambda shape: st.integers(-2, 2)),
+        "triu": drawn(arrays(full_nd), k=lambda shape: st.integers(-2, 2)),
+    }
+)
 
 
 REFERENCES = losses.REFERENCES | {

@@ -47,6 +47,18 @@ def test_explain_names_the_ops_that_the_gradients_are():
     }
 
 
+def test_explain_says_which_windows_and_groups_are_meant():
+    x = Tensor(np.random.default_rng(0).standard_normal((1, 2, 6, 6)), name="x")
+    out = nn.MaxPool2d(2, dilation=2)(nn.Conv2d(2, 2, 2, groups=2, dilation=(1, 2))(x)).sum()
+    lines = {" ".join(line.split()) for line in str(out.explain()).splitlines()}
+    assert "conv2d1 = conv2d(x, weight, bias, dilation=(1, 2), groups=2)" in lines
+    assert "∂out/∂conv2d1 = ∂max_pool1 to the largest of each window [1×2×5×4]" in lines
+    out = nn.ConvTranspose2d(2, 2, 2, 2, groups=2, bias=False)(x).sum()
+    lines = {" ".join(line.split()) for line in str(out.explain()).splitlines()}
+    assert "conv2d_input1 = conv2d_input(x, weight, groups=2)" in lines
+    assert "∂out/∂x = conv2d(∂conv2d_input1, weight) [1×2×6×6]" in lines
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_wires_of_a_convolution(bias):
     images = Tensor(np.random.default_rng(0).standard_normal((2, 1, 5, 5)), name="images")
@@ -61,5 +73,5 @@ def test_the_rules_as_they_stand_in_the_source():
         .partition("  # ")[2]
         .startswith("conv2d_input(g, weight), conv2d_weight(x, g)")
     )
-    assert rule_source(REGISTRY["conv2d_input"], 1) == "conv2d_weight(g, y, stride, padding, weight.shape)"
-    assert rule_source(REGISTRY["conv2d_weight"], 0) == "conv2d_input(y, g, stride, padding, x.shape)"
+    assert rule_source(REGISTRY["conv2d_input"], 1) == "conv2d_weight(g, y, shape=weight.shape, **how)"
+    assert rule_source(REGISTRY["conv2d_weight"], 0) == "conv2d_input(y, g, shape=x.shape, **how)"

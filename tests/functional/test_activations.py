@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from finite_differences import check
 
 from tinygrad_edu import Tensor, functional
 
@@ -64,3 +65,45 @@ def test_integers_and_booleans(x):
     for f in (functional.elu, functional.gelu, functional.silu, functional.leaky_relu):
         np.testing.assert_allclose(f(x), f(x.astype(np.float64)), rtol=1e-3)
     np.testing.assert_allclose(functional.prelu(x, 0.25), functional.prelu(x.astype(np.float64), 0.25))
+
+
+TORCH_CASES = [
+    ("relu", {}),
+    ("sigmoid", {}),
+    ("tanh", {}),
+    ("silu", {}),
+    ("leaky_relu", {"negative_slope": 0.2}),
+    ("softplus", {}),
+    ("softplus", {"beta": 3}),
+    *[(name, {"dim": dim}) for name in ("softmax", "log_softmax") for dim in (0, 1, -1)],
+]
+
+
+@pytest.mark.parametrize(("name", "options"), TORCH_CASES)
+def test_values_and_gradients_are_pytorchs(name, options):
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(0).normal(size=(2, 3, 4))
+    ours, theirs = Tensor(values), torch.tensor(values, requires_grad=True)
+    out, expected = getattr(functional, name)(ours, **options), getattr(torch.nn.functional, name)(theirs, **options)
+    np.testing.assert_allclose(out.data, expected.detach().numpy(), rtol=1e-12)
+    (out * values).sum().backward(), (expected * torch.tensor(values)).sum().backward()
+    np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-10, atol=1e-15)
+    assert not isinstance(getattr(functional, name)(values, **options), Tensor)
+    check(lambda x: getattr(functional, name)(x, **options), values[0, :2, :2])
+
+
+@pytest.mark.parametrize("f", [functional.softmax, functional.log_softmax])
+def test_the_axis_has_two_names(f):
+    x = np.arange(6.0).reshape(2, 3) ** 2
+    for dim in (0, 1, -2):
+        np.testing.assert_array_equal(f(x, dim), f(x, axis=dim))
+        np.testing.assert_array_equal(f(x, dim), f(x, dim=dim))
+    with pytest.raises(TypeError, match="dim is 0 and axis 1, which mean the same; give one"):
+        f(x, 0, axis=1)
+    with pytest.raises(TypeError, match=r"softmax: dim is None; it must be an integer"):
+        f(x, None)
+
+
+def test_the_smooth_bend_has_a_sharpness():
+    with pytest.raises(ValueError, match="softplus: beta is 0; it must be a number, above 0"):
+        functional.softplus(1.0, beta=0)

@@ -1,3 +1,7 @@
+import copy
+import pickle
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -39,6 +43,190 @@ def test_append_after_a_removal_replaces_no_layer():
     delattr(model, "1")
     assert list(model.append(nn.Sigmoid()))[1] is last
     assert list(model.state_dict()) == ["2.weight", "2.bias"] and repr(model[2]) == "Sigmoid()"
+
+
+def test_sequential_takes_names():
+    model = nn.Sequential(OrderedDict(hidden=nn.Linear(2, 3), bend=nn.Tanh(), out=nn.Linear(3, 1)))
+    assert list(model.state_dict()) == ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]
+    assert model.hidden is model[0] and model[-1] is model.out and len(model) == 3
+    x = np.ones((4, 2), np.float32)
+    np.testing.assert_array_equal(model(x).data, model.out(model.hidden(x).tanh()).data)
+    assert list(model[1:].state_dict()) == ["out.weight", "out.bias"]
+    assert repr(model.append(nn.ReLU())).splitlines()[-2] == "  (3): ReLU()"
+    assert len(nn.Sequential({})) == 0 and nn.Residual({"a": nn.Linear(2, 2)})(x).shape == (4, 2)
+    assert "hidden" in model.summary((2,))
+
+
+def test_a_module_that_is_assigned_is_a_layer_too():
+    model = nn.Sequential(nn.Linear(2, 3))
+    model.head = nn.Linear(3, 1)
+    assert list(model) == [model[0], model.head] and model(np.ones((5, 2), np.float32)).shape == (5, 1)
+
+
+def lengths(container):
+    """Names and first dimensions of the Linear layers, in order."""
+    return [(key, value.shape[0]) for key, value in container.state_dict().items()]
+
+
+CHANGES = {  # what is done with a list of modules, places as numbers from 0 to 3
+    "append": lambda c, new, i, j: c.append(new()),
+    "extend": lambda c, new, i, j: c.extend([new(), new()]),
+    "insert": lambda c, new, i, j: c.insert(min(i, len(c)), new()),
+    "assign": lambda c, new, i, j: c.__setitem__(i % len(c), new()),
+    "assign from the end": lambda c, new, i, j: c.__setitem__(-1 - i % len(c), new()),
+    "delete": lambda c, new, i, j: c.__delitem__(i % len(c) - len(c)),
+    "delete slice": lambda c, new, i, j: c.__delitem__(slice(i, i + j)),
+    "pop": lambda c, new, i, j: c.pop(i % len(c)),
+    "add in place": lambda c, new, i, j: c.__iadd__(type(c)() + type(c)()),
+}
+
+
+@settings(max_examples=25)
+@given(
+    kind=st.sampled_from(["Sequential", "ModuleList"]),
+    changes=st.lists(st.tuples(st.sampled_from(list(CHANGES)), st.integers(0, 3), st.integers(0, 2)), max_size=8),
+    cut=st.slices(4),
+)
+def test_lists_of_modules_have_pytorchs_keys_after_any_changes(kind, changes, cut):
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (nn, torch.nn):
+        container, sizes = getattr(library, kind)(), iter(range(1, 100))
+
+        def new(library=library, sizes=sizes):
+            return library.Linear(1, next(sizes), bias=False)
+
+        for change, i, j in [("extend", 0, 0), *changes]:
+            if len(container) or change in ("append", "extend"):
+                CHANGES[change](container, new, i, j)
+        whole = container + getattr(library, kind)(*[[new()]] if kind == "ModuleList" else [new()])
+        found.append([lengths(part) for part in (container, container[cut], whole)])
+    assert found[0] == found[1]
+
+
+def test_named_layers_are_numbered_by_a_deletion_as_in_pytorch():
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (nn, torch.nn):
+        model = library.Sequential(OrderedDict(a=library.Linear(1, 2), b=library.Linear(2, 3), c=library.Linear(3, 4)))
+        model[1] = library.Linear(2, 5)
+        found.append([list(model.state_dict())])
+        del model[0]
+        found[-1] += [list(model.state_dict()), list((model + model).state_dict())]
+    assert found[0] == found[1]
+
+
+def test_insert_numbers_layers_with_names():
+    a, b, c = nn.Linear(1, 2), nn.Linear(2, 3), nn.ReLU()
+    model = nn.Sequential({"a": a, "b": b})
+    assert model.insert(1, c) is model and list(model) == [a, c, b]
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_a_list_of_modules():
+    class Net(nn.Module):
+        def __init__(self):
+            self.layers = nn.ModuleList([nn.Linear(2, 2, rng=RNG(i)) for i in range(3)])
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = x + layer(x)
+            return x
+
+    net = Net()
+    assert [name for name, _ in net.named_parameters()][:2] == ["layers.0.weight", "layers.0.bias"]
+    assert net.layers[-1] in net.layers and nn.ReLU() not in net.layers and nn.ModuleList() is not None
+    assert type(net.layers[::2]) is nn.ModuleList and list(net.layers[::2]) == [net.layers[0], net.layers[2]]
+    assert net.layers.pop() and len(net.layers) == 2 and net.layers[np.int64(1)] is net.layers[1]
+    extra = net.layers
+    extra += (nn.Linear(2, 2) for _ in range(2))
+    assert extra is net.layers and len(net.layers) == 4 and len(net.layers.extend(net.layers)) == 8
+    net(np.ones((1, 2), np.float32)).sum().backward()
+    assert all(p.grad is not None for p in net.parameters()) and "layers.3" in net.summary((2,))
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net.layers))):
+        assert len(getattr(twin, "layers", twin)) == 8
+    assert not net.eval().layers[0].training
+
+
+def test_modules_by_name():
+    first = nn.Linear(2, 3)
+    modules = nn.ModuleDict({"a": first, "b": nn.ReLU()})
+    assert list(modules) == list(modules.keys()) == ["a", "b"] and list(modules.values()) == [first, modules["b"]]
+    assert dict(modules.items())["a"] is first and "a" in modules and "c" not in modules and len(modules) == 2
+    modules.update([("c", nn.Tanh()), ["a", nn.Linear(2, 4)]])
+    modules.update(nn.ModuleDict({"d": first}))
+    assert list(modules) == ["a", "b", "c", "d"] and modules["d"] is first
+    assert lengths(modules)[::2] == [("a.weight", 4), ("d.weight", 3)]
+    modules["b"] = nn.Sigmoid()
+    del modules["c"]
+    assert modules.pop("d") is first and "(a): Linear(" in repr(modules) and list(modules) == ["a", "b"]
+    modules.clear()
+    assert not len(modules) and not list(modules.parameters())
+
+
+def test_names_travel_to_pytorch_and_back():
+    torch = pytest.importorskip("torch")
+    models = []
+    for library in (nn, torch.nn):
+        parts = {"x": library.Linear(2, 3), "list": library.ModuleList([library.Linear(1, 2), library.Linear(2, 1)])}
+        models.append(library.Sequential(OrderedDict(body=library.ModuleDict(parts), head=library.Linear(4, 5))))
+    ours, theirs = models
+    theirs.load_state_dict({key: torch.from_numpy(value) for key, value in ours.state_dict().items()}, strict=True)
+    assert ours.load_state_dict(theirs.state_dict(), strict=True) == ([], [])
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+def test_a_refused_change_leaves_all_as_it_was():
+    layers, modules = nn.ModuleList([nn.ReLU()]), nn.ModuleDict({"a": nn.ReLU()})
+    for change in (
+        lambda: layers.extend([nn.ReLU(), 3]),
+        lambda: layers.insert(0, nn.ReLU),
+        lambda: modules.update({"b": nn.ReLU(), "c": 3}),
+    ):
+        with pytest.raises(TypeError, match="not a Module"):
+            change()
+    assert len(layers) == len(modules) == 1
+
+
+PAIR = nn.Sequential(nn.ReLU(), nn.Tanh())
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: PAIR[2], IndexError, "Sequential: index 2 is out of range; the modules are 2"),
+        (lambda: PAIR["fc"], TypeError, r"index is 'fc'; it must be an integer or a slice; write the attribute"),
+        (lambda: PAIR[1.0], TypeError, "index is 1.0; it must be an integer or a slice$"),
+        (lambda: PAIR.insert(3, nn.ReLU()), IndexError, "index 3 is out of range"),
+        (lambda: PAIR.__setitem__(0, nn.ReLU), TypeError, r"layer 0 is .*write ReLU\(\)"),
+        (lambda: PAIR.__setitem__(slice(1), nn.ReLU()), TypeError, "index is slice"),
+        (lambda: PAIR.pop(5), IndexError, "index 5"),
+        (lambda: PAIR.__add__([nn.ReLU()]), TypeError, r"Sequential \+ list: \+ joins two Sequentials; append it"),
+        (lambda: PAIR + nn.Residual(nn.ReLU()), TypeError, r"Sequential \+ Residual: .*put it into a Sequential"),
+        (lambda: nn.Residual(nn.ReLU()) + PAIR, TypeError, "its own forward would be lost"),
+        (lambda: nn.Sequential({"a.b": nn.ReLU()}), ValueError, "Sequential: 'a.b' is no name of a module"),
+        (lambda: nn.Sequential({"": nn.ReLU()}), ValueError, "'' is no name"),
+        (lambda: nn.Sequential({"forward": nn.ReLU()}), ValueError, "the name 'forward' is taken"),
+        (lambda: nn.Sequential({0: nn.ReLU()}), TypeError, "the name 0 is not a text; .* ModuleList"),
+        (lambda: nn.Sequential({"a": nn.ReLU}), TypeError, r"Sequential: a is .*; write ReLU\(\)"),
+        (lambda: nn.Sequential([nn.ReLU()]), TypeError, r"write Sequential\(\*layers\)"),
+        (lambda: nn.ModuleList(nn.ReLU()), TypeError, "ModuleList: got ReLU.* takes a list of Modules"),
+        (lambda: nn.ModuleList({"a": nn.ReLU()}), TypeError, "modules with names are a ModuleDict"),
+        (lambda: nn.ModuleList([nn.ReLU(), 3]), TypeError, "ModuleList: layer 1 is 3, not a Module"),
+        (lambda: nn.ModuleList([nn.ReLU()])(3), NotImplementedError, "call its modules, as in for layer in layers"),
+        (lambda: nn.ModuleDict({"a": nn.ReLU()})(3), NotImplementedError, r"as in modules\[name\]\(x\)"),
+        (lambda: nn.ModuleDict({"a": nn.ReLU()})["b"], KeyError, "ModuleDict has no 'b'; its names are a"),
+        (lambda: nn.ModuleDict().pop("b"), KeyError, "its names are none"),
+        (lambda: nn.ModuleDict().__delitem__("b"), KeyError, "has no 'b'"),
+        (lambda: nn.ModuleDict({"keys": nn.ReLU()}), ValueError, "the name 'keys' is taken"),
+        (lambda: nn.ModuleDict([nn.ReLU()]), TypeError, r"got \(ReLU\(\),\) in the place of a pair"),
+        (lambda: nn.ModuleDict(3), TypeError, "ModuleDict: got 3; it takes a dict of Modules"),
+        (lambda: nn.ModuleDict(a=nn.ReLU()), TypeError, "ModuleDict.* its arguments are: modules"),
+    ],
+)
+def test_errors_of_lists_and_dicts(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
 
 
 def test_residual_adds_its_input():

@@ -6,20 +6,28 @@ import pytest
 from tinygrad_edu import Tensor, nn
 
 RNG = np.random.default_rng
-VECTORS, IMAGES = (6, 4), (3, 2, 5, 5)
+VECTORS, SEQUENCES, IMAGES = (6, 4), (3, 2, 6), (3, 2, 5, 5)
 LAYERS = {
     "Linear": (lambda dtype: nn.Linear(4, 3, rng=RNG(3), dtype=dtype), VECTORS),
     "Maxout": (lambda dtype: nn.Maxout(4, 3, rng=RNG(3), dtype=dtype), VECTORS),
     "MLP": (lambda dtype: nn.MLP([4, 5, 3], rng=RNG(3), dtype=dtype), VECTORS),
     "Residual": (lambda dtype: nn.Residual(nn.Linear(4, 4, rng=RNG(3), dtype=dtype)), VECTORS),
     "Conv2d": (lambda dtype: nn.Conv2d(2, 3, 3, padding=1, rng=RNG(3), dtype=dtype), IMAGES),
+    "Conv1d": (lambda dtype: nn.Conv1d(2, 3, 3, padding="same", rng=RNG(3), dtype=dtype), SEQUENCES),
+    "groups": (lambda dtype: nn.Conv2d(2, 4, 2, dilation=2, groups=2, rng=RNG(3), dtype=dtype), IMAGES),
+    "reflect": (lambda dtype: nn.Conv2d(2, 3, 3, 1, 1, 1, 1, True, "reflect", rng=RNG(3), dtype=dtype), IMAGES),
+    "ConvTranspose2d": (lambda dtype: nn.ConvTranspose2d(2, 3, 3, 2, rng=RNG(3), dtype=dtype), IMAGES),
     "BatchNorm1d": (lambda dtype: nn.BatchNorm1d(4, dtype=dtype), VECTORS),
     "evaluation": (lambda dtype: nn.BatchNorm1d(4, dtype=dtype).eval(), VECTORS),
     "BatchNorm2d": (lambda dtype: nn.BatchNorm2d(2, dtype=dtype), IMAGES),
     "LayerNorm": (lambda dtype: nn.LayerNorm(4, dtype=dtype), VECTORS),
+    "RMSNorm": (lambda dtype: nn.RMSNorm(4, 1e-5, dtype=dtype), VECTORS),
+    "GroupNorm": (lambda dtype: nn.GroupNorm(2, 2, dtype=dtype), IMAGES),
     "PReLU": (lambda dtype: nn.PReLU(4, dtype=dtype), VECTORS),
     "MaxPool2d": (lambda dtype: nn.MaxPool2d(3, 2, 1), IMAGES),
     "AvgPool2d": (lambda dtype: nn.AvgPool2d(3, 2, 1), IMAGES),
+    "parts of windows": (lambda dtype: nn.AvgPool2d(3, 2, 1, True, False), IMAGES),
+    "AdaptiveAvgPool2d": (lambda dtype: nn.AdaptiveAvgPool2d((2, 5)), IMAGES),
     "Dropout": (lambda dtype: nn.Dropout(0.5, RNG(1)), VECTORS),
     "Softplus": (lambda dtype: nn.Softplus(20), VECTORS),
     **{

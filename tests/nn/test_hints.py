@@ -11,6 +11,8 @@ LAYERS = [
     nn.Linear(1, 3), nn.Linear(4, 3), nn.Linear(12, 3), nn.Maxout(4, 3), nn.MLP([4, 3]), nn.Conv2d(3, 2, 2),
     nn.Conv2d(1, 2, 2), nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm1d(1), nn.BatchNorm1d(3), nn.BatchNorm2d(1),
     nn.BatchNorm2d(3), nn.LayerNorm(4), nn.LayerNorm((3, 4)), nn.PReLU(3), nn.Flatten(), nn.MaxPool2d(1),
+    nn.Conv1d(3, 2, 2), nn.Conv1d(1, 2, 3, padding="same"), nn.ConvTranspose2d(3, 2, 2), nn.RMSNorm(4),
+    nn.GroupNorm(1, 3), nn.Conv2d(3, 2, 2, padding="same"),
 ]  # fmt: skip
 SHAPES = [
     (), (1,), (3,), (4,), (12,), (48,), (5, 1), (5, 3), (4, 1), (4, 4), (5, 12), (5, 16), (5, 48), (5, 3, 4), (3, 4, 4),

@@ -23,11 +23,18 @@ def ending_in(*last):
 
 
 LAYERS = {  # name: (makes it of nn or torch.nn, shapes of inputs, order up to which it is smooth)
+    "AdaptiveAvgPool2d": (lambda m, **o: m.AdaptiveAvgPool2d((2, None)), st.tuples(some, some, some, some), 2),
     "AvgPool2d": (lambda m, **o: m.AvgPool2d(2, 1, 1), st.tuples(some, some, some, some), 2),
     "BatchNorm1d": (lambda m, **o: m.BatchNorm1d(2, **o), st.tuples(st.integers(2, 4), st.just(2), some), 2),
     "BatchNorm2d": (lambda m, **o: m.BatchNorm2d(2, **o), st.tuples(st.integers(2, 3), st.just(2), some, some), 2),
+    "Conv1d": (lambda m, **o: m.Conv1d(2, 2, 3, 1, "same", 1, 2, **o), st.tuples(some, st.just(2), some), 2),
     "Conv2d": (
         lambda m, **o: m.Conv2d(2, 2, (2, 1), (1, 2), (1, 0), **o),
+        st.tuples(some, st.just(2), some, some),
+        2,
+    ),
+    "ConvTranspose2d": (
+        lambda m, **o: m.ConvTranspose2d(2, 4, (2, 1), 2, 0, 1, 2, **o),
         st.tuples(some, st.just(2), some, some),
         2,
     ),
@@ -35,6 +42,7 @@ LAYERS = {  # name: (makes it of nn or torch.nn, shapes of inputs, order up to w
     "ELU": (lambda m, **o: m.ELU(), any_shape, 1),
     "Flatten": (lambda m, **o: m.Flatten(), npst.array_shapes(min_dims=2, max_dims=4, max_side=3), 2),
     "GELU": (lambda m, **o: m.GELU(), any_shape, 2),
+    "GroupNorm": (lambda m, **o: m.GroupNorm(1, 2, **o), st.tuples(st.integers(2, 3), st.just(2), some), 2),
     "Identity": (lambda m, **o: m.Identity(), any_shape, 2),
     "LayerNorm": (lambda m, **o: m.LayerNorm((2, 3), **o), ending_in(2, 3), 2),
     "LeakyReLU": (lambda m, **o: m.LeakyReLU(), any_shape, 1),
@@ -44,6 +52,7 @@ LAYERS = {  # name: (makes it of nn or torch.nn, shapes of inputs, order up to w
     "MaxPool2d": (lambda m, **o: m.MaxPool2d(2, 1, 1), st.tuples(some, some, some, some), 1),
     "Maxout": (lambda m, **o: m.Maxout(3, 2, **o), ending_in(3), 1),
     "PReLU": (lambda m, **o: m.PReLU(2, **o), st.tuples(some, st.just(2), some), 1),
+    "RMSNorm": (lambda m, **o: m.RMSNorm((2, 3), 0.1, **o), ending_in(2, 3), 2),
     "ReLU": (lambda m, **o: m.ReLU(), any_shape, 1),
     "Residual": (lambda m, **o: m.Residual(m.Linear(3, 3, **o), m.Tanh()), ending_in(3), 2),
     "Sequential": (lambda m, **o: m.Sequential(m.Linear(3, 2, **o), m.Tanh(), m.Linear(2, 2, **o)), ending_in(3), 2),
@@ -52,6 +61,7 @@ LAYERS = {  # name: (makes it of nn or torch.nn, shapes of inputs, order up to w
     "Softmax": (lambda m, **o: m.Softmax(dim=-1), any_shape, 2),
     "Softplus": (lambda m, **o: m.Softplus(), any_shape, 2),
     "Tanh": (lambda m, **o: m.Tanh(), any_shape, 2),
+    "Upsample": (lambda m, **o: m.Upsample(scale_factor=(2, 1.5)), st.tuples(some, some, some, some), 2),
 }
 OURS_ALONE = {"MLP", "Maxout", "Residual"}
 each = pytest.mark.parametrize("name", LAYERS)
@@ -191,7 +201,7 @@ def test_agreement_with_pytorch(name, data, training):
             nn.Conv2d(3, 8, (3, 1), 2, (1, 0), bias=False),
             "Conv2d(3, 8, kernel_size=(3, 1), stride=(2, 2), padding=(1, 0), bias=False)",
         ),
-        (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, stride=2, padding=0)"),
+        (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"),
         (nn.AvgPool2d((2, 3), 1), "AvgPool2d(kernel_size=(2, 3), stride=1, padding=0)"),
         (nn.BatchNorm1d(4), "BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"),
         (

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as npst
 from strategies import spaced
+from torch_steps import check_training
 
 from tinygrad_edu import Tensor, gradcheck, nn, no_grad
 
@@ -243,21 +244,53 @@ def test_batch_norm_agrees_with_pytorch_after_several_batches(options, ndim, tra
     assert ours.load_state_dict(state) == ([], [])
 
 
-@pytest.mark.parametrize("options", [{}, {"bias": False}, {"elementwise_affine": False, "eps": 0.1}])
-@pytest.mark.parametrize("shape", [5, (4, 5), [4, 5]])
-def test_layer_norm_agrees_with_pytorch(options, shape):
+@pytest.mark.parametrize(
+    ("name", "args", "options"),
+    [
+        *[("LayerNorm", (shape,), options) for shape in (5, (4, 5), [4, 5])
+          for options in ({}, {"bias": False}, {"elementwise_affine": False, "eps": 0.1})],
+        ("RMSNorm", (5,), {}), ("RMSNorm", ((4, 5), 0.1), {}), ("RMSNorm", ([5], None, False), {}),
+        ("GroupNorm", (2, 4), {}), ("GroupNorm", (4, 4, 0.1), {"bias": False}), ("GroupNorm", (1, 4, 1e-3, False), {}),
+    ],
+)  # fmt: skip
+def test_twenty_steps_are_pytorchs(name, args, options):
     torch = pytest.importorskip("torch")
-    ours, theirs = nn.LayerNorm(shape, **options), torch.nn.LayerNorm(shape, **options)
+    ours = getattr(nn, name)(*args, **options, dtype=np.float64)
     for p in ours.parameters():
-        nn.init.normal(p, rng=RNG(1))
-    theirs.load_state_dict({key: torch.from_numpy(value) for key, value in ours.state_dict().items()}, strict=True)
-    x = RNG(0).normal(2, 3, (2, 4, 5)).astype(np.float32)
-    a, b = Tensor(x), torch.from_numpy(x).requires_grad_()
-    out, expected = ours(a), theirs(b)
-    out.backward(x), expected.backward(torch.from_numpy(x))
-    np.testing.assert_allclose(out.data, expected.detach(), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(a.grad, b.grad, rtol=1e-4, atol=1e-4)
-    assert nn.LayerNorm(shape, **options).load_state_dict(theirs.state_dict()) == ([], [])
+        nn.init.normal(p, 0.5, rng=RNG(1))
+    x = RNG(0).normal(2, 3, (2, 4, 5))
+    upstream = RNG(2).standard_normal(x.shape)
+
+    def weighted(m, norm, constant):
+        class Weighted(m.Module):  # the mean of squares alone is the same whatever the direction
+            def __init__(self):
+                super().__init__()
+                self.norm = norm
+
+            def forward(self, x):
+                return self.norm(x) + constant
+
+        return Weighted()
+
+    theirs = getattr(torch.nn, name)(*args, **options)
+    check_training(weighted(nn, ours, upstream), weighted(torch.nn, theirs, torch.tensor(upstream)), x)
+
+
+def test_eps_is_added_to_the_variance():
+    x = RNG(0).standard_normal((2, 4))
+    for norm in (nn.LayerNorm(4, 10.0), nn.RMSNorm(4, 10.0), nn.GroupNorm(1, 4, 10.0)):
+        y = x if isinstance(norm, nn.RMSNorm) else x - x.mean(1, keepdims=True)
+        expected = y / np.sqrt((y**2).mean(1, keepdims=True) + 10)
+        np.testing.assert_allclose(norm(x).data, expected, rtol=1e-6)
+
+
+def test_what_a_layer_shows_and_keeps():
+    assert repr(nn.RMSNorm(4)) == "RMSNorm((4,), eps=None, elementwise_affine=True)"
+    assert repr(nn.GroupNorm(2, 4)) == "GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)"
+    assert list(nn.RMSNorm((2, 3)).state_dict()) == ["weight"] and nn.RMSNorm((2, 3)).weight.shape == (2, 3)
+    assert list(nn.GroupNorm(2, 4).state_dict()) == ["weight", "bias"]
+    assert list(nn.GroupNorm(2, 4, bias=False).state_dict()) == ["weight"]
+    assert list(nn.GroupNorm(2, 4, affine=False).state_dict()) == list(nn.RMSNorm(2, None, False).state_dict()) == []
 
 
 @pytest.mark.parametrize(
@@ -270,6 +303,17 @@ def test_layer_norm_agrees_with_pytorch(options, shape):
         (lambda: nn.BatchNorm2d(3, momentum=5), "BatchNorm2d: momentum is 5; it must be a number, at least 0 and at"),
         (lambda: nn.BatchNorm1d(3, momentum=-0.1), "momentum is -0.1"),
         (lambda: nn.BatchNorm1d(3, momentum="0.1"), "momentum is '0.1'"),
+        (lambda: nn.RMSNorm(3, eps=-1e-5), "RMSNorm: eps is -1e-05"),
+        (lambda: nn.RMSNorm(0), "RMSNorm: normalized_shape is 0"),
+        (lambda: nn.RMSNorm(5)(np.ones((5, 4))), r"RMSNorm\(\(5,\)\) got input of shape \(5, 4\); its last axes"),
+        (lambda: nn.GroupNorm(3, 4), "num_channels is 4 and num_groups 3; all groups must have equally many channels"),
+        (lambda: nn.GroupNorm(0, 4), "GroupNorm: num_groups is 0"),
+        (lambda: nn.GroupNorm(1, 4, -1), "GroupNorm: eps is -1"),
+        (
+            lambda: nn.GroupNorm(2, 4)(np.ones((3, 6))),
+            r"GroupNorm\(2, 4\) got input of shape \(3, 6\); it must be \(n, 4,",
+        ),
+        (lambda: nn.GroupNorm(2, 4)(np.ones((3, 6, 4))), "move the channels to axis 1"),
         (lambda: nn.LayerNorm(3, eps=-1e-5), "LayerNorm: eps is -1e-05"),
         (lambda: nn.LayerNorm(0), r"normalized_shape is 0; it must be an integer of at least 1"),
         (lambda: nn.LayerNorm(()), r"normalized_shape is \(\)"),

@@ -9,15 +9,29 @@ import pytest
 from tinygrad_edu import Tensor, functional, nn
 
 NEEDED = {  # what each needs besides its options
+    "AdaptiveAvgPool2d": {"output_size": 2},
     "AvgPool2d": {"kernel_size": 2},
     "BatchNorm1d": {"num_features": 3},
     "BatchNorm2d": {"num_features": 3},
+    "Conv1d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
     "Conv2d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    "ConvTranspose2d": {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
+    "Embedding": {"num_embeddings": 3, "embedding_dim": 2},
+    "GRU": {"input_size": 3, "hidden_size": 2},
+    "GRUCell": {"input_size": 3, "hidden_size": 2},
+    "GroupNorm": {"num_groups": 1, "num_channels": 4},
+    "LSTM": {"input_size": 3, "hidden_size": 2},
+    "LSTMCell": {"input_size": 3, "hidden_size": 2},
     "LayerNorm": {"normalized_shape": 3},
     "Linear": {"in_features": 3, "out_features": 2},
     "MLP": {"sizes": [3, 4, 2]},
     "MaxPool2d": {"kernel_size": 2},
     "Maxout": {"in_features": 3, "out_features": 2},
+    "MultiheadAttention": {"embed_dim": 4, "num_heads": 2},
+    "RMSNorm": {"normalized_shape": 3},
+    "RNN": {"input_size": 3, "hidden_size": 2},
+    "RNNCell": {"input_size": 3, "hidden_size": 2},
+    "Upsample": {"scale_factor": 2.0},
     "calculate_gain": {"nonlinearity": "relu"},
     "constant": {"val": 1.0},
 }
@@ -32,9 +46,12 @@ WRONG = {  # by the name of the option, or else by the type of its default value
     "rng": [0, True, "seed"],
     "normalized_shape": [True, 0, b"x", "3", (), (2, 0.5), [True]],
 }
+WRONG["eps"] = WRONG[float]
+WRONG |= {"divisor_override": [0, *WRONG[int]], "size": [0, *WRONG[int]]}
+WRONG["scale_factor"] = [0, -1, *NO_NUMBER[:4], (1, "2"), np.ones(2), Tensor(2.0)]
 WRONG["dtype"].remove("float")  # which is float64
 WRONG["pos_weight"] = WRONG["weight"]
-OPTIONAL = {"stride", "momentum", "param"}  # may be None
+OPTIONAL = {"stride", "momentum", "param", "kdim", "vdim", "padding_idx"}  # may be None
 PLACES = [(nn, name) for name in nn.__all__ if isinstance(getattr(nn, name), type)]
 PLACES += [(nn.init, name) for name in nn.init.__all__]
 
@@ -67,7 +84,7 @@ def test_the_walk_tries_every_option_but_the_containers():
     tried = {(name, option) for _, name, option, _ in cases()}
     every = {(n, o) for place, n in PLACES for o in inspect.signature(getattr(place, n)).parameters}
     left = {("MLP", "sizes"), ("MLP", "activation")} | {
-        (n, o) for n, o in every if o in ("layers", "tensor", "kernel_size")
+        (n, o) for n, o in every if o in ("layers", "modules", "tensor", "kernel_size")
     }
     assert {pair for pair in every - tried - left if pair[1] not in OPTIONAL} == set()
 

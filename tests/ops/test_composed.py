@@ -35,7 +35,7 @@ def numpys(name):
 
 def test_every_function_has_a_domain_and_every_domain_a_function():
     ruled = {op.call for op in REGISTRY.values()}
-    names = {*ops.__all__, *functional.__all__} & set(dir(tinygrad_edu)) - {"linalg"}
+    names = {*ops.__all__, *functional.__all__} & {*dir(tinygrad_edu), *FUNCTIONS} - {"linalg"}
     names |= {f"linalg.{name}" for name in linalg.__all__}
     composed = {name for name in names if ours(name) not in ruled}
     missing, stale = composed - FUNCTIONS.keys(), FUNCTIONS.keys() - composed
@@ -188,10 +188,11 @@ def test_masked_arrays_are_refused():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_bias_does_not_widen_the_output(dtype):
     x, weight, bias = Tensor(np.ones((2, 3)), dtype=np.float32), np.ones((1, 3), np.float32), np.ones(4, dtype)
-    with pytest.raises(ValueError, match=rf"linear of .*{np.dtype(dtype)}: .*broadcast"):
-        ops.fused.linear(x, weight, bias)
-    with pytest.raises(ValueError, match=r"linear: weight of shape \(1, 3\) and bias of shape \(4,\); they must be"):
-        functional.linear(x, weight, bias)
+    for linear in (ops.fused.linear, functional.linear):
+        with pytest.raises(
+            ValueError, match=r"linear: weight of shape \(1, 3\) and bias of shape \(4,\); they must be"
+        ):
+            linear(x, weight, bias)
 
 
 def test_numpys_own_keywords():

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.modes import PLAIN, Mode, current_mode, run_hooks
-from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number, plain
+from tinygrad_edu.engine.modes import PLAIN, Mode, current_mode, run_hooks, stored_mode
+from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number
 from tinygrad_edu.sums import add_up
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def define(op: Op) -> Op:
                 return x.__op__(op, inputs, params)
         inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else op.constant(x) for x in inputs])
         values = [x._values if isinstance(x, Node) else x for x in inputs]
-        mode = current_mode()
+        mode = PLAIN if stored_mode() is PLAIN else current_mode()
         try:
             out = (mode.watch.run(op.forward) if mode.watch else op.forward)(*values, **params)
         except (ValueError, TypeError, IndexError) as error:
@@ -154,11 +154,11 @@ def fill_grad(tensor: Tensor, g: Any) -> None:
 
 def current(x: Any, consumer: Tensor) -> Any:
     """The value of an operand, provided it is still the one that its consumer was computed from."""
-    if is_tensor(x) and x._number > consumer._number:
+    if isinstance(x, Node) and x._number > consumer._number:
         changed = f"tensor {x.name or ''}{x._values.shape} was updated after {consumer._op.name} used it"
         how = "by assign, an optimizer's step or a new requires_grad"
         raise RuntimeError(f"backward: {changed} ({how}): old and new values would mix; compute the output again")
-    return plain(x)
+    return x._values if isinstance(x, Node) else x
 
 
 def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from tinygrad_edu.functional.activations import *
 from tinygrad_edu.functional.attention import *
+from tinygrad_edu.functional.convolution import *
+from tinygrad_edu.functional.distances import *
 from tinygrad_edu.functional.layers import *
 from tinygrad_edu.functional.losses import *
+from tinygrad_edu.functional.margins import *
+from tinygrad_edu.functional.normalization import *
 from tinygrad_edu.functional.penalties import *
+from tinygrad_edu.functional.pooling import *
+from tinygrad_edu.functional.vectors import *
 from tinygrad_edu.ops import (
     clip,
     concatenate,
@@ -21,7 +27,6 @@ from tinygrad_edu.ops import (
     flatten,
     flip,
     leaky_relu,
-    log_softmax,
     logsumexp,
     moveaxis,
     outer,
@@ -31,8 +36,6 @@ from tinygrad_edu.ops import (
     repeat,
     roll,
     sigmoid,
-    softmax,
-    softplus,
     sort,
     split,
     square,
@@ -50,12 +53,14 @@ from tinygrad_edu.ops import (
 from tinygrad_edu.torch_names import answer_names
 
 __all__ = [
-    "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip", "concatenate", "conv2d", "copy",
-    "cross_entropy", "diagonal", "dot", "dropout", "einsum", "elu", "embedding", "flatten", "flip", "gelu",
-    "huber_loss", "l1_loss", "l1_penalty", "l2_penalty", "leaky_relu", "linear", "log_softmax", "logsumexp",
-    "max_pool2d", "moveaxis", "mse_loss", "nll_loss", "outer", "pad", "prelu", "ravel", "relu", "repeat", "roll",
-    "scaled_dot_product_attention", "sigmoid", "silu", "softmax", "softplus", "sort", "split", "square", "squeeze",
-    "stack", "std", "swapaxes", "tanh", "tile", "trace", "tril", "triu", "var",
+    "adaptive_avg_pool2d", "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "clip",
+    "concatenate", "conv1d", "conv2d", "conv_transpose2d", "copy", "cosine_similarity", "cross_entropy", "diagonal",
+    "dot", "dropout", "einsum", "elu", "embedding", "flatten", "flip", "gelu", "group_norm", "hinge_embedding_loss",
+    "huber_loss", "interpolate", "kl_div", "l1_loss", "l1_penalty", "l2_penalty", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "logsumexp", "max_pool2d", "moveaxis", "mse_loss", "multi_margin_loss", "nll_loss", "normalize",
+    "one_hot", "outer", "pad", "prelu", "ravel", "relu", "repeat", "rms_norm", "roll", "scaled_dot_product_attention",
+    "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "sort", "split", "square", "squeeze", "stack", "std",
+    "swapaxes", "tanh", "tile", "trace", "tril", "triu", "var",
 ]  # fmt: skip
 
 

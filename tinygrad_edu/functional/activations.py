@@ -1,4 +1,4 @@
-"""Activations that are composed of ops; those with a rule of their own stand in `ops`."""
+"""Activations that are composed of ops, or take PyTorch's arguments; those with a rule of their own stand in `ops`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
-from tinygrad_edu.checks import check_choice, check_number
+from tinygrad_edu.checks import check_axis, check_choice, check_number
 from tinygrad_edu.engine import is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["elu", "gelu", "prelu", "silu"]
+__all__ = ["elu", "gelu", "log_softmax", "prelu", "silu", "softmax", "softplus"]
 
 
 def with_limits(f: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
@@ -95,3 +95,52 @@ def prelu(x: Operand, weight: Operand) -> Tensor:
     left = ops.where(above, 0.0, x) if above.any() else x
     out = ops.multiply(left, right + (1 - right) * slopes)
     return ops.where(above, x, out) if above.any() else out
+
+
+@answering_for
+def softplus(x: Operand, beta: float = 1.0) -> Tensor:
+    """log(1 + exp(beta * x)) / beta, a smooth relu: Dugas et al. 2001.
+
+    Args:
+        x: Any shape.
+        beta: How sharp the bend is, above 0. PyTorch's `threshold` is left out: the exponential cannot overflow here,
+            only beta * x can: in float16 with a beta of 20 beyond 3275.
+
+    Raises:
+        ValueError: beta is not a number above 0.
+    """
+    beta = check_number("softplus: beta", beta, above=0)
+    return ops.softplus(x) if beta == 1 else ops.divide(ops.softplus(ops.multiply(x, beta)), beta)
+
+
+@answering_for
+def softmax(x: Operand, dim: int = -1, *, axis: int | None = None) -> Tensor:
+    """exp(x) / sum(exp(x)) along an axis: Boltzmann 1868, Bridle 1990. Positive numbers that add up to 1.
+
+    Args:
+        x: Any shape with that axis.
+        dim: The axis.
+        axis: NumPy's word for it, as in np.sum; give one of the two.
+
+    Raises:
+        TypeError: Both are given, or one that is not an integer.
+    """
+    return ops.softmax(x, one_axis("softmax", dim, axis))
+
+
+@answering_for
+def log_softmax(x: Operand, dim: int = -1, *, axis: int | None = None) -> Tensor:
+    """log(softmax(x)) along an axis, exact where softmax itself would round to 0.
+
+    Args and Raises: As for softmax.
+    """
+    return ops.log_softmax(x, one_axis("log_softmax", dim, axis))
+
+
+def one_axis(name: str, dim: int, axis: int | None) -> int:
+    """The axis by one of its two names."""
+    if axis is None:
+        return check_axis(f"{name}: dim", dim)
+    if dim != -1:
+        raise TypeError(f"{name}: dim is {dim!r:.60} and axis {axis!r:.60}, which mean the same; give one of them")
+    return check_axis(f"{name}: axis", axis)

@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
-from tinygrad_edu.engine import Array, plain
+from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.functional.layers import dropout
 from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.tensor import Tensor
@@ -88,6 +88,7 @@ def attention_weights(
 def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Operand, Array]:
     """The mask as numbers to be added, and which queries look nowhere: theirs are 0, as softmax would give NaN."""
     mask = as_operand(mask)
+    mask = mask if is_tensor(mask) or mask.dtype.kind != "f" else mask.astype(scores.dtype)  # it must not widen them
     if not broadcasts_to(mask.shape, scores.shape):
         raise ValueError(f"{name}: a mask of shape {mask.shape} for scores of shape {scores.shape}")
     if mask.dtype.kind not in "bf":

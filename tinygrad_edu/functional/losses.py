@@ -21,7 +21,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
-from tinygrad_edu.checks import broadcasts_to, check_number, refuse_mask
+from tinygrad_edu.checks import broadcasts_to, check_bool, check_int, check_number, refuse_mask
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand, fused
 
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "HALF", "Reduction", "binary_cross_entropy", "binary_cross_entropy_with_logits", "checked_weights", "cross_entropy",
-    "huber_loss", "l1_loss", "mse_loss", "nll_loss",
+    "HALF", "INT64", "Reduction", "as_floating", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "check_classes", "check_labels", "checked_labels", "checked_weights", "class_weights", "cross_entropy", "kl_div",
+    "nll_loss", "of_equal_shape", "pick", "reduced", "through_float32", "times",
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
 HALF = np.dtype(np.float16)
+INT64 = -(2**63), 2**63 - 1
+NO_LABEL = INT64[0] - 1
 SLACK = 1e-3  # what rounding to float16 may add to a probability
 
 
@@ -46,11 +49,11 @@ def reduced(losses: Tensor, reduction: str) -> Tensor:
     return ops.mean(losses) if reduction == "mean" else ops.sum(losses)
 
 
-def check_reduction(reduction: object) -> None:
+def check_reduction(reduction: object, more: str = "") -> None:
     """Refuses an unknown reduction."""
     if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
-        hint = "" if isinstance(reduction, str) else "; class weights are given by name: weight=..."
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', not {reduction!r:.60}{hint}")
+        hint = "" if isinstance(reduction, str) else "; the other options are given by name: weight=..."
+        raise ValueError(f"reduction must be {more}'mean', 'sum' or 'none', not {reduction!r:.60}{hint}")
 
 
 def checked_operand(name: str, x: Operand) -> Tensor:
@@ -102,75 +105,24 @@ def constant_like(x: Operand, input: Tensor) -> Tensor:
     return as_operand(x if is_tensor(x) else np.asarray(x, np.result_type(input.dtype, 1.0)))
 
 
-@answering_for
-def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
-    """Squared error (input - target)**2: Legendre 1805, Gauss 1809.
-
-    Args:
-        input: Predictions of any shape.
-        target: Of the same shape.
-        reduction: "mean" or "sum" over all elements, or "none".
-
-    Raises:
-        ValueError: The shapes differ, or an unknown reduction.
-    """
-    input, target = of_equal_shape("mse_loss", input, target)
-    if input.dtype == target.dtype == HALF:
-        return through_float32(mse_loss, input, target, reduction)
-    difference = ops.subtract(input, target)
-    return reduced(ops.multiply(difference, difference), reduction)
-
-
-@answering_for
-def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
-    """Absolute error |input - target|, Laplace 1774: outliers pull on it no harder than others. Its slope at 0 is 0.
-
-    Args and Raises: As for mse_loss.
-    """
-    input, target = of_equal_shape("l1_loss", input, target)
-    if input.dtype == target.dtype == HALF:
-        return through_float32(l1_loss, input, target, reduction)
-    return reduced(ops.abs(ops.subtract(input, target)), reduction)
-
-
-@answering_for
-def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
-    """Squared error / 2 up to a distance d = |input - target| of delta, a line beyond: Huber 1964.
-
-        d**2 / 2                    where d <= delta
-        delta * (d - delta / 2)     elsewhere
-
-    Args:
-        input: Predictions of any shape.
-        target: Of the same shape.
-        reduction: "mean" or "sum" over all elements, or "none".
-        delta: Largest slope, above 0.
-
-    Raises:
-        ValueError: The shapes differ, delta is not above 0, or an unknown reduction.
-    """
-    input, target = of_equal_shape("huber_loss", input, target)
-    delta = check_number("huber_loss: delta", delta, above=0, finite=False)
-    if input.dtype == target.dtype == HALF:
-        return through_float32(huber_loss, input, target, reduction, delta)
-    difference = ops.subtract(input, target)
-    infinite = np.isinf(plain(difference))
-    near = ops.where(infinite, 0.0, difference) if infinite.any() else difference
-    slope = ops.minimum(ops.maximum(near, -delta), delta)
-    losses = slope * (near - 0.5 * slope)  # both lines of the formula, and no square overflows
-    if infinite.any():
-        losses = ops.where(infinite, delta * ops.abs(ops.where(infinite, difference, 1.0)), losses)
-    return reduced(losses, reduction)
-
-
 def check_probabilities(name: str, what: str, values: Array, hint: str = "") -> None:
     """Refuses numbers outside [0, 1], and NaN."""
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"{name}: {what} runs from {values.min()} to {values.max()}, but must lie in 0 to 1{hint}")
 
 
+def fitting_weights(name: str, weight: Operand, input: Tensor) -> Tensor:
+    """Weights of losses, or of a part of each, that broadcast to the input's shape."""
+    weight = constant_like(checked_weights(name, weight), input)
+    if not broadcasts_to(weight.shape, input.shape):
+        raise ValueError(f"{name} of shape {weight.shape} does not broadcast to the input's {input.shape}")
+    return weight
+
+
 @answering_for
-def binary_cross_entropy(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
+def binary_cross_entropy(
+    input: Operand, target: Operand, reduction: Reduction = "mean", *, weight: Operand | None = None
+) -> Tensor:
     """Cross-entropy of yes-or-no answers from probabilities p: -(t * log(p) + (1 - t) * log(1 - p)).
 
     It is the negative log-likelihood of Bernoulli's distribution (Cox 1958). Where p is 0 or 1 the logarithm is taken
@@ -181,24 +133,35 @@ def binary_cross_entropy(input: Operand, target: Operand, reduction: Reduction =
         input: Probabilities of any shape, each in [0, 1].
         target: Of the same shape: labels 0 and 1 (integers and booleans too), or probabilities.
         reduction: "mean" or "sum" over all elements, or "none".
+        weight: Factor of each loss, finite and at least 0, that broadcasts to the input's shape, such as one number per
+            class, (classes,). The mean is over the number of elements all the same.
 
     Raises:
-        ValueError: The shapes differ, an input or target outside [0, 1] or NaN, or an unknown reduction.
+        ValueError: The shapes differ or do not fit, an input or target outside [0, 1] or NaN, a weight out of range, or
+            an unknown reduction.
     """
     name = "binary_cross_entropy"
     input, target = of_equal_shape(name, input, target)
     check_probabilities(name, "input", plain(input), "; for logits use binary_cross_entropy_with_logits")
     check_probabilities(name, "target", plain(target))
     if input.dtype == HALF:
-        return through_float32(binary_cross_entropy, input, target, reduction)
+        return through_float32(binary_cross_entropy, input, target, reduction, weight=weight)
     target = constant_like(target, input)
     likelihood = fused.clamped_log(input) * target + fused.clamped_log1p(-1.0 * input) * (1 - target)
-    return reduced(ops.negative(likelihood), reduction)
+    losses = ops.negative(likelihood)
+    if weight is not None:
+        losses = ops.multiply(losses, fitting_weights(f"{name}: weight", weight, input))
+    return reduced(losses, reduction)
 
 
 @answering_for
 def binary_cross_entropy_with_logits(
-    input: Operand, target: Operand, reduction: Reduction = "mean", *, pos_weight: Operand | None = None
+    input: Operand,
+    target: Operand,
+    reduction: Reduction = "mean",
+    *,
+    weight: Operand | None = None,
+    pos_weight: Operand | None = None,
 ) -> Tensor:
     """Cross-entropy of yes-or-no answers from logits x, exact for large ones: t * softplus(-x) + (1 - t) * softplus(x).
 
@@ -208,27 +171,28 @@ def binary_cross_entropy_with_logits(
         input: Logits of any shape.
         target: Of the same shape: labels 0 and 1 (integers and booleans too), or probabilities.
         reduction: "mean" or "sum" over all elements, or "none".
+        weight: Factor of each loss, as for binary_cross_entropy.
         pos_weight: Factor of the first term, for answers that are rarely yes: a number, or an array that broadcasts to
             the input's shape, such as one number per class, (classes,).
 
     Raises:
-        ValueError: The shapes differ or do not fit, a target outside [0, 1], or an unknown reduction.
+        ValueError: The shapes differ or do not fit, a target outside [0, 1], a weight out of range, or an unknown
+            reduction.
     """
     name = "binary_cross_entropy_with_logits"
     input, target = of_equal_shape(name, input, target)
     check_probabilities(name, "target", plain(target))
     if input.dtype == HALF:
-        options = {"pos_weight": pos_weight}
+        options = {"weight": weight, "pos_weight": pos_weight}
         return through_float32(binary_cross_entropy_with_logits, input, target, reduction, **options)
     target = constant_like(target, input)
     if_yes, if_no = ops.softplus(-1.0 * input), ops.softplus(input)
     if pos_weight is not None:
-        pos_weight = constant_like(checked_weights(f"{name}: pos_weight", pos_weight), input)
-        if not broadcasts_to(pos_weight.shape, input.shape):
-            shape = pos_weight.shape
-            raise ValueError(f"{name}: pos_weight of shape {shape} does not broadcast to the input's {input.shape}")
-        if_yes = times(if_yes, pos_weight)
-    return reduced(times(if_yes, target) + times(if_no, 1 - target), reduction)
+        if_yes = times(if_yes, fitting_weights(f"{name}: pos_weight", pos_weight, input))
+    losses = times(if_yes, target) + times(if_no, 1 - target)
+    if weight is not None:
+        losses = times(losses, fitting_weights(f"{name}: weight", weight, input))
+    return reduced(losses, reduction)
 
 
 def checked_labels(name: str, target: Operand) -> Tensor:
@@ -255,18 +219,36 @@ def check_classes(name: str, input: Tensor) -> None:
         raise ValueError(f"{name}: input of shape {input.shape} has no classes; they lie along its last axis")
 
 
-def check_labels(name: str, input: Tensor, target: Tensor) -> None:
-    """Refuses labels that are not integers in [0, classes); their shape has been checked."""
+def check_labels(name: str, input: Tensor, target: Tensor, ignore_index: int = NO_LABEL) -> Array | None:
+    """Refuses labels that are not integers in [0, classes); which count, or None if all do: none is ignore_index."""
     classes = input.shape[-1]
+    if type(ignore_index) is not int:
+        ignore_index = check_int(f"{name}: ignore_index", ignore_index, *INT64, wrong_type=TypeError)
     if is_tensor(target):
         raise TypeError(f"{name}: labels must be a plain array of integers, not a Tensor, which holds floats")
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {target.dtype}; use labels.astype(int)")
-    if target.size and not 0 <= target.min() <= target.max() < classes:
+    if not target.size or (
+        0 <= target.item(target.argmin()) <= target.item(target.argmax()) < classes and not 0 <= ignore_index < classes
+    ):
+        return None
+    counts = np.asarray(target != ignore_index)
+    labels = target[counts]
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        hint = "; ignore_index=-1 leaves out those of -1, for example" if labels.min() < 0 else ""
         raise ValueError(
-            f"{name}: labels run from {target.min()} to {target.max()}, "
-            f"but with {classes} classes they must lie in 0 to {classes - 1}"
+            f"{name}: labels run from {labels.min()} to {labels.max()}, "
+            f"but with {classes} classes they must lie in 0 to {classes - 1}{hint}"
         )
+    return None if counts.all() else counts
+
+
+def of_those_that_count(
+    loss: Callable[..., Tensor], input: Tensor, target: Tensor, counts: Array, reduction: str, **options: Any
+) -> Tensor:
+    """The loss of the examples that count; with reduction "none" it is 0 for the others."""
+    losses = loss(ops.getitem(input, counts), target[counts], reduction, **options)
+    return ops.scatter(losses, counts, counts.shape) if reduction == "none" else losses
 
 
 def check_distributions(name: str, target: Tensor) -> None:
@@ -305,9 +287,19 @@ def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
     return ops.sum(losses) / ops.sum(weights) if reduction == "mean" else reduced(losses, reduction)
 
 
+def pick(input: Tensor, target: Array) -> Tensor:
+    """What stands at the labels: (..., classes), (...) -> (...)."""
+    return ops.getitem(input, (*np.indices(target.shape, sparse=True), target))
+
+
 @answering_for
 def nll_loss(
-    input: Operand, target: Operand, reduction: Reduction = "mean", *, weight: Operand | None = None
+    input: Operand,
+    target: Operand,
+    reduction: Reduction = "mean",
+    *,
+    weight: Operand | None = None,
+    ignore_index: int = -100,
 ) -> Tensor:
     """Negative log-likelihood -weight[t] * input[t] of labels t, for what log_softmax returns: Fisher 1922.
 
@@ -317,9 +309,11 @@ def nll_loss(
         reduction: "sum" over the batch, "none" for shape (...), or "mean", the sum over the sum of weight[t].
         weight: One number per class, (classes,), finite and at least 0; 1 if None. The mean is NaN if all labels have
             the weight 0, as in PyTorch.
+        ignore_index: Label of the examples that do not count: their loss is 0, and the mean is that of the others, NaN
+            if there are none.
 
     Raises:
-        TypeError: Labels that are not integers, or masked ones.
+        TypeError: Labels that are not integers, or masked ones; ignore_index is not an integer.
         ValueError: Shapes that do not fit, a label or a weight out of range, or an unknown reduction.
     """
     input, target = as_floating("nll_loss: input", input), checked_labels("nll_loss", target)
@@ -329,10 +323,12 @@ def nll_loss(
             f"nll_loss: input {input.shape} takes labels of shape {input.shape[:-1]}, not {target.shape}"
             f"{layout_hint(input, target)}"
         )
-    check_labels("nll_loss", input, target)
+    counts = check_labels("nll_loss", input, target, ignore_index)
+    if counts is not None:
+        return of_those_that_count(nll_loss, input, target, counts, reduction, weight=weight)
     if input.dtype == HALF:
         return through_float32(nll_loss, input, target, reduction, weight=weight)
-    losses = -1.0 * ops.getitem(input, (*np.indices(target.shape, sparse=True), target))
+    losses = -1.0 * pick(input, target)
     if weight is None:
         return reduced(losses, reduction)
     weights = ops.getitem(class_weights("nll_loss", weight, input), target)
@@ -346,6 +342,7 @@ def cross_entropy(
     reduction: Reduction = "mean",
     *,
     weight: Operand | None = None,
+    ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """Cross-entropy -sum(weight * q * log_softmax(input)) of logits: Bridle 1990; one stable op in the plain case.
@@ -362,19 +359,21 @@ def cross_entropy(
         reduction: "sum" over the batch, "none" for shape (...), or "mean". The mean of labels with weights is the sum
             over the sum of weight[label], that of probabilities the sum over the size of the batch, as in PyTorch.
         weight: One number per class, (classes,); 1 if None.
+        ignore_index: As for nll_loss; with probabilities below 0, since these have no label.
         label_smoothing: The share, in [0, 1], that is spread over all classes.
 
     Raises:
-        TypeError: Labels that are not integers.
+        TypeError: Labels that are not integers, or ignore_index.
         ValueError: Shapes that do not fit, a label or label_smoothing out of range, or an unknown reduction.
     """
     input, target = as_floating("cross_entropy: input", input), checked_labels("cross_entropy", target)
     check_classes("cross_entropy", input)
-    classes, labels = input.shape[-1], target.shape == input.shape[:-1]
+    classes, labels, counts = input.shape[-1], target.shape == input.shape[:-1], None
     if labels:
-        check_labels("cross_entropy", input, target)
+        counts = check_labels("cross_entropy", input, target, ignore_index)
     elif target.shape == input.shape:
         check_distributions("cross_entropy", target)
+        check_int("cross_entropy: ignore_index, as the target is of probabilities,", ignore_index, INT64[0], -1)
     else:
         raise ValueError(
             f"cross_entropy: input {input.shape} takes integer labels of shape {input.shape[:-1]} "
@@ -382,8 +381,10 @@ def cross_entropy(
         )
     check_reduction(reduction)
     spread = check_number("cross_entropy: label_smoothing", label_smoothing, at_least=0, at_most=1)
+    options = {"weight": weight, "label_smoothing": spread}
+    if counts is not None:
+        return of_those_that_count(cross_entropy, input, target, counts, reduction, **options)
     if input.dtype == HALF:
-        options = {"weight": weight, "label_smoothing": spread}
         return through_float32(cross_entropy, input, target, reduction, **options)
     target = target if labels else constant_like(target, input)
     if weight is None and not spread:
@@ -397,3 +398,42 @@ def cross_entropy(
     if spread:
         losses = losses + fused.cross_entropy(input, ops.broadcast_to(weight * (spread / classes), input.shape))
     return weighted(losses, weights, reduction)
+
+
+@answering_for
+def kl_div(
+    input: Operand,
+    target: Operand,
+    reduction: Literal["mean", "sum", "none", "batchmean"] = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """Divergence target * (log(target) - input) of distributions: Kullback & Leibler 1951. It is 0 where they agree.
+
+    Args:
+        input: Logarithms of the model's probabilities, such as log_softmax returns, of any shape.
+        target: Probabilities of the same shape; 0 costs nothing.
+        reduction: "sum", "none", "mean" over all elements, or "batchmean", the sum over the length of the first axis:
+            only that is the mean of the divergences.
+        log_target: The target too is given as logarithms.
+
+    Raises:
+        TypeError: log_target is not True or False.
+        ValueError: The shapes differ, probabilities outside [0, 1], or an unknown reduction.
+    """
+    if reduction != "batchmean":
+        check_reduction(reduction, "'batchmean', ")
+    input, target = of_equal_shape("kl_div", input, target)
+    as_logarithms = check_bool("kl_div: log_target", log_target)
+    if not as_logarithms:
+        check_probabilities("kl_div", "target", plain(target), "; logarithms are given with log_target=True")
+    if input.dtype == target.dtype == HALF:
+        return through_float32(kl_div, input, target, reduction, as_logarithms)
+    target = constant_like(target, input)
+    if as_logarithms:
+        probabilities, logarithms = ops.exp(target), target
+    else:
+        probabilities, logarithms = target, ops.log(ops.where(plain(target) > 0, target, 1.0))
+    losses = times(ops.subtract(logarithms, input), probabilities)
+    if reduction == "batchmean":
+        return ops.sum(losses) / (len(losses) if losses.ndim else 1)
+    return reduced(losses, reduction)

@@ -133,8 +133,7 @@ class Softplus(Module):
     """log(1 + exp(beta * x)) / beta, a smooth relu: Dugas et al. 2001.
 
     Args:
-        beta: How sharp the bend is, above 0. PyTorch's `threshold` is left out: the exponential cannot overflow here,
-            only beta * x can: in float16 with a beta of 20 beyond 3275.
+        beta: How sharp the bend is, above 0; see functional.softplus.
 
     Raises:
         ValueError: beta is not a number above 0.
@@ -147,7 +146,7 @@ class Softplus(Module):
 
     def forward(self, x: Operand) -> Tensor:
         """(...) -> (...)."""
-        return ops.divide(ops.softplus(ops.multiply(x, self.beta)), self.beta)
+        return functional.softplus(x, self.beta)
 
 
 class Sigmoid(Module):
@@ -170,7 +169,7 @@ class Softmax(Module):
     """exp(x) / sum(exp(x)) along an axis: Boltzmann 1868, Bridle 1990; not before CrossEntropyLoss, which contains it.
 
     Args:
-        dim: The axis that sums to 1; functional.softmax calls it axis, as NumPy does.
+        dim: The axis that sums to 1.
 
     Raises:
         TypeError: dim is not an integer.

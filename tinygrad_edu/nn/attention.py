@@ -136,7 +136,9 @@ class MultiheadAttention(Module):
         else:
             for weight, length in zip(APART, lengths, strict=True):
                 setattr(self, weight, xavier(weight, n, length, rng, dtype))
-        self.in_proj_bias = Tensor(np.zeros(3 * n, dtype), name="in_proj_bias") if bias else None
+        self.in_proj_bias = None
+        if check_bool(f"{name}: bias", bias):
+            self.in_proj_bias = Tensor(np.zeros(3 * n, dtype), name="in_proj_bias")
         self.out_proj = Linear(n, n, bias, rng=rng, dtype=dtype)
         if self.out_proj.bias is not None:
             init.zeros(self.out_proj.bias)

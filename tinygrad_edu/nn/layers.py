@@ -18,7 +18,7 @@ from tinygrad_edu import functional, ops
 from tinygrad_edu.checks import check_axis, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand, fused
+from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 
@@ -177,9 +177,7 @@ class Linear(Module):
                 hint = "; of examples with one number each make x[:, None]"
             name = f"Linear({self.in_features}, {self.out_features})"
             raise ValueError(f"{name} got input of shape {x.shape}; its last axis must be {self.in_features}{hint}")
-        if self.bias is not None and self.bias.shape == (self.out_features,):
-            return fused.linear(x, self.weight, self.bias)
-        return functional.linear(x, self.weight, self.bias)  # which checks what was put in its place
+        return functional.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

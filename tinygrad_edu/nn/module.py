@@ -215,7 +215,8 @@ class Module(metaclass=Kind):
                 if kind is ndarray:
                     is_own = self._buffer_names is None or path in self._buffer_names
                 else:
-                    is_own = path not in self._kept and (path == name or (name, found) not in self._passing)
+                    passing = kind is Tensor and path != name and (name, found) in self._passing
+                    is_own = path not in self._kept and not passing
                 if is_own:
                     yield path, found
 

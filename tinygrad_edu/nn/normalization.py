@@ -20,15 +20,16 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu import ops
+from tinygrad_edu import functional, ops
 from tinygrad_edu.checks import check_bool, check_dtype, check_number, check_positive_int
 from tinygrad_edu.engine import plain
+from tinygrad_edu.functional.normalization import check_lengths, over_rms, standardized
 from tinygrad_edu.nn.convolution import shape_hint
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand, fused
+from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
 
 
 def mean_and_variance(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
@@ -185,7 +186,7 @@ class BatchNorm2d(BatchNorm):
 
 
 class LayerNorm(Module):
-    """Normalises each example by itself over its last axes: Ba, Kiros & Hinton 2016.
+    """Normalises each example by itself over its last axes: Ba, Kiros & Hinton 2016; see functional.layer_norm.
 
     (x - mean) / sqrt(var + eps) * weight + bias, the variance with divisor n; the same in training and evaluation.
 
@@ -214,16 +215,12 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        lengths = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-        if not lengths:
-            raise ValueError(f"LayerNorm: normalized_shape is {normalized_shape!r}; it must name an axis")
-        shape = tuple([check_positive_int("LayerNorm: normalized_shape", n) for n in lengths])
-        self.normalized_shape, self.eps = shape, check_eps(self, eps)
-        dtype = check_dtype("LayerNorm: dtype", dtype)
+        self.normalized_shape = check_lengths("LayerNorm: normalized_shape", normalized_shape)
+        self.eps, dtype = check_eps(self, eps), check_dtype("LayerNorm: dtype", dtype)
         elementwise_affine = check_bool("LayerNorm: elementwise_affine", elementwise_affine)
         bias = check_bool("LayerNorm: bias", bias)
-        self.weight = Tensor(np.ones(shape, dtype), name="weight") if elementwise_affine else None
-        self.bias = Tensor(np.zeros(shape, dtype), name="bias") if elementwise_affine and bias else None
+        self.weight = Tensor(np.ones(self.normalized_shape, dtype), name="weight") if elementwise_affine else None
+        self.bias = Tensor(np.zeros(self.normalized_shape, dtype), name="bias") if elementwise_affine and bias else None
 
     def forward(self, x: Operand) -> Tensor:
         """(..., *normalized_shape) -> the same shape.
@@ -231,15 +228,122 @@ class LayerNorm(Module):
         Raises:
             ValueError: The last axes have other lengths.
         """
-        x, shape = as_operand(x), self.normalized_shape
-        if x.dtype == np.float16:
-            return through_float32(self, x)
-        if x.shape[-len(shape) :] != shape:
-            raise ValueError(f"LayerNorm({shape}) got input of shape {x.shape}; its last axes must be {shape}")
-        out: Tensor = fused.standardize(x, tuple(range(-len(shape), 0)), self.eps)
-        out = out if self.weight is None else out * self.weight
-        return out if self.bias is None else out + self.bias
+        return standardized(check_last_axes(self, x), len(self.normalized_shape), self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         settings = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
         return f"{settings}, bias={self.bias is not None}"
+
+
+class RMSNorm(Module):
+    """Divides each example by the root of its mean square: Zhang & Sennrich 2019; see functional.rms_norm.
+
+    x / sqrt(mean(x**2) + eps) * weight over the last axes: LayerNorm without mean and bias, so with fewer passes.
+
+    Args:
+        normalized_shape: Lengths of the last axes, or the length of the last one.
+        eps: Added to the mean square; if None, what 1 and the next number of the input's dtype differ by.
+        elementwise_affine: Whether there is a weight.
+        dtype: Floating dtype of the weight.
+
+    Attributes:
+        weight: Tensor of shape normalized_shape, at first 1, or None.
+
+    Raises:
+        TypeError: elementwise_affine is not a bool, or dtype not a floating one.
+        ValueError: normalized_shape is empty or holds anything but integers of at least 1, or eps is below 0.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.normalized_shape = check_lengths("RMSNorm: normalized_shape", normalized_shape)
+        self.eps, dtype = None if eps is None else check_eps(self, eps), check_dtype("RMSNorm: dtype", dtype)
+        elementwise_affine = check_bool("RMSNorm: elementwise_affine", elementwise_affine)
+        self.weight = Tensor(np.ones(self.normalized_shape, dtype), name="weight") if elementwise_affine else None
+
+    def forward(self, x: Operand) -> Tensor:
+        """(..., *normalized_shape) -> the same shape.
+
+        Raises:
+            ValueError: The last axes have other lengths.
+        """
+        return over_rms(check_last_axes(self, x), len(self.normalized_shape), self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
+
+
+class GroupNorm(Module):
+    """Normalises groups of channels, each example by itself: Wu & He 2018; see functional.group_norm.
+
+    Between LayerNorm (one group) and a normalisation of each channel (as many groups as channels), and like them the
+    same in training and evaluation, whatever the size of a batch.
+
+    Args:
+        num_groups: How many groups the channels are in.
+        num_channels: Number of channels, the length of axis 1, a multiple of num_groups.
+        eps: Added to the variance.
+        affine: Whether there is a weight.
+        bias: Whether a bias comes with it.
+        dtype: Floating dtype of the parameters.
+
+    Attributes:
+        weight: Tensor of shape (num_channels,), at first 1, or None.
+        bias: Tensor of shape (num_channels,), at first 0, or None.
+
+    Raises:
+        TypeError: affine or bias is not a bool, or dtype not a floating one.
+        ValueError: The numbers are not integers of at least 1 that divide, or eps is below 0.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.num_groups = check_positive_int("GroupNorm: num_groups", num_groups)
+        self.num_channels = check_positive_int("GroupNorm: num_channels", num_channels)
+        if self.num_channels % self.num_groups:
+            what = f"num_channels is {num_channels} and num_groups {num_groups}"
+            raise ValueError(f"GroupNorm: {what}; all groups must have equally many channels")
+        self.eps, dtype = check_eps(self, eps), check_dtype("GroupNorm: dtype", dtype)
+        affine, bias = check_bool("GroupNorm: affine", affine), check_bool("GroupNorm: bias", bias)
+        self.weight = Tensor(np.ones(self.num_channels, dtype), name="weight") if affine else None
+        self.bias = Tensor(np.zeros(self.num_channels, dtype), name="bias") if affine and bias else None
+
+    def forward(self, x: Operand) -> Tensor:
+        """(n, num_channels, ...) -> the same shape.
+
+        Raises:
+            ValueError: Another number of channels.
+        """
+        x, c = as_operand(x), self.num_channels
+        if x.ndim < 2 or x.shape[1] != c:
+            hint = "; move the channels to axis 1: np.moveaxis(x, -1, 1)" if x.ndim > 2 and x.shape[-1] == c else ""
+            name = f"GroupNorm({self.num_groups}, {c})"
+            raise ValueError(f"{name} got input of shape {x.shape}; it must be (n, {c}, ...){hint}")
+        return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        settings = f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.weight is not None}"
+        return f"{settings}, bias={self.bias is not None}"
+
+
+def check_last_axes(layer: LayerNorm | RMSNorm, x: Operand) -> Tensor:
+    """The input, if its last axes are the layer's."""
+    x, shape = as_operand(x), layer.normalized_shape
+    if x.shape[-len(shape) :] != shape:
+        name = f"{type(layer).__name__}({shape})"
+        raise ValueError(f"{name} got input of shape {x.shape}; its last axes must be {shape}")
+    return x

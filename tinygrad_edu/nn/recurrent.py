@@ -55,6 +55,15 @@ def gru_step(from_x: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor | 
     return (n + z * (h - n),)
 
 
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+OPTIONS = {  # with their defaults, which the repr leaves out
+    "num_layers": 1,
+    "nonlinearity": "tanh",
+    "bias": True,
+    "batch_first": False,
+    "dropout": 0.0,
+    "bidirectional": False,
+}
 ACTIVATIONS = {"tanh": ops.tanh, "relu": ops.relu}
 
 
@@ -65,40 +74,50 @@ class Weights(Module):
     states: ClassVar[int] = 1  # 2 for h and c
     input_size: int
     hidden_size: int
+    bias: bool
 
-    def _add_weights(self, n_in: int, suffix: str, bias: bool, rng: np.random.Generator | None, dtype: Any) -> None:
-        """Makes weight_ih, weight_hh, bias_ih and bias_hh, uniform over +-1 / sqrt(hidden_size)."""
+    def _add_weights(self, n_in: int, suffix: str, rng: np.random.Generator | None, dtype: Any) -> None:
+        """Makes the weights and biases of one layer in one direction, uniform over +-1 / sqrt(hidden_size)."""
         rows, bound = self.gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
-        for kind, columns in (("ih", n_in), ("hh", self.hidden_size)):
-            setattr(self, f"weight_{kind}{suffix}", Tensor(np.zeros((columns, rows), dtype).T))  # as Linear's
-        for kind in ("ih", "hh"):
-            setattr(self, f"bias_{kind}{suffix}", Tensor(np.zeros(rows, dtype)) if bias else None)
-        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            p = getattr(self, kind + suffix)
-            if p is not None:
-                p.name = kind + suffix
-                init.uniform(p, -bound, bound, rng=rng)
+        for kind, columns in zip(KINDS, (n_in, self.hidden_size, None, None), strict=True):
+            if columns is None and not self.bias:
+                setattr(self, kind + suffix, None)
+            else:
+                shape = (rows,) if columns is None else (columns, rows)
+                p = Tensor(np.zeros(shape, dtype).T, name=kind + suffix)  # row-major once transposed, as Linear's
+                setattr(self, kind + suffix, init.uniform(p, -bound, bound, rng=rng))
 
     def _weights(self, suffix: str) -> list[Any]:
-        """weight_ih, weight_hh, bias_ih and bias_hh."""
-        return [getattr(self, kind + suffix) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        """Those of KINDS."""
+        return [getattr(self, kind + suffix) for kind in KINDS]
 
     def _step(self) -> Step:
         """The formula of one step."""
         raise NotImplementedError
 
+    def extra_repr(self) -> str:
+        changed = {
+            name: vars(self)[name] for name, default in OPTIONS.items() if vars(self).get(name, default) != default
+        }
+        return ", ".join([f"{self.input_size}, {self.hidden_size}", *[f"{k}={v}" for k, v in changed.items()]])
+
     def _initial(self, hx: Any, shape: tuple[int, ...], dtype: Any) -> State:
         """The states of the shape as a tuple, zeros if none are given."""
         if hx is None:
             return (np.zeros(shape, dtype),) * self.states
-        wanted = "h" if self.states == 1 else "a pair (h, c)"
+        name, wanted = type(self).__name__, "h" if self.states == 1 else "a pair (h, c), each"
         given = (hx,) if self.states == 1 else hx
         if not isinstance(given, (tuple, list)) or len(given) != self.states:
-            raise TypeError(f"{type(self).__name__}: hx is {wanted}, of shape {shape}, or None for zeros")
+            size = (
+                f" of shape {hx.shape}" if hasattr(hx, "shape") else f" of {len(hx)}" if hasattr(hx, "__len__") else ""
+            )
+            raise TypeError(
+                f"{name}: hx is a {type(hx).__name__}{size}; it must be {wanted} of shape {shape}, or None for zeros"
+            )
         states = tuple([as_operand(state) for state in given])
         for state in states:
             if state.shape != shape:
-                raise ValueError(f"{type(self).__name__}: hx has shape {state.shape}; it must be {wanted} of {shape}")
+                raise ValueError(f"{name}: hx has shape {state.shape}; it must be {wanted} of shape {shape}")
         return states
 
 
@@ -124,7 +143,7 @@ class Recurrent(Weights):
         self.num_layers = check_positive_int(f"{name}: num_layers", num_layers)
         self.batch_first = check_bool(f"{name}: batch_first", batch_first)
         self.bidirectional = check_bool(f"{name}: bidirectional", bidirectional)
-        check_bool(f"{name}: bias", bias)
+        self.bias = check_bool(f"{name}: bias", bias)
         dtype = check_dtype(f"{name}: dtype", dtype)
         self.dropout = check_number(f"{name}: dropout", dropout, at_least=0, at_most=1)
         if self.dropout and self.num_layers == 1:
@@ -134,7 +153,7 @@ class Recurrent(Weights):
             suffixes = self._suffixes(layer)
             for suffix in suffixes:
                 n_in = self.input_size if layer == 0 else self.hidden_size * len(suffixes)
-                self._add_weights(n_in, suffix, bias, rng, dtype)
+                self._add_weights(n_in, suffix, rng, dtype)
 
     def _suffixes(self, layer: int) -> list[str]:
         """The ends of the weights' names in a layer: "_l0" and, if it also runs backwards, "_l0_reverse"."""
@@ -157,8 +176,10 @@ class Recurrent(Weights):
         x = as_operand(input)
         name = f"{type(self).__name__}({self.input_size}, {self.hidden_size})"
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
-            axes = "(n, time, input_size)" if self.batch_first else "(time, n, input_size)"
-            raise ValueError(f"{name} got input of shape {x.shape}; it takes {axes} or (time, input_size)")
+            axes = "n, time" if self.batch_first else "time, n"
+            takes = f"it takes ({axes}, {self.input_size}) or (time, {self.input_size})"
+            hint = "; send indices through an Embedding first" if x.dtype.kind in "iu" else ""
+            raise ValueError(f"{name} got input of shape {x.shape}; {takes}{hint}")
         single = x.ndim == 2
         time = 1 if self.batch_first and not single else 0
         if not x.shape[time]:
@@ -191,13 +212,6 @@ class Recurrent(Weights):
             state = step(from_x, state, weight_hh, bias_hh)
             outputs.append(state[0])
         return ops.stack(outputs[::-1] if backwards else outputs), state
-
-    def extra_repr(self) -> str:
-        settings = [f"{self.input_size}, {self.hidden_size}"]
-        if self.num_layers > 1:
-            settings.append(f"num_layers={self.num_layers}")
-        settings += [f"{name}=True" for name in ("batch_first", "bidirectional") if getattr(self, name)]
-        return ", ".join(settings + ([f"dropout={self.dropout}"] if self.dropout else []))
 
 
 class RNN(Recurrent):
@@ -251,7 +265,7 @@ class RNN(Recurrent):
 class GRU(Recurrent):
     """Layers of gated units with one state: Cho et al. 2014. Arguments, results and names as for RNN, three gates.
 
-    r, z = sigmoid(...), sigmoid(...)       of W_ih x + b_ih + W_hh h + b_hh
+    r, z = sigmoid(...)     of W_ih x + b_ih + W_hh h + b_hh, in the order r, z, n
     n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
     h = (1 - z) * n + z * h
     """
@@ -294,9 +308,8 @@ class Cell(Weights):
         name = type(self).__name__
         self.input_size = check_positive_int(f"{name}: input_size", input_size)
         self.hidden_size = check_positive_int(f"{name}: hidden_size", hidden_size)
-        self._add_weights(
-            self.input_size, "", check_bool(f"{name}: bias", bias), rng, check_dtype(f"{name}: dtype", dtype)
-        )
+        self.bias = check_bool(f"{name}: bias", bias)
+        self._add_weights(self.input_size, "", rng, check_dtype(f"{name}: dtype", dtype))
 
     def forward(self, input: Operand, hx: Any = None) -> Any:
         """(n, input_size) or (input_size,), and the state before or None for zeros, to the state after.
@@ -313,9 +326,6 @@ class Cell(Weights):
         before = self._initial(hx, shape, np.result_type(x.dtype, weight_ih.dtype))
         after = self._step()(functional.linear(x, weight_ih, bias_ih), before, weight_hh, bias_hh)
         return after[0] if self.states == 1 else after
-
-    def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}"
 
 
 class RNNCell(Cell):

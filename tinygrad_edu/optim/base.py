@@ -161,7 +161,10 @@ class Optimizer(metaclass=Named):
                 p._renumber("step")  # first: Ctrl-C must not leave new values with an old date
                 state["step"] = state.get("step", 0) + 1
                 step = self.update(self._decay(p, grad, group, buffer), state, group, scratch)
-                p.data -= step  # not in one line: p.data on the left would be read before _decay
+                if type(p._values) is ndarray:
+                    p._values -= step
+                else:
+                    p.assign(p._values - step)
 
     def update(self, grad: ndarray, state: State, group: Group, scratch: ndarray) -> ndarray:
         """What to subtract from a parameter.
@@ -215,8 +218,8 @@ class Optimizer(metaclass=Named):
                 factors = {k: before[k] / scale for k, scale in self.moments(group).items() if scale != before[k]}
                 for state, (_, owner) in zip(self.state, pairs, strict=True):
                     if owner is group:
-                        for name in state.keys() & factors.keys():
-                            state[name] *= factors[name]
+                        for moment in state.keys() & factors.keys():
+                            state[moment] *= factors[moment]
                 self._seen[n] = dict(group)
         return pairs
 

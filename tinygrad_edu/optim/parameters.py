@@ -24,7 +24,7 @@ FLAGS = ("nesterov", "centered", "maximize", "amsgrad", "decoupled_weight_decay"
 def gradient_array(owner: str, i: int, p: Tensor) -> ndarray | None:
     """The gradient of parameter i as an array, also where it is a Tensor (create_graph) or was set by hand."""
     grad: Any = p.grad
-    data = p.data
+    data = p._values
     if grad is None or (type(grad) is ndarray and grad.dtype is data.dtype and grad.shape == data.shape):
         return grad
     if type(grad) is not ndarray:

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 from domains import DOMAINS, trigonometry
+from domains.basics import at_window
 from hypothesis import given, settings, strategies as st
 from printed import case, local, vjp
 
@@ -306,8 +307,7 @@ def test_the_words_of_a_pooling_say_what_its_rule_does(name, data):
     assert to == {"max_pool": "the largest of each window", "mean_pool": "all of each window"}[name]
     each, found = np.broadcast_to(Reader({"G": g}).value(each), out.shape), np.zeros(x.shape)
     for n, c, i, j in np.ndindex(out.shape):
-        (down, right), (height, width) = params["stride"], params["size"]
-        part = np.s_[n, c, down * i : down * i + height, right * j : right * j + width]
+        part = (n, c, *at_window(i, j, params["size"], params["stride"], params.get("dilation", (1, 1)))[1:])
         if name == "mean_pool":
             found[part] += each[n, c, i, j]
         else:

@@ -18,7 +18,7 @@ from numpy import ndarray
 from tinygrad_edu.draw.algebra.arithmetic import divide, function_term, multiply, product, split_product
 from tinygrad_edu.draw.algebra.terms import Shape, Term, TermLike, as_shape, as_term, builds, literal, values_of
 from tinygrad_edu.engine import REGISTRY
-from tinygrad_edu.ops.convolution import Pair, winners
+from tinygrad_edu.ops.convolution import NO_GAPS, Pair, winners
 
 __all__ = ["fold", "index_text", "sum_over"]
 
@@ -204,20 +204,22 @@ def scatter(x: Term, index: Index, shape: Shape) -> Term:
 
 
 @builds("fold")
-def fold(x: Term, size: Pair, stride: Pair, shape: Shape) -> Term:
+def fold(x: Term, size: Pair, stride: Pair, shape: Shape, dilation: Pair = NO_GAPS) -> Term:
     """Windows added up at their places; of a pooling in words: each has one gradient, for its largest or for all."""
-    value = REGISTRY["fold"].forward(x.value, size, stride, shape)
+    value = REGISTRY["fold"].forward(x.value, size, stride, shape, dilation)
     coefficient, tops, bottoms = split_product(x.parts[0] if x.kind == "broadcast" else x)
     won = next((y for y in tops if y.key[:2] == ("function", "winners") and len(y.parts) == 3), None)
     each = [y.parts[0] if y.kind == "expand" else y for y in tops if y is not won]
     places = x.shape[:4]
     if [y.size for y in each] in ([], [np.prod(places)]):
         g = product(coefficient, [as_shape(y, places) for y in each], bottoms, places)
-        chosen = np.ones(x.shape) if won is None else winners(won.parts[1].value, won.parts[2].value, size, stride)
+        chosen = (
+            np.ones(x.shape) if won is None else winners(won.parts[1].value, won.parts[2].value, size, stride, dilation)
+        )
         if np.allclose(x.value, g.value[..., None, None] * chosen, equal_nan=True):
             to = "all" if won is None else "the largest"  # the first of equals
             return as_shape(g, shape) if value.size == 1 else Term("phrase", (g, f"to {to} of each window"), value)
-    return function_term("fold", x, size=size, stride=stride, shape=shape)
+    return function_term("fold", x, size=size, stride=stride, shape=shape, dilation=dilation)
 
 
 def takes_column(index: Index) -> bool:

@@ -156,10 +156,10 @@ def shared(g: Term, position: int, *operands: TermLike) -> Term:
     return Term("phrase", (g, "shared by the two knots beside"), own)
 
 
-def to_max_pool(g: Term, out: Term, x: Term, size: Pair, stride: Pair) -> Term:
+def to_max_pool(g: Term, out: Term, x: Term, size: Pair, stride: Pair, dilation: Pair) -> Term:
     """Terms cannot follow `winners` element by element."""
-    won = named_call("winners", [out, x], winners(out.value, x.value, size, stride))
-    return fold(expand_dims(g, (-2, -1)) * won, size, stride, x.shape)
+    won = named_call("winners", [out, x], winners(out.value, x.value, size, stride, dilation))
+    return fold(expand_dims(g, (-2, -1)) * won, size, stride, x.shape, dilation)
 
 
 TEXTBOOK: dict[str, Sequence[Callable[..., Any]]] = {  # a rule for each operand
