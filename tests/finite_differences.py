@@ -127,7 +127,7 @@ def flat(out):
 
 def ours(name):
     """The function of the package, also "linalg.norm", or of `functional` alone."""
-    return attrgetter(name)(functional if name in functional.__all__ else tinygrad_edu)
+    return attrgetter(name)(tinygrad_edu if hasattr(tinygrad_edu, name.partition(".")[0]) else functional)
 
 
 def joined(function):

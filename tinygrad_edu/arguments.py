@@ -40,6 +40,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "last_epoch": "a schedule is resumed with load_state_dict",
     "maximize": "minimize the negative, -loss",
     "max_norm": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",
+    "maximize": "minimize the negative, -loss",
     "num_workers": ONE_BATCH,
     "persistent_workers": ONE_BATCH,
     "pin_memory": ONE_BATCH,

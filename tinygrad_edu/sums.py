@@ -43,7 +43,7 @@ def add_up(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = F
 
 
 def by_product(x: Any, axis: int | tuple[int, ...]) -> Any:
-    """The sum along the last axis, or all before it, as a product with ones: BLAS is several times faster; else None."""
+    """The sum along the last axis, or all before it, as a product with ones, which BLAS does much faster; else None."""
     last = x.ndim - 1
     if last < 1 or x.dtype.char not in "fd":
         return None
