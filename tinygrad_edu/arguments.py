@@ -38,7 +38,6 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "generator": "pass rng=np.random.default_rng(seed)",
     "inplace": "each call makes a new Tensor",
     "last_epoch": "a schedule is resumed with load_state_dict",
-    "maximize": "minimize the negative, -loss",
     "max_norm": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",
     "maximize": "minimize the negative, -loss",
     "num_workers": ONE_BATCH,
