@@ -302,23 +302,27 @@ def test_arrays_are_cut_out_in_one_piece():
     for data, batches in ((dataset, 4), (halves[0], 2), (Subset(halves[1], [4, 2, 0]), 1)):
         Counting.calls = 0
         assert len(list(DataLoader(data, 3))) == batches and Counting.calls == 2 * batches
+        assert epoch(DataLoader(data, 3)) == [label for _, label in data]
 
 
 @pytest.mark.parametrize("wrap", [lambda data: data, lambda data: Subset(data, np.arange(10))])
 def test_a_getitem_of_your_own_is_asked(wrap):
     class Shifted(TensorDataset):
         def __getitem__(self, index):
+            assert type(index) is int
             images, labels = super().__getitem__(index)
             return images, labels + 1
 
     class Fewer(Subset):
         def __getitem__(self, index):
+            assert type(index) is int
             images, labels = super().__getitem__(index)
-            return images, labels - 1
+            return images, labels - 2
 
     shifted = wrap(Shifted(IMAGES, LABELS))
     assert epoch(DataLoader(shifted, 4)) == (LABELS + 1).tolist()
-    assert epoch(DataLoader(Fewer(shifted, range(10)), 4)) == LABELS.tolist()
+    assert epoch(DataLoader(Fewer(shifted, [4, 1]), 4)) == [3, 0]
+    assert epoch(DataLoader(Fewer(TensorDataset(IMAGES, LABELS), [4, 3]), 4)) == [2, 1]
 
 
 def test_batches_of_a_data_set_are_copies():

@@ -74,7 +74,7 @@ def test_one_cycle_by_hand():
     np.testing.assert_allclose(rates, [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 0.82, 0.64, 0.46, 0.28, 0.1])
     np.testing.assert_allclose(momentum, [0.9, 0.82, 0.74, 0.66, 0.58, 0.5, 0.58, 0.66, 0.74, 0.82, 0.9])
     assert scheduler.get_last_lr() == pytest.approx([0.1]) and momenta(o) == pytest.approx([0.9])
-    with pytest.raises(ValueError, match="OneCycleLR: step 12 of a schedule of total_steps=11: how often step"):
+    with pytest.raises(ValueError, match="OneCycleLR: this is step 12, but total_steps is 11; it must be how often"):
         scheduler.step()
     assert scheduler.last_epoch == 11
 
@@ -162,6 +162,7 @@ def test_errors(make, error, words):
         ({"pct_start": 2}, "pct_start is 2"),
         ({"total_steps": 0.5}, "total_steps is 0.5"),
         ({"div_factor": 0}, "div_factor is 0"),
+        ({"last_epoch": 6}, "last_epoch is 6, beyond total_steps, 5"),
     ],
 )
 def test_a_state_that_cannot_be(change, words):

@@ -377,3 +377,18 @@ def test_a_gradient_of_another_shape_is_refused():
         optim.Adam([p, q]).step()
     np.testing.assert_array_equal(p.data, [1.0])
     np.testing.assert_array_equal(q.data, [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings", "name"),
+    [(optim.Adagrad, {}, "sum"), (optim.Adam, {"amsgrad": True}, "max_square_sum")],
+)
+def test_what_never_decays_does_not_stay_subnormal(optimizer, settings, name):
+    p = with_grad(np.ones(2), [1e-20, 1e-3], np.float32)
+    step = optimizer([p], **settings)
+    step.step()
+    assert 0 < step.state[0][name][0] < np.finfo(np.float32).tiny
+    p.grad = np.zeros(2, np.float32)
+    for _ in range(63):
+        step.step()
+    assert step.state[0][name][0] == 0 and step.state[0][name][1] == pytest.approx(1e-6)

@@ -83,6 +83,7 @@ def test_errors(make, error, words):
 
 def test_the_place_has_pytorchs_name():
     assert optim.lr_scheduler.StepLR is StepLR and optim.lr_scheduler.LRScheduler is optim.Scheduler
+    assert set(dir(optim.lr_scheduler)) == set(optim.lr_scheduler.__all__)
     assert {name for name in optim.__all__ if name.endswith("LR")} <= set(optim.lr_scheduler.__all__)
     with pytest.raises(AttributeError, match=r"did you mean .*\.StepLR"):
         optim.lr_scheduler.StepLr  # noqa: B018

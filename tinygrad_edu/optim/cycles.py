@@ -75,6 +75,12 @@ class CosineAnnealingWarmRestarts(Scheduler):
         self._set([self.lr_at(epoch, base_lr) for base_lr in self.base_lrs])
         self.epoch, self.last_epoch = epoch, math.floor(epoch)
 
+    def _check_state(self, state: Any) -> None:
+        super()._check_state(state)
+        if math.floor(state["epoch"]) != state["last_epoch"]:
+            where = f"CosineAnnealingWarmRestarts.load_state_dict: last_epoch is {state['last_epoch']}"
+            raise ValueError(f"{where}, but epoch {state['epoch']}, of which it must be the whole part")
+
     def _place(self, epoch: float) -> tuple[float, int]:
         """Epochs since the last restart, and from that to the next."""
         if self.T_mult == 1:
@@ -167,6 +173,12 @@ class OneCycleLR(Scheduler):
         super().load_state_dict(state)
         self._set_momentum(self.last_epoch)
 
+    def _check_state(self, state: Any) -> None:
+        super()._check_state(state)
+        if state["last_epoch"] > state["total_steps"]:
+            where = f"OneCycleLR.load_state_dict: last_epoch is {state['last_epoch']}"
+            raise ValueError(f"{where}, beyond total_steps, {state['total_steps']}")
+
     def _initial_rates(self) -> list[float]:
         return [lr / self.div_factor for lr in self.max_lrs]
 
@@ -187,8 +199,8 @@ class OneCycleLR(Scheduler):
         """The value in a step between those at the start and at the end of each phase."""
         if epoch > self.total_steps:
             raise ValueError(
-                f"OneCycleLR: step {epoch} of a schedule of total_steps={self.total_steps}: how often step() is "
-                "called: once a batch or, with fit, once an epoch"
+                f"OneCycleLR: this is step {epoch}, but total_steps is {self.total_steps}; it must be how often step() "
+                "is called: once a batch or, with fit, once an epoch"
             )
         risen = self.pct_start * self.total_steps - 1
         ends = [risen, 2 * risen, self.total_steps - 1] if self.three_phase else [risen, self.total_steps - 1]

@@ -22,11 +22,12 @@ from tinygrad_edu.checks import check_bool, check_choice, check_int, check_numbe
 from tinygrad_edu.optim.base import Optimizer
 
 __all__ = [
-    "Monitor", "ReduceLROnPlateau", "Scheduler", "check_monitor", "check_optimizer", "check_setting", "take_turn",
-    "watched_number",
+    "MOST_EPOCHS", "Monitor", "ReduceLROnPlateau", "Scheduler", "check_monitor", "check_optimizer", "check_setting",
+    "take_turn", "watched_number",
 ]  # fmt: skip
 
 STEPPERS: weakref.WeakKeyDictionary[Optimizer, list[weakref.ref[Scheduler]]] = weakref.WeakKeyDictionary()
+# The rates that the scheduler made last has set to begin with, and its base_lrs:
 BEGUN: weakref.WeakKeyDictionary[Optimizer, tuple[list[float], list[float]]] = weakref.WeakKeyDictionary()
 MOST_EPOCHS = 2**53  # beyond, a float counts no more
 SHARE, MOMENTUM = {"at_least": 0, "at_most": 1}, {"at_least": 0, "below": 1}

@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_edu.checks import check_int, check_number
 from tinygrad_edu.optim.base import Optimizer
-from tinygrad_edu.optim.schedulers import Scheduler, check_optimizer, check_setting
+from tinygrad_edu.optim.schedulers import MOST_EPOCHS, Scheduler, check_optimizer, check_setting
 
 __all__ = [
     "CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "StepLR", "check_floor",
@@ -188,4 +188,4 @@ def check_milestones(owner: str, milestones: object) -> list[int]:
     """Epochs as a list of Python's integers."""
     if isinstance(milestones, (str, Mapping)) or not isinstance(milestones, Iterable):
         raise ValueError(f"{owner}: milestones is {milestones!r:.60}; it must be a list of epochs, as [30, 80]")
-    return [check_int(f"{owner}: milestones[{i}]", epoch, 0) for i, epoch in enumerate(milestones)]
+    return [check_int(f"{owner}: milestones[{i}]", epoch, 0, MOST_EPOCHS) for i, epoch in enumerate(milestones)]

@@ -10,7 +10,7 @@ A run is its weights, its optimizer's moments and step counts, the place in the 
 generator. With all of them restored a run that was stopped gives the same weights, to the bit, as one that was not.
 
 The file has the safetensors format: reading it runs no code, and other programs can read the weights. It holds the
-arrays of all states under their paths, such as "optimizer.state.0.velocity"; the dicts, lists and numbers around them
+arrays of all states under their paths, such as "optimizer.state.0.grad_sum"; the dicts, lists and numbers around them
 are JSON in its metadata, beside a checksum of everything.
 """
 
