@@ -46,6 +46,8 @@ LESSONS = {  # name, and which of its pictures stands for it
     "regularization": "regularization.png",
     "hyperparameters": "hyperparameters.png",
     "shift": "shift_digit.png",
+    "names": "names_embedding.png",
+    "autoencoder": "autoencoder_sheet.png",
 }
 COMMANDS = {"mnist": ["mnist_more.py", "--plots"]}  # of the lessons whose picture another program draws
 WIDTH, COLOURS = 900, 128  # of the pictures on the page

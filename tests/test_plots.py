@@ -184,6 +184,10 @@ PICTURES = {
         **k,
     ),
     "contours of a plain": lambda **k: plots.contours(lambda x, y: 0 * x, {}, xlim=(0, 1), ylim=(0, 1), **k),
+    "scatter": lambda **k: plots.scatter(
+        {"": {"a": [[0, 1], [np.nan, 2]], "_": [[2, 3]]}}, groups={"a": "x", "_": "_y"}, **k
+    ),
+    "scatter of nothing finite": lambda **k: plots.scatter({"p": {"a": [[np.inf, 0]]}, "q": {}}, **k),
     "images": lambda **k: plots.images(
         np.arange(90.0).reshape(10, 3, 3), [f"{i}, 99.9%" for i in range(10)], marks=[True] * 10, **k
     ),
@@ -330,6 +334,7 @@ def test_any_text_can_be_drawn_anywhere(text):
     line, texts = {text: ([1, 2], [1, 2])}, {"title": text, "xlabel": text}
     figures = [
         plots.images(np.eye(3)[None], [text], title=text),
+        plots.scatter({text: {text: [[0, 1]]}}, groups={text: text}, **texts, ylabel=text),
         plots.curves({text: line}, **texts, ylabel=[text]),
         plots.histograms({text: [[1, 2]]}, [text], **texts),
         plots.table([[1.0]], [text], [text], **texts, ylabel=text),
@@ -426,6 +431,12 @@ def test_table_writes_each_number_where_it_belongs():
             r"heights, which .* \(200, 200\), not \(\)",
         ),
         (lambda: plots.contours(lambda x, y: x, {"a": X}, xlim=(0, 1), ylim=(0, 1)), r"path of a: .* \(n, 2\)"),
+        (lambda: plots.scatter({}), "nothing to draw"),
+        (lambda: plots.scatter([1]), r"scatter: panels is \[1\]; give {panel title: {text: points"),
+        (lambda: plots.scatter({"p": [1]}), r"scatter: p is \[1\]; give {panel title"),
+        (lambda: plots.scatter({"p": {"a": [1, 2]}}), r"points of a in p: the shape must be \(n, 2\), not \(2,\)"),
+        (lambda: plots.scatter({"p": {"a": np.zeros((5001, 2))}}), "5,001 points are too many texts"),
+        (lambda: plots.scatter({"p": {"a": [[0, 0]]}}, groups={"b": "x"}), "groups has no 'a'; give a group for each"),
         (lambda: plots.images([]), "nothing to draw"),
         (lambda: plots.images(5), "images: pictures is 5; give a list"),
         (lambda: plots.images(np.eye(4)), r"not \(4,\); make \[picture\] of a single one"),
@@ -534,3 +545,18 @@ def test_markers_may_be_one_label():
 
 def test_numbers_too_small_to_read_are_left_out_of_a_table():
     assert not plots.table(np.zeros((3, 400)), "abc", range(400)).axes[0].texts
+
+
+def test_points_are_drawn_as_texts_in_the_colours_of_their_groups():
+    points = {"a": [[0.0, 1.0], [2.0, 3.0]], "b": Tensor([[4.0, -1.0]]), "c": [[np.nan, 0.0]]}
+    figure = plots.scatter({"p": points}, groups={"a": "vowel", "b": "_other", "c": "_other"}, xlabel="first")
+    axes = figure.axes[0]
+    drawn = {(text.get_text(), text.get_position()): text.get_color() for text in axes.texts}
+    assert drawn == {("a", (0, 1)): plots.BLUE, ("a", (2, 3)): plots.BLUE, ("b", (4, -1)): plots.ORANGE}
+    assert legend(figure) == ["vowel", "\u200a_other"] and axes.get_xlabel() == "first"
+    draw(figure)
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    assert left < 0 and right > 4 and low < -1 and high > 3
+    assert (right - left) / (high - low) == pytest.approx(axes.bbox.width / axes.bbox.height)
+    many = plots.scatter({"p": {str(i): [[i, i]] for i in range(10)}}).axes[0].texts
+    assert [text.get_color() for text in many[:8]] == list(plots.COLORS)

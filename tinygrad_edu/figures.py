@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLUE", "COLORS", "ORANGE", "Floats", "Texts", "add_legend", "as_floats", "as_limits", "as_numbers", "as_picture",
-    "check_form", "clean_text", "draw_line", "finite_numbers", "finite_range", "for_each", "new_colormap", "new_figure",
-    "set_scale",
+    "check_form", "clean_text", "draw_line", "finite_numbers", "finite_range", "for_each", "legend_text",
+    "new_colormap", "new_figure", "set_scale",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -74,9 +74,9 @@ def new_figure(
 
 def draw_line(axes: Axes, x: Floats, y: Floats, label: str, index: int, marks: int) -> None:
     """Draws a line in the style of that index; `marks` or more of its points are marked, but fewer than twice that."""
-    label = clean_text(label)
-    label = f"\u200a{label}" if label.startswith("_") else label  # which matplotlib would leave out of the legend
-    (line,) = axes.plot(x, y, label=label, color=COLORS[index % 8], ls=DASHES[(index + index // 8) % 8], ms=5)
+    (line,) = axes.plot(
+        x, y, label=legend_text(label), color=COLORS[index % 8], ls=DASHES[(index + index // 8) % 8], ms=5
+    )
     line.set(linewidth=2 if len(x) < 500 else 1)
     if marks:
         line.set(marker=MARKERS[index % 8], markevery=max(1, len(x) // marks))
@@ -128,6 +128,12 @@ def clean_text(value: object) -> str:
         except ValueError:
             text = text.replace("$", r"\$")
     return text
+
+
+def legend_text(label: str) -> str:
+    """A label as matplotlib puts it into the legend, from which it leaves out those that begin with "_"."""
+    label = clean_text(label)
+    return f"\u200a{label}" if label.startswith("_") else label
 
 
 def for_each(name: str, texts: Texts, panels: int) -> Sequence[str]:

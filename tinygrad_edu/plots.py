@@ -35,6 +35,7 @@ from tinygrad_edu.figures import (
     finite_numbers,
     finite_range,
     for_each,
+    legend_text,
     new_colormap,
     new_figure,
     set_scale,
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "BLUE", "COLORS", "ORANGE", "contours", "curves", "histograms", "images", "regions", "table", "training_curves",
+    "BLUE", "COLORS", "ORANGE", "contours", "curves", "histograms", "images", "regions", "scatter", "table",
+    "training_curves",
 ]  # fmt: skip
 
 Columns = Mapping[str, Sequence[float]]
@@ -267,6 +269,55 @@ def contours(
         axes.plot(*as_floats(minimum, "minimum", 2), "*", label="minimum", color="black", ms=14, mec="white", zorder=3)
     axes.set(xlim=xlim, ylim=ylim, xlabel=clean_text(xlabel), ylabel=clean_text(ylabel), aspect="equal")
     add_legend(figure, [axes])
+    return figure
+
+
+def scatter(
+    panels: Mapping[str, Mapping[str, ArrayLike]],
+    *,
+    groups: Mapping[str, str] | None = None,
+    title: str | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+) -> Figure:
+    """Draws points in the plane, each as the text that names it, on one scale in both directions.
+
+    Args:
+        panels: `{panel title: {text: points}}`, points of shape (n, 2), up to 5,000 in all.
+        groups: `{text: group}`: a colour for each group, and a legend, instead of a colour for each text.
+        xlabel, ylabel: Labels of the axes.
+    """
+    form = "{panel title: {text: points (n, 2)}}"
+    check_form("scatter: panels", panels, form)
+    for name, texts in panels.items():
+        check_form(f"scatter: {name}", texts, form)
+    data = {
+        name: {text: as_floats(xy, f"points of {text} in {name}", None, 2) for text, xy in texts.items()}
+        for name, texts in panels.items()
+    }
+    total = sum(len(xy) for texts in data.values() for xy in texts.values())
+    if total > 5000:
+        raise ValueError(f"scatter: {total:,} points are too many texts for one picture; choose up to 5,000")
+    names = list(dict.fromkeys([text for texts in panels.values() for text in texts]))
+    if groups is not None:
+        check_form("scatter: groups", groups, "{text: group}")
+        if lost := [text for text in names if text not in groups]:
+            raise ValueError(f"scatter: groups has no {lost[0]!r}; give a group for each text")
+    kinds = {text: groups[text] if groups is not None else text for text in names}
+    colors = {kind: COLORS[i % 8] for i, kind in enumerate(dict.fromkeys(kinds.values()))}
+    figure, grid = new_figure(title, list(panels), height=0.6, aspect=0.9)
+    for axes, texts in zip(grid, data.values(), strict=True):
+        for text, xy in texts.items():
+            seen = xy[np.isfinite(xy).all(axis=1)]
+            axes.plot(*seen.T, linestyle="")  # which only tells the axes how far they reach
+            color, size = colors[kinds[text]], 12 if total < 100 else 7
+            for x, y in seen:
+                axes.text(x, y, clean_text(text), ha="center", va="center", color=color, fontsize=size, clip_on=True)
+        for kind in dict.fromkeys([kinds[text] for text in texts]) if groups is not None else ():
+            axes.plot([], [], "o", color=colors[kind], label=legend_text(kind))
+        axes.margins(0.08)
+        axes.set(xlabel=clean_text(xlabel), ylabel=clean_text(ylabel), aspect="equal", adjustable="datalim")
+    add_legend(figure, grid)
     return figure
 
 

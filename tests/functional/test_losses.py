@@ -336,6 +336,14 @@ def test_batchmean_is_the_mean_of_the_divergences():
     assert functional.kl_div(Tensor([0.0, -np.inf]), [1.0, 0.0], "sum").item() == 0  # what never happens costs nothing
 
 
+def test_the_slope_of_smooth_l1_loss_is_1_far_out():
+    x = Tensor([np.inf, -np.inf, 1e300, 3.0])
+    loss = functional.smooth_l1_loss(x, np.zeros(4), "none", 0.5)
+    loss.backward(np.ones(4))
+    np.testing.assert_array_equal(loss.data, [np.inf, np.inf, 1e300, 2.75])
+    np.testing.assert_array_equal(x.grad, [1, -1, 1, 1])
+
+
 ONES = np.ones((2, 3))
 BEYOND = r"cross_entropy: targets of the logits' shape \(2, 3\) are probabilities; .* run from "
 REFUSALS = [
