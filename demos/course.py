@@ -1,6 +1,6 @@
 """Runs all lessons in teaching order and writes the course: demos/README.md, with a sentence and a picture of each.
 
-Run it with `python demos/course.py`: it takes some five minutes, and says which lesson it is at. `--only` runs some of
+Run it with `python demos/course.py`: it takes some ten minutes, and says which lesson it is at. `--only` runs some of
 them, `--text` none, and writes the page with the pictures that are there.
 """
 
@@ -27,6 +27,7 @@ GALLERY, PAGE = HERE / "gallery", HERE / "README.md"
 LESSONS = {  # name, and which of its pictures stands for it
     "neuron": "neuron_line.png",
     "gates": "gates_branches.svg",
+    "engine": "engine_visits.png",
     "activations": "activations_saturating.png",
     "losses": "losses_classifier.png",
     "gradcheck": "gradcheck.png",
@@ -47,6 +48,9 @@ LESSONS = {  # name, and which of its pictures stands for it
     "hyperparameters": "hyperparameters.png",
     "shift": "shift_digit.png",
     "names": "names_embedding.png",
+    "rnn": "rnn.png",
+    "attention": "attention_heads.png",
+    "gpt": "gpt_attention.png",
     "autoencoder": "autoencoder_sheet.png",
 }
 COMMANDS = {"mnist": ["mnist_more.py", "--plots"]}  # of the lessons whose picture another program draws

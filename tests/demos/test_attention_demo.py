@@ -43,4 +43,4 @@ def test_what_is_printed_and_drawn(demo, tmp_path, capsys):
     demo.main(["--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "so they hear: the the cat saw the other" in printed and "= [0.223, −0.163, −0.0599]" in printed
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["attention_heads.png", "attention_scale.png"]
+    assert sorted(path.name for path in tmp_path.glob("att*")) == ["attention_heads.png", "attention_scale.png"]
