@@ -3,8 +3,8 @@
 A query q asks, the keys k answer, and the products q · k say how well: softmax makes weights of them, and the result
 is the mean of the values v with these weights. One head below looks at the word before, by the places; another finds
 the same word elsewhere, by the words. A mask forbids to look ahead, or the next word would be read and not guessed.
-Products of d random numbers grow as √d, and softmax of large numbers is nearly one-hot, where its slope is 0: so they
-are divided by √d (Vaswani et al. 2017). What goes back through softmax is p (g − Σ p g): how much better than the mean.
+Products of d random numbers grow as √d, and softmax of large numbers is nearly one-hot, where its slope is 0: Vaswani
+and others (2017) divide them by √d. What goes back through softmax is p (g − Σ p g): how much better than the mean.
 Run it with `python demos/attention.py`.
 """
 

@@ -3,9 +3,8 @@
 A number that remembers of what it was made, and how steeply it depends on each of these, is enough: the chain rule
 multiplies slopes along a path and adds up the paths (Karpathy's micrograd has the same idea, and about as many lines).
 Attempt 1 forgets to add, attempt 2 walks along every path, of which there may be a billion, attempt 3 visits each
-number once, when all that was made of it has been there. The library does as attempt 3, for arrays of any shape,
-without recursion: `tinygrad_edu/engine/autograd.py`.
-Run it with `python demos/engine.py`.
+number once, when all that was made of it has been there. The library does as attempt 3, for arrays of any shape and
+without recursion, in `tinygrad_edu/engine/autograd.py`. Run it with `python demos/engine.py`.
 """
 
 import lesson
@@ -18,7 +17,7 @@ class Value:
     """A number, the numbers it was made of, and its slope with respect to each of them."""
 
     def __init__(self, data, inputs=(), slopes=()):
-        self.data, self.inputs, self.slopes, self.grad, self.visits = data, inputs, slopes, 0.0, 0
+        self.data, self.inputs, self.slopes, self.grad = data, inputs, slopes, 0.0
 
     def __add__(self, other):
         other = value(other)
@@ -32,19 +31,16 @@ class Value:
         return Value(self.data**exponent, (self,), (exponent * self.data ** (exponent - 1),))
 
     def tanh(self):
-        out = np.tanh(self.data)
-        return Value(out, (self,), (1 - out**2,))
-
-    def __neg__(self):
-        return self * -1.0
+        return Value(np.tanh(self.data), (self,), (1 - np.tanh(self.data) ** 2,))
 
     def __sub__(self, other):
-        return self + -value(other)
+        return self + value(other) * -1.0
 
     def __truediv__(self, other):
         return self * value(other) ** -1
 
     __radd__, __rmul__ = __add__, __mul__
+    visits = 0  # of all numbers, since it was last set to 0
 
 
 def value(x):
@@ -54,14 +50,14 @@ def value(x):
 
 def overwrite(output, g=1.0):
     """Attempt 1: hands the gradient on at once, and keeps the last one that came."""
-    output.grad, output.visits = g, output.visits + 1
+    output.grad, Value.visits = g, Value.visits + 1
     for x, slope in zip(output.inputs, output.slopes, strict=True):
         overwrite(x, slope * g)
 
 
 def every_path(output, g=1.0):
     """Attempt 2: the same, but adds up what comes."""
-    output.grad, output.visits = output.grad + g, output.visits + 1
+    output.grad, Value.visits = output.grad + g, Value.visits + 1
     for x, slope in zip(output.inputs, output.slopes, strict=True):
         every_path(x, slope * g)
 
@@ -80,7 +76,7 @@ def backward(output):
     visit(output)
     output.grad = 1.0
     for number in reversed(order):
-        number.visits += 1
+        Value.visits += 1
         for x, slope in zip(number.inputs, number.slopes, strict=True):
             x.grad = x.grad + slope * number.grad
 
@@ -98,22 +94,14 @@ def expression(a, b, c):
 
 def doubled(x, times):
     """x + x, and the sum of that with itself, and so on: 2**times paths lead back to x."""
-    for _ in range(times):
-        x = x + x
-    return x
+    return doubled(x + x, times - 1) if times else x
 
 
 def attempt(walk, make, *numbers):
     """The gradients that an attempt finds, and how many numbers it visited."""
-    inputs = [Value(x) for x in numbers]
-    output = make(*inputs)
-    walk(output)
-    waiting, known = [output], {output}
-    while waiting:
-        new = set(waiting.pop().inputs) - known
-        known |= new
-        waiting += new
-    return [x.grad for x in inputs], sum(x.visits for x in known)
+    inputs, Value.visits = [Value(x) for x in numbers], 0
+    walk(make(*inputs))
+    return [x.grad for x in inputs], Value.visits
 
 
 def main(argv=None):
@@ -126,25 +114,21 @@ def main(argv=None):
     output = expression(*tensors.values())
     output.backward()
     print(f"y = p² + ab / (p − 3), p = tanh(ab + c + b): {output:.6f}   slope to a, b and c")
-    for name, walk in ATTEMPTS.items():
-        slopes, _ = attempt(walk, expression, *INPUTS.values())
-        print(f"attempt {name:24}  " + "  ".join([f"{x:10.6f}" for x in slopes]))
-    print(f"{'tinygrad_edu':32}  " + "  ".join([f"{x.grad:10.6f}" for x in tensors.values()]) + "\n")
+    found = {f"attempt {name}": attempt(walk, expression, *INPUTS.values())[0] for name, walk in ATTEMPTS.items()}
+    for name, slopes in (found | {"tinygrad_edu": [x.grad for x in tensors.values()]}).items():
+        print(f"{name:32}  " + "  ".join([f"{x:10.6f}" for x in slopes]))
 
-    print(f"x + x, {args.doublings} times in a row: the slope is {2**args.doublings}")
-    visits = {name: [] for name in ATTEMPTS}
-    for times in range(1, args.doublings + 1):
-        for name, walk in ATTEMPTS.items():
-            (slope,), steps = attempt(walk, lambda x, times=times: doubled(x, times), 1.0)
-            visits[name].append(steps)
-    for name, counts in visits.items():
-        (slope,), _ = attempt(ATTEMPTS[name], lambda x: doubled(x, args.doublings), 1.0)
-        print(f"attempt {name:24}  slope {slope:<8g}  {counts[-1]:6} visits")
+    print(f"\nx + x, {args.doublings} times in a row: the slope is {2**args.doublings}")
+    additions, visits = range(1, args.doublings + 1), {}
+    for name, walk in ATTEMPTS.items():
+        runs = [attempt(walk, lambda x, n=n: doubled(x, n), 1.0) for n in additions]
+        (slope,), steps = runs[-1]
+        print(f"attempt {name:24}  slope {slope:<8g}  {steps:6} visits")
+        visits[f"attempt {name}"] = additions, [steps for _, steps in runs]
 
     print("\nWhat attempt 3 cannot do, and the library can:")
-    chain = sum([Value(1.0)] * args.depth, start=Value(0.0))
     try:
-        backward(chain)
+        backward(sum([Value(1.0)] * args.depth))
         print(f"a chain of {args.depth} additions: no trouble, Python goes {args.depth} calls deep")
     except RecursionError:
         x = Tensor(1.0)
@@ -155,8 +139,7 @@ def main(argv=None):
     (x + b).sum().backward()
     print(f"three numbers + one: the slope to the one is {number}; here {b.grad:g}, as it was added three times")
 
-    panels = {"numbers visited on the way back": {f"attempt {n}": (range(1, len(c) + 1), c) for n, c in visits.items()}}
-    title = "x + x again and again: every path, or every number"
+    panels, title = {"numbers visited on the way back": visits}, "x + x again and again: every path, or every number"
     figure = plots.curves(panels, xlabel="additions", ylabel="visits", yscale="log", title=title)
     lesson.save(figure, args.out / "engine_visits.png")
     lesson.save_graph(output.graph(title="the same in the library"), args.out / "engine_graph.svg")

@@ -1,13 +1,12 @@
 """A small GPT learns to write, letter after letter, from the help texts that come with Python.
 
 At each place of a text the network guesses the next letter, and the loss is the surprise at the one that comes: 4.6 at
-first, as of 100 letters without a preference. Attention lets a place look back at all places before it, and at these
-only: a mask keeps it from seeing the answer. Four blocks of attention and a small MLP, each added to what was there
-(Radford et al. 2018; "pre-norm" as in Xiong et al. 2020), are a GPT. The large ones differ in size and text.
-Run it with `python demos/gpt.py`; it takes some minutes. `--text FILE` learns from another text.
+first, as of 100 letters without a preference. Attention looks back from a place to all places before it, and a mask
+keeps it from seeing the answer. Four blocks of attention and a small MLP, each added to what was there, are a GPT
+(Radford et al. 2018; a norm stands before each part, as in Xiong et al. 2020): the large ones differ in size and text.
+Run it with `python demos/gpt.py`, which takes some minutes; `--text FILE` learns from another text.
 """
 
-import math
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -16,7 +15,6 @@ import numpy as np
 
 from tinygrad_edu import functional as F, manual_seed, nn, no_grad, optim, plots
 
-PROMPT = "The "
 LETTERS = "".join([chr(i) for i in range(32, 127)]) + "\n"
 
 
@@ -30,8 +28,7 @@ class Block(nn.Module):
 
     def forward(self, x, maps=None):
         y = self.norm1(x)
-        wanted = {"need_weights": maps is not None, "average_attn_weights": False}
-        y, weights = self.attention(y, y, y, is_causal=True, **wanted)
+        y, weights = self.attention(y, y, y, is_causal=True, average_attn_weights=False, need_weights=maps is not None)
         if maps is not None:
             maps.append(weights.data)
         x = x + y
@@ -68,7 +65,7 @@ def batch(data, size, context, rng):
 
 
 @no_grad()
-def write(model, length, rng, prompt=PROMPT, temperature=0.8):
+def write(model, length, rng, prompt="The ", temperature=0.8):
     """What the model writes after the prompt; a lower temperature takes the likeliest letters more often."""
     letters = list(encode(prompt))
     for _ in range(length):
@@ -81,14 +78,25 @@ def write(model, length, rng, prompt=PROMPT, temperature=0.8):
 @no_grad()
 def surprise(model, data, rng, batches=20):
     """The mean loss on pieces of a text."""
-    return float(
-        np.mean(
-            [
-                F.cross_entropy(model(x), y).item()
-                for x, y in [batch(data, 16, model.context, rng) for _ in range(batches)]
-            ]
-        )
-    )
+    pieces = [batch(data, 16, model.context, rng) for _ in range(batches)]
+    return float(np.mean([F.cross_entropy(model(x), y).item() for x, y in pieces]))
+
+
+def draw(model, losses, unseen, out):
+    """Two pictures: the losses, those of training as means of neighbours, and where each letter looks."""
+    near = max(1, len(losses) // 64)
+    smooth = np.convolve(losses, np.ones(near) / near, "valid")
+    lines = {"training": (np.arange(len(smooth)) + near - 1, smooth), "the rest of the text": unseen}
+    titles = {"xlabel": "step", "ylabel": "loss", "title": "A small GPT learns to write"}
+    lesson.save(plots.curves({"surprise at a letter": lines}, **titles), out / "gpt_loss.png")
+    sentence = "the value of the expression is the value of the name"[: model.context]
+    with no_grad():
+        model(encode(sentence)[None], maps := [])
+    heads = {f"block {i + 1}, head {j + 1}": m for i, layer in enumerate(maps) for j, m in enumerate(layer[0])}
+    chosen = list(heads)[:: max(1, len(heads) // 8)][:8]
+    title = f"Where each letter looks in {sentence!r}: row looks at column"
+    figure = plots.images([heads[name] for name in chosen], chosen, title=title, columns=4)
+    lesson.save(figure, out / "gpt_attention.png")
 
 
 def main(argv=None):
@@ -104,64 +112,37 @@ def main(argv=None):
     args = parser.parse_args(argv)
     manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    data = encode(
-        args.text.read_text(encoding="utf-8") if args.text else "\n".join([topics[k] for k in sorted(topics)])
-    )
+    data = encode(args.text.read_text(encoding="utf-8") if args.text else "\n".join(topics.values()))
     if len(data) < 20 * args.context:
         raise ValueError(f"a text of {len(data)} letters is too short for a context of {args.context}")
-    cut = int(0.9 * len(data))
-    training, test = data[:cut], data[cut:]
+    training, test = np.split(data, [int(0.9 * len(data))])
     model = GPT(len(LETTERS), args.context, args.width, args.heads, args.layers)
     optimizer = optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.1)
     warm_up = max(1, args.steps // 20)
-    schedule = optim.LinearWarmup(
-        optimizer, warm_up, then=optim.CosineAnnealingLR(optimizer, max(1, args.steps - warm_up))
-    )
+    falling = optim.CosineAnnealingLR(optimizer, max(1, args.steps - warm_up))
+    schedule = optim.LinearWarmup(optimizer, warm_up, then=falling)
     print(f"{len(data):,} letters; {sum(p.size for p in model.parameters()):,} parameters; {args.steps} steps")
-    print(
-        f"without a preference: {math.log(len(LETTERS)):.3f} a letter\n\nbefore training:\n{write(model, 200, rng)}\n"
-    )
+    print(f"without a preference: {np.log(len(LETTERS)):.3f} a letter")
+    print(f"\nbefore training:\n{write(model, 200, rng)}\n")
 
-    every, seen, unseen = max(1, args.steps // 8), ([], []), ([], [])
+    every, losses, unseen = max(1, args.steps // 8), [], ([], [])
     for step in range(1, args.steps + 1):
-        loss = step_on(model, optimizer, *batch(training, args.batch, args.context, rng))
+        x, y = batch(training, args.batch, args.context, rng)
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optim.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
         schedule.step()
-        seen[0].append(step), seen[1].append(loss)
+        losses.append(loss.item())
         if step % every == 0 or step == args.steps:
             unseen[0].append(step), unseen[1].append(surprise(model, test, rng))
-            print(
-                f"step {step:6}  loss {np.mean(seen[1][-every:]):.3f}  on the rest of the text {unseen[1][-1]:.3f}",
-                flush=True,
-            )
+            means = f"loss {np.mean(losses[-every:]):.3f}  on the rest of the text {unseen[1][-1]:.3f}"
+            print(f"step {step:6}  {means}", flush=True)
         if step == every:
             print(f"\n{write(model, 200, rng)}\n")
     print(f"\nafter training:\n{write(model, 600, rng)}\n")
-
-    smooth = np.convolve(seen[1], np.ones(every // 8 or 1) / (every // 8 or 1), "valid")
-    lines = {"training": (np.arange(len(smooth)) + len(seen[1]) - len(smooth), smooth), "the rest of the text": unseen}
-    figure = plots.curves(
-        {"surprise at a letter": lines}, xlabel="step", ylabel="loss", title="A small GPT learns to write"
-    )
-    lesson.save(figure, args.out / "gpt_loss.png")
-    sentence = "the value of the expression is the value of the name"[: args.context]
-    with no_grad():
-        model(encode(sentence)[None], maps := [])
-    heads = {f"block {i + 1}, head {j + 1}": m for i, layer in enumerate(maps) for j, m in enumerate(layer[0])}
-    chosen = list(heads)[:: max(1, len(heads) // 8)][:8]
-    title = f"Where each letter looks in {sentence!r}: row looks at column"
-    lesson.save(
-        plots.images([heads[name] for name in chosen], chosen, title=title, columns=4), args.out / "gpt_attention.png"
-    )
-
-
-def step_on(model, optimizer, x, y):
-    """One step of training; returns the loss before it."""
-    loss = F.cross_entropy(model(x).reshape(-1, len(LETTERS)), y.ravel())
-    optimizer.zero_grad()
-    loss.backward()
-    optim.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return loss.item()
+    draw(model, losses, unseen, args.out)
 
 
 if __name__ == "__main__":

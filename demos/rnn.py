@@ -2,13 +2,12 @@
 
 A sequence of 100 steps is a network of 100 layers with the same weights, and a gradient on its way back to the first is
 multiplied by the slope of a step each time. An RNN starts with slopes around a half: what comes back from 50 steps is
-less than 1e-10 of what it was, and is not learned from (Bengio et al. 1994).
-GRU and LSTM keep a share of their state at each step, as their gates say. At first the gates are half open, and they
-forget as fast as the RNN; with a bias that opens them from the start (Gers et al. 2000) some percent of the gradient
-come back from 100 steps, and that is enough.
-With slopes above 1 it grows instead, and one step of training throws the weights far away. Clipping makes a gradient
-that is longer than 1 as long as 1: the direction stays, and the run learns (Pascanu et al. 2013).
-Run it with `python demos/rnn.py`; it takes about half a minute.
+less than 1e-10 of what it was, too little to learn from. GRU and LSTM keep a share of their state at each step, as
+their gates say: half open they forget as fast as the RNN, but with a bias that opens them from the start some percent
+of the gradient come back from 100 steps, and that is enough (Gers, Schmidhuber & Cummins 2000).
+With slopes above 1 the gradient grows instead, and one step of training throws the weights far away, unless it is
+clipped to length 1: the direction stays, and the run learns (Pascanu, Mikolov & Bengio 2013).
+Run it with `python demos/rnn.py`, which takes about half a minute.
 """
 
 import lesson

@@ -68,8 +68,8 @@ def test_a_lesson_is_short_and_begins_with_some_five_sentences(name):
     source = (DEMOS / f"{name}.py").read_text(encoding="utf-8")
     text = ast.get_docstring(ast.parse(source))
     assert f"`python demos/{name}.py`" in text
-    assert 4 <= len(re.findall(r"[.?](?=\s|$)", text)) <= 11
-    assert source.count("\n") < 170
+    assert 4 <= len(re.findall(r"[.?](?=\s|$)", text)) <= 7
+    assert source.count("\n") < 150
 
 
 @pytest.mark.parametrize(
