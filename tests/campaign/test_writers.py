@@ -19,14 +19,14 @@ needs_engine = pytest.mark.skipif(engine() is None, reason="Graphviz is not inst
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="one process that is imported once and forked for each kill")
-@pytest.mark.parametrize("kills", [50, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [60, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_killed_process_leaves_the_old_or_the_new_file(tmp_path, kills):
     rng, inside, done, left = random.Random(0), 0, 0, set()
     versions, longest = dict.fromkeys(WRITERS, 0), dict.fromkeys(WRITERS, 0.01)  # seconds that a writer lives
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "campaign.writers", tmp_path]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as parent:
-        while done < kills or inside < kills // 5:
+        while done < kills or inside < kills // 4:
             name = list(WRITERS)[done % len(WRITERS)]
             path, written = tmp_path / name, versions[name]
             parent.stdin.write(f"{path} {written} {rng.uniform(0, longest[name])}\n")

@@ -93,7 +93,7 @@ EVERY = pytest.mark.parametrize("optimizer", list(GROUPS))
 
 @pytest.mark.parametrize(("optimizer", "settings"), SETTINGS)
 @pytest.mark.parametrize("setup", ["plain", "groups", "clipped and scheduled", "changing"])
-def test_its_steps_are_pytorchs(optimizer, settings, setup, double):
+def test_a_hundred_steps_are_pytorchs(optimizer, settings, setup, double):
     torch = double
     rng = np.random.default_rng(0)
     start = [rng.standard_normal(shape) for shape in [(4, 3), (3,), ()]]
@@ -109,7 +109,7 @@ def test_its_steps_are_pytorchs(optimizer, settings, setup, double):
     a = optimizer(grouped(ours), **settings)
     b = getattr(torch.optim, optimizer.__name__)(grouped(theirs), **settings)
     schedules = [optim.StepLR(a, 7, 0.8), torch.optim.lr_scheduler.StepLR(b, 7, 0.8)]
-    for step in range(100 if setup in ("plain", "changing") else 40):
+    for step in range(100):
         a.zero_grad()
         used = list(zip(ours, centre, strict=True))[: 2 if step % 3 == 1 else 3]  # the last has no gradient
         sum([(((p - c) ** 2 + 1) ** 0.5).sum() for p, c in used]).backward()
