@@ -85,7 +85,6 @@ def record_result(out: Any, op: Op, inputs: Any, params: Any, requires_grad: boo
         out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
-    mode = mode if mode is PLAIN else current_mode()
     tensor: Tensor = new_tensor(Tensor)
     tensor._values, tensor._requires_grad = out, True
     tensor._op, tensor._inputs, tensor._params = op, inputs, params

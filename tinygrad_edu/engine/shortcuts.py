@@ -15,7 +15,7 @@ from numpy import may_share_memory, ndarray
 
 from tinygrad_edu.engine import autograd
 from tinygrad_edu.engine.autograd import P, Visit, Vjp, current, define, fill_grad, record_result, unbroadcast
-from tinygrad_edu.engine.modes import current_mode, run_hooks, stored_mode
+from tinygrad_edu.engine.modes import PLAIN, current_mode, run_hooks, stored_mode
 from tinygrad_edu.engine.node import CONSTANTS, Op
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ def unary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) ->
     def call(x: Any, *args: Any, **kwargs: Any) -> Any:
         if type(x) in CONSTANTS:  # as in a rule that runs on arrays
             return compute(x, *args, **kwargs)
-        if type(x) is not Tensor or args or kwargs or (mode := stored_mode()).watch:
+        if type(x) is not Tensor or args or kwargs:
             return reference(x, *args, **kwargs)
+        if (mode := stored_mode()) is not PLAIN and (mode := current_mode()).watch:
+            return reference(x)
         try:
             out = compute(x._values, **defaults)
         except (ValueError, TypeError, IndexError):
@@ -72,7 +74,7 @@ def binary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) -
             b, requires_grad = y._values, requires_grad or y._requires_grad
         elif type(y) not in CONSTANTS:
             return reference(x, y)
-        if (mode := stored_mode()).watch:
+        if (mode := stored_mode()) is not PLAIN and (mode := current_mode()).watch:
             return reference(x, y)
         try:
             out = compute(a, b)
@@ -102,8 +104,7 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
             if x._op is None and (may_share_memory(part, g) or not part.flags.writeable):
                 part = part.copy()
         key = x._number
-        if key in waiting:
-            entry = waiting[key]
+        if entry := waiting.get(key):
             entry[1] = entry[1] + part
         else:
             waiting[key] = [x, part]
