@@ -154,6 +154,7 @@ PUBLIC = [
     ".nn",
     ".nn.init",
     ".optim",
+    ".optim.lr_scheduler",
     ".data",
     ".training",
     ".training.metrics",

@@ -416,8 +416,4 @@ def table(
     return figure
 
 
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import wraps
 from importlib import import_module
 from types import ModuleType
@@ -211,16 +210,22 @@ def answer_attributes(tensor: type, functions: Iterable[str]) -> None:
 
 
 def answer_names(module: str) -> None:
-    """Gives a module an error for names that it lacks; so that type checkers do not see it, it is no function there."""
+    """Lets a module show its public names only, and answer for those that it lacks.
+
+    Neither function stands in the module itself, where type checkers would take any name for one that is there.
+    """
 
     def __getattr__(name: str) -> NoReturn:
         raise AttributeError(f"module {module!r} has no attribute {name!r}{name_hint(module, name)}")
 
-    vars(sys.modules[module])["__getattr__"] = __getattr__
+    names = vars(sys.modules[module])
+    names["__getattr__"], names["__dir__"] = __getattr__, lambda: names["__all__"]
 
 
 def name_hint(module: str, name: str) -> str:
     """What to write instead of a name, as the end of a sentence; empty if nothing is like it."""
+    from difflib import get_close_matches  # which takes a while to load, and only errors need
+
     if name.startswith("_"):  # what Python and its tools ask for
         return ""
     if how := FUNCTIONS.get(name) or ATTRIBUTES.get(name):

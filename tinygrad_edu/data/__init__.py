@@ -22,9 +22,4 @@ __all__ = [
     "synthetic_digits",
 ]  # fmt: skip
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)

@@ -19,9 +19,4 @@ from tinygrad_edu.torch_names import answer_names
 
 __all__ = ["Explanation", "Graph", "NoEngineError", "Record", "engine", "explain", "record"]
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)

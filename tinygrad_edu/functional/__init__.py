@@ -63,9 +63,4 @@ __all__ = [
     "swapaxes", "tanh", "tile", "trace", "tril", "triu", "var",
 ]  # fmt: skip
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)

@@ -29,9 +29,4 @@ __all__ = [
     "load_metadata", "save", "summary",
 ]  # fmt: skip
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)

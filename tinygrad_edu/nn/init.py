@@ -35,11 +35,6 @@ FanMode = Literal["fan_in", "fan_out"]
 
 generator = default_generator
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)
 
 

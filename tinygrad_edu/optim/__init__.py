@@ -30,9 +30,4 @@ __all__ = [
     "lr_finder", "lr_scheduler",
 ]  # fmt: skip
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)

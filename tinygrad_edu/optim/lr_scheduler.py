@@ -13,9 +13,4 @@ __all__ = [
 
 LRScheduler = Scheduler
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)

@@ -15,9 +15,4 @@ __all__ = [
     "dead_relu_fraction", "diagnose", "evaluate", "fit", "most_confused_pair", "predict", "progress_bar", "summary",
 ]  # fmt: skip
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
 answer_names(__name__)
