@@ -72,9 +72,12 @@ class Weights(Module):
 
     gates: ClassVar[int] = 1  # linear functions in one step
     states: ClassVar[int] = 1  # 2 for h and c
-    input_size: int
-    hidden_size: int
-    bias: bool
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool) -> None:
+        name = type(self).__name__
+        self.input_size = check_positive_int(f"{name}: input_size", input_size)
+        self.hidden_size = check_positive_int(f"{name}: hidden_size", hidden_size)
+        self.bias = check_bool(f"{name}: bias", bias)
 
     def _add_weights(self, n_in: int, suffix: str, rng: np.random.Generator | None, dtype: Any) -> None:
         """Makes the weights and biases of one layer in one direction, uniform over +-1 / sqrt(hidden_size)."""
@@ -137,13 +140,11 @@ class Recurrent(Weights):
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
+        super().__init__(input_size, hidden_size, bias)
         name = type(self).__name__
-        self.input_size = check_positive_int(f"{name}: input_size", input_size)
-        self.hidden_size = check_positive_int(f"{name}: hidden_size", hidden_size)
         self.num_layers = check_positive_int(f"{name}: num_layers", num_layers)
         self.batch_first = check_bool(f"{name}: batch_first", batch_first)
         self.bidirectional = check_bool(f"{name}: bidirectional", bidirectional)
-        self.bias = check_bool(f"{name}: bias", bias)
         dtype = check_dtype(f"{name}: dtype", dtype)
         self.dropout = check_number(f"{name}: dropout", dropout, at_least=0, at_most=1)
         if self.dropout and self.num_layers == 1:
@@ -305,11 +306,8 @@ class Cell(Weights):
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        name = type(self).__name__
-        self.input_size = check_positive_int(f"{name}: input_size", input_size)
-        self.hidden_size = check_positive_int(f"{name}: hidden_size", hidden_size)
-        self.bias = check_bool(f"{name}: bias", bias)
-        self._add_weights(self.input_size, "", rng, check_dtype(f"{name}: dtype", dtype))
+        super().__init__(input_size, hidden_size, bias)
+        self._add_weights(self.input_size, "", rng, check_dtype(f"{type(self).__name__}: dtype", dtype))
 
     def forward(self, input: Operand, hx: Any = None) -> Any:
         """(n, input_size) or (input_size,), and the state before or None for zeros, to the state after.
