@@ -27,6 +27,7 @@ from tinygrad_edu.functional.normalization import check_lengths, over_rms, stand
 from tinygrad_edu.nn.convolution import shape_hint
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.sums import first_along
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
@@ -35,12 +36,9 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
 def mean_and_variance(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
     """(mean, x - mean, variance) over the axes, the divisor being n: the mean an array, the others Tensors.
 
-    mean(x**2) - mean(x)**2 saves a pass but cancels: in float32, around 10,000, nothing is left of a variance of 1.
-    A mean is rounded too, at 1e5 to 0.008, which would be the deviation of equal elements, and be scaled up to 1. So
-    the first element is subtracted before: a constant, which changes neither deviations nor gradients.
+    The first elements are subtracted before as constants, which changes no gradient.
     """
-    values = plain(x)
-    first = 1.0 * values[tuple([slice(0, 1) if i in axes else slice(None) for i in range(-x.ndim, 0)])]
+    first = first_along(plain(x), axes)
     shifted = x - first
     mean = ops.mean(shifted, axes, keepdims=True)
     centered = shifted - mean

@@ -13,7 +13,7 @@ from tinygrad_edu.ops.elementwise import Operand, exp, maximum, sqrt
 from tinygrad_edu.ops.reductions import mean, sum
 from tinygrad_edu.ops.shapes import expand_dims
 from tinygrad_edu.ops.statistics import var
-from tinygrad_edu.sums import add_up, mean_of
+from tinygrad_edu.sums import add_up, first_along, mean_of
 
 __all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax", "standardize"]
 
@@ -63,14 +63,8 @@ def softmax(x: Operand, axis: int = -1) -> Array:
     )
 )
 def standardize(x: Array, axis: tuple[int, ...], eps: float) -> Array:
-    """(x - mean) / sqrt(var + eps) over the axes, the variance with divisor n.
-
-    mean(x**2) - mean(x)**2 saves a pass but cancels: in float32, around 10,000, nothing is left of a variance of 1. A
-    mean is rounded too, at 1e5 to 0.008, which would be the deviation of equal elements, and be scaled up to 1. So the
-    first element is subtracted before.
-    """
-    first = x[tuple([slice(0, 1) if i in axis else slice(None) for i in range(-x.ndim, 0)])]
-    out = x - 1.0 * first  # 1.0: unsigned integers would wrap around
+    """(x - mean) / sqrt(var + eps) over the axes, counted from the last, the variance with divisor n."""
+    out = x - first_along(x, axis)
     out -= mean_of(out, axis, keepdims=True)
     out /= np.sqrt(mean_of(out * out, axis, keepdims=True) + eps)
     return out
