@@ -6,11 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
-from tinygrad_edu.checks import check_number
 from tinygrad_edu.optim.base import Optimizer
-from tinygrad_edu.optim.schedulers import Scheduler, check_optimizer, check_setting, take_turn
+from tinygrad_edu.optim.schedulers import MOMENTUM, Scheduler, check_optimizer, check_setting, take_turn
 from tinygrad_edu.optim.schedules import check_floor
 
 __all__ = ["CosineAnnealingWarmRestarts", "OneCycleLR"]
@@ -158,9 +155,8 @@ class OneCycleLR(Scheduler):
             if not {"momentum", "betas"} & optimizer.defaults.keys():
                 kind = type(optimizer).__name__
                 raise ValueError(f"{name}: {kind} has no momentum and no betas; pass cycle_momentum=False")
-            limits = {"at_least": 0, "below": 1}
-            self.base_momentums = self._for_each_group("base_momentum", base_momentum, limits)
-            self.max_momentums = self._for_each_group("max_momentum", max_momentum, limits)
+            self.base_momentums = self._for_each_group("base_momentum", base_momentum, MOMENTUM)
+            self.max_momentums = self._for_each_group("max_momentum", max_momentum, MOMENTUM)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
@@ -210,11 +206,3 @@ class OneCycleLR(Scheduler):
         if self.anneal_strategy == "linear":
             return first + (last - first) * done
         return last + (first - last) / 2 * (1 + math.cos(math.pi * done))
-
-    def _for_each_group(self, name: str, value: Any, limits: Mapping[str, Any]) -> list[float]:
-        """A number for each group, from a list or one for all."""
-        groups = len(self.optimizer.param_groups)
-        values = [value] * groups if np.ndim(value) == 0 else list(value)
-        if len(values) != groups:
-            raise ValueError(f"OneCycleLR: {name} has {len(values)} entries for {groups} groups; give one for each")
-        return [check_number(f"OneCycleLR: {name}", entry, **limits) for entry in values]

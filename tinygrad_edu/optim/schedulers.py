@@ -22,8 +22,8 @@ from tinygrad_edu.checks import check_bool, check_choice, check_int, check_numbe
 from tinygrad_edu.optim.base import Optimizer
 
 __all__ = [
-    "MOST_EPOCHS", "Monitor", "ReduceLROnPlateau", "Scheduler", "check_monitor", "check_optimizer", "check_setting",
-    "take_turn", "watched_number",
+    "MOMENTUM", "MOST_EPOCHS", "Monitor", "ReduceLROnPlateau", "Scheduler", "check_monitor", "check_optimizer",
+    "check_setting", "take_turn", "watched_number",
 ]  # fmt: skip
 
 STEPPERS: weakref.WeakKeyDictionary[Optimizer, list[weakref.ref[Scheduler]]] = weakref.WeakKeyDictionary()
@@ -100,6 +100,14 @@ class Scheduler(metaclass=Named):
             return [self.lr_at(epoch, base) for base in self.base_lrs]
         except OverflowError:
             raise ValueError(f"{type(self).__name__}: the rate of epoch {epoch} is too large for a float") from None
+
+    def _for_each_group(self, name: str, value: Any, limits: Mapping[str, Any]) -> list[float]:
+        """A number within its limits for each group, from a list or one for all."""
+        owner, groups = type(self).__name__, len(self.optimizer.param_groups)
+        values = [value] * groups if np.ndim(value) == 0 else list(value)
+        if len(values) != groups:
+            raise ValueError(f"{owner}: {name} has {len(values)} entries for {groups} groups; give one for each")
+        return [check_number(f"{owner}: {name}", entry, **limits) for entry in values]
 
     def get_last_lr(self) -> list[float]:
         """The current learning rate of each group."""
@@ -224,11 +232,7 @@ class ReduceLROnPlateau(Scheduler):
         self.monitor, self.mode = monitor, check_monitor(name, monitor, mode)
         self.threshold_mode: str = check_setting(name, "threshold_mode", threshold_mode)
         self.optimizer = check_optimizer(self, optimizer)
-        groups = len(optimizer.param_groups)
-        floors: list[Any] = [min_lr] * groups if np.ndim(min_lr) == 0 else list(min_lr)  # type: ignore[arg-type]
-        if len(floors) != groups:
-            raise ValueError(f"{name}: min_lr has {len(floors)} entries for {groups} groups; give one for each")
-        self.min_lrs = [check_number(f"{name}: min_lr", floor, at_least=0) for floor in floors]
+        self.min_lrs = self._for_each_group("min_lr", min_lr, {"at_least": 0})
         self.factor: float = check_setting(name, "factor", factor)
         self.threshold: float = check_setting(name, "threshold", threshold)
         self.patience: int = check_setting(name, "patience", patience)
