@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HALF", "INT64", "Reduction", "as_floating", "binary_cross_entropy", "binary_cross_entropy_with_logits",
-    "check_classes", "check_labels", "checked_labels", "checked_weights", "class_weights", "cross_entropy", "kl_div",
-    "nll_loss", "of_equal_shape", "pick", "reduced", "through_float32", "times",
+    "check_classes", "check_integers", "check_labels", "check_range", "checked_labels", "checked_weights",
+    "class_weights", "cross_entropy", "kl_div", "nll_loss", "of_equal_shape", "pick", "reduced", "through_float32",
+    "times",
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
@@ -224,23 +225,31 @@ def check_labels(name: str, input: Tensor, target: Tensor, ignore_index: int = N
     classes = input.shape[-1]
     if type(ignore_index) is not int:
         ignore_index = check_int(f"{name}: ignore_index", ignore_index, *INT64, wrong_type=TypeError)
-    if is_tensor(target):
-        raise TypeError(f"{name}: labels must be a plain array of integers, not a Tensor, which holds floats")
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"{name}: labels must be integers, got {target.dtype}; use labels.astype(int)")
+    check_integers(name, target)
     if not target.size or (
         0 <= target.item(target.argmin()) <= target.item(target.argmax()) < classes and not 0 <= ignore_index < classes
     ):
         return None
     counts = np.asarray(target != ignore_index)
     labels = target[counts]
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        hint = "; ignore_index=-1 leaves out those of -1, for example" if labels.min() < 0 else ""
-        raise ValueError(
-            f"{name}: labels run from {labels.min()} to {labels.max()}, "
-            f"but with {classes} classes they must lie in 0 to {classes - 1}{hint}"
-        )
+    hint = "; ignore_index=-1 leaves out those of -1, for example" if (labels < 0).any() else ""
+    check_range(name, labels, classes, hint)
     return None if counts.all() else counts
+
+
+def check_integers(name: str, labels: Array) -> None:
+    """Refuses labels that are not integers."""
+    if is_tensor(labels):
+        raise TypeError(f"{name}: labels must be a plain array of integers, not a Tensor, which holds floats")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels must be integers, got {labels.dtype}; use labels.astype(int)")
+
+
+def check_range(name: str, labels: Array, classes: int, hint: str = "") -> None:
+    """Refuses labels outside of [0, classes)."""
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        what = f"labels run from {labels.min()} to {labels.max()}"
+        raise ValueError(f"{name}: {what}, but with {classes} classes they must lie in 0 to {classes - 1}{hint}")
 
 
 def of_those_that_count(

@@ -11,7 +11,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_axis, check_int, check_number, refuse_mask
 from tinygrad_edu.engine import is_tensor
-from tinygrad_edu.functional.losses import HALF, as_floating
+from tinygrad_edu.functional.losses import HALF, as_floating, check_integers, check_range
 from tinygrad_edu.ops import Operand, linalg
 
 if TYPE_CHECKING:
@@ -33,19 +33,14 @@ def one_hot(labels: ArrayLike, num_classes: int = -1) -> NDArray[np.int64]:
         ValueError: A label out of range, or no labels of which to take the largest.
     """
     refuse_mask("one_hot: labels", labels)
-    if is_tensor(labels):
-        raise TypeError("one_hot: labels must be a plain array of integers, not a Tensor, which holds floats")
-    values = np.asarray(labels)
-    if values.dtype.kind not in "iu":
-        raise TypeError(f"one_hot: labels must be integers, got {values.dtype}; use labels.astype(int)")
+    values: Any = labels if is_tensor(labels) else np.asarray(labels)
+    check_integers("one_hot", values)
     classes = check_int("one_hot: num_classes", num_classes, -1, wrong_type=TypeError)
     if classes == -1:
         if not values.size:
             raise ValueError(f"one_hot: of labels of shape {values.shape} there is no largest; give num_classes")
         classes = int(values.max()) + 1
-    if values.size and not 0 <= values.min() <= values.max() < classes:
-        what = f"labels run from {values.min()} to {values.max()}"
-        raise ValueError(f"one_hot: {what}, but with {classes} classes they must lie in 0 to {classes - 1}")
+    check_range("one_hot", values, classes)
     return np.asarray(values[..., None] == np.arange(classes), np.int64)
 
 

@@ -106,9 +106,9 @@ class Row(Holder):
 
     def pop(self, index: SupportsIndex = -1) -> Module:
         """Takes a module out and returns it; the others are numbered anew."""
-        module = vars(self)[self._key(index)]
-        self._renumber([m for key, m in self._modules().items() if key != self._key(index)])
-        return module  # type: ignore[no-any-return]
+        module: Module = vars(self)[self._key(index)]
+        del self[index]
+        return module
 
     def __setitem__(self, index: SupportsIndex, module: Module) -> None:
         setattr(self, self._key(index), check_module(f"{type(self).__name__}: layer {index}", module))
