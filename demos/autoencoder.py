@@ -11,7 +11,7 @@ Run it with `python demos/autoencoder.py`; without MNIST it learns synthetic dig
 import lesson
 import numpy as np
 
-from tinygrad_edu import functional as F, manual_seed, nn, no_grad, optim, plots
+from tinygrad_edu import data, functional as F, manual_seed, nn, no_grad, optim, plots
 
 
 class Autoencoder(nn.Module):
@@ -34,10 +34,10 @@ def train(model, images, epochs, rng, batch_size=64):
     """Trains on images (n, 784) to give them back, with a rate that falls to 0; the loss of each epoch."""
     optimizer, losses = optim.Adam(model.parameters(), lr=2e-3), []
     schedule = optim.CosineAnnealingLR(optimizer, epochs)
+    loader = data.DataLoader(data.TensorDataset(images), batch_size, shuffle=True, rng=rng)
     for _ in range(epochs):
-        order, total = rng.permutation(len(images)), 0.0
-        for start in range(0, len(order), batch_size):
-            batch = images[order[start : start + batch_size]]
+        total = 0.0
+        for (batch,) in loader:
             loss = F.mse_loss(model(batch), batch)
             optimizer.zero_grad()
             loss.backward()
