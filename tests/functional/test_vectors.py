@@ -69,7 +69,11 @@ ONES = np.ones((2, 3))
         (lambda: functional.normalize(ONES, eps=0), ValueError, "normalize: eps is 0"),
         (lambda: functional.normalize(ONES, "fro"), ValueError, "normalize: p is 'fro'"),
         (lambda: functional.normalize(ONES, dim=None), TypeError, "normalize: dim is None"),
-        (lambda: functional.cosine_similarity(ONES, np.ones((2, 2))), ValueError, r"\(2, 3\).*\(2, 2\)|broadcast"),
+        (
+            lambda: functional.cosine_similarity(ONES, np.ones((2, 2))),
+            ValueError,
+            r"cosine_similarity: x1 of shape \(2, 3\) and x2 of shape \(2, 2\)",
+        ),
         (lambda: functional.cosine_similarity(ONES, ONES, 5), (ValueError, IndexError), "axis 5"),
     ],
 )

@@ -88,6 +88,10 @@ def cosine_similarity(x1: Operand, x2: Operand, dim: int = 1, eps: float = 1e-8)
     eps = check_number("cosine_similarity: eps", eps, above=0)
     x1, x2 = [as_floating(f"cosine_similarity: {name}", x) for name, x in (("x1", x1), ("x2", x2))]
     half = x1.dtype == x2.dtype == HALF
-    x1, x2 = ops.broadcast_arrays(in_float32(x1), in_float32(x2))
+    try:
+        x1, x2 = ops.broadcast_arrays(in_float32(x1), in_float32(x2))
+    except ValueError:
+        have = f"x1 of shape {x1.shape} and x2 of shape {x2.shape}"
+        raise ValueError(f"cosine_similarity: {have} do not broadcast; give each x1 its x2, or one for all") from None
     out = ops.sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), axis=dim)
     return ops.astype(out, HALF) if half else out
