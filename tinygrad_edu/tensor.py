@@ -326,7 +326,8 @@ class Tensor(Methods):
 
     def __array__(self, *args: Any, **kwargs: Any) -> ndarray:
         what = "an array of plain values was asked for, as by np.asarray(tensor), a plot or a table"
-        raise TypeError(f"{what}, which would lose the gradient; use tensor.data, or stack([...]) to join Tensors")
+        how = "use tensor.data, stack([...]) to join Tensors, or one of several results: outputs, states = lstm(x)"
+        raise TypeError(f"{what}, which would lose the gradient; {how}")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return dispatch_ufunc(ufunc, method, inputs, kwargs)

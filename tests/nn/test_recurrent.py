@@ -338,6 +338,8 @@ H = np.ones((1, 2, 4), np.float32)
         (lambda: nn.GRU(3, 4, device="cpu"), TypeError, "PyTorch's device is left out"),
         (lambda: nn.GRU(3, 4, nonlinearity="relu"), TypeError, r"GRU\(\) .*'nonlinearity'; its arguments are"),
         (lambda: nn.LSTM(3, 4).graph(X), TypeError, "the module returned tuple"),
+        (lambda: nn.Sequential(nn.LSTM(3, 4), nn.Linear(4, 2))(X), TypeError, r"results: outputs, states = lstm\(x\)"),
+        (lambda: nn.MSELoss()(nn.GRU(3, 4)(X), X), TypeError, r"one of several results: outputs, states = lstm\(x\)"),
     ],
 )  # fmt: skip
 def test_errors(call, error, words):
