@@ -272,12 +272,7 @@ class Adam(Optimizer):
         v = decayed_sum(state, "square_sum", beta2, np.multiply(grad, grad, out=scratch), scratch, eps)
         if group["amsgrad"]:
             v = largest(state, v, eps)
-        scale = math.sqrt((1 - beta2) / (1 - beta2**t))  # sqrt(corrected v) = scale * sqrt(v)
-        np.sqrt(v, out=scratch)
-        scratch += eps / scale
-        np.divide(m, scratch, out=scratch)
-        scratch *= group["lr"] * (1 - beta1) / (1 - beta1**t) / scale
-        return scratch
+        return over_root(m, v, group, t, group["lr"] * (1 - beta1) / (1 - beta1**t), scratch)
 
 
 class AdamW(Adam):
@@ -372,12 +367,7 @@ class NAdam(Optimizer):
         np.multiply(m, next_mu * (1 - beta1) / (1 - product * next_mu), out=scratch)
         grad *= (1 - mu) / (1 - product)
         grad += scratch
-        scale = math.sqrt((1 - beta2) / (1 - beta2**t))  # sqrt(corrected v) = scale * sqrt(v)
-        np.sqrt(v, out=scratch)
-        scratch += eps / scale
-        np.divide(grad, scratch, out=scratch)
-        scratch *= group["lr"] / scale
-        return scratch
+        return over_root(grad, v, group, t, group["lr"], scratch)
 
 
 def decayed_sum(state: State, name: str, decay: float, new: ndarray, like: ndarray, eps: float = 1.0) -> ndarray:
@@ -389,6 +379,17 @@ def decayed_sum(state: State, name: str, decay: float, new: ndarray, like: ndarr
     array += new
     flush(array, state, eps)
     return array
+
+
+def over_root(x: ndarray, square_sum: ndarray, group: Group, t: int, factor: float, scratch: ndarray) -> ndarray:
+    """factor * x / (sqrt(v / (1 - beta2**t)) + eps), in the scratch, where v is (1 - beta2) * square_sum: Adam's."""
+    beta2 = group["betas"][1]
+    scale = math.sqrt((1 - beta2) / (1 - beta2**t))  # of the root of square_sum
+    np.sqrt(square_sum, out=scratch)
+    scratch += group["eps"] / scale
+    np.divide(x, scratch, out=scratch)
+    scratch *= factor / scale
+    return scratch
 
 
 def largest(state: State, square_sum: ndarray, eps: float) -> ndarray:
