@@ -44,12 +44,12 @@ def add_up(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = F
 
 def by_product(x: Any, axis: int | tuple[int, ...]) -> Any:
     """The sum along the last axis, or all before it, as a product with ones, which BLAS does much faster; else None."""
-    last = x.ndim - 1
+    last, axes = x.ndim - 1, axis if isinstance(axis, tuple) else (axis,)
     if last < 1 or x.dtype.char not in "fd":
         return None
-    if axis in (-1, last):
+    if axes in ((-1,), (last,)):
         return np.matmul(x, np.ones(x.shape[-1], x.dtype)) if x.shape[-1] <= FEW else None
-    if x.flags.c_contiguous and (axis if isinstance(axis, tuple) else (axis,)) == tuple(range(last)):
+    if x.flags.c_contiguous and axes == tuple(range(last)):
         rows = x.reshape(-1, x.shape[-1])
         return np.matmul(np.ones(len(rows), x.dtype), rows)
     return None
@@ -59,7 +59,7 @@ def mean_of(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
     """np.mean of an array, in its own dtype, or float64 for integers; finite even where the sum is not (float16)."""
     x = x if hasattr(x, "dtype") else np.asarray(x)
     wide = accumulator(x, axis) if x.dtype.kind == "f" else FLOAT64
-    total = np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore[call-overload]
+    total = add_up(x, axis, keepdims) if wide is None else np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore
     if not x.size and total.size:
         return np.mean(x, axis, keepdims=keepdims)  # NaN, with NumPy's warning
     out = total / (x.size // (total.size or 1) or 1)

@@ -196,10 +196,8 @@ class MultiheadAttention(Module):
         return out if self.batch_first else ops.swapaxes(out, 0, 1), shown
 
     def _projected(self, *operands: Any) -> list[Tensor]:
-        """Linear functions of query, key and value: one product where the three are the same tensor."""
+        """Linear functions of query, key and value."""
         bias = self.in_proj_bias
-        if self.in_proj_weight is not None and operands[0] is operands[1] is operands[2]:
-            return ops.split(functional.linear(operands[0], self.in_proj_weight, bias), 3, axis=-1)
         if self.in_proj_weight is None:
             weights = [getattr(self, name) for name in APART]
         else:

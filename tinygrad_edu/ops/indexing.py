@@ -53,8 +53,13 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...]) -> Array:
         out[index] = x
         return out
     wide = accumulator(x, tuple(range(x.ndim))) or x.dtype
-    out = np.zeros(shape, wide)
-    np.add.at(out, index, np.asarray(x, wide))
+    out, x_wide = np.zeros(shape, wide), np.asarray(x, wide)
+    if len(parts) == 1 and len(shape) > 1:  # rows: np.add.at is five times faster for numbers
+        row = prod(shape[1:])
+        numbers = np.asarray(parts[0], np.intp)[..., None] * row + np.arange(row)
+        np.add.at(out.reshape(-1), numbers.reshape(-1), x_wide.reshape(-1))
+    else:
+        np.add.at(out, index, x_wide)
     return np.asarray(out, x.dtype)
 
 
