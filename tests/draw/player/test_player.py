@@ -368,6 +368,21 @@ def test_frames(theme, tmp_path):
     assert "data-" not in re.sub('data-theme="[a-z]+"', "", paths[3].read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize(("name", "start"), [("{:02d}.png", b"\x89PNG"), ("{}.PDF", b"%PDF"), ("{}.svg", b"<svg")])
+def test_frames_are_what_their_ending_says(name, start, tmp_path):
+    paths = Graph(record(-Tensor(2.0, name="x"))).frames(tmp_path / name)
+    assert len(paths) == 5 and all(path.read_bytes().startswith(start) for path in paths)
+
+
+@pytest.mark.parametrize(("pattern", "what"), [("step_{}.jpg", "ends in .jpg"), ("step_{}", "has no ending")])
+def test_frames_name_the_endings_they_know(pattern, what, tmp_path):
+    with pytest.raises(ValueError, match=rf"frames: .*step_0.* {what}.*\.svg.*\.png.*\.pdf"):
+        frames(Graph(record(f_of_xyz())), tmp_path / pattern)
+    with pytest.raises(ValueError, match="frames: size is 'A3'; it must be"):
+        Graph(record(f_of_xyz())).frames(tmp_path / "{}.svg", size="A3")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("pattern", ["step.svg", "step_{}_{}.svg", "step_{name}.svg", "step_{.svg", "step_{:q}.svg"])
 def test_frames_need_a_place_for_the_number(pattern, tmp_path):
     with pytest.raises(ValueError, match=r"frames: .*step_\{:02d\}\.svg"):

@@ -23,14 +23,16 @@ from copy import deepcopy
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from numpy import ndarray
 
+from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import SMALL, format_number
 from tinygrad_edu.draw.picture.engines import render
-from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse, script_json, xml_text
+from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on
+from tinygrad_edu.draw.picture.svg import NAMESPACE, NUMBER, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables, palette
 from tinygrad_edu.files import StrPath, write_atomically
@@ -40,11 +42,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Player", "frames", "player"]
 
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 PICTURE = "picture"  # the id of the SVG, and the beginning of all ids in it
 PALE = {"node": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
 CAPTION = 44.0  # height of a slide's caption, in points
 HINT = 'such as "step_{:02d}.svg"'
+KNOWN = '".svg", ".png" or ".pdf"'
 
 
 class Player:
@@ -96,8 +98,9 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
     return Player(text, written, title)
 
 
-def frames(graph: Graph, pattern: StrPath) -> list[Path]:
+def frames(graph: Graph, pattern: StrPath, size: Paper = "picture") -> list[Path]:
     """Writes the slides; see Graph.frames."""
+    check_choice("frames: size", size, get_args(Paper))
     found, pattern = script(graph), os.fspath(pattern)
     count = len(found.steps)
     try:
@@ -107,6 +110,10 @@ def frames(graph: Graph, pattern: StrPath) -> list[Path]:
     if len(set(names)) < count:
         how = f"give the pattern a place for the number of the step, {HINT}"
         raise ValueError(f"frames: all {count} steps would be written to {names[0]!r}, one over the other: {how}")
+    for name in names:
+        if ending(name) not in ENDINGS:
+            what = f"ends in .{ending(name)}" if ending(name) else "has no ending"
+            raise ValueError(f"frames: {name!r} {what}, which says no kind of picture: let it end in {KNOWN}")
     title = graph.title or shorten(graph.record.output.name)
     root = marked(graph, found, graph.title, title)
     width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
@@ -119,7 +126,8 @@ def frames(graph: Graph, pattern: StrPath) -> list[Path]:
         for words in slide.findall("title"):
             words.text = xml_text(f"{title}: {step.equation}")
         caption(slide, step, palette(graph.theme), width, height)
-        write_atomically(path, ET.tostring(slide, encoding="unicode").encode("utf-8"), folders=True)
+        lay_on(slide, size, palette(graph.theme)["paper"])
+        write_atomically(path, file_of(slide, ending(path), graph.time_limit), folders=True)
     return paths
 
 
