@@ -103,10 +103,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         check_choice("graph: style", style, get_args(Style))
         check_choice("graph: rankdir", rankdir, get_args(Rankdir))
         check_choice("graph: theme", theme, get_args(Theme))
-        if isinstance(fold, str):
-            check_choice("graph: fold, unless it is True, False, a number or a function,", fold, ("auto",))
-        elif not callable(fold) and not isinstance(fold, bool):
-            fold = check_int("graph: fold", fold, 1)
+        if not (callable(fold) or isinstance(fold, bool) or (isinstance(fold, str) and fold == "auto")):
+            fold = check_int('graph: fold, unless it is "auto", True, False or a function,', fold, 1)
         if depth is not None:
             depth = check_int("graph: depth, unless it is None,", depth, 0)
         precision = check_int("graph: precision", precision, 1, 17)
