@@ -138,6 +138,7 @@ class Record:
     cards: list[Card]  # all of them, operands before results
     backward: list[Wire] = field(default_factory=list)  # in the order in which the backward pass ran over them
     seed: ndarray | None = None  # the gradient that the backward pass began with
+    choices: dict[Any, Any] = field(default_factory=dict, repr=False)  # see draw/picture/choice.py
 
     def wires(self) -> Iterator[Wire]:
         """All wires in forward order, each operand of each op once."""

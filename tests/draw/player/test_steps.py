@@ -52,7 +52,7 @@ def test_a_gradient_grows_with_each_contribution():
 
 
 def test_the_backward_steps_are_in_the_order_of_the_engine():
-    graph = Graph(record(network()))
+    graph = Graph(record(network()), style="fused")
     found = script(graph)
     steps = [step for step in found.steps if step.phase == "backward"][1:]
     wires = [f"wire-{wire.target.id}-{wire.position}" for wire in graph.record.backward]
@@ -61,7 +61,7 @@ def test_the_backward_steps_are_in_the_order_of_the_engine():
 
 
 def test_a_value_appears_after_its_operands_and_a_gradient_before_it_flows_on():
-    graph = Graph(record(network()))
+    graph = Graph(record(network()), style="fused")
     found = script(graph)
     for wire in graph.record.wires():
         source, target = f"node-{wire.source.id}", f"node-{wire.target.id}"
@@ -73,12 +73,24 @@ def test_a_value_appears_after_its_operands_and_a_gradient_before_it_flows_on():
             np.testing.assert_allclose(found.gradients[f"node-{card.id}"][-1][1], card.gradient, rtol=1e-6)
 
 
-def test_tensors_have_formulas_and_shapes():
-    texts = equations(network())
+@pytest.mark.parametrize("style", ["fused", "compact"])
+def test_tensors_have_formulas_and_shapes(style):
+    """Also where an op lists its parameters, to which no line leads."""
+    texts = equations(network(), style=style)
     assert "∂L/∂2.bias += sum over rows of ∂linear2" in [text.partition(" = ")[0] for text in texts]
     assert any(text.startswith("multiply1 = subtract1 ⊙ subtract1") for text in texts)
     rules = {step.equation.partition(" ")[0]: step.rule for step in script(Graph(record(network()))).steps}
     assert rules["∂L/∂2.weight"] == "(∂L/∂linear2)ᵀ @ relu1" and rules["∂L/∂L"] == ""
+
+
+def test_listed_parameters_get_their_gradients_one_after_the_other():
+    graph = Graph(record(network()), style="compact")
+    found, steps = script(graph), script(Graph(graph.record, style="fused")).steps
+    backward = [step.equation for step in found.steps if step.phase == "backward"]
+    assert backward == [step.equation for step in steps if step.phase == "backward"]
+    for item in graph.plan.items:
+        if item.weights:
+            assert found.norms[item.id] > found.gradients[item.id][-1][0] > found.values[item.id]
 
 
 def test_a_folded_module_is_one_step_forward():

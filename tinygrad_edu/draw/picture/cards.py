@@ -37,8 +37,8 @@ from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.theme import Theme, heat, palette
 
 __all__ = [
-    "Look", "PictureMode", "cell", "font", "gate_label", "node_label", "rule_call", "shown_output", "symbol_of",
-    "table", "wire_label", "wire_rule",
+    "Look", "PictureMode", "bordered", "cell", "edge_strip", "font", "gate_label", "node_label", "rule_call",
+    "shown_output", "symbol_of", "table", "wire_label", "wire_rule",
 ]  # fmt: skip
 
 PictureMode = Literal["forward", "backward", "both"]
@@ -119,9 +119,9 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     return bordered([left, cell(table(rows)), *right], look)
 
 
-def bordered(cells: list[str], look: Look, colour: str = "rule", width: int = 1) -> str:
+def bordered(cells: list[str], look: Look, colour: str = "rule", width: int = 1, padding: int = 0) -> str:
     return (
-        f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" COLOR="{look[colour]}" '
+        f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}" COLOR="{look[colour]}" '
         f'BGCOLOR="{look["card"]}"><TR>{"".join(cells)}</TR></TABLE>'
     )
 
@@ -234,7 +234,7 @@ def gate_label(card: Card, look: Look) -> str:
 
 def folded_label(item: Item, look: Look) -> str:
     """Title, number of ops and weights, parameters with the norms of their gradients, value and gradient."""
-    weights = [leaf for leaf in item.leaves if leaf.kind == "parameter"]
+    weights = item.weights
     own = set(item.cards)
     shared = {leaf for leaf in weights if any(wire.target not in own for wire in leaf.uses)}
     rows = [[cell(font(f"{shorten(item.title, 40)}\u2002", look["text"], 14, "B"), 'ALIGN="LEFT" CELLPADDING="4"')]]

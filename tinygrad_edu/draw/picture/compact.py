@@ -1,0 +1,87 @@
+"""Nodes of a line or two, for what is too large to be drawn with all its numbers and formulas."""
+
+from __future__ import annotations
+
+from numpy import ndarray
+
+from tinygrad_edu.draw.names import shorten
+from tinygrad_edu.draw.numbers import format_count, format_shape, gradient_norm
+from tinygrad_edu.draw.picture.cards import (
+    Look,
+    bordered,
+    cell,
+    common_path,
+    edge_strip,
+    font,
+    shown_output,
+    symbol_of,
+    table,
+)
+from tinygrad_edu.draw.picture.fold import Item
+
+__all__ = ["compact_label"]
+
+LISTED = 4  # parameters that a node lists
+
+
+def compact_label(item: Item, look: Look, title: str) -> str:
+    """[symbol] name [shape] value gradient, and below it the parameters; `title` stands for a name that is made up."""
+    card = item.cards[-1]
+    if item.folded:
+        left, name, words = list[str](), shorten(item.title, 40), counts(item)
+        _, value, gradient = shown_output(item)
+    elif card.is_number:
+        return bordered([cell(font(look.format(card.value), look["value_text"], 12, "B"))], look, padding=3)
+    else:
+        name = shorten(card.name if card.named or not title else title)
+        words, value, gradient = format_shape(card.shape), card.value, card.gradient
+        left = [edge_strip(look[card.kind])]
+        if card.op is not None:
+            text = symbol_of(card)
+            symbol = font(text, look["op_text"], 14 if len(text) == 1 else 10, "B")
+            left = [cell(symbol, f'CELLPADDING="3" BGCOLOR="{look["op"]}"')]
+    cells = [cell(font(name, look["text"], 12, "B"), 'ALIGN="LEFT"')]
+    if words:
+        cells.append(cell(font(words, look["muted"], 10)))
+    for part, array in (("value", value), ("gradient", gradient)):
+        if text := number(array, look, part):
+            style = f'ID="{item.id}-{part}" BGCOLOR="{look[f"{part}_fill"]}"'
+            cells.append(cell(font(text, look[f"{part}_text"], 11, "B"), style))
+    right = [] if item.folded or card.uses else [edge_strip(look["output"])]
+    lines = [[cell(table([cells], 3), 'ALIGN="LEFT"')]]
+    if item.weights and not item.folded:
+        lines.append([cell(table([weight_cells(item, look)], 2), 'ALIGN="LEFT"')])
+    inside = cell(table(lines)) if len(lines) > 1 else lines[0][0]
+    return bordered([*left, inside, *right], look, *(("muted", 2) if item.folded else ("rule", 1)))
+
+
+def weight_cells(item: Item, look: Look) -> list[str]:
+    """The parameters of an op: name and shape, and the gradient's norm where it is used first."""
+    weights, own = item.weights, set(item.cards)
+    prefix = common_path([leaf.name for leaf in weights]) if len(weights) > 1 else weights[0].name.rpartition(".")[0]
+    cells = []
+    for leaf in weights[:LISTED]:
+        words = shorten(leaf.name[len(prefix) :].lstrip("."), 16)
+        shape = f" {format_shape(leaf.shape)}" if leaf in own and leaf.shape else ""
+        cells.append(cell(font(words + shape, look["parameter"], 10), 'ALIGN="LEFT"'))
+        if leaf in own and (text := number(leaf.gradient, look, "gradient")):
+            style = f'ID="{item.id}-norm-{leaf.id}" ALIGN="LEFT"'
+            cells.append(cell(font(text, look["gradient_text"], 10), style))
+    if len(weights) > LISTED:
+        cells.append(cell(font(f"⋯ {len(weights) - LISTED:,} more", look["muted"], 10)))
+    return cells
+
+
+def counts(item: Item) -> str:
+    """How many ops and weights a folded item stands for."""
+    size = sum(leaf.value.size for leaf in item.weights)
+    return ", ".join([item.op_count] * bool(item.ops) + [format_count(size, "weight")] * bool(size))
+
+
+def number(array: ndarray | None, look: Look, part: str) -> str:
+    """A single number, or the norm of a gradient; nothing of an array of values."""
+    if array is None or (array.size != 1 and part == "value"):
+        return ""
+    if array.size == 1:
+        return look.format(array)
+    return f"‖∂‖ {look.format(gradient_norm(array))}"
