@@ -21,7 +21,7 @@ from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on, picture_format, sharpen
 from tinygrad_edu.draw.picture.svg import finish, parse
-from tinygrad_edu.draw.player import Player, frames, player
+from tinygrad_edu.draw.player import Page, Player, frames, page, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme, palette
 from tinygrad_edu.files import StrPath, write_atomically
@@ -177,6 +177,24 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             OSError: The file cannot be written.
         """
         return player(self, path, title=title)
+
+    def page(self, path: StrPath | None = None, *, title: str | None = None) -> Page:
+        """Makes a page on which modules and runs of alike blocks open and close; it needs no network.
+
+        It starts folded, with `depth` levels open. Every set of open modules has a layout if these are few; else one
+        module at a time is open at each level. What `fold=lambda module: ...` closes stays closed. The style "auto" is
+        compact from 41 ops on.
+
+        Args:
+            path: Where the page is written, with its folders; None shows it in a notebook only.
+            title: The heading; the graph's own if None.
+
+        Raises:
+            NoEngineError: There is no Graphviz to lay out the pictures.
+            ValueError: The path is a folder or a device.
+            OSError: The file cannot be written.
+        """
+        return page(self, path, title=title)
 
     @property
     def alt_text(self) -> str:

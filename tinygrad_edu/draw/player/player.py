@@ -40,7 +40,7 @@ from tinygrad_edu.files import StrPath, write_atomically
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["Player", "frames", "player"]
+__all__ = ["PICTURE", "Player", "bounds", "fill_template", "frames", "lighten", "player"]
 
 PICTURE = "picture"  # the id of the SVG, and the beginning of all ids in it
 PALE = {"node": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
@@ -68,7 +68,8 @@ class Player:
         )
 
     def __repr__(self) -> str:
-        return f"Player({self.title!r}, written to {self.path})" if self.path else f"Player({self.title!r})"
+        where = f", written to {self.path}" if self.path else ""
+        return f"{type(self).__name__}({self.title!r}{where})"
 
 
 def player(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Player:
@@ -223,12 +224,17 @@ def add_sums(group: ET.Element, texts: list[ET.Element], events: list[tuple[int,
             group.append(copy)
 
 
-def ring(group: ET.Element, colour: str) -> ET.Element:
-    """The frame around a node that a step is about."""
+def bounds(group: ET.Element) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the shapes of a node or cluster."""
     found = [float(x) for shape in shapes(group) for x in NUMBER.findall(shape.get("points") or shape.get("d") or "")]
     xs, ys = found[::2] or [0.0], found[1::2] or [0.0]
-    left, top = min(xs) - 3, min(ys) - 3
-    size = {"x": left, "y": top, "width": max(xs) + 3 - left, "height": max(ys) + 3 - top}
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def ring(group: ET.Element, colour: str) -> ET.Element:
+    """The frame around a node that a step is about."""
+    left, top, right, bottom = bounds(group)
+    size = {"x": left - 3, "y": top - 3, "width": right - left + 6, "height": bottom - top + 6}
     attributes = {"fill": "none", "stroke": colour, "stroke-width": "4", "rx": "5", "visibility": "hidden"}
     return ET.Element("rect", {"data-part": "ring", **{name: f"{x:g}" for name, x in size.items()}, **attributes})
 
