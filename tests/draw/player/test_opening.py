@@ -93,7 +93,8 @@ def test_opening_one_of_many_closes_the_other_and_the_clicked_part_stays_in_view
         hand.zoom(2); const scale = hand.scaleOf(view);
         click(part("2 · Block")); await wait("0,7");
         const [left, top] = place(part("2 · Block")), room = stage.getBoundingClientRect();
-        return [parts[7][0], left >= room.left && left < room.right && top >= room.top && top < room.bottom, Math.abs(hand.scaleOf(view) / scale - 1) < 0.01, $("hint").textContent];
+        const seen = left >= room.left && left < room.right && top >= room.top && top < room.bottom;
+        return [parts[7][0], seen, Math.abs(hand.scaleOf(view) / scale - 1) < 0.01, $("hint").textContent];
         """,
         tmp_path,
     )

@@ -87,11 +87,12 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
         so_far[step.phase] += 1
         place = f"{step.phase} {so_far[step.phase]} of {totals[step.phase]}" if step.phase != "start" else "start"
         steps.append({**vars(step), "place": place})
+    here = files("tinygrad_edu.draw.player")
     text = fill_template(
-        files("tinygrad_edu.draw.player").joinpath("player.html").read_text(encoding="utf-8"),
+        here.joinpath("player.html").read_text(encoding="utf-8"),
         title=html.escape(title), theme=graph.theme, font=FONT, light=css_variables(LIGHT), dark=css_variables(DARK),
         svg=ET.tostring(svg, encoding="unicode"),
-        steps=script_json(steps),
+        steps=script_json(steps), view=here.joinpath("view.js").read_text(encoding="utf-8"),
     )  # fmt: skip
     written = None if path is None else Path(path)
     if written is not None:

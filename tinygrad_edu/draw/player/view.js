@@ -1,7 +1,7 @@
 // Moves the view of a picture by hand: drag, wheel, pinch and keys. A view is [x, y, width, height], as in viewBox.
-// get() is the view now, set(view) shows another one, least() and most() are the scales, in pixels for a point, that a
-// view may have. A wheel without ctrl scrolls the page, as everywhere; where there is nothing to scroll, the picture.
-function byHand(stage, { get, set, least, most = () => 8 }) {
+// get() is the view now, set(view) shows another one, whole() is the scale, in pixels for a point, at which all is seen.
+// A wheel without ctrl scrolls the page, as everywhere; where there is nothing to scroll, an enlarged picture.
+function byHand(stage, { get, set, whole }) {
   const fingers = new Map();
   let dragged = false;
   const room = () => stage.getBoundingClientRect();
@@ -14,7 +14,7 @@ function byHand(stage, { get, set, least, most = () => 8 }) {
 
   function zoom(factor, x = room().left + room().width / 2, y = room().top + room().height / 2) {
     const view = get(), before = scaleOf(view), { left, top, width, height } = room();
-    const scale = Math.min(Math.max(before * factor, least()), most());
+    const scale = Math.min(Math.max(before * factor, Math.min(whole(), 1) / 4), 8);
     const middle = [view[0] + view[2] / 2, view[1] + view[3] / 2];
     const off = [x - left - width / 2, y - top - height / 2];
     const [w, h] = [width / scale, height / scale];
@@ -26,7 +26,7 @@ function byHand(stage, { get, set, least, most = () => 8 }) {
     if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
       zoom(Math.exp(Math.min(Math.max(-event.deltaY * unit * 0.01, -0.25), 0.25)), event.clientX, event.clientY);
-    } else if (isTop && document.documentElement.scrollHeight <= innerHeight + 1 && scaleOf(get()) > least() * 1.01) {
+    } else if (isTop && document.documentElement.scrollHeight <= innerHeight + 1 && scaleOf(get()) > whole() * 1.01) {
       event.preventDefault();
       const [dx, dy] = event.shiftKey ? [event.deltaY, event.deltaX] : [event.deltaX, event.deltaY];
       pan(-dx * unit, -dy * unit);
