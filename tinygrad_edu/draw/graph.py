@@ -281,7 +281,9 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         if size == "picture":
             picture = self.pipe(kind, renderer, formatter, neato_no_op, engine=engine)
         else:
-            picture = self.on_page(kind, size)
+            if renderer or formatter:
+                raise ValueError(f"render: size={size!r} has a renderer of its own: leave renderer and formatter out")
+            picture = self.on_page(kind, size, self.pipe("svg", neato_no_op=neato_no_op, engine=engine))
         assert isinstance(picture, bytes)
         if source is not None:
             self.save(filename, directory=directory)
@@ -311,11 +313,11 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             )
         return target, None if filename is None else Path(folder, filename), format or ending(target) or self.format
 
-    def on_page(self, kind: str, size: Paper) -> bytes:
-        """The picture on a page of this size."""
+    def on_page(self, kind: str, size: Paper, svg: bytes | str) -> bytes:
+        """A finished picture on a page of this size."""
         if kind not in ENDINGS:
             raise ValueError(f"render: a page of size={size!r} is an svg, a png or a pdf, not {kind}")
-        root = parse(str(self.pipe("svg", encoding="utf-8")))
+        root = parse(svg if isinstance(svg, str) else svg.decode())
         lay_on(root, size, palette(self.theme)["paper"])
         return file_of(root, kind, self.time_limit)
 

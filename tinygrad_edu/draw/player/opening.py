@@ -56,7 +56,7 @@ class Page(Player):
 
 def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Page:
     """Makes the page; see Graph.page."""
-    heading = printable(title or graph.title or graph.record.output.name)
+    heading = printable(title or graph.title or f"How {graph.record.output.name} is computed")
     bare = graph.at(graph.mode, title=None)
     style, tree = tree_of(bare)
     states = tree.states()

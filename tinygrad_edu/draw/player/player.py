@@ -19,6 +19,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from importlib.resources import files
 from itertools import pairwise
@@ -121,16 +122,19 @@ def frames(graph: Graph, pattern: StrPath, size: Paper = "picture") -> list[Path
     width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
     root.set("viewBox", f"0 0 {width:g} {height + CAPTION:g}")
     root.attrib.update({"width": f"{width:g}pt", "height": f"{height + CAPTION:g}pt"})
-    paths = [Path(name) for name in names]
-    for i, (path, step) in enumerate(zip(paths, found.steps, strict=True)):
-        slide = deepcopy(root)
+
+    def write(i: int) -> Path:
+        path, step, slide = Path(names[i]), found.steps[i], deepcopy(root)
         freeze(slide, i, step)
         for words in slide.findall("title"):
             words.text = xml_text(f"{title}: {step.equation}")
         caption(slide, step, palette(graph.theme), width, height)
         lay_on(slide, size, palette(graph.theme)["paper"])
         write_atomically(path, file_of(slide, ending(path), graph.time_limit), folders=True)
-    return paths
+        return path
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(write, range(count)))
 
 
 def fill_template(text: str, **parts: str) -> str:
