@@ -17,7 +17,7 @@ from tinygrad_edu.draw.record import record
 def words(graph):
     """The texts of each node, by its id."""
     labels = re.findall(r'\[label=<(.*)> id="(node-\w+)"', graph.source)
-    return {name: re.findall(r">([^<>]+)</", text) for text, name in labels}
+    return {name: [word.strip() for word in re.findall(r">([^<>]+)</", text)] for text, name in labels}
 
 
 def test_an_op_lists_its_parameters_with_the_norms_of_their_gradients():

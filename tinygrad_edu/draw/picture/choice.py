@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.fold import ENOUGH, Plan, plan
-from tinygrad_edu.draw.picture.painter import PAD, Detail, Painter
+from tinygrad_edu.draw.picture.painter import SPACES, Detail, Painter
 from tinygrad_edu.draw.picture.sizes import Size, ranks
 
 if TYPE_CHECKING:
@@ -128,5 +128,5 @@ def measured(painter: Painter, direction: str) -> Size | None:
         plain = render(painter.directed(direction).source, "plain", PATIENCE)
     except (NoEngineError, TimeoutError, ValueError):
         return None
-    width, height = (72 * float(inches) + 2 * PAD for inches in plain.split()[2:4])
+    width, height = (72 * float(inches) + 2 * SPACES[painter.style].edges for inches in plain.split()[2:4])
     return width, height

@@ -22,6 +22,7 @@ from tinygrad_edu.draw.picture.fold import Item
 __all__ = ["compact_label"]
 
 LISTED = 4  # parameters that a node lists
+THIN = "\u2009"  # space between a text and the edge of its cell
 
 
 def compact_label(item: Item, look: Look, title: str) -> str:
@@ -40,7 +41,7 @@ def compact_label(item: Item, look: Look, title: str) -> str:
             text = symbol_of(card)
             symbol = font(text, look["op_text"], 14 if len(text) == 1 else 10, "B")
             left = [cell(symbol, f'CELLPADDING="3" BGCOLOR="{look["op"]}"')]
-    cells = [cell(font(name, look["text"], 12, "B"), 'ALIGN="LEFT"')]
+    cells = [cell(font(f"{THIN}{name}{THIN}", look["text"], 12, "B"), 'ALIGN="LEFT"')]
     if words:
         cells.append(cell(font(words, look["muted"], 10)))
     for part, array in (("value", value), ("gradient", gradient)):
@@ -48,9 +49,9 @@ def compact_label(item: Item, look: Look, title: str) -> str:
             style = f'ID="{item.id}-{part}" BGCOLOR="{look[f"{part}_fill"]}"'
             cells.append(cell(font(text, look[f"{part}_text"], 11, "B"), style))
     right = [] if item.folded or card.uses else [edge_strip(look["output"])]
-    lines = [[cell(table([cells], 3), 'ALIGN="LEFT"')]]
+    lines = [[cell(table([cells], 2), 'ALIGN="LEFT"')]]
     if item.weights and not item.folded:
-        lines.append([cell(table([weight_cells(item, look)], 2), 'ALIGN="LEFT"')])
+        lines.append([cell(table([weight_cells(item, look)], 1), 'ALIGN="LEFT"')])
     inside = cell(table(lines)) if len(lines) > 1 else lines[0][0]
     return bordered([*left, inside, *right], look, *(("muted", 2) if item.folded else ("rule", 1)))
 
@@ -63,7 +64,7 @@ def weight_cells(item: Item, look: Look) -> list[str]:
     for leaf in weights[:LISTED]:
         words = shorten(leaf.name[len(prefix) :].lstrip("."), 16)
         shape = f" {format_shape(leaf.shape)}" if leaf in own and leaf.shape else ""
-        cells.append(cell(font(words + shape, look["parameter"], 10), 'ALIGN="LEFT"'))
+        cells.append(cell(font(THIN + words + shape, look["parameter"], 10), 'ALIGN="LEFT"'))
         if leaf in own and (text := number(leaf.gradient, look, "gradient")):
             style = f'ID="{item.id}-norm-{leaf.id}" ALIGN="LEFT"'
             cells.append(cell(font(text, look["gradient_text"], 10), style))

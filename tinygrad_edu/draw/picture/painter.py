@@ -6,7 +6,7 @@ out alike (see cards.py). Every node, wire and cluster has an id, which Graphviz
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import graphviz
 import numpy as np
@@ -24,14 +24,25 @@ from tinygrad_edu.draw.theme import FONT, palette
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["PAD", "Detail", "Painter"]
+__all__ = ["SPACES", "Detail", "Painter"]
 
 Detail = Literal["gates", "fused", "compact"]
 
 HEAT_MAPS = 200  # nodes: larger pictures have none
 THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
-PAD = 18.0  # points around the picture
-BETWEEN = {"gates": (23.0, 30.0), "fused": (23.0, 30.0), "compact": (14.0, 17.0)}  # nodes and ranks, in points
+
+
+class Space(NamedTuple):
+    """What is left free, in points."""
+
+    nodes: float  # between those of a rank
+    ranks: float
+    clusters: float  # within their borders
+    edges: float  # around the picture
+
+
+WIDE, NARROW = Space(23, 30, 12, 18), Space(12, 14, 6, 9)
+SPACES: dict[Detail, Space] = {"gates": WIDE, "fused": WIDE, "compact": NARROW}
 
 
 class Painter:
@@ -48,21 +59,21 @@ class Painter:
         heat_maps = len(drawn.items) <= HEAT_MAPS
         self.look = cards.Look(graph.mode, graph.theme, graph.precision, graph.record.output.name, heat_maps)
         self.has_gates = style == "gates"
-        self.margin = "8" if style == "compact" else "12"  # of clusters, in points
+        self.space = SPACES[style]
         self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}
         self.clusters = 0
         self.strongest = max((strength(gradients_over(link)) for link in drawn.links), default=0.0)
         heading = self.title_and_legend()
-        self.labels = Labels(extent(heading), BETWEEN[style])
+        self.labels = Labels(extent(heading), (self.space.nodes, self.space.ranks))
         self.into = graphviz.Digraph(name="graph")
         self.draw(heading)
 
     def draw(self, heading: str) -> None:
         look = self.look
-        between_nodes, between_ranks = (f"{points / 72:.2f}" for points in BETWEEN[self.style])
+        nodes, ranks, _, edges = (f"{points / 72:.3g}" for points in self.space)
         self.into.attr(
-            nodesep=between_nodes, ranksep=between_ranks, ordering="in", outputorder="edgesfirst",
-            pad=f"{PAD / 72}", fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
+            nodesep=nodes, ranksep=ranks, ordering="in", outputorder="edgesfirst",
+            pad=edges, fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
         )  # fmt: skip
         self.into.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
         self.into.attr("edge", fontname=FONT, arrowsize=".7")
@@ -91,7 +102,7 @@ class Painter:
             cluster.attr(
                 id=f"cluster-{self.clusters}", label=f"<{cards.font(title, look['muted'], 12, 'B')}>", labeljust="l",
                 style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"],
-                margin=self.margin, tooltip=tooltip_text(title),
+                margin=f"{self.space.clusters:g}", tooltip=tooltip_text(title),
             )  # fmt: skip
             self.clusters += 1
             self.draw_inside(cluster, inner, level + 1)
