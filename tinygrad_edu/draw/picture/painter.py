@@ -20,6 +20,7 @@ from numpy import ndarray
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import gradient_norm
 from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.picture.failed import failed_label
 from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids
 from tinygrad_edu.draw.picture.svg import tooltip_text
 from tinygrad_edu.draw.theme import FONT, palette
@@ -50,7 +51,9 @@ class Painter:
         self.gates: dict[Item, Size] = {}  # before the items that they make
         self.wires: dict[Link, Size] = {}
         heat_maps = len(graph.plan.items) <= HEAT_MAPS
-        self.look = cards.Look(graph.mode, graph.theme, graph.precision, graph.record.output.name, heat_maps)
+        self.failure, output = graph.record.failure, graph.record.output
+        unfinished = self.failure is not None
+        self.look = cards.Look(graph.mode, graph.theme, graph.precision, output.name, heat_maps, unfinished)
         style, items = graph.options["style"], self.plan.items
         few = sum(item.ops for item in items) <= GATES
         small = few and all(not item.folded and item.cards[0].value.ndim == 0 for item in items)
@@ -96,8 +99,11 @@ class Painter:
     def node(self, into: graphviz.Digraph, item: Item) -> None:
         """One item: a node, or a gate and a node."""
         look, name, card = self.look, self.node_names[item], item.cards[-1]
-        gate = self.has_gates and not item.folded and card.op is not None
-        text = cards.node_label(item, look, not gate)
+        gate = self.has_gate(item)
+        if self.failure is not None and card is self.graph.record.output:
+            text = failed_label(card, self.failure, look)
+        else:
+            text = cards.node_label(item, look, not gate)
         label, self.nodes[item] = f"<{text}>", extent(text)
         full = printable(item.title if item.folded else card.name)
         if item.kind == "chip":
@@ -118,15 +124,22 @@ class Painter:
             )  # fmt: skip
             self.graph.edge(f"{name}g", name, id=out, **self.line([] if card.gradient is None else [card.gradient]))
 
+    def has_gate(self, item: Item) -> bool:
+        """Whether an item's op is drawn as a node of its own."""
+        failed = self.failure is not None and item.cards[-1] is self.graph.record.output
+        return self.has_gates and not item.folded and not failed and item.cards[-1].op is not None
+
     def link(self, link: Link) -> None:
         wire, look = link.wires[0], self.look
         attributes = self.line(gradients_over(link))
+        if self.failure is not None and wire.target is self.graph.record.output:
+            attributes |= {"color": look["highlight"], "penwidth": "2.4"}
         if label := cards.wire_label(link, look):
             self.wires[link] = extent(label)
             attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
         tooltip = tooltip_text(" → ".join(map(printable, ends)))
-        target = self.node_names[link.target] + ("g" if self.has_gates and not link.target.folded else "")
+        target = self.node_names[link.target] + ("g" if self.has_gate(link.target) else "")
         self.graph.edge(
             self.node_names[link.source], target, id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
         )  # fmt: skip
@@ -157,6 +170,8 @@ class Painter:
             if zeros := [wire for wire in record.wires() if wire.zero]:
                 blocked = any(wire.blocked for wire in zeros)
                 entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
+        if self.failure is not None:
+            entries.append(("highlight", "failed"))
         shown = [item.cards[-1] for item in self.plan.items]
         arrays = [array for card in shown for array in (card.value, card.gradient) if array is not None]
         if not all(np.isfinite(array).all() for array in arrays):
