@@ -15,7 +15,7 @@ import graphviz
 
 from tinygrad_edu.checks import check_choice, check_int
 from tinygrad_edu.draw.explain.words import alt_text, tree
-from tinygrad_edu.draw.names import Names, caller_variables, name_cards
+from tinygrad_edu.draw.names import Names, name_cards
 from tinygrad_edu.draw.picture.cards import PictureMode
 from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
@@ -23,6 +23,7 @@ from tinygrad_edu.draw.picture.svg import finish
 from tinygrad_edu.draw.player import Player, frames, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
+from tinygrad_edu.draw.variables import caller_variables
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.tensor import Tensor
 
@@ -119,6 +120,11 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         painter, self.rankdir = choose(self)
         self.plan, self.style = painter.plan, painter.style
         self.body += painter.directed(self.rankdir).body
+
+    @property
+    def error(self) -> Exception | None:
+        """The error of a forward that failed, with its traceback: `raise graph.error` shows it."""
+        return None if self.record.failure is None else self.record.failure.error
 
     @property
     def precision(self) -> int:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from weakref import ref
 
 import numpy as np
@@ -27,10 +27,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.engine import Array, Op, backward_pass, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
 
-if TYPE_CHECKING:
-    from tinygrad_edu.nn import Module
-
-__all__ = ["Card", "Record", "Scope", "Wire", "record", "slope"]
+__all__ = ["Card", "Failure", "Record", "Scope", "Wire", "record", "slope"]
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")
@@ -38,11 +35,11 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Scope:
-    """One call of a module: a cluster of the picture."""
+    """One call of a module, of an object that is called like one, or of a function: a cluster of the picture."""
 
-    name: str  # "0", "fc1", or the variable that holds the outermost module
-    label: str  # "Linear(2, 3)"
-    module: Module | None  # None for a group of calls that a picture has made up
+    name: str  # "0", "fc1", or the variable that holds the outermost module; "" of a function
+    label: str  # "Linear(2, 3)", "mse_loss"
+    module: Any  # what was called; None for a function, and for a group of calls that a picture has made up
     parent: Scope | None = None
 
     def path(self) -> list[Scope]:
@@ -131,6 +128,22 @@ def dereference(reference: ref[T]) -> T:
 
 
 @dataclass(eq=False)
+class Failure:
+    """What went wrong where a graph ends with an op, a function or a module that failed: its output stands for that."""
+
+    error: Exception
+    operands: list[tuple[str, object]]  # what it got, by the names of its arguments; wires have their positions
+    options: list[tuple[str, object]]  # the op's other arguments
+    place: str  # the line of the user's code
+
+    @property
+    def text(self) -> str:
+        """The error as Python writes it."""
+        said = str(self.error)
+        return f"{type(self.error).__name__}: {said}" if said else type(self.error).__name__
+
+
+@dataclass(eq=False)
 class Record:
     """A graph, from its leaves to one output."""
 
@@ -138,11 +151,16 @@ class Record:
     cards: list[Card]  # all of them, operands before results
     backward: list[Wire] = field(default_factory=list)  # in the order in which the backward pass ran over them
     seed: ndarray | None = None  # the gradient that the backward pass began with
+    failure: Failure | None = None  # why it ends there
     choices: dict[Any, Any] = field(default_factory=dict, repr=False)  # see draw/picture/choice.py
 
     def wires(self) -> Iterator[Wire]:
         """All wires in forward order, each operand of each op once."""
         return (wire for card in self.cards for wire in card.wires)
+
+    def ends(self) -> list[Card]:
+        """The output, and what was computed besides before something failed."""
+        return [self.output, *[card for card in self.cards if not card._uses and card is not self.output]]
 
 
 class Listener:

@@ -45,9 +45,10 @@ from tinygrad_edu.draw.explain.expressions import (
     steps_between,
     total_derivative,
 )
-from tinygrad_edu.draw.names import caller_variables, name_cards, printable
+from tinygrad_edu.draw.names import name_cards, printable
 from tinygrad_edu.draw.numbers import MINUS, SMALL, format_array, format_nested, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Wire, record
+from tinygrad_edu.draw.variables import caller_variables
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Explanation", "explain"]

@@ -8,6 +8,7 @@ tensors beyond are only counted.
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from collections import Counter
 
@@ -18,7 +19,7 @@ from tinygrad_edu.draw import numbers
 from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, SMALL, Number, format_array, format_number
-from tinygrad_edu.draw.record import Card, Record, Scope
+from tinygrad_edu.draw.record import Card, Failure, Record, Scope
 
 __all__ = ["alt_text", "tree"]
 
@@ -42,13 +43,14 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
 
     One line for each tensor or constant: name, shape, what made it, value, gradient; a tensor that is met again is a
     reference, "↑ q, above". Of a line longer than `width` columns the last entries are left out, "…"; no number is cut.
-    There are at most about TREE_LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more".
+    There are at most about TREE_LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more". What failed comes
+    with its error, and what was computed besides after it.
     """
     lines: list[str] = []
     seen: set[Card] = set()
     deepest = max(4, width // 8)
     # (card, what stands before its branch, the branch, the scope of its consumer)
-    waiting: list[tuple[Card, str, str, Scope | None]] = [(found.output, "", "", None)]
+    waiting: list[tuple[Card, str, str, Scope | None]] = [(card, "", "", None) for card in found.ends()[::-1]]
     while waiting and len(lines) < TREE_LINES:
         card, margin, branch, outer = waiting.pop()
         if card in seen:
@@ -60,13 +62,24 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
             lines.append(f"{margin}{branch}{more_line(count_unseen([card], seen))}")
             continue
         seen.add(card)
-        lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch))}")
+        if found.failure is not None and card is found.output:
+            lines += failure_lines(found.failure, card, width)
+        else:
+            lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch))}")
         operands = [wire.source for wire in card.wires]
         branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
         waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
     if hidden := count_unseen([card for card, *_ in waiting], seen):
         lines.append(more_line(hidden))
     return "\n".join(lines)
+
+
+def failure_lines(failure: Failure, card: Card, width: int) -> list[str]:
+    """What failed, where, and the error."""
+    path = ".".join([scope.name for scope in card.scope.path() if scope.name]) if card.scope else ""
+    lines = [f"✗ {printable(card.name)} failed" + (f" in {path}" if path else "")]
+    lines += [printable(part) for line in failure.text.splitlines() for part in textwrap.wrap(line, width - 3)]
+    return [*lines[:1], *[f"│  {line}" for line in [*lines[1:], failure.place] if line]]
 
 
 def count_unseen(cards: list[Card], seen: set[Card]) -> int:
@@ -126,7 +139,10 @@ def alt_text(found: Record, title: str | None = None) -> str:
     """
     ops = [card for card in found.cards if card.op is not None]
     leaves = [card for card in found.cards if card.op is None and not card.is_number]
-    sentences = [speak_name(title) if title else "", opening_sentence(found.output, ops, leaves)]
+    opening = opening_sentence(found.output, ops, leaves)
+    if found.failure is not None:
+        ops, opening = ops[:-1], failure_sentences(found.failure, found.output)
+    sentences = [speak_name(title) if title else "", opening]
     if len(ops) > STEPS:
         sentences += summary_sentences(found, ops, leaves)
     else:
@@ -150,6 +166,15 @@ def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
     return f"The graph computes {speak_name(output.name)} in {operations}{from_what}"
 
 
+def failure_sentences(failure: Failure, card: Card) -> str:
+    """What failed, with the shapes of its operands, and the error."""
+    sources = {wire.position: wire.source for wire in card.wires}
+    given = [f"{speak_name(x.name)} of shape {' by '.join(map(str, x.shape)) or 'a number'}" for x in sources.values()]
+    what = f"{speak_name(card.name)}{f' of {speak_list(given)}' if given else ''}"
+    place = f" at {failure.place}" if failure.place else ""
+    return f"The forward pass failed in {what}{place}. The error is {failure.text.rstrip('.')}"
+
+
 def describe_leaf(card: Card) -> str:
     """Its kind and its value: "input, 3", "parameter of shape 4 by 2"."""
     size = f"of shape {' by '.join(map(str, card.shape))}"
@@ -171,7 +196,8 @@ def describe_op(card: Card) -> str:
 def backward_sentences(found: Record) -> list[str]:
     """The backward pass, op by op, and the sums where a tensor is used more than once."""
     if found.seed is None:
-        return [] if found.output.needs_gradient else ["Nothing here needs a gradient"]
+        silent = found.failure is not None or found.output.needs_gradient
+        return [] if silent else ["Nothing here needs a gradient"]
     start = f"The backward pass starts at {speak_name(found.output.name)} with {speak_array(found.seed)}"
     sentences = [start + hook_clause(found.output)]
     by_target: dict[Card, list[str]] = {}
@@ -203,7 +229,9 @@ def summary_sentences(found: Record, ops: list[Card], leaves: list[Card]) -> lis
     if len(counts) > SMALL:
         kinds.append(f"{len(counts) - SMALL} other kinds of operations")
     output, steps = found.output, len(found.backward)
-    sentences = [f"It uses {speak_list(kinds)}", f"{speak_name(output.name)} is {speak_array(output.value)}"]
+    sentences = [f"It uses {speak_list(kinds)}"]
+    if found.failure is None:
+        sentences.append(f"{speak_name(output.name)} is {speak_array(output.value)}")
     gradients = [(card, card.gradient) for card in leaves if card.gradient is not None]
     if steps:
         sentences.append(f"The backward pass takes {steps} steps, from the output to {len(gradients)} leaves")

@@ -56,6 +56,7 @@ class Look:
     precision: int  # significant digits
     output: str  # its name
     heat_maps: bool = True  # whether large tensors have one
+    unfinished: bool = False  # whether the forward pass failed: there is no output, and no gradient
 
     def __getitem__(self, part: str) -> str:
         """A colour; transparent where the mode does not show the backward pass."""
@@ -92,7 +93,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         return folded_label(item, look)
     if card.is_number:
         return bordered([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
-    is_output = not card.uses
+    is_output = not card.uses and not look.unfinished
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
     words = filter(None, [kind, "output" if is_output else "", format_shape(card.shape)])
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
@@ -106,7 +107,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         if text := sum_text(card, look):
             style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
             rows.append([cell(font(text, look["gradient_text"], 10), style)])
-    else:
+    elif not look.unfinished:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
         rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
     if card.op is not None and fused:

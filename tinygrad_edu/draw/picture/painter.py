@@ -16,6 +16,7 @@ from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import gradient_norm
 from tinygrad_edu.draw.picture import cards
 from tinygrad_edu.draw.picture.compact import compact_label
+from tinygrad_edu.draw.picture.failed import failed_label
 from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids, title_of
 from tinygrad_edu.draw.picture.sizes import Labels, extent
 from tinygrad_edu.draw.picture.svg import tooltip_text
@@ -57,8 +58,9 @@ class Painter:
     def __init__(self, graph: Graph, drawn: Plan, style: Detail) -> None:
         self.graph, self.plan, self.style = graph, drawn, style
         heat_maps = len(drawn.items) <= HEAT_MAPS
-        self.look = cards.Look(graph.mode, graph.theme, graph.precision, graph.record.output.name, heat_maps)
-        self.has_gates = style == "gates"
+        self.failure, output = graph.record.failure, graph.record.output
+        unfinished = self.failure is not None
+        self.look = cards.Look(graph.mode, graph.theme, graph.precision, output.name, heat_maps, unfinished)
         self.space = SPACES[style]
         self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}
         self.clusters = 0
@@ -111,9 +113,13 @@ class Painter:
     def node(self, into: graphviz.Digraph, item: Item, title: str = "") -> None:
         """One item: a node, or a gate and a node; `title` is that of the module call that it is all of."""
         look, name, card = self.look, self.node_names[item], item.cards[-1]
-        gate = self.has_gates and not item.folded and card.op is not None
-        compact = self.style == "compact" and item.kind != "chip"
-        text = compact_label(item, look, title) if compact else cards.node_label(item, look, not gate)
+        gate, compact = self.has_gate(item), self.style == "compact" and item.kind != "chip"
+        if self.failure is not None and card is self.graph.record.output:
+            text = failed_label(card, self.failure, look)
+        elif compact:
+            text = compact_label(item, look, title)
+        else:
+            text = cards.node_label(item, look, not gate)
         label, self.labels.nodes[item] = f"<{text}>", extent(text)
         full = printable(item.title if item.folded else card.name)
         if item.kind == "chip":
@@ -134,15 +140,22 @@ class Painter:
             )  # fmt: skip
             self.into.edge(f"{name}g", name, id=out, **self.line([] if card.gradient is None else [card.gradient]))
 
+    def has_gate(self, item: Item) -> bool:
+        """Whether an item's op is drawn as a node of its own."""
+        failed = self.failure is not None and item.cards[-1] is self.graph.record.output
+        return self.style == "gates" and not item.folded and not failed and item.cards[-1].op is not None
+
     def link(self, link: Link) -> None:
         wire, look = link.wires[0], self.look
         attributes = self.line(gradients_over(link))
+        if self.failure is not None and wire.target is self.graph.record.output:
+            attributes |= {"color": look["highlight"], "penwidth": "2.4"}
         if self.style != "compact" and (label := cards.wire_label(link, look)):
             self.labels.wires[link] = extent(label)
             attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
         tooltip = tooltip_text(" → ".join(map(printable, ends)))
-        target = self.node_names[link.target] + ("g" if self.has_gates and not link.target.folded else "")
+        target = self.node_names[link.target] + ("g" if self.has_gate(link.target) else "")
         self.into.edge(
             self.node_names[link.source], target, id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
         )  # fmt: skip
@@ -173,6 +186,8 @@ class Painter:
             if zeros := [wire for wire in record.wires() if wire.zero]:
                 blocked = any(wire.blocked for wire in zeros)
                 entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
+        if self.failure is not None:
+            entries.append(("highlight", "failed"))
         shown = [item.cards[-1] for item in self.plan.items]
         arrays = [array for card in shown for array in (card.value, card.gradient) if array is not None]
         if not all(np.isfinite(array).all() for array in arrays):

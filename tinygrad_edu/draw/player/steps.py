@@ -59,7 +59,8 @@ class Script:
 def script(graph: Graph) -> Script:
     """The steps of a picture: of every node forward, of every wire backward; what is folded away has none."""
     name = shorten(graph.record.output.name)
-    found = Script([Step("start", f"How {name} is computed", "Nothing has been computed yet.")])
+    what = f"How {name} is computed" if graph.record.failure is None else f"How far {name} comes"
+    found = Script([Step("start", what, "Nothing has been computed yet.")])
     play_forward(graph, found)
     play_backward(graph, found)
     return found
@@ -78,6 +79,8 @@ def play_forward(graph: Graph, found: Script) -> None:
         if card.op is not None and not item.folded:
             active += gate_ids(card)
         equation, note = forward_words(item, graph.precision)
+        if (failure := graph.record.failure) is not None and card is graph.record.output:
+            equation, note = f"{printable(card.name)} fails", failure.text
         step = found.add(Step("forward", equation, note, active=tuple(active)))
         found.values.update(dict.fromkeys(active, step))
 

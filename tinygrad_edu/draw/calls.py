@@ -1,0 +1,89 @@
+"""Pictures of calls: of one that is made for the picture, and of the one that failed last."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from tinygrad_edu.draw.failure import failed_record, variables_of
+from tinygrad_edu.draw.graph import Graph
+from tinygrad_edu.draw.names import name_cards
+from tinygrad_edu.draw.observer import Observer
+from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.scopes import call_label
+from tinygrad_edu.draw.variables import caller_variables
+from tinygrad_edu.engine import new_number
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["call", "failed"]
+
+
+def call(
+    function: Callable[..., Any], *inputs: Any, within: AbstractContextManager[object] | None = None, **options: Any
+) -> Graph:
+    """A picture of one call of a function, a module or another object: how its result comes from the inputs.
+
+    Tensors are called by the variables that hold them meanwhile; with a tracer or a debugger too, but not while a
+    profiler runs. Objects of plain classes with a `__call__` are boxes, as modules are.
+
+    A call that fails is drawn up to where it fails, with what did not fit and the error, which is the picture's
+    `error`.
+
+    Args:
+        function: Returns a Tensor.
+        inputs: What it is called with.
+        within: A context manager that is entered for the call.
+        options: Those of Graph.
+
+    Raises:
+        TypeError: The result is not a Tensor.
+
+    Example:
+        draw.call(lambda x, y: mse_loss(model(x), y), x, y, depth=1)
+    """
+    observer, since = Observer(), new_number()
+    try:
+        with within or nullcontext(), observer:
+            out = function(*inputs)
+    except Exception as error:
+        found = failed_record(error, observer.starts, since)
+    else:
+        if not isinstance(out, Tensor):
+            raise TypeError(not_drawn(function, out))
+        found = record(out)
+    name_cards(found, None, {**observer.names, **caller_variables()})
+    return Graph(found, **options)
+
+
+def failed(error: BaseException | None = None, **options: Any) -> Graph:
+    """A picture of the graph up to an error, by default the last one that Python reported or that is being handled.
+
+    Args:
+        error: As caught by `except`.
+        options: Those of Graph.
+
+    Raises:
+        RuntimeError: There was no error.
+    """
+    for found in (error, sys.exc_info()[1], getattr(sys, "last_exc", None), getattr(sys, "last_value", None)):
+        if isinstance(found, Exception):
+            graph = failed_record(found, {})
+            name_cards(graph, None, {**variables_of(found), **caller_variables()})
+            return Graph(graph, **options)
+    if error is not None:
+        raise TypeError(f"draw.failed takes an error, as caught by `except ... as error`, not {error!r:.60}")
+    raise RuntimeError(
+        "draw.failed: there is no error to draw; call it in the notebook's next cell, or give it the error that "
+        "`except ... as error` caught"
+    )
+
+
+def not_drawn(function: Callable[..., Any], out: object) -> str:
+    """Why a result has no picture."""
+    name = getattr(function, "__name__", "") or call_label(function)
+    hint = ""
+    if isinstance(out, (tuple, list, dict)):
+        hint = "; draw one of them: draw.call(lambda *x: f(*x)[0], ...)"
+    return f"{name} returned {type(out).__name__}, and only a Tensor has a graph{hint}"
