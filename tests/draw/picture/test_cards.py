@@ -9,19 +9,10 @@ from hypothesis.extra import numpy as npst
 import tinygrad_edu as te
 from tinygrad_edu import Tensor
 from tinygrad_edu.draw.names import shorten
-from tinygrad_edu.draw.picture.cards import (
-    Look,
-    array_cells,
-    blocks,
-    common_path,
-    heat_map,
-    node_label,
-    wire_label,
-    wire_rule,
-)
+from tinygrad_edu.draw.picture.cards import Look, common_path, node_label, wire_label, wire_rule
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.record import record
-from tinygrad_edu.draw.theme import heat, palette, roles
+from tinygrad_edu.draw.theme import palette, roles
 
 
 def look(mode="both", theme="light", **options):
@@ -61,63 +52,6 @@ def test_the_strip_says_the_kind():
 def test_a_number_in_an_expression_is_a_small_plain_card():
     (item,) = [item for item in plan(record(Tensor(3.0) * -0.5)).items if item.cards[0].tensor is None]
     assert words(node_label(item, look())) == ["\u22120.5"]
-
-
-@pytest.mark.parametrize(
-    ("values", "numbers"),
-    [
-        (np.ones(4), 4),
-        (np.ones((2, 4)), 8),
-        (np.ones((3, 2)), 6),
-        (np.ones((1, 1, 1)), 1),
-        (np.ones(5), 0),
-        (np.ones((4, 2)), 0),
-        (np.ones((3, 3)), 0),
-        (np.ones((2, 2, 2)), 0),
-    ],
-)
-def test_up_to_eight_numbers_are_printed(values, numbers):
-    values.flat[0] = 0.25
-    shown = words(array_cells(values, look(), "value")[0])
-    assert len(shown) == (numbers or 8) and shown[0] == ("0.25" if numbers else "mean\u2002")
-
-
-def test_equal_numbers_are_said_once():
-    assert words(array_cells(np.zeros((5, 2)), look(), "value")[0]) == ["0 everywhere"]
-
-
-def test_a_grid_has_the_rows_of_the_array():
-    text, is_one_line = array_cells(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), look(), "value")
-    assert not is_one_line and array_cells(np.array([1.0, 2.0]), look(), "value")[1]
-    assert [words(row) for row in text.split("<TR>")[1:]] == [["1", "2"], ["3", "4"], ["5", "6"]]
-
-
-@given(npst.arrays(np.float64, npst.array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.floats(-9, 9)))
-def test_blocks_are_means_and_at_most_eight_by_eight(grid):
-    means = blocks(grid)
-    assert means.shape == tuple(min(8, n) for n in grid.shape)
-    rows, columns = (np.array_split(np.arange(n), m) for n, m in zip(grid.shape, means.shape, strict=True))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            np.testing.assert_allclose(means[i, j], grid[np.ix_(row, column)].mean(), atol=1e-12)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark", "auto"])
-def test_heat_maps_are_blue_below_zero_and_orange_above(theme):
-    cells = re.findall(r'BGCOLOR="([^"]+)"', heat_map(np.array([[-2.0, 0.0], [1.0, 2.0]]), look(theme=theme), "value"))
-    assert cells == [heat(share, theme) for share in (-1, 0, 0.5, 1)]
-
-
-def test_what_is_not_finite_is_highlighted_and_zeros_are_neutral():
-    text = heat_map(np.array([[np.nan, np.inf, 1.0]]), look(), "value")
-    assert text.count(palette()["highlight"]) == 2
-    assert heat_map(np.zeros((2, 2)), look(), "value").count(heat(0)) == 4
-
-
-def test_without_heat_maps_the_statistics_stay():
-    text, _ = array_cells(np.eye(2, 5), look(heat_maps=False), "value")
-    assert "FIXEDSIZE" not in text
-    assert words(text) == ["mean\u2002", "0.2", "std\u2002", "0.4", "min\u2002", "0", "max\u2002", "1"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

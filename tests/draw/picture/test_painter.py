@@ -180,7 +180,7 @@ def test_what_carries_nothing_back_is_grey_with_a_tee_and_its_forward_line_stays
 
 
 def test_what_is_not_finite_is_in_the_legend():
-    x = Tensor([1.0, np.nan, np.inf, 2.0] * 4, name="x")
+    x = Tensor([1.0, np.nan, np.inf, 2.0] * 5, name="x")
     source = Graph(x * 2).source
     assert "NaN or ∞" in source and source.count(">NaN\u2002<") == source.count(">∞\u2002<") == 2
     assert "NaN or ∞" not in Graph(Tensor([1.0, 2.0]) * 2).source

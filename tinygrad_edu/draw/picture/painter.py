@@ -23,6 +23,7 @@ from tinygrad_edu.draw.picture import cards
 from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids
 from tinygrad_edu.draw.picture.svg import tooltip_text
 from tinygrad_edu.draw.theme import FONT, palette
+from tinygrad_edu.draw.verdict import verdict_counts
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
@@ -38,6 +39,7 @@ RANKS = 7  # up to this many stand side by side, if letters stay legible
 SLIDE = 1600.0, 900.0  # points
 LARGE, LEGIBLE = 0.9, 0.5  # letters on the slide, as a share of their size
 BETWEEN_NODES, BETWEEN_RANKS = 23.0, 30.0  # points, as nodesep and ranksep say in inches
+ODD = "NaN or ∞"  # in the legend
 SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass by and by margins of clusters
 
 
@@ -50,7 +52,8 @@ class Painter:
         self.gates: dict[Item, Size] = {}  # before the items that they make
         self.wires: dict[Link, Size] = {}
         heat_maps = len(graph.plan.items) <= HEAT_MAPS
-        self.look = cards.Look(graph.mode, graph.theme, graph.precision, graph.record.output.name, heat_maps)
+        name = graph.record.output.name
+        self.look = cards.Look(graph.mode, graph.theme, graph.precision, name, heat_maps, graph.verdicts)
         style, items = graph.options["style"], self.plan.items
         few = sum(item.ops for item in items) <= GATES
         small = few and all(not item.folded and item.cards[0].value.ndim == 0 for item in items)
@@ -157,13 +160,15 @@ class Painter:
             if zeros := [wire for wire in record.wires() if wire.zero]:
                 blocked = any(wire.blocked for wire in zeros)
                 entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
+        if self.graph.verdicts:
+            entries.append(verdict_entry(self.graph))
         shown = [item.cards[-1] for item in self.plan.items]
         arrays = [array for card in shown for array in (card.value, card.gradient) if array is not None]
         if not all(np.isfinite(array).all() for array in arrays):
-            entries.append(("highlight", "NaN or ∞"))
+            entries.append(("highlight", ODD))
         legend = ""
         for part, words in entries:
-            visible = part in ("value_wire", "highlight") or look.mode != "forward"
+            visible = part == "value_wire" or words == ODD or look.mode != "forward"
             inks = (look[part], look["muted"]) if visible else ("transparent", "transparent")
             legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
         rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
@@ -201,6 +206,15 @@ class Painter:
         breadth = SLACK * max(breadths.values())
         width, height = (length, breadth) if sideways else (breadth, length)
         return max(width, self.heading_size[0]), height + self.heading_size[1]
+
+
+def verdict_entry(graph: Graph) -> tuple[str, str]:
+    """Colour and words of the legend about what stands in `.grad`."""
+    verdicts, output = list(graph.verdicts.values()), graph.record.output
+    is_sum = graph.record.seed is not None and output.value.size > 1 and bool((graph.record.seed == 1).all())
+    against = f", for the sum of {shorten(output.name, 16)}" if is_sum else ""
+    wrong = any(verdict.status == "wrong" for verdict in verdicts)
+    return "highlight" if wrong else "gradient_wire", f".grad{against}: {verdict_counts(verdicts)}"
 
 
 def gradients_over(link: Link) -> list[ndarray]:
