@@ -112,9 +112,9 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         self.options: Options = {
             "style": style, "rankdir": rankdir, "depth": depth, "precision": precision, "gradients": gradients,
         }  # fmt: skip
-        self.verdicts = judge_all(self.record) if gradients == "grad" else {}
         if names is not None or not all(card.name for card in self.record.cards):
             name_cards(self.record, names, caller_variables())
+        self.verdicts = judge_all(self.record) if gradients == "grad" else {}
         self.plan = plan(self.record, depth)
         Painter(self).draw()
 

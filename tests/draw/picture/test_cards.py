@@ -3,16 +3,18 @@ import re
 
 import numpy as np
 import pytest
+from drawn import f_of_xyz, network
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 import tinygrad_edu as te
-from tinygrad_edu import Tensor
-from tinygrad_edu.draw.names import shorten
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.draw.names import name_cards, shorten
 from tinygrad_edu.draw.picture.cards import Look, common_path, node_label, wire_label, wire_rule
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import palette, roles
+from tinygrad_edu.draw.verdict import judge_all
 
 
 def look(mode="both", theme="light", **options):
@@ -181,3 +183,81 @@ def test_short_names_stay_and_long_ones_keep_both_ends(name, longest):
 )
 def test_what_dotted_names_share(names, prefix):
     assert common_path(names) == prefix
+
+
+def by_hand(**grads):
+    """The cards of f = (x + y) z, with what a student has put into .grad."""
+    f = f_of_xyz()
+    found = record(f)
+    for card in found.cards:
+        card.own = grads.get(card.name)
+    return {item.cards[0].name: item for item in plan(found).items}, look(verdicts=judge_all(found))
+
+
+def test_what_stands_in_grad_is_marked_beside_the_right_gradient():
+    found, how = by_hand(x=-4.0, y=4.0, f=1)
+    last = {name: words(node_label(item, how))[-4:] for name, item in found.items()}
+    assert last["x"] == ["∂f/∂x", "\u22124", "✓ .grad", "\u22124"]
+    assert last["y"] == ["\u22124", "✗ .grad", "4", "wrong sign\u2002"]
+    assert last["z"] == ["∂f/∂z", "3", "○ .grad", "not set"]
+    assert ".grad" not in " ".join(words(node_label(found["q"], how)))  # a result needs none
+    assert f'ID="{found["y"].id}-own" BGCOLOR="{palette()["highlight"]}"' in node_label(found["y"], how)
+    assert palette()["highlight"] not in node_label(found["x"], how)
+
+
+def test_a_wrong_array_is_shown_with_its_largest_difference():
+    w = Tensor([[1.0, 2.0], [3.0, 4.0]], name="w")
+    found = record((w * w).sum())
+    found.cards[0].own = np.array([[2.0, 4.0], [6.0, 7.0]])
+    text = words(node_label(plan(found).items[0], look(verdicts=judge_all(found))))
+    lines = ["wrong in 1 of 4 elements", "largest difference at [1, 1]: 7", "instead of 8"]
+    assert text[-8:] == ["✗ .grad", "2", "4", "6", "7", *[f"{line}\u2002" for line in lines]]
+    how = look("forward", verdicts=judge_all(found))
+    assert palette()["highlight"] not in node_label(plan(found).items[0], how)
+
+
+class Scaled(nn.Module):
+    """A module with a parameter that is a number, and one that is not."""
+
+    def __init__(self, *names):
+        self.names = names
+        for name in names:
+            setattr(self, name, Tensor(-2.0 if name == "scale" else [1.0, 2.0]))
+
+    def forward(self, x):
+        for name in self.names:
+            x = x * getattr(self, name)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["scale"], ["∂f/∂·", "scale ", "\u22127"]),
+        (["shift"], ["‖∂f/∂·‖", "shift [2]", "5"]),
+        (["scale", "shift"], ["∂f/∂·", "scale ", "\u221211", "shift [2]", "‖·‖ 10"]),
+    ],
+)
+def test_parameters_that_are_numbers_show_their_gradients_with_a_sign(names, shown):
+    module = Scaled(*names)
+    output = named(module(Tensor([-3.0, -4.0], requires_grad=False)).sum(), "f")
+    found = record(output)
+    name_cards(found)
+    (item,) = [item for item in plan(found, depth=0).items if item.kind == "module"]
+    text = [word for word in words(node_label(item, look())) if word != " "]
+    assert text[2 : 2 + len(shown)] == shown
+
+
+def test_a_folded_card_says_what_is_wrong_inside():
+    loss = network()
+    loss.backward()
+    found = record(loss)
+    name_cards(found)
+    wrong = next(card for card in found.cards if card.name == "0.bias")
+    wrong.own = -wrong.own
+    how = look(verdicts=judge_all(found))
+    net, mse = [item for item in plan(found, depth=0).items if item.kind == "module"]
+    text = words(node_label(net, how))
+    assert text[-2:] == [".grad ✓ 6 right, ✗ 1 wrong\u2002", "wrong: 0.bias\u2002"]
+    assert [word[-1] for word in text if word[-1:] in "✓✗"] == list("✓✗✓✓")
+    assert words(node_label(mse, how))[-1] == ".grad ✓ 3 right\u2002"
