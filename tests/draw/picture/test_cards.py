@@ -261,3 +261,12 @@ def test_a_folded_card_says_what_is_wrong_inside():
     assert text[-2:] == [".grad ✓ 6 right, ✗ 1 wrong\u2002", "wrong: 0.bias\u2002"]
     assert [word[-1] for word in text if word[-1:] in "✓✗"] == list("✓✗✓✓")
     assert words(node_label(mse, how))[-1] == ".grad ✓ 3 right\u2002"
+
+
+def test_a_parameter_that_is_a_number_shows_both_numbers_in_a_folded_card():
+    module = Scaled("scale")
+    found = record(module(Tensor(-3.0, requires_grad=False)))
+    name_cards(found)
+    next(card for card in found.cards if card.name == "scale").own = 3.0
+    (item,) = [item for item in plan(found, depth=0).items if item.kind == "module"]
+    assert "\u22123 ✗ 3" in words(node_label(item, look(verdicts=judge_all(found))))

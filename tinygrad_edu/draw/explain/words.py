@@ -154,11 +154,11 @@ def verdict_sentences(verdicts: Mapping[Card, Verdict]) -> list[str]:
     sentences = [f"Of the tensors' own gradients {speak_list(parts)}"]
     wrong = [(card, verdict) for card, verdict in verdicts.items() if verdict.status == "wrong"]
     for card, verdict in wrong[:SMALL]:
-        own = "" if verdict.own is None else f", {speak_array(verdict.own)}"
+        own = "" if verdict.own is None else f", {speak_array(verdict.own)},"
         why = "; ".join(
             [speak_text(text).replace("×", " by ") for text in (verdict.hint, verdict.difference()) if text]
         )
-        sentences.append(f"That of {speak_name(card.name)}{own}, is wrong{f': {why}' if why else ''}")
+        sentences.append(f"That of {speak_name(card.name)}{own} is wrong{f': {why}' if why else ''}")
     return sentences
 
 

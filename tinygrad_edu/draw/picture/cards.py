@@ -205,16 +205,23 @@ def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) 
         words = font(f"{shorten(leaf.name[len(prefix) :])} {format_shape(leaf.shape)}", look["parameter"], 10)
         if leaf in shared:
             words += font(f"  {format_count(len(leaf.uses), 'use')}", look["muted"], 9)
-        text = "" if leaf.gradient is None else format_size(leaf.gradient, look.precision)
+        text = weight_gradient(leaf, look)
         text = text.removeprefix("‖·‖ ") if only_norms else text
-        if leaf in look.verdicts:
-            text += f" {look.verdicts[leaf].mark}"
         number = cell(font(text, look["gradient_text"], 10, "B"), f'ID="{item.id}-norm-{leaf.id}" ALIGN="RIGHT"')
         lines.append([cell(words, 'ALIGN="LEFT"'), number])
     if len(weights) > 6:
         more = font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10)
         lines.insert(-1, [cell(more, 'ALIGN="LEFT"'), cell("")])
     return lines
+
+
+def weight_gradient(leaf: Card, look: Look) -> str:
+    """The gradient of a parameter, or its norm, and the verdict on `.grad`: "‖·‖ 0.538 ✓", "−4 ✗ 4"."""
+    text = "" if leaf.gradient is None else format_size(leaf.gradient, look.precision)
+    if (verdict := look.verdicts.get(leaf)) is None:
+        return text
+    own = verdict.own if verdict.status == "wrong" else None
+    return f"{text} {verdict.mark}" + ("" if own is None or own.size != 1 else f" {look.format(own)}")
 
 
 def common_path(names: list[str]) -> str:
