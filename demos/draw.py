@@ -72,6 +72,19 @@ def softmax_cross_entropy():
     return loss.graph(title="softmax and cross-entropy, label 1")
 
 
+def by_hand():
+    """A backward pass by hand: `.grad` as a student has filled it in, beside what is right."""
+    x, w, b = Tensor(2.0, name="x"), Tensor(-1.5, name="w"), Tensor(1.0, name="b")
+    p = x * w
+    z = p + b
+    y = z * z
+    y.grad = 1.0
+    z.grad = z.data  # of the two paths one is forgotten
+    p.grad = b.grad = z.grad
+    x.grad, w.grad = -1.5 * -4.0, 2.0 * 4.0
+    return y.graph(title="backpropagation by hand: what stands in .grad", gradients="grad")
+
+
 def mlp():
     """Two layers and a squared error, with the rule of each op on its wires."""
     rng = np.random.default_rng(0)
@@ -116,6 +129,7 @@ PICTURES = {
     "neuron": neuron,
     "branch": branch,
     "softmax": softmax_cross_entropy,
+    "by_hand": by_hand,
     "mlp": mlp,
     "mnist": mnist,
     "recurrent": recurrent,

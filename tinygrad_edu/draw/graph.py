@@ -16,14 +16,15 @@ import graphviz
 from tinygrad_edu.checks import check_choice, check_int
 from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, name_cards
-from tinygrad_edu.draw.picture.cards import PictureMode
 from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.svg import finish
+from tinygrad_edu.draw.picture.tables import PictureMode
 from tinygrad_edu.draw.player import Player, frames, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
 from tinygrad_edu.draw.variables import caller_variables
+from tinygrad_edu.draw.verdict import judge_all
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.tensor import Tensor
 
@@ -37,6 +38,7 @@ __all__ = ["Graph"]
 Style = Literal["auto", "gates", "fused", "compact"]
 Fold = Literal["auto"] | bool | int | Callable[["Module"], bool]
 Rankdir = Literal["auto", "LR", "TB"]
+Gradients = Literal["right", "grad"]
 
 
 class Options(TypedDict, total=False):
@@ -49,6 +51,7 @@ class Options(TypedDict, total=False):
     precision: int
     theme: Theme
     title: str | None
+    gradients: Gradients
 
 
 class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
@@ -75,6 +78,9 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         theme: "light", "dark", or "auto", which follows the reader's system.
         names: Tensor -> name or name -> Tensor, stronger than all other names.
         title: A heading, or None.
+        gradients: "right" shows those that the chain rule gives; "grad" marks beside them what stands in each `.grad`,
+            set by hand or by backward(), as right, wrong (with what went wrong, if it can be told) or not set. Results
+            whose `.grad` is not set stay as they are. What is right is told for this output: draw the loss itself.
 
     Raises:
         ValueError: An option that does not exist.
@@ -86,7 +92,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         plan: What of it is folded.
         style: "gates", "fused" or "compact".
         mode: As given; so are theme and title.
-        options: style, fold, rankdir, depth and precision as given.
+        options: style, fold, rankdir, depth, precision and gradients as given.
+        verdicts: On what stands in each `.grad`, if gradients="grad".
         time_limit: Of a layout, in seconds.
     """
 
@@ -95,7 +102,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     def __init__(
         self, output: Tensor | Record, *, mode: PictureMode = "both", style: Style = "auto", fold: Fold = "auto",
         depth: int | None = None, rankdir: Rankdir = "auto", precision: int = 3, theme: Theme = "light",
-        names: Names | None = None, title: str | None = None,
+        names: Names | None = None, title: str | None = None, gradients: Gradients = "right",
     ) -> None:  # fmt: skip
         if not isinstance(output, (Tensor, Record)):
             raise TypeError(f"a picture is drawn of a Tensor or a Record, not of {type(output).__name__}")
@@ -106,6 +113,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         check_choice("graph: theme", theme, get_args(Theme))
         if not (callable(fold) or isinstance(fold, bool) or (isinstance(fold, str) and fold == "auto")):
             fold = check_int('graph: fold, unless it is "auto", True, False or a function,', fold, 1)
+        check_choice("graph: gradients", gradients, get_args(Gradients))
         if depth is not None:
             depth = check_int("graph: depth, unless it is None,", depth, 0)
         precision = check_int("graph: precision", precision, 1, 17)
@@ -114,9 +122,11 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         self.title = None if title is None else str(title)
         self.options: Options = {
             "style": style, "fold": fold, "rankdir": rankdir, "depth": depth, "precision": precision,
+            "gradients": gradients,
         }  # fmt: skip
         if names is not None or not all(card.name for card in self.record.cards):
             name_cards(self.record, names, caller_variables())
+        self.verdicts = judge_all(self.record) if gradients == "grad" else {}
         painter, self.rankdir = choose(self)
         self.plan, self.style = painter.plan, painter.style
         self.body += painter.directed(self.rankdir).body
@@ -185,11 +195,11 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     @property
     def alt_text(self) -> str:
         """The picture in words, for screen readers."""
-        return alt_text(self.record, self.title)
+        return alt_text(self.record, self.title, self.verdicts)
 
     def text(self) -> str:
         """The graph as an indented tree, for a terminal."""
-        return tree(self.record, precision=self.precision)
+        return tree(self.record, precision=self.precision, verdicts=self.verdicts)
 
     def __str__(self) -> str:
         return self.text()

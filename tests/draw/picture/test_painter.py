@@ -11,11 +11,11 @@ import tinygrad_edu as te
 from tinygrad_edu import Tensor, gradients, nn, no_grad
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.numbers import format_number
-from tinygrad_edu.draw.picture.cards import font, table
 from tinygrad_edu.draw.picture.choice import estimates
 from tinygrad_edu.draw.picture.engines import engine
 from tinygrad_edu.draw.picture.painter import Painter
 from tinygrad_edu.draw.picture.sizes import extent, ranks
+from tinygrad_edu.draw.picture.tables import font, table
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import palette
 
@@ -182,7 +182,7 @@ def test_what_carries_nothing_back_is_grey_with_a_tee_and_its_forward_line_stays
 
 
 def test_what_is_not_finite_is_in_the_legend():
-    x = Tensor([1.0, np.nan, np.inf, 2.0] * 4, name="x")
+    x = Tensor([1.0, np.nan, np.inf, 2.0] * 5, name="x")
     source = Graph(x * 2).source
     assert "NaN or ∞" in source and source.count(">NaN\u2002<") == source.count(">∞\u2002<") == 2
     assert "NaN or ∞" not in Graph(Tensor([1.0, 2.0]) * 2).source

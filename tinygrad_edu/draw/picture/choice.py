@@ -37,7 +37,7 @@ def choose(graph: Graph) -> tuple[Painter, str]:
     too large is folded until it is legible. With another style what is larger than two slides is folded.
     """
     options, known = graph.options, graph.record.choices
-    key = tuple([options[name] for name in ("style", "fold", "depth", "rankdir", "precision")])
+    key = tuple([options[name] for name in ("style", "fold", "depth", "rankdir", "precision", "gradients")])
     if key in known:
         drawn, style, direction = known[key]
         return Painter(graph, drawn, style), direction

@@ -14,13 +14,14 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import gradient_norm
-from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.picture import cards, tables
 from tinygrad_edu.draw.picture.compact import compact_label
 from tinygrad_edu.draw.picture.failed import failed_label
 from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids, title_of
 from tinygrad_edu.draw.picture.sizes import Labels, extent
 from tinygrad_edu.draw.picture.svg import tooltip_text
 from tinygrad_edu.draw.theme import FONT, palette
+from tinygrad_edu.draw.verdict import verdict_counts
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
@@ -31,6 +32,7 @@ Detail = Literal["gates", "fused", "compact"]
 
 HEAT_MAPS = 200  # nodes: larger pictures have none
 THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
+ODD, FAILED = "NaN or ∞", "failed"  # in the legend
 
 
 class Space(NamedTuple):
@@ -57,10 +59,11 @@ class Painter:
 
     def __init__(self, graph: Graph, drawn: Plan, style: Detail) -> None:
         self.graph, self.plan, self.style = graph, drawn, style
-        heat_maps = len(drawn.items) <= HEAT_MAPS
-        self.failure, output = graph.record.failure, graph.record.output
-        unfinished = self.failure is not None
-        self.look = cards.Look(graph.mode, graph.theme, graph.precision, output.name, heat_maps, unfinished)
+        self.failure = graph.record.failure
+        self.look = tables.Look(
+            graph.mode, graph.theme, graph.precision, graph.record.output.name, len(drawn.items) <= HEAT_MAPS,
+            self.failure is not None, graph.verdicts,
+        )  # fmt: skip
         self.space = SPACES[style]
         self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}
         self.clusters = 0
@@ -102,7 +105,7 @@ class Painter:
             cluster = graphviz.Digraph(name=f"cluster_{self.clusters}")
             title = " · ".join(shorten(text) for text in (part.name, part.label) if text)
             cluster.attr(
-                id=f"cluster-{self.clusters}", label=f"<{cards.font(title, look['muted'], 12, 'B')}>", labeljust="l",
+                id=f"cluster-{self.clusters}", label=f"<{tables.font(title, look['muted'], 12, 'B')}>", labeljust="l",
                 style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"],
                 margin=f"{self.space.clusters:g}", tooltip=tooltip_text(title),
             )  # fmt: skip
@@ -152,7 +155,7 @@ class Painter:
             attributes |= {"color": look["highlight"], "penwidth": "2.4"}
         if self.style != "compact" and (label := cards.wire_label(link, look)):
             self.labels.wires[link] = extent(label)
-            attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
+            attributes["label"] = f"<{tables.table([[tables.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
         tooltip = tooltip_text(" → ".join(map(printable, ends)))
         target = self.node_names[link.target] + ("g" if self.has_gate(link.target) else "")
@@ -187,22 +190,24 @@ class Painter:
                 blocked = any(wire.blocked for wire in zeros)
                 entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
         if self.failure is not None:
-            entries.append(("highlight", "failed"))
+            entries.append(("highlight", FAILED))
+        if self.graph.verdicts:
+            entries.append(verdict_entry(self.graph))
         shown = [item.cards[-1] for item in self.plan.items]
         arrays = [array for card in shown for array in (card.value, card.gradient) if array is not None]
         if not all(np.isfinite(array).all() for array in arrays):
-            entries.append(("highlight", "NaN or ∞"))
+            entries.append(("highlight", ODD))
         legend = ""
         for part, words in entries:
-            visible = part in ("value_wire", "highlight") or look.mode != "forward"
+            visible = part == "value_wire" or words in (ODD, FAILED) or look.mode != "forward"
             inks = (look[part], look["muted"]) if visible else ("transparent", "transparent")
-            legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
-        legend += cards.font(self.left_out(), look["muted"], 10, "I")
-        rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
+            legend += tables.font("■ ", inks[0], 12) + tables.font(words + "\u2003", inks[1], 11)
+        legend += tables.font(self.left_out(), look["muted"], 10, "I")
+        rows = [[tables.cell(legend, 'ALIGN="LEFT"')]]
         if self.graph.title:
-            text = cards.font(shorten(self.graph.title, 100), look["text"], 18, "B")
-            rows.insert(0, [cards.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
-        return cards.table(rows, 2)
+            text = tables.font(shorten(self.graph.title, 100), look["text"], 18, "B")
+            rows.insert(0, [tables.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
+        return tables.table(rows, 2)
 
     def left_out(self) -> str:
         """What the picture does not show although it was not asked to leave it out."""
@@ -212,6 +217,15 @@ class Painter:
         if self.plan.folded and not isinstance(options["fold"], int):
             notes.append(f"{len(self.graph.record.cards):,} tensors, folded")
         return "; ".join(notes)
+
+
+def verdict_entry(graph: Graph) -> tuple[str, str]:
+    """Colour and words of the legend about what stands in `.grad`."""
+    verdicts, output = list(graph.verdicts.values()), graph.record.output
+    is_sum = graph.record.seed is not None and output.value.size > 1 and bool((graph.record.seed == 1).all())
+    against = f", for the sum of {shorten(output.name, 16)}" if is_sum else ""
+    wrong = any(verdict.status == "wrong" for verdict in verdicts)
+    return "highlight" if wrong else "gradient_wire", f".grad{against}: {verdict_counts(verdicts)}"
 
 
 def gradients_over(link: Link) -> list[ndarray]:

@@ -169,7 +169,8 @@ def play_backward(graph: Graph, found: Script) -> None:
         for leaf in item.leaves if item.folded else item.weights:
             listed.setdefault(leaf, []).append(item.id)
     equation = f"{derivative(graph, output)} = {format_value(seed, graph.precision)}"
-    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]))
+    own = own_sentence(output, graph, [seed])
+    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]), own)
     node = holders[output].id
     step = found.add(Step("backward", equation, note, active=(node,)))
     found.gradients[node] = [(step, seed)]
@@ -208,7 +209,7 @@ def backward_step(
     active = (source.id, *([link.id] if link else []), *gate, target.id)
     left, precision = derivative(graph, wire.source), graph.precision
     sums = running_sum(left, parts, len(wire.source.contributions()), precision)
-    hook = hook_sentence(wire.source, graph, parts)
+    hook = join_sentences(hook_sentence(wire.source, graph, parts), own_sentence(wire.source, graph, parts))
     if link is not None and not link.single:
         through = f"Through {shorten(target.title or source.title, 40)}."
         equation = f"{left} += {format_value(parts[-1], precision)}"
@@ -264,3 +265,14 @@ def hook_sentence(card: Card, graph: Graph, parts: list[ndarray]) -> str:
         return ""
     before, after = format_value(card.before_hooks, graph.precision), format_value(card.gradient, graph.precision)
     return f"A hook changes it: {before} → {after}."
+
+
+def own_sentence(card: Card, graph: Graph, parts: list[ndarray]) -> str:
+    """The verdict on its `.grad`, if that is shown, when its last contribution has arrived."""
+    verdict = graph.verdicts.get(card)
+    if verdict is None or len(parts) < len(card.contributions()):
+        return ""
+    shown = verdict.own if verdict.status == "wrong" else None
+    own = "" if shown is None else f", {format_value(shown, graph.precision)},"
+    text = f"The .grad of {shorten(card.name, SHORT)}{own} is {verdict.status}"
+    return f"{text}: {verdict.hint}." if verdict.hint else f"{text}."
