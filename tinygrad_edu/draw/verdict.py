@@ -195,7 +195,7 @@ def factor_hint(own: ndarray, right: ndarray, equal: Equality, adds_up: bool) ->
         return "still 0" if right.any() else ""
     with np.errstate(all="ignore"):
         factor = float(np.sum(own * right, dtype=np.float64) / np.sum(right * right, dtype=np.float64))
-    if not np.isfinite(factor) or factor == 0 or not equal(own, factor * right):
+    if not 1e-6 < abs(factor) < 1e6 or not equal(own, factor * right):
         return ""
     is_single = np.count_nonzero(right) == 1
     whole, part = round(factor), round(1 / factor)
@@ -226,7 +226,7 @@ def furthest(own: ndarray, right: ndarray) -> tuple[int, ...]:
     """Where two arrays differ most."""
     with np.errstate(all="ignore"):
         gaps = np.abs(own.astype(np.float64) - right.astype(np.float64))
-    gaps[np.isnan(own) & np.isnan(right)] = 0
+    gaps[(own == right) | (np.isnan(own) & np.isnan(right))] = 0  # ∞ − ∞ too
     gaps[np.isnan(gaps)] = np.inf
     return tuple(int(i) for i in np.unravel_index(np.argmax(gaps), gaps.shape))
 
