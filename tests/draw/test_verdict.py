@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from drawn import f_of_xyz, named, network
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as npst
 
 from tinygrad_edu import Tensor
 from tinygrad_edu.draw.record import record
@@ -106,6 +108,20 @@ def test_rounding_of_large_numbers_that_cancel_is_not_wrong():
 def test_not_set():
     found = judge(None, A)
     assert (found.status, found.mark, verdict_text(found)) == ("not set", "○", "○ .grad not set")
+
+
+SHAPES = npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
+DTYPES = st.sampled_from([np.float64, np.float32, np.float16, np.int64, np.bool_])
+ARRAYS = DTYPES.flatmap(lambda dtype: npst.arrays(dtype, SHAPES))
+
+
+@given(ARRAYS, ARRAYS.filter(lambda x: x.dtype.kind == "f"))
+def test_every_array_gets_a_verdict_and_a_reason(own, right):
+    found = judge(own, right, [right, right])
+    assert verdict_text(found)
+    assert judge(right, right).status == "right"
+    if found.status == "wrong" and right.size > 1:
+        assert found.hint
 
 
 def tensors(found):

@@ -78,6 +78,7 @@ def judge_all(found: Record) -> dict[Card, Verdict]:
     return verdicts
 
 
+@np.errstate(all="ignore")  # infinities and numbers too small are numbers too
 def judge(
     own: object, right: ndarray, paths: Sequence[ndarray] = (), scale: float = 0.0, *, adds_up: bool = True
 ) -> Verdict:
@@ -193,9 +194,8 @@ def factor_hint(own: ndarray, right: ndarray, equal: Equality, adds_up: bool) ->
         return "transposed"
     if not own.any():
         return "still 0" if right.any() else ""
-    with np.errstate(all="ignore"):
-        factor = float(np.sum(own * right, dtype=np.float64) / np.sum(right * right, dtype=np.float64))
-    if not np.isfinite(factor) or factor == 0 or not equal(own, factor * right):
+    factor = float(np.sum(own * right, dtype=np.float64) / np.sum(right * right, dtype=np.float64))
+    if not 1e-6 < abs(factor) < 1e6 or not equal(own, factor * right):
         return ""
     is_single = np.count_nonzero(right) == 1
     whole, part = round(factor), round(1 / factor)
@@ -224,9 +224,8 @@ def elements_hint(own: ndarray, right: ndarray, equal: Equality) -> str:
 
 def furthest(own: ndarray, right: ndarray) -> tuple[int, ...]:
     """Where two arrays differ most."""
-    with np.errstate(all="ignore"):
-        gaps = np.abs(own.astype(np.float64) - right.astype(np.float64))
-    gaps[np.isnan(own) & np.isnan(right)] = 0
+    gaps = np.abs(own.astype(np.float64) - right.astype(np.float64))
+    gaps[(own == right) | (np.isnan(own) & np.isnan(right))] = 0  # ∞ − ∞ too
     gaps[np.isnan(gaps)] = np.inf
     return tuple(int(i) for i in np.unravel_index(np.argmax(gaps), gaps.shape))
 
@@ -245,8 +244,7 @@ def wrong_upstream(card: Card, verdicts: dict[Card, Verdict]) -> list[str]:
             return []
         arrived.append(hand_back(wire, gradient.astype(wire.target.value.dtype)[()]))
     with np.errstate(all="ignore"):
-        total = np.sum(arrived, axis=0)
-    follows = Equality(own, verdicts[card].right, largest(arrived))(own, total)
+        follows = Equality(own, verdicts[card].right, largest(arrived))(own, np.sum(arrived, axis=0))
     return [shorten(target.name, 16) for target in wrong] if follows else []
 
 
