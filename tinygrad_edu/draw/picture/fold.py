@@ -117,7 +117,7 @@ def plan(found: Record, depth: int | None = None) -> Plan:
             labels = tuple(scope.label for scope in card.scope.path()) if card.scope else ()
             items.append(Item([card], scope=card.scope, signature=(card.op.name, card.shape, labels)))
     if depth is not None:
-        items = fold_modules(items, depth)
+        items = fold_modules(items, depth, failed_calls(found))
     large = len(found.cards) > FOLD_ABOVE
     if large and len(items) > ENOUGH:
         return shrink(found, items)
@@ -130,7 +130,7 @@ def shrink(found: Record, items: list[Item]) -> Plan:
     for depth in reversed(range(max(len(item.path) for item in items))):
         if len(nodes) <= MOST:
             break
-        items = fold_modules(every, depth)
+        items = fold_modules(every, depth, failed_calls(found))
         nodes = Nest(items).nodes
     if len(nodes) > MOST:
         half = ENOUGH // 2
@@ -148,12 +148,19 @@ def by_call(items: list[Item], depth: int) -> dict[Scope | Item, list[Item]]:
     return calls
 
 
-def fold_modules(items: list[Item], depth: int) -> list[Item]:
+def failed_calls(found: Record) -> set[Scope]:
+    """The calls around what failed, which stay open."""
+    return set(found.output.scope.path()) if found.failure is not None and found.output.scope else set()
+
+
+def fold_modules(items: list[Item], depth: int, stay_open: set[Scope]) -> list[Item]:
     """Makes one item of each module call, unless its only card says as much: one op without parameters of its own."""
     found = []
     for call, group in by_call(items, depth).items():
         if isinstance(call, Item):
             found.append(call)
+        elif call in stay_open:
+            found += fold_modules(group, depth + 1, stay_open)
         elif len(group) == 1 and not any(leaf.kind == "parameter" for leaf in group[0].leaves):
             found.append(replace(group[0], scope=call.parent))
         else:
@@ -269,7 +276,7 @@ def connect(found: Record, results: list[Item], large: bool) -> Plan:
                 continue  # within the item; or a shared parameter, listed in the first item that uses it
             key = (source, target) if source.folded or target.folded else wire
             links.setdefault(key, Link(source, target, [])).wires.append(wire)
-    used = {wire.source for link in links.values() for wire in link.wires} | {found.output}
+    used = {wire.source for link in links.values() for wire in link.wires} | {*found.ends()}
     for item in items:
         item.outputs = [card for card in item.cards if card in used]
     return with_chips(items, list(links.values()))
