@@ -11,10 +11,11 @@ from tinygrad_edu.draw.failure import failed_record, variables_of
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.observer import Observer
-from tinygrad_edu.draw.record import record
-from tinygrad_edu.draw.scopes import call_label
+from tinygrad_edu.draw.record import Record, record
+from tinygrad_edu.draw.scopes import is_module
 from tinygrad_edu.draw.variables import caller_variables
 from tinygrad_edu.engine import new_number
+from tinygrad_edu.structure import leaves
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["call", "failed"]
@@ -32,13 +33,14 @@ def call(
     `error`.
 
     Args:
-        function: Returns a Tensor.
+        function: Returns a Tensor; or several in a tuple, list or dict, if the last is made of the others, as a loss is
+            of the logits.
         inputs: What it is called with.
         within: A context manager that is entered for the call.
         options: Those of Graph.
 
     Raises:
-        TypeError: The result is not a Tensor.
+        TypeError: The result is something else.
 
     Example:
         draw.call(lambda x, y: mse_loss(model(x), y), x, y, depth=1)
@@ -50,9 +52,7 @@ def call(
     except Exception as error:
         found = failed_record(error, observer.starts, since)
     else:
-        if not isinstance(out, Tensor):
-            raise TypeError(not_drawn(function, out))
-        found = record(out)
+        found = result_record(function, out)
     name_cards(found, None, {**observer.names, **caller_variables()})
     return Graph(found, **options)
 
@@ -80,10 +80,15 @@ def failed(error: BaseException | None = None, **options: Any) -> Graph:
     )
 
 
-def not_drawn(function: Callable[..., Any], out: object) -> str:
-    """Why a result has no picture."""
-    name = getattr(function, "__name__", "") or call_label(function)
-    hint = ""
-    if isinstance(out, (tuple, list, dict)):
-        hint = "; draw one of them: draw.call(lambda *x: f(*x)[0], ...)"
-    return f"{name} returned {type(out).__name__}, and only a Tensor has a graph{hint}"
+def result_record(function: Callable[..., Any], out: Any) -> Record:
+    """The graph of what a call returned."""
+    results = [leaf for leaf in leaves(out) if isinstance(leaf, Tensor)]
+    if results:
+        found = record(max(results, key=lambda result: result._number))
+        inside = {id(card.tensor) for card in found.cards}
+        if all(id(result) in inside for result in results):
+            return found
+    name = type(function).__name__ if is_module(function) else getattr(function, "__name__", "the call")
+    what = f"{len(results)} Tensors, none of which is made of all the others" if results else type(out).__name__
+    hint = "; draw one of them: draw.call(lambda *inputs: f(*inputs)[0], ...)" if results else ""
+    raise TypeError(f"{name} returned {what}; only a Tensor has a graph{hint}")

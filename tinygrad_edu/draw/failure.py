@@ -89,7 +89,9 @@ def culprit(frames: Frames) -> Culprit:
         return found
     if inside < len(frames):
         frame = frames[inside][0]
-        return Culprit(made_up_op(frame.f_code.co_name.strip("_")), flat(arguments(frame)))
+        called = frame.f_locals.get("function")  # by a wrapper
+        name = getattr(called, "__name__", frame.f_code.co_name.strip("_"))
+        return Culprit(made_up_op(name), flat(arguments(frame)))
     return failed_line(*frames[-1]) if frames else Culprit(made_up_op("forward"), [])
 
 

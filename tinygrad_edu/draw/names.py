@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from numpy import ndarray
 
 from tinygrad_edu.draw.record import Card, Record
-from tinygrad_edu.draw.scopes import find_scopes, held_by, parameter_scope
+from tinygrad_edu.draw.scopes import find_scopes, function_label, held_by, parameter_scope
 from tinygrad_edu.draw.variables import Variables
 from tinygrad_edu.tensor import Tensor
 
@@ -109,6 +109,8 @@ def made_up_name(card: Card, counts: Counter[str]) -> str:
     if card.is_number:
         return f"{card.value.item():.6g}"
     stem = card.op.name if card.op is not None else card.kind
+    if card.tensor is not None and (function := function_label(card.tensor)):
+        stem = function  # mse_loss1, rather than mean1
     if card.kind == "data" and card.value.dtype.kind == "b":
         stem = "mask"
     elif card.kind == "data" and card.value.size and card.value.ndim:

@@ -19,7 +19,7 @@ from tinygrad_edu.draw.record import Card, Record, Scope
 from tinygrad_edu.draw.variables import Variables, parts_of
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["call_label", "find_scopes", "held_by", "is_module", "parameter_scope"]
+__all__ = ["call_label", "find_scopes", "function_label", "held_by", "is_module", "parameter_scope"]
 
 MOST = 10_000  # objects that are looked at within one
 
@@ -114,6 +114,12 @@ def held_by(owner: Any) -> Iterator[tuple[str, Any]]:
                 yield from ((f"{path}.{inner}", value) for inner, value in held_by(part) if inner)
             elif not isinstance(part, (Tensor, ndarray, type)):
                 waiting.append((path, part))
+
+
+def function_label(result: Tensor) -> str:
+    """The outermost function of the library that returned a result; "" if none did."""
+    functions = [called.__name__ for called, _ in result._scopes or () if isinstance(called, FunctionType)]
+    return functions[-1] if functions else ""
 
 
 def parameter_scope(card: Card) -> Scope | None:

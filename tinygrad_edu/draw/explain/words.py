@@ -82,7 +82,8 @@ def failure_lines(failure: Failure, card: Card, width: int) -> list[str]:
     path = ".".join([scope.name for scope in card.scope.path() if scope.name]) if card.scope else ""
     lines = [f"✗ {printable(card.name)} failed" + (f" in {path}" if path else "")]
     lines += [printable(part) for line in failure.text.splitlines() for part in textwrap.wrap(line, width - 3)]
-    return [*lines[:1], *[f"│  {line}" for line in [*lines[1:], failure.place] if line]]
+    place = shorten(failure.place, width - 3, keep_start=True)
+    return [*lines[:1], *[f"│  {line}" for line in [*lines[1:], place] if line]]
 
 
 def count_unseen(cards: list[Card], seen: set[Card]) -> int:
@@ -158,7 +159,7 @@ def alt_text(found: Record, title: str | None = None, verdicts: Mapping[Card, Ve
         if constants:
             sentences.append(f"{speak_list(constants)} {'needs' if len(constants) == 1 else 'need'} no gradient")
     sentences += verdict_sentences(verdicts or {})
-    return " ".join([sentence + "." for sentence in sentences if sentence])
+    return " ".join([sentence + "." * (sentence[-1] not in "?!") for sentence in sentences if sentence])
 
 
 def verdict_sentences(verdicts: Mapping[Card, Verdict]) -> list[str]:

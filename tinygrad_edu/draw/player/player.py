@@ -72,7 +72,8 @@ class Player:
 def player(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Player:
     """Makes the page; see Graph.player."""
     found = script(graph)
-    title = printable(title or graph.title or f"{graph.record.output.name}: forward and backward")
+    what = "forward and backward" if graph.error is None else "forward, up to the failure"
+    title = printable(title or graph.title or f"{graph.record.output.name}: {what}")
     svg = marked(graph, found, None, title)
     for attribute in ("width", "height", "style"):  # the page says how large the picture is
         svg.attrib.pop(attribute, None)

@@ -1,0 +1,75 @@
+import sys
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, draw, functional, nn
+
+
+def train():
+    model, xs = nn.Linear(4, 3), np.ones((5, 4), np.float32)
+    for _ in range(2):
+        out = model(xs)
+        targets = np.zeros((5, 1), np.float32)
+        functional.mse_loss(out, targets).backward()
+
+
+def caught():
+    try:
+        train()
+    except ValueError as error:
+        return error
+
+
+def test_the_last_error_is_drawn(monkeypatch):
+    error = caught()
+    graphs = [draw.failed(error, title="Oh")]
+    name = "last_exc" if sys.version_info >= (3, 12) else "last_value"
+    monkeypatch.setattr(sys, name, error, raising=False)
+    graphs.append(draw.failed())
+    try:
+        train()
+    except ValueError:
+        graphs.append(draw.failed())
+    for graph in graphs:
+        names = [card.name for card in graph.record.cards]
+        assert names == ["xs", "model.weight", "model.bias", "out", "targets", "mse_loss"]
+    assert graphs[0].title == "Oh" and graphs[0].error is error
+
+
+def test_without_an_error_there_is_no_picture(monkeypatch):
+    for name in ("last_exc", "last_value"):
+        monkeypatch.delattr(sys, name, raising=False)
+    with pytest.raises(RuntimeError, match="there is no error to draw"):
+        draw.failed()
+    with pytest.raises(TypeError, match="not 'oh'"):
+        draw.failed("oh")
+
+
+def test_an_error_of_backward_is_drawn():
+    w = Tensor(np.ones(2))
+    loss = (w * 2).sum()
+    with pytest.raises(ValueError) as info:
+        loss.backward(np.ones(7))
+    graph = draw.failed(info.value)
+    assert graph.record.output.name == "backward" and "loss" in [card.name for card in graph.record.cards]
+
+
+def test_several_results_are_drawn_if_one_is_made_of_the_others():
+    net, x = nn.Linear(2, 2), np.ones((1, 2), np.float32)
+
+    def logits_and_loss(x):
+        logits = net(x)
+        return logits, {"loss": logits.sum(), "none": None}
+
+    graph = draw.call(logits_and_loss, x)
+    assert [card.name for card in graph.record.cards][-2:] == ["logits", "sum1"]
+    with pytest.raises(TypeError, match="LSTM returned 3 Tensors, none of which is made of all the others"):
+        nn.LSTM(2, 2).graph(x)
+    with pytest.raises(TypeError, match="<lambda> returned int; only a Tensor has a graph"):
+        draw.call(lambda: 3)
+
+
+def test_options_that_do_not_exist_are_errors_as_always():
+    with pytest.raises(ValueError, match="style"):
+        draw.call(lambda x: x @ np.ones(3), Tensor(np.ones(2)), style="none")
