@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_edu.draw.names import shorten
-from tinygrad_edu.draw.numbers import format_count, format_shape, format_size
+from tinygrad_edu.draw.numbers import format_array, format_count, format_shape, format_size
 from tinygrad_edu.draw.picture.cards import common_path, inside_row, shown_output, symbol_of, weight_gradient
 from tinygrad_edu.draw.picture.fold import Item
 from tinygrad_edu.draw.picture.tables import Look, bordered, cell, edge_strip, font, table
@@ -11,6 +11,7 @@ from tinygrad_edu.draw.verdict import verdict_text
 
 __all__ = ["compact_label"]
 
+FEW = 4  # numbers that stand on one line
 LISTED = 4  # parameters that a node lists
 THIN = "\u2009"  # space between a text and the edge of its cell
 
@@ -34,10 +35,12 @@ def compact_label(item: Item, look: Look, title: str) -> str:
     cells = [cell(font(f"{THIN}{name}{THIN}", look["text"], 12, "B"), 'ALIGN="LEFT"')]
     if words:
         cells.append(cell(font(words, look["muted"], 10)))
-    if value is not None and value.size == 1:
-        cells.append(number_cell(f"{item.id}-value", look.format(value), look, "value"))
+    few = value is not None and (value.size == 1 or (value.ndim == 1 and value.size <= FEW and not item.folded))
+    if value is not None and few:
+        cells.append(number_cell(f"{item.id}-value", format_array(value, look.precision), look, "value"))
     if gradient is not None:
-        cells.append(number_cell(f"{item.id}-gradient", format_size(gradient, look.precision), look, "gradient"))
+        text = (format_array if few else format_size)(gradient, look.precision)
+        cells.append(number_cell(f"{item.id}-gradient", text, look, "gradient"))
     if not item.folded and (verdict := look.verdicts.get(card)) is not None:
         part = "wrong" if verdict.status == "wrong" else "gradient"
         cells.append(number_cell(f"{item.id}-own", verdict_text(verdict, look.precision, 1), look, part))
