@@ -12,7 +12,7 @@ from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.observer import Observer
 from tinygrad_edu.draw.record import Record, record
-from tinygrad_edu.draw.scopes import is_module
+from tinygrad_edu.draw.scopes import is_module, put_inside
 from tinygrad_edu.draw.variables import caller_variables
 from tinygrad_edu.engine import new_number
 from tinygrad_edu.structure import leaves
@@ -53,7 +53,9 @@ def call(
         found = failed_record(error, observer.starts, since)
     else:
         found = result_record(function, out)
-    name_cards(found, None, {**observer.names, **caller_variables()})
+    callers = caller_variables()
+    name_cards(found, options.pop("names", None), {**observer.names, **callers})
+    put_inside(found, {*callers, *map(id, leaves(inputs))})
     return Graph(found, **options)
 
 
