@@ -56,7 +56,8 @@ class Look:
     precision: int  # significant digits
     output: str  # its name
     heat_maps: bool = True  # whether large tensors have one
-    unfinished: bool = False  # whether the forward pass failed: there is no output, and no gradient
+    failed: bool = False  # whether the forward pass failed, and there is no output
+    backward: bool = True  # whether there was a backward pass
 
     def __getitem__(self, part: str) -> str:
         """A colour; transparent where the mode does not show the backward pass."""
@@ -93,7 +94,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         return folded_label(item, look)
     if card.is_number:
         return bordered([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
-    is_output = not card.uses and not look.unfinished
+    is_output = not card.uses and not look.failed
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
     words = filter(None, [kind, "output" if is_output else "", format_shape(card.shape)])
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
@@ -107,7 +108,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         if text := sum_text(card, look):
             style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
             rows.append([cell(font(text, look["gradient_text"], 10), style)])
-    elif not look.unfinished:
+    elif look.backward:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
         rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
     if card.op is not None and fused:
@@ -259,8 +260,8 @@ def folded_label(item: Item, look: Look) -> str:
 def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) -> list[list[str]]:
     """The parameters of a folded module, or the first five and the last: name, shape, uses and norm of the gradient."""
     has_gradients = any(leaf.gradient is not None for leaf in weights)
-    norm = font(f"‖∂{shorten(look.output, 12)}/∂·‖" if has_gradients else "", look["gradient_text"], 9)
-    lines = [[cell(""), cell(norm, f'ID="{item.id}-norm" ALIGN="RIGHT"')]]
+    norm = font(f"‖∂{shorten(look.output, 12)}/∂·‖", look["gradient_text"], 9)
+    lines = [[cell(""), cell(norm, f'ID="{item.id}-norm" ALIGN="RIGHT"')]] if has_gradients else []
     prefix = common_path([leaf.name for leaf in weights])
     for leaf in weights if len(weights) <= 6 else [*weights[:5], weights[-1]]:
         words = font(f"{shorten(leaf.name[len(prefix) :])} {format_shape(leaf.shape)}", look["parameter"], 10)

@@ -121,7 +121,7 @@ def plan(found: Record, depth: int | None = None) -> Plan:
     large = len(found.cards) > FOLD_ABOVE
     if large and len(items) > ENOUGH:
         return shrink(found, items)
-    return connect(found, items or [Item([found.output])], large)
+    return connect(found, items or [Item([card]) for card in found.ends()], large)
 
 
 def shrink(found: Record, items: list[Item]) -> Plan:

@@ -52,8 +52,10 @@ class Painter:
         self.wires: dict[Link, Size] = {}
         heat_maps = len(graph.plan.items) <= HEAT_MAPS
         self.failure, output = graph.record.failure, graph.record.output
-        unfinished = self.failure is not None
-        self.look = cards.Look(graph.mode, graph.theme, graph.precision, output.name, heat_maps, unfinished)
+        failed, several = self.failure is not None, len(graph.record.ends()) > 1
+        self.look = cards.Look(
+            graph.mode, graph.theme, graph.precision, output.name, heat_maps, failed, backward=not (failed or several)
+        )  # fmt: skip
         style, items = graph.options["style"], self.plan.items
         few = sum(item.ops for item in items) <= GATES
         small = few and all(not item.folded and item.cards[0].value.ndim == 0 for item in items)
