@@ -14,8 +14,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from tinygrad_edu.arguments import better_error
 from tinygrad_edu.engine import Node, new_number
+from tinygrad_edu.torch_names import keyword_error
 
-__all__ = ["library_function", "mark"]
+__all__ = ["composed", "library_function", "mark"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +42,16 @@ def library_function(function: Callable[P, T]) -> Callable[P, T]:
 
     And an error about the arguments says what replaces an option, as with `answering_for`.
     """
+    return boxed(function, lambda error, _: better_error(function, error))
+
+
+def composed(function: Callable[P, T]) -> Callable[P, T]:
+    """The same for functions that NumPy has too; their errors say what PyTorch's dim= is called here."""
+    return boxed(function, keyword_error)
+
+
+def boxed(function: Callable[P, T], explain: Callable[[TypeError, dict[str, Any]], TypeError]) -> Callable[P, T]:
+    """The function, whose result is marked; its TypeErrors are explained."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -48,7 +59,7 @@ def library_function(function: Callable[P, T]) -> Callable[P, T]:
         try:
             out = function(*args, **kwargs)
         except TypeError as error:
-            better = better_error(function, error)
+            better = explain(error, kwargs)
             if better is error:
                 raise
             raise better from None

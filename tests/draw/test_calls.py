@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, draw, functional, nn
+from tinygrad_edu.draw.theme import LIGHT
 
 
 def train():
@@ -55,7 +56,7 @@ def test_an_error_of_backward_is_drawn():
     assert graph.record.output.name == "backward" and "loss" in [card.name for card in graph.record.cards]
 
 
-def test_several_results_are_drawn_if_one_is_made_of_the_others():
+def test_results_of_which_one_is_made_of_the_others():
     net, x = nn.Linear(2, 2), np.ones((1, 2), np.float32)
 
     def logits_and_loss(x):
@@ -64,9 +65,22 @@ def test_several_results_are_drawn_if_one_is_made_of_the_others():
 
     graph = draw.call(logits_and_loss, x)
     assert [card.name for card in graph.record.cards][-2:] == ["logits", "sum1"]
-    with pytest.raises(TypeError, match="LSTM returned 3 Tensors, none of which is made of all the others"):
-        nn.LSTM(2, 2).graph(x)
-    with pytest.raises(TypeError, match="<lambda> returned int; only a Tensor has a graph"):
+    assert graph.record.seed == 1
+
+
+def test_several_results_are_drawn_forward():
+    graph = nn.LSTM(2, 3).graph(np.ones((2, 1, 2), np.float32))
+    assert [card.name for card in graph.record.ends()] == ["stack3", "stack1", "stack2"]
+    assert graph.source.count(LIGHT["output"]) == 3 and "gradient" not in graph.source
+    assert "computes stack3, stack1 and stack2 in" in graph.alt_text and "\nstack2 [1×1×3]" in str(graph)
+    folded = nn.LSTM(2, 3).graph(np.ones((2, 1, 2), np.float32), depth=0)
+    assert len(folded.plan.items[-1].outputs) == 3
+    two = draw.call(lambda x, y: (x, y), Tensor(1.0), Tensor(2.0))
+    assert len(two.plan.items) == 2
+
+
+def test_only_tensors_have_graphs():
+    with pytest.raises(TypeError, match="<lambda> returned int, and only a Tensor has a graph"):
         draw.call(lambda: 3)
 
 

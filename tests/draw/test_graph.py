@@ -32,7 +32,7 @@ def test_graphs_of_modules_and_tensors_know_the_callers_names():
     total = hidden.sum()
     graph = total.graph(names={"answer": total})
     assert [card.name for card in graph.record.cards][-2:] == ["hidden", "answer"]
-    with pytest.raises(TypeError, match="Identity returned ndarray; only a Tensor has a graph"):
+    with pytest.raises(TypeError, match="Identity returned ndarray, and only a Tensor has a graph"):
         nn.Identity().graph(x)
 
 

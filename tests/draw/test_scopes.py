@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, draw, functional, nn
+from tinygrad_edu import Tensor, draw, functional, nn, ops
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
 
@@ -125,3 +125,28 @@ def test_objects_of_plain_classes_are_boxes_with_paths():
     assert {card.name: card.kind for card in graph.record.cards}[weight] == "parameter"
     titles = [item.title for item in draw.call(mlp, [1.0, -2.0], depth=1).plan.items if item.folded]
     assert titles == ["layers['first'] · Layer", "layers['second'] · Layer"]
+
+
+def test_masks_zeros_and_buffers_stand_in_the_box_that_made_them():
+    class Masked(nn.Module):
+        def __init__(self):
+            self.fc, self.shift = nn.Linear(2, 2), np.arange(2.0)
+
+        def forward(self, x):
+            keep = np.tri(2, dtype=bool)
+            return np.where(keep, self.fc(x), np.zeros((2, 2))) + self.shift
+
+    net = Masked()
+    for names in (None, {"start": ones(2, 2)}):  # which are ones too, but came from outside
+        found = paths(net.graph(ones(2, 2), names=names))
+        assert found["x"] == [] and found["keep"] == found["zeros"] == found["net.shift"] == ["net"]
+    assert len(net.graph(ones(2, 2), depth=0).plan.items) == 2
+
+
+@pytest.mark.parametrize("function", ["std", "logsumexp", "stack"])
+def test_functions_that_numpy_has_too_are_boxes(function):
+    x = Tensor(np.arange(6.0).reshape(2, 3))
+    output = getattr(ops, function)([x, x] if function == "stack" else x)
+    found = record(output)
+    name_cards(found)
+    assert path_of(found.output) == [function] and found.output.name == f"{function}1"

@@ -11,8 +11,8 @@ from tinygrad_edu.draw.failure import failed_record, variables_of
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.observer import Observer
-from tinygrad_edu.draw.record import Record, record
-from tinygrad_edu.draw.scopes import is_module
+from tinygrad_edu.draw.record import Record, record, record_ends
+from tinygrad_edu.draw.scopes import is_module, put_inside
 from tinygrad_edu.draw.variables import caller_variables
 from tinygrad_edu.engine import new_number
 from tinygrad_edu.structure import leaves
@@ -33,14 +33,14 @@ def call(
     `error`.
 
     Args:
-        function: Returns a Tensor; or several in a tuple, list or dict, if the last is made of the others, as a loss is
-            of the logits.
+        function: Returns a Tensor, or several in a tuple, list or dict. If one is made of all the others, as a loss is
+            of logits, gradients are those of that one; else only the forward pass is drawn.
         inputs: What it is called with.
         within: A context manager that is entered for the call.
         options: Those of Graph.
 
     Raises:
-        TypeError: The result is something else.
+        TypeError: It returns something else.
 
     Example:
         draw.call(lambda x, y: mse_loss(model(x), y), x, y, depth=1)
@@ -53,7 +53,9 @@ def call(
         found = failed_record(error, observer.starts, since)
     else:
         found = result_record(function, out)
-    name_cards(found, None, {**observer.names, **caller_variables()})
+    callers = caller_variables()
+    name_cards(found, options.pop("names", None), {**observer.names, **callers})
+    put_inside(found, {*callers, *map(id, leaves(inputs))})
     return Graph(found, **options)
 
 
@@ -83,12 +85,9 @@ def failed(error: BaseException | None = None, **options: Any) -> Graph:
 def result_record(function: Callable[..., Any], out: Any) -> Record:
     """The graph of what a call returned."""
     results = [leaf for leaf in leaves(out) if isinstance(leaf, Tensor)]
-    if results:
-        found = record(max(results, key=lambda result: result._number))
-        inside = {id(card.tensor) for card in found.cards}
-        if all(id(result) in inside for result in results):
-            return found
-    name = type(function).__name__ if is_module(function) else getattr(function, "__name__", "the call")
-    what = f"{len(results)} Tensors, none of which is made of all the others" if results else type(out).__name__
-    hint = "; draw one of them: draw.call(lambda *inputs: f(*inputs)[0], ...)" if results else ""
-    raise TypeError(f"{name} returned {what}; only a Tensor has a graph{hint}")
+    if not results:
+        name = type(function).__name__ if is_module(function) else getattr(function, "__name__", "the call")
+        raise TypeError(f"{name} returned {type(out).__name__}, and only a Tensor has a graph")
+    found = record(max(results, key=lambda result: result._number))
+    inside = {id(card.tensor) for card in found.cards}
+    return found if all(id(result) in inside for result in results) else record_ends(results)

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.record import Failure, Record, record
+from tinygrad_edu.draw.record import Failure, Record, placeholder_op, record, stand_in
 from tinygrad_edu.draw.scopes import call_label, is_module
 from tinygrad_edu.draw.variables import Variables, is_users, named_parts
-from tinygrad_edu.engine import Op, new_number
+from tinygrad_edu.engine import Op
 from tinygrad_edu.structure import places
 from tinygrad_edu.tensor import Tensor
 
@@ -62,11 +62,9 @@ def failed_record(error: Exception, starts: Mapping[FrameType, Call], since: int
         since = running[0][1][1]
     drawn = [i for i, (_, value) in enumerate(found.operands) if is_drawable(value)]
     others = [] if since is None else results_in(frames, since)
-    end: Tensor = object.__new__(Tensor)
-    end._values, end._requires_grad, end._hooks, end.grad = np.zeros(0), False, None, None
-    end._op, end._params, end.name, end._number = found.op, found.params, found.op.name, new_number()
-    end._inputs = (*[found.operands[i][1] for i in drawn], *others)
-    end._scopes = tuple([call for _, call in running])
+    operands = [*[found.operands[i][1] for i in drawn], *others]
+    end = stand_in(found.op, operands, [call for _, call in running])
+    end._params = found.params
     graph = record(end, backward=False)
     wires = graph.output.wires
     graph.output.wires = wires[: len(drawn)]
@@ -91,8 +89,8 @@ def culprit(frames: Frames) -> Culprit:
         frame = frames[inside][0]
         called = frame.f_locals.get("function")  # by a wrapper
         name = getattr(called, "__name__", frame.f_code.co_name.strip("_"))
-        return Culprit(made_up_op(name), flat(arguments(frame)))
-    return failed_line(*frames[-1]) if frames else Culprit(made_up_op("forward"), [])
+        return Culprit(placeholder_op(name), flat(arguments(frame)))
+    return failed_line(*frames[-1]) if frames else Culprit(placeholder_op("forward"), [])
 
 
 def failed_op(frame: FrameType) -> Culprit | None:
@@ -114,12 +112,12 @@ def failed_call(frame: FrameType) -> Culprit | None:
     local = frame.f_locals
     if in_file(frame, "scopes") and "function" in local:
         given = bound(local["function"], local["args"], local["kwargs"])
-        return Culprit(made_up_op(local["function"].__name__), flat(given))
+        return Culprit(placeholder_op(local["function"].__name__), flat(given))
     module: Any = local.get("self")
     if frame.f_code.co_name == "__call__" and is_module(module):
         given = bound(module.forward, local["args"], local["kwargs"])
         own = list(module._own(Tensor))
-        return Culprit(made_up_op(call_label(module)), flat(given) + own)
+        return Culprit(placeholder_op(call_label(module)), flat(given) + own)
     return None
 
 
@@ -128,19 +126,12 @@ def failed_line(frame: FrameType, number: int) -> Culprit:
     names = re.findall(r"[^\W\d]\w*", linecache.getline(frame.f_code.co_filename, number))
     local = frame.f_locals
     operands = flat({name: local[name] for name in dict.fromkeys(names) if name in local})
-    return Culprit(made_up_op(f"line {number}"), operands or flat(arguments(frame)))
+    return Culprit(placeholder_op(f"line {number}"), operands or flat(arguments(frame)))
 
 
 def in_file(frame: FrameType, name: str) -> bool:
     """Whether a frame runs code of this file of the package, or of a file in this folder of it."""
     return str(frame.f_globals.get("__name__")).startswith(f"tinygrad_edu.{name}")
-
-
-def made_up_op(name: str) -> Op:
-    """Stands for what is not an op."""
-    op = Op(lambda *operands: operands, (), True)
-    op.name = name
-    return op
 
 
 def bound(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

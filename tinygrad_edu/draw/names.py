@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from numpy import ndarray
 
 from tinygrad_edu.draw.record import Card, Record
-from tinygrad_edu.draw.scopes import find_scopes, function_label, held_by, parameter_scope
+from tinygrad_edu.draw.scopes import find_scopes, function_label, held_by, holder_scope
 from tinygrad_edu.draw.variables import Variables
 from tinygrad_edu.tensor import Tensor
 
@@ -59,9 +59,9 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
     namesakes: Counter[str] = Counter()
     for card in found.cards:
         thing = card.constant if card.tensor is None else card.tensor
-        if card.tensor is not None and id(card.tensor) in paths and card.op is None:
-            card.kind = "parameter"
-            card.scope = parameter_scope(card)
+        if id(thing) in paths and card.op is None:
+            card.kind = "data" if card.tensor is None else "parameter"
+            card.scope = holder_scope(card, thing)
         own = card.name if card.named else None
         choices = given.get(id(thing)), paths.get(id(thing)), own, variables.get(id(thing)), part_name(thing, variables)
         chosen = next(filter(None, choices), None)

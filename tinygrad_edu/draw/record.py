@@ -14,7 +14,7 @@ A result holds its operands, and the way back to its uses is a weak reference: r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -24,10 +24,13 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Op, backward_pass, plain, setting, unbroadcast
+from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
 
-__all__ = ["Card", "Failure", "Record", "Scope", "Wire", "hand_back", "record", "slope"]
+__all__ = [
+    "Card", "Failure", "Record", "Scope", "Wire", "hand_back", "placeholder_op", "record", "record_ends", "slope",
+    "stand_in",
+]  # fmt: skip
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")
@@ -160,7 +163,7 @@ class Record:
         return (wire for card in self.cards for wire in card.wires)
 
     def ends(self) -> list[Card]:
-        """The output, and what was computed besides before something failed."""
+        """The output, and what else was computed that nothing uses."""
         return [self.output, *[card for card in self.cards if not card._uses and card is not self.output]]
 
 
@@ -220,6 +223,31 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
         start = output.grad if gradient is None and output.size > 1 and output._op is not None else gradient
         run_backward(found, cards, seed(output, np.ones(output.shape) if start is None else plain(start), False))
     return found
+
+
+def record_ends(ends: Sequence[Tensor]) -> Record:
+    """The graph of several tensors, of which none is made of all the others, without a backward pass."""
+    found = record(stand_in(placeholder_op("ends"), ends), backward=False)
+    cards = {id(card.tensor): card for card in found.cards}
+    for wire in found.cards.pop().wires:
+        wire.source._uses.pop()
+    return Record(max([cards[id(end)] for end in ends], key=found.cards.index), found.cards)
+
+
+def stand_in(op: Op, operands: Sequence[Any], scopes: Iterable[tuple[object, int]] = ()) -> Tensor:
+    """A tensor that nothing has computed, so that graphs can end in it."""
+    end: Tensor = object.__new__(Tensor)
+    end._values, end._requires_grad, end._hooks, end.grad = np.zeros(0), False, None, None
+    end._op, end._params, end.name, end._number = op, {}, op.name, new_number()
+    end._inputs, end._scopes = tuple(operands), tuple(scopes)
+    return end
+
+
+def placeholder_op(name: str) -> Op:
+    """Stands for what is not an op."""
+    op = Op(lambda *operands: operands, (), True)
+    op.name = name
+    return op
 
 
 def outdated(x: Tensor, consumer: Tensor) -> str:

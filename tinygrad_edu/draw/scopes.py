@@ -19,7 +19,7 @@ from tinygrad_edu.draw.record import Card, Record, Scope
 from tinygrad_edu.draw.variables import Variables, parts_of
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["call_label", "find_scopes", "function_label", "held_by", "is_module", "parameter_scope"]
+__all__ = ["call_label", "find_scopes", "function_label", "held_by", "holder_scope", "is_module", "put_inside"]
 
 MOST = 10_000  # objects that are looked at within one
 
@@ -122,22 +122,44 @@ def function_label(result: Tensor) -> str:
     return functions[-1] if functions else ""
 
 
-def parameter_scope(card: Card) -> Scope | None:
-    """The scope of a parameter: of the call that first used it, the innermost one whose module holds it itself."""
+def holder_scope(card: Card, thing: object) -> Scope | None:
+    """The scope of a parameter or buffer: of the call that first used it, the innermost whose module holds it."""
     for wire in card.uses:
         scope = wire.target.scope
         while scope is not None:
-            if scope.module is not None and holds(scope.module, card.tensor):
+            if scope.module is not None and holds(scope.module, thing):
                 return scope
             scope = scope.parent
     return None
 
 
-def holds(owner: Any, tensor: Tensor | None) -> bool:
-    """Whether an object holds a parameter itself, in an attribute or in a list or dict."""
+def holds(owner: Any, thing: object) -> bool:
+    """Whether an object holds a parameter or an array itself, in an attribute or in a list or dict."""
     if is_module(owner):
-        return any(part is tensor for _, part in owner._own(Tensor))
+        return any(part is thing for kind in (Tensor, ndarray) for _, part in owner._own(kind))
     own = [part for _, part in parts_of(owner)]
-    return any(part is tensor for part in own) or any(
-        part is tensor for group in own if type(group) in (list, tuple, dict) for _, part in parts_of(group)
+    return any(part is thing for part in own) or any(
+        part is thing for group in own if type(group) in (list, tuple, dict) for _, part in parts_of(group)
     )
+
+
+def put_inside(found: Record, outside: set[int]) -> None:
+    """Puts masks, zeros and ones that a call made for itself into the box of what uses them.
+
+    Args:
+        found: The record.
+        outside: The ids of what the call got, and of the caller's variables.
+    """
+    for card in found.cards:
+        array = card.constant
+        if not isinstance(array, ndarray) or card.scope or {id(array), id(array.base)} & outside:
+            continue
+        if array.ndim and (array.dtype == bool or (array == 0).all() or (array == 1).all()):
+            card.scope = scope_of_uses(card)
+
+
+def scope_of_uses(card: Card) -> Scope | None:
+    """The innermost scope around all that uses a card."""
+    paths = [wire.target.scope.path() if wire.target.scope else [] for wire in card.uses]
+    shared = [level[0] for level in zip(*paths, strict=False) if len(set(level)) == 1]
+    return shared[-1] if shared else None

@@ -145,7 +145,7 @@ def alt_text(found: Record, title: str | None = None, verdicts: Mapping[Card, Ve
     """
     ops = [card for card in found.cards if card.op is not None]
     leaves = [card for card in found.cards if card.op is None and not card.is_number]
-    opening = opening_sentence(found.output, ops, leaves)
+    opening = opening_sentence(found.ends(), ops, leaves)
     if found.failure is not None:
         ops, opening = ops[:-1], failure_sentences(found.failure, found.output)
     sentences = [speak_name(title) if title else "", opening]
@@ -179,7 +179,8 @@ def verdict_sentences(verdicts: Mapping[Card, Verdict]) -> list[str]:
     return sentences
 
 
-def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
+def opening_sentence(ends: list[Card], ops: list[Card], leaves: list[Card]) -> str:
+    output = ends[0]
     if not ops:
         return f"{speak_name(output.name)} is a single tensor, {describe_leaf(output)}, which no operation made"
     sources = [f"{speak_name(card.name)}, {describe_leaf(card)}" for card in leaves if card is not output]
@@ -187,7 +188,8 @@ def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
         sources = [f"{len(sources)} tensors"]
     from_what = f" from {speak_list(sources, '; ')}" if sources else ""
     operations = "1 operation" if len(ops) == 1 else f"{len(ops)} operations"
-    return f"The graph computes {speak_name(output.name)} in {operations}{from_what}"
+    names = speak_list([speak_name(end.name) for end in ends])
+    return f"The graph computes {names} in {operations}{from_what}"
 
 
 def failure_sentences(failure: Failure, card: Card) -> str:

@@ -50,7 +50,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         return folded_label(item, look)
     if card.is_number:
         return bordered([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
-    is_output = not card.uses and not look.unfinished
+    is_output = not card.uses and not look.failed
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
     words = filter(None, [kind, "output" if is_output else "", format_shape(card.shape)])
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
@@ -64,7 +64,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         if text := sum_text(card, look):
             style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
             rows.append([cell(font(text, look["gradient_text"], 10), style)])
-    elif not look.unfinished:
+    elif look.backward:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
         rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
     if card in look.verdicts:
@@ -200,7 +200,8 @@ def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) 
     only_norms = all(gradient.size != 1 for gradient in gradients)  # else each says whether it is one
     if gradients and only_norms:
         heading = f"‖{heading}‖"
-    lines = [[cell(""), cell(font(heading, look["gradient_text"], 9), f'ID="{item.id}-norm" ALIGN="RIGHT"')]]
+    words = cell(font(heading, look["gradient_text"], 9), f'ID="{item.id}-norm" ALIGN="RIGHT"')
+    lines = [[cell(""), words]] if gradients else []
     for leaf in weights if len(weights) <= 6 else [*weights[:5], weights[-1]]:
         words = font(f"{shorten(leaf.name[len(prefix) :])} {format_shape(leaf.shape)}", look["parameter"], 10)
         if leaf in shared:

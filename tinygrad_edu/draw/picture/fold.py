@@ -140,7 +140,7 @@ def plan(
     if depth is not None:
         items = fold_modules(items, depth, failed_calls(found))
     if fits is None or not items:
-        return connect(found, items or [Item([found.output])], False)
+        return connect(found, items or [Item([card]) for card in found.ends()], False)
     return shrink(found, items, fits)
 
 
@@ -335,7 +335,8 @@ def is_absorbed(leaf: Card, users: Sequence[Item]) -> bool:
     if not all(user.folded for user in users):
         return False
     if any(user.kind == "module" for user in users):  # what it was called with stays outside
-        return leaf.kind == "parameter" or (leaf.constant is not None and leaf.value.ndim == 0)
+        is_number = leaf.constant is not None and leaf.value.ndim == 0
+        return leaf.kind == "parameter" or is_number or (leaf.scope is not None and len(users) == 1)
     return len(users) == 1
 
 

@@ -26,7 +26,8 @@ class Look:
     precision: int  # significant digits
     output: str  # its name
     heat_maps: bool = True  # whether large tensors have one
-    unfinished: bool = False  # whether the forward pass failed: there is no output, and no gradient
+    failed: bool = False  # whether the forward pass failed, and there is no output
+    backward: bool = True  # whether there was a backward pass
     verdicts: Mapping[Card, Verdict] = field(default_factory=dict)  # on what stands in `.grad`, if that is shown
 
     def __getitem__(self, part: str) -> str:

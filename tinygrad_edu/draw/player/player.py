@@ -72,7 +72,8 @@ class Player:
 def player(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Player:
     """Makes the page; see Graph.player."""
     found = script(graph)
-    what = "forward and backward" if graph.error is None else "forward, up to the failure"
+    what = "forward and backward" if graph.record.seed is not None else "forward"
+    what = what if graph.error is None else "forward, up to the failure"
     title = printable(title or graph.title or f"{graph.record.output.name}: {what}")
     svg = marked(graph, found, None, title)
     for attribute in ("width", "height", "style"):  # the page says how large the picture is
@@ -174,7 +175,7 @@ def mark_wire(group: ET.Element, found: Script) -> None:
     """
     name = dot_id(group)
     for element in shapes(group):
-        forward = "stroke-value_wire" in element.get("class", "")
+        forward = not {"stroke-value_wire", "stroke-highlight"}.isdisjoint(element.get("class", "").split())
         element.set("data-part", "label" if element.tag == "text" else "wire" if forward else "back")
         appear(element, found.values.get(name) if forward else found.flows.get(name))
 

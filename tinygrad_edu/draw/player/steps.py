@@ -59,7 +59,7 @@ class Script:
 def script(graph: Graph) -> Script:
     """The steps of a picture: of every node forward, of every wire backward; what is folded away has none."""
     name = shorten(graph.record.output.name)
-    what = f"How {name} is computed" if graph.record.failure is None else f"How far {name} comes"
+    what = f"How {name} is computed" if graph.record.failure is None else "How far the forward pass comes"
     found = Script([Step("start", what, "Nothing has been computed yet.")])
     play_forward(graph, found)
     play_backward(graph, found)
