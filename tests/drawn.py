@@ -32,3 +32,19 @@ def network():
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
     x = np.arange(8.0, dtype=np.float32).reshape(4, 2)
     return named(nn.MSELoss()(net(x), np.zeros((4, 2), np.float32)), "L")
+
+
+class Block(nn.Module):
+    """Two layers, added to what they get."""
+
+    def __init__(self, rng):
+        self.first, self.second = nn.Linear(3, 3, rng=rng), nn.Linear(3, 3, rng=rng)
+
+    def forward(self, x):
+        return x + self.second(self.first(x).relu())
+
+
+def tower(blocks):
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(*[Block(rng) for _ in range(blocks)], nn.Linear(3, 2, rng=rng))
+    return net(Tensor(np.ones((2, 3)), name="x")).sum()

@@ -18,11 +18,12 @@ from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, name_cards
 from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
-from tinygrad_edu.draw.picture.svg import finish
+from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on, picture_format, sharpen
+from tinygrad_edu.draw.picture.svg import finish, parse
 from tinygrad_edu.draw.picture.tables import PictureMode
-from tinygrad_edu.draw.player import Player, frames, player
+from tinygrad_edu.draw.player import Page, Player, frames, page, player
 from tinygrad_edu.draw.record import Record, record
-from tinygrad_edu.draw.theme import Theme
+from tinygrad_edu.draw.theme import Theme, palette
 from tinygrad_edu.draw.variables import caller_variables
 from tinygrad_edu.draw.verdict import judge_all
 from tinygrad_edu.files import StrPath, write_atomically
@@ -162,21 +163,22 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
         return Graph(self.record, mode=mode, **options)
 
-    def frames(self, pattern: StrPath) -> list[Path]:
-        """Writes one SVG for each step, for slides. All have the same size, with the equation under the picture.
+    def frames(self, pattern: StrPath, *, size: Paper = "picture") -> list[Path]:
+        """Writes one picture for each step, for slides. All have the same size, with the equation under the picture.
 
         Args:
-            pattern: A path with a place for the number of the step: "step_{:02d}.svg".
+            pattern: A path with a place for the number of the step, "step_{:02d}.svg"; ".png" and ".pdf" do as well.
+            size: "picture", or a page that it fits on: "slide" (16:9), "A4" or "letter".
 
         Returns:
             The paths, in order. Directories are made where there are none.
 
         Raises:
-            ValueError: The pattern has no place for a number, so that all steps would be written to one file; or a path
-                is a folder or a device.
+            ValueError: The pattern has no place for a number, so that all steps would be written to one file, or
+                another ending; a path is a folder or a device; or there is no such size.
             NoEngineError: There is no Graphviz to lay out the picture.
         """
-        return frames(self, pattern)
+        return frames(self, pattern, size)
 
     def player(self, path: StrPath | None = None, *, title: str | None = None) -> Player:
         """Makes a page that plays the forward and backward pass step by step; it needs no network.
@@ -191,6 +193,24 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             OSError: The file cannot be written.
         """
         return player(self, path, title=title)
+
+    def page(self, path: StrPath | None = None, *, title: str | None = None) -> Page:
+        """Makes a page on which modules and runs of alike blocks open and close; it needs no network.
+
+        It starts folded, with `depth` levels open. Every set of open modules has a layout if these are few; else one
+        module at a time is open at each level. What `fold=lambda module: ...` closes stays closed. The style "auto" is
+        compact from 41 ops on.
+
+        Args:
+            path: Where the page is written, with its folders; None shows it in a notebook only.
+            title: The heading; the graph's own if None.
+
+        Raises:
+            NoEngineError: There is no Graphviz to lay out the pictures.
+            ValueError: The path is a folder or a device.
+            OSError: The file cannot be written.
+        """
+        return page(self, path, title=title)
 
     @property
     def alt_text(self) -> str:
@@ -219,7 +239,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             layout = "nop2" if neato_no_op == 2 else "nop"
         kinds = (format or self.format, renderer or self.renderer, formatter or self.formatter)
         full = ":".join(filter(None, kinds))
-        picture = render(self.source, full, self.time_limit, layout)
+        picture = render(sharpen(self.source, full), full, self.time_limit, layout)
         if full == "svg":
             title = self.title or self.name or "graph"
             try:
@@ -247,42 +267,73 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         view: bool = False, cleanup: bool = False, format: str | None = None, renderer: str | None = None,
         formatter: str | None = None, neato_no_op: bool | int | None = None, quiet: bool = False,
         quiet_view: bool = False, *, outfile: StrPath | None = None, engine: str | None = None,
-        raise_if_result_exists: bool = False, overwrite_source: bool = False,
+        raise_if_result_exists: bool = False, overwrite_source: bool = False, size: Paper = "picture",
     ) -> str:  # fmt: skip
-        """Draws the graph into a file, and returns its path; the arguments are those of graphviz.Digraph.render.
+        """Draws the graph into a file, and returns its path; the other arguments are graphviz.Digraph.render's.
 
-        The DOT source is written to `filename` and the picture beside it, with the format added to the name:
-        render("loss", format="svg") writes "loss" and "loss.svg"; with cleanup=True, the picture alone. `outfile`
-        names the picture instead, and gives the format by its ending.
+        render("loss.png") writes that picture; a name without the ending of a picture is the DOT source's, beside which
+        the picture is written with the format added: render("loss", format="svg") writes "loss" and "loss.svg"; with
+        cleanup=True, the picture alone. `outfile` names the picture in any case; then the DOT source is written if
+        there is a `filename`, too.
+
+        Args:
+            size: The page of an SVG, PNG or PDF: "picture", as large as the picture, or one that it fits on: "slide"
+                (16:9), "A4" or "letter".
 
         Raises:
             NoEngineError, TimeoutError, ValueError: See pipe(); no file is written then.
+            ValueError: The ending and the format contradict each other; or there is no such size.
             FileExistsError: raise_if_result_exists, and it does.
         """
-        kind = format or self.format
-        if outfile is None:
-            saved = Path(self.directory if directory is None else directory, filename or self.filename)
-            endings = (formatter or self.formatter, renderer or self.renderer, kind)
-            target = saved.with_name(".".join([saved.name, *filter(None, endings)]))
-        else:
-            target = Path(outfile)
-            kind = format or target.suffix[1:].lower() or self.format
-            directory = target.parent if directory is None else directory
-            filename = filename or target.with_suffix(".gv").name
-            saved = Path(directory, filename)
-        if target.resolve() == saved.resolve() and not overwrite_source:
-            raise ValueError(f"the picture would overwrite the DOT source {saved}: choose another name for one of them")
+        if outfile is not None and directory is None:
+            directory = Path(outfile).parent
+        middle = filter(None, (formatter or self.formatter, renderer or self.renderer))
+        target, source, kind = self.places(filename, directory, outfile, format, middle)
+        if source is not None and target.resolve() == source.resolve() and not overwrite_source:
+            how = "choose another name for one of them"
+            raise ValueError(f"the picture would overwrite the DOT source {source}: {how}")
         if raise_if_result_exists and target.exists():
             raise FileExistsError(f"{target} exists already, and raise_if_result_exists was given")
-        picture = self.pipe(kind, renderer, formatter, neato_no_op, engine=engine)
+        if size == "picture":
+            picture = self.pipe(kind, renderer, formatter, neato_no_op, engine=engine)
+        else:
+            picture = self.on_page(kind, size)
         assert isinstance(picture, bytes)
-        self.save(filename, directory=directory)
+        if source is not None:
+            self.save(filename, directory=directory)
         write_atomically(target, picture, folders=True)
-        if cleanup and target.resolve() != saved.resolve():
-            saved.unlink()
+        if source is not None and cleanup and target.resolve() != source.resolve():
+            source.unlink()
         if view:
             self._view(str(target), format=kind, quiet=quiet_view)
         return str(target)
+
+    def places(
+        self, filename: StrPath | None, directory: StrPath | None, outfile: StrPath | None, format: str | None,
+        middle: Iterable[str],
+    ) -> tuple[Path, Path | None, str]:  # fmt: skip
+        """Where render() writes the picture, where the DOT source if it does, and the picture's format."""
+        folder, name = self.directory if directory is None else directory, filename or self.filename
+        if outfile is None and picture_format(name):
+            outfile, filename = Path(folder, name), None
+        if outfile is None:
+            kind, source = format or self.format, Path(folder, name)
+            return source.with_name(".".join([source.name, *middle, kind])), source, kind
+        target, asked = Path(outfile), picture_format(outfile)
+        if asked and format and asked != format:
+            how = "leave the format out, or write the file with another ending"
+            raise ValueError(
+                f"render: {target.name} is to be a picture of the kind {asked}, but format={format!r}: {how}"
+            )
+        return target, None if filename is None else Path(folder, filename), format or ending(target) or self.format
+
+    def on_page(self, kind: str, size: Paper) -> bytes:
+        """The picture on a page of this size."""
+        if kind not in ENDINGS:
+            raise ValueError(f"render: a page of size={size!r} is an svg, a png or a pdf, not {kind}")
+        root = parse(str(self.pipe("svg", encoding="utf-8")))
+        lay_on(root, size, palette(self.theme)["paper"])
+        return file_of(root, kind, self.time_limit)
 
     def unflatten(self, stagger: int | None = None, fanout: bool = False, chain: int | None = None) -> graphviz.Source:
         """As graphviz.Digraph.unflatten; NoEngineError where Graphviz's programs are not installed."""

@@ -105,7 +105,9 @@ def test_unflatten_says_where_it_comes_from(no_engine, picture):
 
 @pytest.mark.parametrize("method", ["pipe", "render", "save", "unflatten", "_repr_mimebundle_"])
 def test_the_arguments_are_those_of_graphviz(method):
-    ours, theirs = (inspect.signature(getattr(kind, method)).parameters for kind in (Graph, graphviz.Digraph))
+    ours, theirs = (dict(inspect.signature(getattr(kind, method)).parameters) for kind in (Graph, graphviz.Digraph))
+    if method == "render":
+        assert ours.pop("size").kind is inspect.Parameter.KEYWORD_ONLY
     assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in theirs.values()]
 
 
@@ -132,10 +134,30 @@ def test_render_writes_the_source_and_the_picture(engine, picture, tmp_path):
     assert picture.render(tmp_path / "h", format="svg", cleanup=True) == str(tmp_path / "h.svg")
     assert picture.render(outfile=tmp_path / "new" / "k.pdf") == str(tmp_path / "new" / "k.pdf")
     assert {path.name for path in tmp_path.iterdir()} == {"g", "g.png", "h.svg", "new"}
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {"k.gv", "k.pdf"}
+    assert picture.render("l.gv", outfile=tmp_path / "new" / "l.svg") == str(tmp_path / "new" / "l.svg")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"k.pdf", "l.gv", "l.svg"}
     named = picture.copy()
     named.format, named.directory = "svg", tmp_path
     assert named.render() == str(tmp_path / "graph.gv.svg")
+
+
+@pytest.mark.parametrize(("name", "start"), [("g.svg", b"<svg"), ("g.PNG", PNG), ("g.v2.pdf", PDF)])
+def test_a_name_with_the_ending_of_a_picture_is_that_of_the_picture(picture, tmp_path, name, start):
+    picture.format = "jpg"
+    assert picture.render(name, tmp_path / "new", cleanup=True) == str(tmp_path / "new" / name)
+    assert (tmp_path / "new" / name).read_bytes().startswith(start)
+    picture.filename = name
+    assert picture.render(directory=tmp_path) == str(tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {"new", name}
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [name]
+
+
+def test_an_ending_and_another_format_are_refused(picture, tmp_path):
+    for names in ({"filename": tmp_path / "g.pdf"}, {"outfile": tmp_path / "g.pdf"}):
+        with pytest.raises(ValueError, match=r"render: g\.pdf is to be a picture of the kind pdf, but format='png'"):
+            picture.render(**names, format="png")
+    assert list(tmp_path.iterdir()) == []
+    assert picture.render(tmp_path / "g.gv", format="svg") == str(tmp_path / "g.gv.svg"), "a name for DOT"
 
 
 def test_render_opens_the_picture_when_asked(engine, picture, tmp_path, monkeypatch):
@@ -177,7 +199,7 @@ def test_a_notebook_never_sees_an_error(engine, picture):
     picture.time_limit = 0.3
     assert "No picture: " in picture._repr_mimebundle_()["text/plain"]
     assert picture._repr_svg_() is None
-    picture.body[:] = ["a -> "]
+    picture.body[:], picture.time_limit = ["a -> "], 20.0
     assert "did not draw the graph" in picture._repr_mimebundle_()["text/plain"]
 
 

@@ -200,6 +200,10 @@ def test_every_key(tmp_path):
         const width_ = () => +svg.getAttribute("viewBox").split(" ")[2], before = width_();
         press("+"); note("+", width_() < before); press("-"); note("-", Math.abs(width_() - before) < 0.1);
         press("z"); note("z", [state.camera, $("camera").textContent]); press("Z"); note("Z", state.camera);
+        const x = state.view[0]; press("ArrowRight", document.body, { shiftKey: true });
+        note("shift", [state.camera, state.view[0] > x]);
+        press("+"); note("by hand", [state.camera, $("camera").textContent, width_() < before]);
+        press("ArrowRight"); note("stays", [state.camera, state.view[0] > x]); press("0"); note("0", state.camera);
         go(0); press(" "); note("space", state.timer !== null); press(" "); note("space again", state.timer === null);
         press(" ", $("next")); note("space on a button", state.timer === null);
         go(3); press("ArrowRight", $("speed")); note("arrow in the list of speeds", state.step);
@@ -224,7 +228,11 @@ def test_every_key(tmp_path):
         "s": ["fast", "slow", "normal"],
         "+": True,
         "-": True,
-        "z": ["follow", "whole"],
+        "z": ["follow", "fit"],
+        "shift": ["hand", True],
+        "by hand": ["hand", "fit", True],
+        "stays": ["hand", True],
+        "0": "whole",
         "Z": "whole",
         "space": True,
         "space again": True,
@@ -274,6 +282,29 @@ def test_every_control(tmp_path):
         "out": True,
         "in": True,
     }
+
+
+@needs_chromium
+def test_the_picture_is_moved_by_hand_and_the_page_still_scrolls(tmp_path):
+    found = run(
+        play(f_of_xyz()).html,
+        """
+        const stage = $("stage"), up = { bubbles: true, cancelable: true }, scale = () => hand.scaleOf(state.view);
+        const send = (type, clientX, clientY, pointerId = 1) =>
+          stage.dispatchEvent(new PointerEvent(type, { clientX, clientY, pointerId, ...up }));
+        const wheel = (more) => !stage.dispatchEvent(new WheelEvent("wheel", { ...more, ...up }));
+        stage.setPointerCapture = () => {};
+        const [x, y] = state.view, before = scale(), found = [wheel({ deltaY: 50 })];
+        send("pointerdown", 300, 300); send("pointermove", 350, 280); send("pointerup", 350, 280);
+        found.push(Math.round((x - state.view[0]) * scale()), Math.round((y - state.view[1]) * scale()));
+        found.push(wheel({ deltaY: -20, ctrlKey: true }), scale() > before, stage.className, wheel({ deltaY: 50 }));
+        send("pointerdown", 300, 300); send("pointerdown", 400, 300, 2);
+        const start = scale(); send("pointermove", 450, 300, 2); found.push(+(scale() / start).toFixed(2));
+        return found;
+        """,
+        tmp_path,
+    )
+    assert found == [False, 50, -20, True, True, "zoomed", True, 1.5]
 
 
 @needs_chromium
@@ -366,6 +397,21 @@ def test_frames(theme, tmp_path):
     assert len(borders) >= 5 and not any(x.get("visibility") for x in borders)
     assert len({ET.parse(path).getroot().get("viewBox") for path in paths}) == 1
     assert "data-" not in re.sub('data-theme="[a-z]+"', "", paths[3].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("name", "start"), [("{:02d}.png", b"\x89PNG"), ("{}.PDF", b"%PDF"), ("{}.svg", b"<svg")])
+def test_frames_are_what_their_ending_says(name, start, tmp_path):
+    paths = Graph(record(-Tensor(2.0, name="x"))).frames(tmp_path / name)
+    assert len(paths) == 5 and all(path.read_bytes().startswith(start) for path in paths)
+
+
+@pytest.mark.parametrize(("pattern", "what"), [("step_{}.jpg", "ends in .jpg"), ("step_{}", "has no ending")])
+def test_frames_name_the_endings_they_know(pattern, what, tmp_path):
+    with pytest.raises(ValueError, match=rf"frames: .*step_0.* {what}.*\.svg.*\.png.*\.pdf"):
+        frames(Graph(record(f_of_xyz())), tmp_path / pattern)
+    with pytest.raises(ValueError, match="frames: size is 'A3'; it must be"):
+        Graph(record(f_of_xyz())).frames(tmp_path / "{}.svg", size="A3")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("pattern", ["step.svg", "step_{}_{}.svg", "step_{name}.svg", "step_{.svg", "step_{:q}.svg"])

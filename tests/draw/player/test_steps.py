@@ -1,12 +1,17 @@
+import re
 from collections import Counter
 
 import numpy as np
 import pytest
+from domains import DOMAINS
 from drawn import f_of_xyz, named, network, three_uses
+from hypothesis import Phase, given, settings, strategies as st
+from printed import case
 
 from tinygrad_edu import Tensor, nn, no_grad
+from tinygrad_edu.draw.algebra.formulas import RuleCall
 from tinygrad_edu.draw.graph import Graph
-from tinygrad_edu.draw.player.steps import script
+from tinygrad_edu.draw.player.steps import rule_words, script
 from tinygrad_edu.draw.record import record
 
 
@@ -29,7 +34,8 @@ def test_the_textbook_example_step_by_step():
         "∂f/∂x += 1 · ∂f/∂q = 1 · (−4) = −4",
         "∂f/∂y += 1 · ∂f/∂q = 1 · (−4) = −4",
     ]
-    assert [step.rule for step in found.steps[7:]] == ["g * y", "g * x", "g", "g"]
+    assert [step.rule for step in found.steps[7:]] == ["∂f/∂f · z", "∂f/∂f · q", "∂f/∂q", "∂f/∂q"]
+    assert [step.source for step in found.steps[7:]] == ["multiply: g * y", "multiply: g * x", "add: g", "add: g"]
     assert found.steps[7].note == "The gate × swaps and scales." and found.steps[9].note == "The gate + distributes."
     assert Counter(step.phase for step in found.steps) == {"start": 1, "forward": 5, "backward": 5}
 
@@ -73,6 +79,8 @@ def test_tensors_have_formulas_and_shapes(style):
     texts = equations(network(), style=style)
     assert "∂L/∂2.bias += sum over rows of ∂linear2" in [text.partition(" = ")[0] for text in texts]
     assert any(text.startswith("multiply1 = subtract1 ⊙ subtract1") for text in texts)
+    rules = {step.equation.partition(" ")[0]: step.rule for step in script(Graph(record(network()))).steps}
+    assert rules["∂L/∂2.weight"] == "(∂L/∂linear2)ᵀ @ relu1" and rules["∂L/∂L"] == ""
 
 
 def test_listed_parameters_get_their_gradients_one_after_the_other():
@@ -232,3 +240,17 @@ def test_contributions_and_sums_of_small_arrays_have_numbers():
 )
 def test_a_local_derivative_is_in_brackets_where_it_needs_them(f, text):
     assert equations(named(f(Tensor(2.0, name="x")), "f"))[-1] == text
+
+
+@pytest.mark.parametrize("name", sorted(DOMAINS.keys() - {"eigh", "qr", "svd"}))  # which name parts of the result: ∂Q
+@given(data=st.data())
+@settings(max_examples=1, phases=[Phase.generate])
+def test_the_rule_of_every_op_is_in_the_names_of_the_picture(name, data):
+    operands, params = data.draw(DOMAINS[name])
+    this, _, values, out, params = case(name, *operands, **params)
+    names = {"g": "∂result", "out": "result"} | {this.argument(i): f"operand{i}" for i in range(len(values))}
+    for i, x in enumerate(values):
+        if (this.variadic or this.vjps[i]) and getattr(x, "dtype", None) in ("float32", "float64") and np.size(out):
+            text = rule_words(RuleCall(this, i, names, values, out, params), "∂loss/∂result", 3)
+            assert not set(re.findall(r"\b[a-z]+\b", text)) & {"g", "out", "x", "y", "weight", "bias"}, text
+            assert "∂loss/∂result" in text or text == "0", text

@@ -32,8 +32,8 @@ from tinygrad_edu.engine import REGISTRY, Op
 from tinygrad_edu.ops.elementwise import flat
 
 __all__ = [
-    "BLOCKS", "RuleCall", "forward_term", "local_formula", "local_term", "random_gradient", "role", "rule_source",
-    "symbol", "trace_rule", "vjp_formula", "vjp_term",
+    "ARRIVING", "BLOCKS", "RuleCall", "forward_term", "local_formula", "local_term", "random_gradient",
+    "received_term", "role", "rule_source", "symbol", "trace_rule", "vjp_formula", "vjp_term",
 ]  # fmt: skip
 
 Arrays = Sequence[ArrayLike]
@@ -44,6 +44,7 @@ DEFINED_LOCALLY = DEFINED | {"exp", "exp2", "sigmoid", "sqrt", "cbrt", "tan", "t
 ROLES = {"add": "distributes", "subtract": "distributes", "multiply": "swaps and scales", "sum": "copies to all"}
 ROLES |= {"mean": "shares", "mean_pool": "shares", "broadcast_to": "sums copies"}  # CS231n's words for gates
 ROLES |= dict.fromkeys(("maximum", "minimum", "max", "min", "max_pool"), "routes")
+ARRIVING = -2  # the place of a name in a Term, where those of the operands are 0, 1 ..., and the output's is -1
 BLOCKS = "blocks: constant between its jumps"
 SYMBOLS = {"add": "+", "subtract": MINUS, "negative": MINUS, "multiply": "\u00d7", "divide": "÷", "abs": "|x|"}
 SYMBOLS |= {"matmul": "@", "linear": "@ +", "sum": "Σ", "cumsum": "Σ…", "prod": "Π", "sqrt": "√", "astype": "as"}
@@ -70,8 +71,13 @@ def vjp_formula(call: RuleCall, latex: bool = False) -> str:
     A constant that is named by its digits is a number: "2", or "1" for ones of any shape. If the rule cannot be
     followed: "vjp of hypot to x".
     """
+    return Notation(latex).write(received_term(call))
+
+
+def received_term(call: RuleCall) -> Term:
+    """The same as a Term, in which the gradient that arrives has the place ARRIVING."""
     g, out, operands = named_terms(call, random_gradient(np.asarray(call.out)))
-    return Notation(latex).write(vjp_term(call.op, call.position, g, out, operands, call.params))
+    return vjp_term(call.op, call.position, g, out, operands, call.params)
 
 
 def random_gradient(out: ndarray) -> ndarray:
@@ -105,7 +111,11 @@ def named_terms(call: RuleCall, g: ArrayLike) -> tuple[Term, Term, list[TermLike
             operands.append(Term("name", (name, i), x))
         else:
             operands.append(x if type(x) in (int, float) else literal(digit, array.shape))
-    return Term("name", (names.get("g", "g"), -2), g), Term("name", (names.get("out", "out"), -1), call.out), operands
+    return (
+        Term("name", (names.get("g", "g"), ARRIVING), g),
+        Term("name", (names.get("out", "out"), -1), call.out),
+        operands,
+    )
 
 
 def vjp_term(op: Op, position: int, g: Term, out: Term, operands: Sequence[TermLike], params: Parameters) -> Term:

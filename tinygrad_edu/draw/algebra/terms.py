@@ -27,7 +27,7 @@ from tinygrad_edu.draw.numbers import MINUS, format_number
 from tinygrad_edu.engine import REGISTRY, Op
 
 __all__ = [
-    "ATOM", "BUILDERS", "PHRASE", "PRODUCT", "RAISED", "SUM", "Notation", "Shape", "Term", "TermLike", "Text",
+    "ATOM", "BUILDERS", "PHRASE", "POWER", "PRODUCT", "RAISED", "SUM", "Notation", "Shape", "Term", "TermLike", "Text",
     "as_shape", "as_term", "break_lines", "builds", "elementwise", "literal", "values_of",
 ]  # fmt: skip
 

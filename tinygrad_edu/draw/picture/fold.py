@@ -23,7 +23,7 @@ from tinygrad_edu.draw.record import Card, Record, Scope, Wire
 if TYPE_CHECKING:
     from tinygrad_edu.nn import Module
 
-__all__ = ["ENOUGH", "Item", "Link", "Plan", "by_call", "gate_ids", "plan", "title_of"]
+__all__ = ["ENOUGH", "Item", "Link", "Plan", "by_call", "connect", "gate_ids", "op_items", "plan", "title_of"]
 
 ENOUGH = 32  # a picture of so many nodes is not opened further
 FEW_NODES, MANY_NODES = 12, 45  # one of at most FEW_NODES may be opened once more, up to MANY_NODES
@@ -129,12 +129,7 @@ def plan(
             nothing is.
         compact: Parameters are listed by the ops that use them.
     """
-    items = []
-    for card in found.cards:
-        if card.op is not None:
-            labels = tuple(scope.label for scope in card.scope.path()) if card.scope else ()
-            signature = card.op.name, card.shape, labels
-            items.append(Item([card], scope=card.scope, signature=signature, lists=compact))
+    items = op_items(found, compact)
     if closed is not None:
         items = close_modules(items, closed, failed_calls(found))
     if depth is not None:
@@ -142,6 +137,17 @@ def plan(
     if fits is None or not items:
         return connect(found, items or [Item([card]) for card in found.ends()], False)
     return shrink(found, items, fits)
+
+
+def op_items(found: Record, compact: bool = False) -> list[Item]:
+    """An item for each op, in forward order."""
+    items = []
+    for card in found.cards:
+        if card.op is not None:
+            labels = tuple(scope.label for scope in card.scope.path()) if card.scope else ()
+            signature = card.op.name, card.shape, labels
+            items.append(Item([card], scope=card.scope, signature=signature, lists=compact))
+    return items
 
 
 def shrink(found: Record, items: list[Item], fits: Callable[[Plan], bool]) -> Plan:

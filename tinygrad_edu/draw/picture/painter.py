@@ -25,6 +25,7 @@ from tinygrad_edu.draw.verdict import verdict_counts
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
+    from tinygrad_edu.draw.record import Scope
 
 __all__ = ["SPACES", "Detail", "Painter"]
 
@@ -66,7 +67,7 @@ class Painter:
         )  # fmt: skip
         self.space = SPACES[style]
         self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}
-        self.clusters = 0
+        self.clusters: list[Scope] = []  # what is drawn as cluster-0, cluster-1 ...
         self.strongest = max((strength(gradients_over(link)) for link in drawn.links), default=0.0)
         heading = self.title_and_legend()
         self.labels = Labels(extent(heading), (self.space.nodes, self.space.ranks))
@@ -102,14 +103,15 @@ class Painter:
             if self.style == "compact" and len(inner) == 1:  # a box around one node: it gets the title instead
                 self.node(into, inner[0], title_of(inner[0].path[-1]))
                 continue
-            cluster = graphviz.Digraph(name=f"cluster_{self.clusters}")
+            number = len(self.clusters)
+            cluster = graphviz.Digraph(name=f"cluster_{number}")
             title = " · ".join(shorten(text) for text in (part.name, part.label) if text)
             cluster.attr(
-                id=f"cluster-{self.clusters}", label=f"<{tables.font(title, look['muted'], 12, 'B')}>", labeljust="l",
+                id=f"cluster-{number}", label=f"<{tables.font(title, look['muted'], 12, 'B')}>", labeljust="l",
                 style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"],
                 margin=f"{self.space.clusters:g}", tooltip=tooltip_text(title),
             )  # fmt: skip
-            self.clusters += 1
+            self.clusters.append(part)
             self.draw_inside(cluster, inner, level + 1)
             into.subgraph(cluster)
 

@@ -24,9 +24,12 @@ from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.theme import FONT, Theme, roles
 
-__all__ = ["NAMESPACE", "finish", "label_text", "link_cells", "parse", "script_json", "tooltip_text", "xml_text"]
+__all__ = [
+    "NAMESPACE", "NUMBER", "finish", "label_text", "link_cells", "parse", "script_json", "tooltip_text", "xml_text",
+]  # fmt: skip
 
 NAMESPACE = "http://www.w3.org/2000/svg"
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")  # within points and paths
 TOOLTIP = "{http://www.w3.org/1999/xlink}title"
 
 

@@ -1,7 +1,12 @@
-"""Pages that play the two passes step by step: steps.py says what happens, player.py and player.html show it."""
+"""Pages that need no network.
+
+Those that play the two passes step by step: steps.py says what happens, player.py and player.html show it. And those
+whose parts open and close: parts.py says what opens, opening.py and opening.html show it.
+"""
 
 from __future__ import annotations
 
+from tinygrad_edu.draw.player.opening import Page, page
 from tinygrad_edu.draw.player.player import Player, frames, player
 
-__all__ = ["Player", "frames", "player"]
+__all__ = ["Page", "Player", "frames", "page", "player"]

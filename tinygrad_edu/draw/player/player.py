@@ -23,14 +23,16 @@ from copy import deepcopy
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from numpy import ndarray
 
+from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.picture.arrays import number_rows
 from tinygrad_edu.draw.picture.engines import render
-from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse, script_json, xml_text
+from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on
+from tinygrad_edu.draw.picture.svg import NAMESPACE, NUMBER, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables, palette
 from tinygrad_edu.files import StrPath, write_atomically
@@ -38,13 +40,13 @@ from tinygrad_edu.files import StrPath, write_atomically
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["Player", "frames", "player"]
+__all__ = ["PICTURE", "Player", "bounds", "fill_template", "frames", "lighten", "player"]
 
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 PICTURE = "picture"  # the id of the SVG, and the beginning of all ids in it
 PALE = {"node": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
 CAPTION = 44.0  # height of a slide's caption, in points
 HINT = 'such as "step_{:02d}.svg"'
+KNOWN = '".svg", ".png" or ".pdf"'
 
 
 class Player:
@@ -66,7 +68,8 @@ class Player:
         )
 
     def __repr__(self) -> str:
-        return f"Player({self.title!r}, written to {self.path})" if self.path else f"Player({self.title!r})"
+        where = f", written to {self.path}" if self.path else ""
+        return f"{type(self).__name__}({self.title!r}{where})"
 
 
 def player(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Player:
@@ -86,11 +89,12 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
         so_far[step.phase] += 1
         place = f"{step.phase} {so_far[step.phase]} of {totals[step.phase]}" if step.phase != "start" else "start"
         steps.append({**vars(step), "place": place})
+    here = files("tinygrad_edu.draw.player")
     text = fill_template(
-        files("tinygrad_edu.draw.player").joinpath("player.html").read_text(encoding="utf-8"),
+        here.joinpath("player.html").read_text(encoding="utf-8"),
         title=html.escape(title), theme=graph.theme, font=FONT, light=css_variables(LIGHT), dark=css_variables(DARK),
         svg=ET.tostring(svg, encoding="unicode"),
-        steps=script_json(steps),
+        steps=script_json(steps), view=here.joinpath("view.js").read_text(encoding="utf-8"),
     )  # fmt: skip
     written = None if path is None else Path(path)
     if written is not None:
@@ -98,8 +102,9 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
     return Player(text, written, title)
 
 
-def frames(graph: Graph, pattern: StrPath) -> list[Path]:
+def frames(graph: Graph, pattern: StrPath, size: Paper = "picture") -> list[Path]:
     """Writes the slides; see Graph.frames."""
+    check_choice("frames: size", size, get_args(Paper))
     found, pattern = script(graph), os.fspath(pattern)
     count = len(found.steps)
     try:
@@ -109,6 +114,10 @@ def frames(graph: Graph, pattern: StrPath) -> list[Path]:
     if len(set(names)) < count:
         how = f"give the pattern a place for the number of the step, {HINT}"
         raise ValueError(f"frames: all {count} steps would be written to {names[0]!r}, one over the other: {how}")
+    for name in names:
+        if ending(name) not in ENDINGS:
+            what = f"ends in .{ending(name)}" if ending(name) else "has no ending"
+            raise ValueError(f"frames: {name!r} {what}, which says no kind of picture: let it end in {KNOWN}")
     title = graph.title or shorten(graph.record.output.name)
     root = marked(graph, found, graph.title, title)
     width, height = (float(x) for x in root.attrib["viewBox"].split()[2:])
@@ -121,7 +130,8 @@ def frames(graph: Graph, pattern: StrPath) -> list[Path]:
         for words in slide.findall("title"):
             words.text = xml_text(f"{title}: {step.equation}")
         caption(slide, step, palette(graph.theme), width, height)
-        write_atomically(path, ET.tostring(slide, encoding="unicode").encode("utf-8"), folders=True)
+        lay_on(slide, size, palette(graph.theme)["paper"])
+        write_atomically(path, file_of(slide, ending(path), graph.time_limit), folders=True)
     return paths
 
 
@@ -219,12 +229,17 @@ def add_sums(group: ET.Element, texts: list[ET.Element], events: list[tuple[int,
             group.append(copy)
 
 
-def ring(group: ET.Element, colour: str) -> ET.Element:
-    """The frame around a node that a step is about."""
+def bounds(group: ET.Element) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the shapes of a node or cluster."""
     found = [float(x) for shape in shapes(group) for x in NUMBER.findall(shape.get("points") or shape.get("d") or "")]
     xs, ys = found[::2] or [0.0], found[1::2] or [0.0]
-    left, top = min(xs) - 3, min(ys) - 3
-    size = {"x": left, "y": top, "width": max(xs) + 3 - left, "height": max(ys) + 3 - top}
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def ring(group: ET.Element, colour: str) -> ET.Element:
+    """The frame around a node that a step is about."""
+    left, top, right, bottom = bounds(group)
+    size = {"x": left - 3, "y": top - 3, "width": right - left + 6, "height": bottom - top + 6}
     attributes = {"fill": "none", "stroke": colour, "stroke-width": "4", "rx": "5", "visibility": "hidden"}
     return ET.Element("rect", {"data-part": "ring", **{name: f"{x:g}" for name, x in size.items()}, **attributes})
 

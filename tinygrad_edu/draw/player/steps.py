@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.algebra.formulas import forward_term, local_term, role, rule_source
-from tinygrad_edu.draw.algebra.terms import ATOM, PHRASE, PRODUCT, Notation, Term, TermLike, Text
+from tinygrad_edu.draw.algebra.formulas import (
+    ARRIVING,
+    RuleCall,
+    forward_term,
+    local_term,
+    received_term,
+    role,
+    rule_source,
+)
+from tinygrad_edu.draw.algebra.terms import ATOM, PHRASE, POWER, PRODUCT, Notation, Term, TermLike, Text
 from tinygrad_edu.draw.explain.expressions import card_term
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, MINUS, format_array, format_number, format_product, format_shape
@@ -37,7 +45,8 @@ class Step:
     phase: Phase  # of which pass it is
     equation: str  # what is computed, with numbers
     note: str = ""  # what kind of tensor it is, the running sum, the gate's role
-    rule: str = ""  # the op's own rule, as it stands in its source; "" if there is none
+    rule: str = ""  # what the op's rule hands back, in the names of the picture; "" if it shows no single op
+    source: str = ""  # the same as it stands in the op's code, such as "multiply: g * y"; "" if it cannot be found
     active: tuple[str, ...] = ()  # the ids of the nodes and wires that it is about
 
 
@@ -220,7 +229,22 @@ def backward_step(
     words = f"The gate {cards.symbol_of(wire.target)} {role(op)}." if role(op) else ""
     note = join_sentences(sums, hook, blocked, words)
     equation = f"{left} += {right_side(wire, derivative(graph, wire.target), precision)}"
-    return Step("backward", equation, note, rule_source(op, wire.position), active)
+    code = rule_source(op, wire.position)
+    rule = rule_words(cards.rule_call(wire), derivative(graph, wire.target), precision)
+    return Step("backward", equation, note, rule, f"{op.name}: {code}" if code else "", active)
+
+
+class Rule(Notation):
+    """Writes a rule with the gradient that arrives as a derivative: (∂L/∂h)ᵀ @ x."""
+
+    def name(self, text: str, place: str | int) -> Text:
+        return text, POWER if place == ARRIVING else ATOM
+
+
+def rule_words(call: RuleCall, upstream: str, precision: int) -> str:
+    """What the rule hands back: "∂f/∂q · z", where the picture's `upstream` is what the code calls g."""
+    call = call._replace(names={**call.names, "g": upstream})
+    return shorten(Rule(False, precision).write(received_term(call)), LONG)
 
 
 def join_sentences(*sentences: str) -> str:

@@ -1,0 +1,142 @@
+import base64
+import gzip
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from chromium import needs_chromium, run
+from drawn import Block, network, tower
+
+from tinygrad_edu.draw.graph import Graph
+from tinygrad_edu.draw.picture.engines import engine
+
+pytestmark = pytest.mark.skipif(engine() is None, reason="Graphviz is not installed, neither dot nor pygraphviz")
+
+START = """
+const wait = async (key) => { while (keyOf(open) !== key) await new Promise((done) => setTimeout(done, 20)); };
+const up = { bubbles: true, cancelable: true };
+const press = (target, key) => target.dispatchEvent(new KeyboardEvent("keydown", { key, ...up }));
+const part = (title) => document.querySelector(`[data-part][aria-label="${title}"]`);
+const click = (x) => (x.querySelector("rect, polygon") ?? x).dispatchEvent(new MouseEvent("click", { bubbles: true }));
+const place = (x) => { const box = x.getBoundingClientRect(); return [box.left, box.top]; };
+"""
+
+
+def data_of(page):
+    return json.loads(re.search(r'id="data">(.*?)</script>', page.html)[1])
+
+
+def picture(data, key):
+    return ET.fromstring(gzip.decompress(base64.b64decode(data["states"][key])))
+
+
+def test_the_page_has_a_picture_of_every_state_and_stands_for_itself(tmp_path):
+    page = Graph(network(), theme="dark").page(tmp_path / "new" / "net.html", title="<net>")
+    assert page.path.read_text(encoding="utf-8") == page.html and "&lt;net&gt;</h1>" in page.html
+    assert repr(page).startswith("Page('<net>', written to ") and "<iframe" in page._repr_html_()
+    data = data_of(page)
+    assert len(data["states"]) == page.states == 10 and data["first"] == "0,3", "the first level is open"
+    for key in data["states"]:
+        buttons = {x.get("data-part"): x.get("aria-label") for x in picture(data, key).iter() if x.get("data-part")}
+        assert set(filter(None, key.split(","))) <= set(buttons)
+        assert all(buttons[number] == data["parts"][int(number)][0] for number in buttons)
+    assert set(re.findall(r"[a-z]+://[^\s\"'<>]*", page.html)) == {"http://www.w3.org/2000/svg"}
+    assert "default-src 'none'" in page.html and "{{" not in page.html
+
+
+def test_where_a_page_begins():
+    def opened(**options):
+        data = data_of(Graph(tower(3), style="compact", **options).page())
+        return {data["parts"][int(number)][0] for number in data["first"].split(",") if number}
+
+    blocks = {"0 · Block", "1 · Block", "2 · Block"}
+    assert opened() == opened(depth=1) == {"Sequential"} and opened(depth=0) == set()
+    assert opened(depth=2) == {"Sequential", *blocks} == opened(fold=False)
+    assert opened(fold=lambda module: isinstance(module, Block), depth=9) == {"Sequential"}
+
+
+@needs_chromium
+def test_parts_open_and_close_by_mouse_and_keyboard(tmp_path):
+    found = run(
+        Graph(network(), style="fused").page().html,
+        START
+        + """
+        const seen = [keyOf(open)];
+        const first = part("0 · Linear(2, 3)"), before = place(first);
+        click(first); await wait("0,1,3"); seen.push(keyOf(open));
+        const opened = part("0 · Linear(2, 3)");
+        const labels = [opened.getAttribute("aria-expanded"), opened.getAttribute("role"), opened.tabIndex];
+        opened.focus(); press(opened, "Enter"); await wait("0,3");
+        const kept = document.activeElement === part("0 · Linear(2, 3)");
+        press(document.body, "c"); await wait(""); seen.push(svg().querySelectorAll(".node").length);
+        press(part("Sequential"), " "); await wait("0");
+        press(document.body, "o"); await wait("0,1,2,3"); seen.push(svg().querySelectorAll(".node").length);
+        click(part("Sequential")); await wait("3");
+        return { seen, labels, kept, spoken: $("spoken").textContent, live: $("spoken").ariaLive };
+        """,
+        tmp_path,
+    )
+    assert found["seen"] == ["0,3", "0,1,3", 4, 12]
+    assert found["labels"] == ["true", "button", 0] and found["kept"]
+    assert found["spoken"].startswith("Sequential is closed: ") and found["live"] == "polite"
+
+
+@needs_chromium
+def test_opening_one_of_many_closes_the_other_and_the_clicked_part_stays_in_view(tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygrad_edu.draw.player.parts.SETS", 4)
+    found = run(
+        Graph(tower(3), style="compact").page().html,
+        START
+        + """
+        click(part("1 · Block")); await wait("0,4");
+        hand.zoom(2); const scale = hand.scaleOf(view);
+        click(part("2 · Block")); await wait("0,7");
+        const [left, top] = place(part("2 · Block")), room = stage.getBoundingClientRect();
+        const seen = left >= room.left && left < room.right && top >= room.top && top < room.bottom;
+        return [parts[7][0], seen, Math.abs(hand.scaleOf(view) / scale - 1) < 0.01, $("hint").textContent];
+        """,
+        tmp_path,
+    )
+    assert found[:3] == ["2 · Block", True, True] and "one part is open at a time" in found[3]
+
+
+@needs_chromium
+@pytest.mark.parametrize("size", [(1280, 720), (500, 844)])
+def test_the_page_fits_and_is_moved_by_hand(size, tmp_path):
+    found = run(
+        Graph(network(), style="fused").page().html,
+        START
+        + """
+        const page = document.documentElement;
+        const sizes = [page.scrollWidth <= innerWidth, page.scrollHeight <= innerHeight];
+        const home = svg().getAttribute("viewBox"), room = stage.getBoundingClientRect();
+        const send = (type, clientX, clientY, pointerId = 1) =>
+          stage.dispatchEvent(new PointerEvent(type, { clientX, clientY, pointerId, ...up }));
+        stage.setPointerCapture = () => {};
+        const [x, y, w] = view;
+        send("pointerdown", 100, 200); send("pointermove", 160, 230); send("pointerup", 160, 230);
+        const scale = hand.scaleOf(view), dragged = [(x - view[0]) * scale, (y - view[1]) * scale].map(Math.round);
+        const key = keyOf(open); click(part("MSELoss")); await new Promise((done) => setTimeout(done, 100));
+        const still = keyOf(open) === key;  // a drag ends in a click, which is none
+        press(document.body, "0"); const fitted = svg().getAttribute("viewBox") === home;
+        const at = { clientX: room.left, clientY: room.top, ctrlKey: true, deltaY: -20 };
+        const wheel = new WheelEvent("wheel", { ...at, ...up }), [u, v] = view;
+        stage.dispatchEvent(wheel);
+        const zoomed = [view[2] < w, wheel.defaultPrevented, Math.hypot(view[0] - u, view[1] - v) < 2];
+        press(document.body, "0");
+        send("pointerdown", 100, 200); send("pointerdown", 200, 200, 2);
+        send("pointermove", 300, 200, 2); const pinched = w / view[2];
+        press(document.body, "0"); press(document.body, "+"); const larger = view[2] < w;
+        const left = view[0]; press(document.body, "ArrowRight");
+        return { sizes, dragged, still, fitted, zoomed, pinched, larger, panned: view[0] > left };
+        """,
+        tmp_path,
+        size=size,
+    )
+    pinched = found.pop("pinched")
+    assert pinched == pytest.approx(2, rel=0.01)
+    assert found == {
+        "sizes": [True, True], "dragged": [60, 30], "still": True, "fitted": True, "zoomed": [True] * 3,
+        "larger": True, "panned": True,
+    }  # fmt: skip
