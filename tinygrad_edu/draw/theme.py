@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["DARK", "FONT", "LIGHT", "Theme", "css_variables", "heat", "mix", "palette", "roles"]
+__all__ = [
+    "DARK", "DARK_HOST", "FONT", "LIGHT", "LIGHT_HOST", "Theme", "css_variables", "follow_host", "heat", "mix",
+    "palette", "roles",
+]  # fmt: skip
 
 Theme = Literal["light", "dark", "auto"]
 FONT = "Helvetica,Arial,sans-serif"
@@ -35,6 +38,17 @@ DARK: dict[str, str] = {
     "op": "#e6eaf2", "op_text": "#12171e", "blocked": "#8e9aa6",
     "cluster1": "#161d25", "cluster2": "#1d2630", "cluster3": "#252f3a", "highlight": "#f2c14e",
 }  # fmt: skip
+
+# What tells that the page around a picture is dark or light, whatever the reader's system is: JupyterLab, VS Code,
+# Colab, and the books made of notebooks.
+DARK_HOST = (
+    ':is([data-jp-theme-light="false"],[data-vscode-theme-kind="vscode-dark"],'
+    '[data-vscode-theme-kind="vscode-high-contrast"],.vscode-dark,[theme="dark"],[data-theme="dark"])'
+)
+LIGHT_HOST = (
+    ':is([data-jp-theme-light="true"],[data-vscode-theme-kind="vscode-light"],'
+    '[data-vscode-theme-kind="vscode-high-contrast-light"],.vscode-light,[theme="light"],[data-theme="light"])'
+)
 
 HEAT_LEVELS = 8
 HEAT_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
@@ -71,3 +85,9 @@ def roles(theme: Theme = "light") -> dict[str, str]:
 def css_variables(colours: dict[str, str]) -> str:
     """Colours by role, as in a palette, as variables of CSS: "--text:#1c2531;"."""
     return "".join([f"--{role}:{colour};" for role, colour in colours.items()])
+
+
+def follow_host(selector: str) -> str:
+    """CSS with which an image or a frame gets the theme of the page around it, else that of the reader's system."""
+    hosts = (("", "light dark"), (f"{LIGHT_HOST} ", "light"), (f"{DARK_HOST} ", "dark"))
+    return "".join([f"{host}{selector}{{color-scheme:{scheme}}}" for host, scheme in hosts])
