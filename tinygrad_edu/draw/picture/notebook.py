@@ -23,18 +23,19 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.draw.picture.engines import render
-from tinygrad_edu.draw.theme import follow_host
+from tinygrad_edu.draw.theme import Theme, follow_host
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["mimebundle", "themed_svg"]
+__all__ = ["in_a_frame", "mimebundle", "themed_svg"]
 
 Size = tuple[float, float]  # width and height, in pixels of CSS
 
 PIXELS = 4 / 3  # of CSS, for a point
 COLUMN = 1000  # pixels: about as wide as a notebook, and half as wide as a PNG becomes
 HIGHEST = 700  # pixels: a picture is made smaller to be no higher, or scrolls
+LOWEST_FRAME, WORDS = 460, 240  # pixels: of a player, and of what it says above and below its picture
 LETTER = 9  # pixels: smaller letters cannot be read
 AREA = 6e6  # pixels of a PNG: some 300 KB
 SHORTEST = 0.2  # of its size: a PNG that must be smaller than that shows nothing
@@ -101,8 +102,12 @@ def extra(graph: Graph, source: str, format: str) -> str:
 
 def themed_svg(graph: Graph) -> str:
     """The SVG, which follows the page around it unless the graph was given a theme."""
-    svg = str(graph.pipe("svg", encoding="utf-8"))
-    return svg.replace(f'data-theme="{graph.theme}"', f'data-theme="{graph.notebook_theme}"', 1)
+    return with_theme(str(graph.pipe("svg", encoding="utf-8")), graph.notebook_theme)
+
+
+def with_theme(text: str, theme: Theme) -> str:
+    """An SVG or a page whose root has another theme."""
+    return re.sub(r'\bdata-theme="\w+"', f'data-theme="{theme}"', text, count=1)
 
 
 def picture_size(svg: str) -> Size:
@@ -128,4 +133,17 @@ def in_a_box(svg: str, size: Size, words: str) -> str:
         f'<img src="data:image/svg+xml;base64,{data}" alt="{html.escape(words)}" width="{width * most:.0f}" '
         f'style="display:block;width:100%;height:auto;max-width:{width * most:.0f}px;min-width:{width * least:.0f}px">'
         "</div>"
+    )
+
+
+def in_a_frame(page: str, title: str, theme: Theme) -> str:
+    """A page in a frame as high as its picture needs beside the words and buttons, with no scrollbar of its own."""
+    size = re.search(r'<svg[^>]*viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"[^>]*>', page)  # the first is the picture
+    stage = COLUMN * float(size[2]) / float(size[1]) if size else HIGHEST
+    height = max(LOWEST_FRAME, min(WORDS + stage, HIGHEST))
+    return (
+        f"<style>{follow_host('.player-frame')}</style>"
+        f'<iframe class="player-frame" srcdoc="{html.escape(with_theme(page, theme))}" title="{html.escape(title)}" '
+        f'sandbox="allow-scripts" style="display:block;box-sizing:border-box;width:100%;height:{height:.0f}px;'
+        'border:1px solid #84909c;border-radius:8px"></iframe>'
     )

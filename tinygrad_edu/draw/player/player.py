@@ -23,13 +23,14 @@ from copy import deepcopy
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import SMALL, format_number
 from tinygrad_edu.draw.picture.engines import render
+from tinygrad_edu.draw.picture.notebook import in_a_frame, mimebundle
 from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
 from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables, palette
@@ -48,7 +49,7 @@ HINT = 'such as "step_{:02d}.svg"'
 
 
 class Player:
-    """A page that plays a graph; in a notebook it shows itself, in a frame of its own.
+    """A page that plays a graph; in a notebook it shows itself, in a frame of its own, and on paper as a picture.
 
     Attributes:
         html: The page.
@@ -56,14 +57,16 @@ class Player:
         title: Its heading.
     """
 
-    def __init__(self, page: str, path: Path | None, title: str) -> None:
-        self.html, self.path, self.title = page, path, title
+    def __init__(self, page: str, path: Path | None, title: str, graph: Graph) -> None:
+        self.html, self.path, self.title, self._graph = page, path, title, graph
 
     def _repr_html_(self) -> str:
-        return (
-            f'<iframe srcdoc="{html.escape(self.html)}" title="{html.escape(self.title)}" sandbox="allow-scripts" '
-            'style="width:100%;height:640px;border:1px solid #84909c;border-radius:8px"></iframe>'
-        )
+        return in_a_frame(self.html, self.title, self._graph.notebook_theme)
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, Any]]:
+        """The frame and, for paper and for readers without scripts, the picture with both passes."""
+        still, sizes = mimebundle(self._graph.both(), {"image/png", "application/pdf"})
+        return {"text/html": self._repr_html_(), **still, "text/plain": repr(self)}, sizes
 
     def __repr__(self) -> str:
         return f"Player({self.title!r}, written to {self.path})" if self.path else f"Player({self.title!r})"
@@ -93,7 +96,7 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
     written = None if path is None else Path(path)
     if written is not None:
         write_atomically(written, text.encode("utf-8"), folders=True)
-    return Player(text, written, title)
+    return Player(text, written, title, graph)
 
 
 def frames(graph: Graph, pattern: StrPath) -> list[Path]:
