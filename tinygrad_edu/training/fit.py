@@ -28,7 +28,7 @@ from tinygrad_edu.training.epoch import (
     progress_bar,
     step_scheduler,
 )
-from tinygrad_edu.training.history import History, Record
+from tinygrad_edu.training.history import History, Record, format_value
 
 __all__ = ["fit"]
 
@@ -248,11 +248,7 @@ def check_together(model: Module, optimizer: Optimizer, scheduler: Scheduler | N
 
 def print_record(record: Record, header: bool) -> None:
     """Prints a line of a table with a column for each name, below a header if asked."""
-    formats = {"epoch": "d", "lr": ".3g", "seconds": ".2f"}
-    cells = []
-    for name, value in record.items():
-        cell = format(value, formats.get(name, ".2%" if name.endswith("accuracy") else ".4g"))
-        cells.append(cell.rjust(max(len(name), 8)))
+    cells = [format_value(name, value).rjust(max(len(name), 8)) for name, value in record.items()]
     if header:
         say("  ".join([name.rjust(8) for name in record]))
     say("  ".join(cells))
