@@ -9,7 +9,7 @@ import pytest
 from fit_runs import RNG, X, Y, loaders
 
 from tinygrad_edu import Tensor, functional, nn
-from tinygrad_edu.training import RunningMeans, accuracy, evaluate, predict, progress_bar
+from tinygrad_edu.training import RunningMeans, accuracy, bars, epoch, evaluate, predict, progress_bar
 
 
 def test_running_means_count_examples_and_not_batches():
@@ -120,3 +120,23 @@ def test_a_bar_shows_the_means_so_far(monkeypatch, capsys):
 def test_no_bar_without_a_terminal(capsys):
     assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3]
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_notebook_without_widgets_has_a_line_of_text_after_a_while(monkeypatch, capsys, installed):
+    if installed:
+        pytest.importorskip("tqdm")
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setattr(epoch, "notebook_shell", lambda: object())
+    assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3] and capsys.readouterr() == ("", "")
+    monkeypatch.setattr(bars, "PATIENCE", 0)
+    means = RunningMeans()
+    for x, y in progress_bar([(X, Y), (X, Y)], "epoch 1", means):
+        means.add(0.5, np.eye(3)[Y], y)
+        assert len(x) == 137
+    out, err = capsys.readouterr()
+    assert err == "" and ("epoch 1:  50%" in out) is installed and (not installed or out.endswith("\r"))
+    assert list(progress_bar(iter([1, 2, 3]), "epoch 1")) == [1, 2, 3]
+    monkeypatch.setattr(sys, "stdout", None)
+    assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3]

@@ -79,7 +79,8 @@ def fit(
             the validation loss or, without validation, the training loss.
         early_stopping: Watches its own `monitor` in the same way. It starts anew, unless the training is resumed.
         checkpoint: A Checkpoint, or the path of one.
-        progress: Whether to print a line for each epoch; on a terminal with tqdm there is a bar too.
+        progress: Whether to print a line for each epoch; with tqdm there is a bar too, on a terminal
+            or in a notebook.
 
     Returns:
         A record for each epoch: `epoch` from 1; `train_loss`, `val_loss`: means over the examples or, with class
