@@ -3,7 +3,7 @@ import pytest
 from tinygrad_edu import nn, training
 from tinygrad_edu.tables import format_table, html_table, markdown_table
 
-ROWS = [["layer", "numbers"], ["a<b|c", "1,234"], ["*x*", "5"]]
+ROWS = [["layer", "numbers"], ["a<b|c", "1,234"], ["*x*", "-5"]]
 
 
 def test_text():
@@ -11,7 +11,7 @@ def test_text():
         "layer  numbers",
         "--------------",
         "a<b|c    1,234",
-        "*x*          5",
+        "*x*         -5",
         "--------------",
     ]
 
@@ -28,7 +28,7 @@ def test_markdown_escapes_what_means_something_there():
         "| layer | numbers |",
         "| :--- | ---: |",
         "| a\\<b\\|c | 1,234 |",
-        "| \\*x\\* | 5 |",
+        "| \\*x\\* | \u22125 |",
         "",
         "a\\_b\\",
         "c",

@@ -7,10 +7,12 @@ is what becomes LaTeX when a notebook is exported.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Collection, Sequence
 
 __all__ = ["escape_markdown", "format_table", "html_table", "markdown_table"]
 
+MINUS = re.compile(r"^-(?=\d)")
 Rows = Sequence[Sequence[str]]  # the first one is the header
 
 
@@ -43,7 +45,7 @@ def html_row(row: Sequence[str], tag: str, sides: Sequence[str]) -> str:
 def markdown_table(rows: Rows, right: Collection[str], below: Sequence[str] = ()) -> str:
     """The table as GitHub and Pandoc read it, and below it a paragraph."""
     rule = ["---:" if header in right else ":---" for header in rows[0]]
-    escaped = [[escape_markdown(cell) for cell in row] for row in rows]
+    escaped = [[escape_markdown(MINUS.sub("\u2212", cell)) for cell in row] for row in rows]  # lines break after a "-"
     lines = [f"| {' | '.join(row)} |" for row in (escaped[0], rule, *escaped[1:])]
     return "\n".join(lines) + ("\n\n" + "\\\n".join(map(escape_markdown, below)) if below else "")
 

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from functools import partial
+from functools import partial, partialmethod
 
 import numpy as np
 import pytest
@@ -123,20 +123,34 @@ def test_no_bar_without_a_terminal(capsys):
 
 
 @pytest.mark.parametrize("installed", [True, False])
-def test_a_notebook_without_widgets_has_a_line_of_text_after_a_while(monkeypatch, capsys, installed):
+def test_a_notebook_without_widgets_has_a_line_of_text_after_a_while(monkeypatch, installed):
+    shown = []
     if installed:
-        pytest.importorskip("tqdm")
+        tqdm = pytest.importorskip("tqdm.auto")
+        init = partialmethod(tqdm.std_tqdm.__init__, mininterval=0, miniters=1)
+        monkeypatch.setattr(tqdm, "tqdm", type("Eager", (tqdm.std_tqdm,), {"__init__": init}))
     else:
         monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     monkeypatch.setattr(epoch, "notebook_shell", lambda: object())
-    assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3] and capsys.readouterr() == ("", "")
+    monkeypatch.setattr(bars, "show_in_place", lambda thing, raw: shown.append(thing["text/plain"]))
+    assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3] and shown == []
     monkeypatch.setattr(bars, "PATIENCE", 0)
     means = RunningMeans()
-    for x, y in progress_bar([(X, Y), (X, Y)], "epoch 1", means):
+    for x, y in progress_bar([(X, Y)] * 3, "epoch 1", means):
         means.add(0.5, np.eye(3)[Y], y)
         assert len(x) == 137
-    out, err = capsys.readouterr()
-    assert err == "" and ("epoch 1:  50%" in out) is installed and (not installed or out.endswith("\r"))
+    lines = [text for text in shown if text]
+    if installed:
+        assert "epoch 1:  33%" in lines[0] and "loss 0.5000" in lines[-1] and shown[-1] == ""
+    assert bool(lines) is installed
     assert list(progress_bar(iter([1, 2, 3]), "epoch 1")) == [1, 2, 3]
-    monkeypatch.setattr(sys, "stdout", None)
+
+
+def test_a_console_has_its_bar_on_stdout(monkeypatch, capsys):
+    pytest.importorskip("tqdm")
+    monkeypatch.setenv("SPYDER_ARGS", "[]")
+    monkeypatch.setattr(epoch, "notebook_shell", lambda: object())
+    monkeypatch.setattr(bars, "PATIENCE", 0)
     assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3]
+    out, err = capsys.readouterr()
+    assert err == "" and "epoch 1:  33%" in out and out.endswith("\r")

@@ -11,6 +11,7 @@ So there is none before a pass has taken a while, and all bars of a cell stand i
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 import warnings
@@ -48,7 +49,7 @@ def notebook_bar(batches: Iterable[T], text: str, means: object = "") -> Generat
 
 
 def new_bar(text: str, done: int, total: int | None) -> Any:
-    """A bar with so many batches done; None without tqdm, or without a place to print it."""
+    """A bar with so many batches done; None without tqdm."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that ipywidgets is not installed
@@ -61,9 +62,21 @@ def new_bar(text: str, done: int, total: int | None) -> Any:
         bar = tqdm(**options, display=False)
         show_in_place(bar.container)
         return bar
-    if getattr(sys.stdout, "closed", True):
-        return None
-    return tqdm(**options, file=sys.stdout)  # with the lines of the epochs: stderr would be a block of its own
+    return tqdm(**options, file=sys.stdout if in_console() else Line())
+
+
+class Line:
+    """What tqdm writes its text to: a file whose only line is the last one, in the place of the cell's bars."""
+
+    def write(self, text: str) -> None:
+        show_in_place({"text/plain": text.strip()} if text.strip() else EMPTY, raw=True)
+
+    def flush(self) -> None: ...
+
+
+def in_console() -> bool:
+    """Whether the kernel's cells are lines of a console, Spyder's or Qt's, where no output can be replaced."""
+    return any(name == "QT_API" or name.startswith("SPYDER") for name in os.environ)
 
 
 def show_in_place(thing: object, **options: bool) -> None:
