@@ -105,7 +105,7 @@ def test_title_theme_path_and_notebook(tmp_path):
     assert '<html lang="en" data-theme="dark">' in page.html and "a.html" in repr(page)
     assert graph.player(title="lesson 2").title == "lesson 2" and graph.player().path is None
     assert play(f_of_xyz()).title == "f: forward and backward"
-    _, (tag, found) = Page(page._repr_html_()).elements
+    _, (tag, found), _ = Page(page._repr_html_()).elements
     assert tag == "iframe" and found["srcdoc"] == page.html and found["title"] == "lesson 1"
 
 
@@ -113,7 +113,7 @@ def test_in_a_notebook_the_player_follows_the_theme_and_has_a_picture_for_paper(
     page = play(f_of_xyz())
     shown, sizes = page._repr_mimebundle_()
     assert list(shown) == ["text/html", "image/png", "application/pdf", "text/plain"] and list(sizes) == ["image/png"]
-    _, (_, found) = Page(shown["text/html"]).elements
+    _, (_, found), _ = Page(shown["text/html"]).elements
     assert found["srcdoc"] == page.html.replace('data-theme="light"', 'data-theme="auto"', 1) != page.html
     assert "width:100%" in found["style"] and "box-sizing:border-box" in found["style"]
 

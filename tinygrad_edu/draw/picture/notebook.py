@@ -45,9 +45,12 @@ EXTRA = 5.0  # seconds for each kind that is there beside the SVG
 BOX = (
     "BOX::-webkit-scrollbar{width:12px;height:12px}"
     "BOX::-webkit-scrollbar-thumb{background:#84909c;border:2px solid transparent;background-clip:padding-box;"
-    "border-radius:6px}"
+    "border-radius:6px}BOX::-webkit-scrollbar-corner{background:transparent}"
     "@media print{BOX{max-height:none!important}BOX img{min-width:0!important}}"
 )
+
+# Seen where the frame was filtered out, and the style with it
+UNTRUSTED = "Run this cell, or trust the notebook, to see the player: pages from elsewhere are not shown before."
 
 KINDS = ("text/html", "image/svg+xml", "image/png", "application/pdf", "text/plain")
 
@@ -142,8 +145,8 @@ def in_a_frame(page: str, title: str, theme: Theme) -> str:
     stage = COLUMN * float(size[2]) / float(size[1]) if size else HIGHEST
     height = max(LOWEST_FRAME, min(WORDS + stage, HIGHEST))
     return (
-        f"<style>{follow_host('.player-frame')}</style>"
+        f"<style>{follow_host('.player-frame')}.player-frame+p{{display:none}}</style>"
         f'<iframe class="player-frame" srcdoc="{html.escape(with_theme(page, theme))}" title="{html.escape(title)}" '
         f'sandbox="allow-scripts" style="display:block;box-sizing:border-box;width:100%;height:{height:.0f}px;'
-        'border:1px solid #84909c;border-radius:8px"></iframe>'
+        f'border:1px solid #84909c;border-radius:8px"></iframe><p>{UNTRUSTED}</p>'
     )
