@@ -18,7 +18,7 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
-    ["arguments", "blocks", "checks", "files", "structure", "sums", "torch_names"],
+    ["arguments", "blocks", "checks", "files", "notebooks", "structure", "sums", "tables", "torch_names"],
     ["engine"],
     ["scopes"],
     ["random", "anomaly", "ops", "figures"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import graphviz
 
@@ -18,6 +18,7 @@ from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, name_cards
 from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
+from tinygrad_edu.draw.picture.notebook import mimebundle, themed_svg
 from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on, picture_format, sharpen
 from tinygrad_edu.draw.picture.svg import finish, parse
 from tinygrad_edu.draw.picture.tables import PictureMode
@@ -50,7 +51,7 @@ class Options(TypedDict, total=False):
     depth: int | None
     rankdir: Rankdir
     precision: int
-    theme: Theme
+    theme: Theme | None
     title: str | None
     gradients: Gradients
 
@@ -76,7 +77,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         rankdir: "LR" from left to right, "TB" from top to bottom, "auto" takes LR for up to 7 ranks if it is legible on
             a slide, else what makes letters larger there.
         precision: Significant digits, 1 to 17.
-        theme: "light", "dark", or "auto", which follows the reader's system.
+        theme: "light", "dark", or "auto", which follows the page around the picture, or the reader's system. None is
+            light in files and "auto" in notebooks.
         names: Tensor -> name or name -> Tensor, stronger than all other names.
         title: A heading, or None.
         gradients: "right" shows those that the chain rule gives; "grad" marks beside them what stands in each `.grad`,
@@ -92,7 +94,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         record: What is drawn.
         plan: What of it is folded.
         style: "gates", "fused" or "compact".
-        mode: As given; so are theme and title.
+        mode: As given; so is title.
+        theme: Of files; "light" if none was given.
         options: style, fold, rankdir, depth, precision and gradients as given.
         verdicts: On what stands in each `.grad`, if gradients="grad".
         time_limit: Of a layout, in seconds.
@@ -102,7 +105,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
     def __init__(
         self, output: Tensor | Record, *, mode: PictureMode = "both", style: Style = "auto", fold: Fold = "auto",
-        depth: int | None = None, rankdir: Rankdir = "auto", precision: int = 3, theme: Theme = "light",
+        depth: int | None = None, rankdir: Rankdir = "auto", precision: int = 3, theme: Theme | None = None,
         names: Names | None = None, title: str | None = None, gradients: Gradients = "right",
     ) -> None:  # fmt: skip
         if not isinstance(output, (Tensor, Record)):
@@ -111,7 +114,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         check_choice("graph: mode", mode, get_args(PictureMode))
         check_choice("graph: style", style, get_args(Style))
         check_choice("graph: rankdir", rankdir, get_args(Rankdir))
-        check_choice("graph: theme", theme, get_args(Theme))
+        if theme is not None:
+            check_choice("graph: theme", theme, get_args(Theme))
         if not (callable(fold) or isinstance(fold, bool) or (isinstance(fold, str) and fold == "auto")):
             fold = check_int('graph: fold, unless it is "auto", True, False or a function,', fold, 1)
         check_choice("graph: gradients", gradients, get_args(Gradients))
@@ -119,7 +123,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             depth = check_int("graph: depth, unless it is None,", depth, 0)
         precision = check_int("graph: precision", precision, 1, 17)
         self.record = record(output) if isinstance(output, Tensor) else output
-        self.mode, self.theme = mode, theme
+        self.mode, self._theme = mode, theme
         self.title = None if title is None else str(title)
         self.options: Options = {
             "style": style, "fold": fold, "rankdir": rankdir, "depth": depth, "precision": precision,
@@ -142,6 +146,21 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         """Significant digits."""
         return self.options["precision"]
 
+    @property
+    def theme(self) -> Theme:
+        """Of files: "light" if none was given."""
+        return self._theme or "light"
+
+    @theme.setter
+    def theme(self, theme: Theme) -> None:
+        check_choice("graph: theme", theme, get_args(Theme))
+        self._theme = theme
+
+    @property
+    def notebook_theme(self) -> Theme:
+        """Of what a notebook shows: "auto" if none was given."""
+        return self._theme or "auto"
+
     def forward(self, **changes: Unpack[Options]) -> Graph:
         """The forward pass at the same coordinates, unless other options than theme and title are changed."""
         return self.at("forward", **changes)
@@ -160,7 +179,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
     def at(self, mode: PictureMode, **changes: Unpack[Options]) -> Graph:
         """The same graph in another mode."""
-        options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
+        options: Options = {"theme": self._theme, "title": self.title, **self.options, **changes}
         return Graph(self.record, mode=mode, **options)
 
     def frames(self, pattern: StrPath, *, size: Paper = "picture") -> list[Path]:
@@ -344,30 +363,13 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             raise NoEngineError(f"the program unflatten is not installed: {how}") from None
 
     def _repr_svg_(self) -> str | None:
-        return self.attempt()[0]
-
-    def attempt(self) -> tuple[str | None, str]:
-        """The picture, or None and the reason: an error while a notebook shows an object would hide the object."""
         try:
-            return str(self.pipe("svg", encoding="utf-8")), ""
-        except Exception as problem:
-            return None, f"\n\nNo picture: {problem}"
+            return themed_svg(self)
+        except Exception:  # an error while a notebook shows an object would hide the object
+            return None
 
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: object
-    ) -> dict[str, str]:
-        """What a notebook shows: the picture, and the text for where no picture can be, with the reason."""
-        kinds = ("image/svg+xml", "text/plain")
-        wanted = [kind for kind in kinds if (not include or kind in include) and kind not in (exclude or ())]
-        shown, hint = dict[str, str](), ""
-        if "image/svg+xml" in wanted:
-            picture, hint = self.attempt()
-            if picture is not None:
-                shown["image/svg+xml"] = picture
-        if "text/plain" in wanted or hint:
-            try:
-                text = self.text()
-            except Exception as problem:
-                text = f"No text: {problem}"
-            shown["text/plain"] = text + hint
-        return shown
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """What a notebook shows: the picture in several kinds, and the text for where no picture can be."""
+        return mimebundle(self, include, exclude)

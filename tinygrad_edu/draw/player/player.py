@@ -23,7 +23,7 @@ from copy import deepcopy
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from numpy import ndarray
 
@@ -31,6 +31,7 @@ from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.picture.arrays import number_rows
 from tinygrad_edu.draw.picture.engines import render
+from tinygrad_edu.draw.picture.notebook import in_a_frame, mimebundle
 from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on
 from tinygrad_edu.draw.picture.svg import NAMESPACE, NUMBER, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
@@ -50,7 +51,7 @@ KNOWN = '".svg", ".png" or ".pdf"'
 
 
 class Player:
-    """A page that plays a graph; in a notebook it shows itself, in a frame of its own.
+    """A page that plays a graph; in a notebook it shows itself, in a frame of its own, and on paper as a picture.
 
     Attributes:
         html: The page.
@@ -58,14 +59,16 @@ class Player:
         title: Its heading.
     """
 
-    def __init__(self, page: str, path: Path | None, title: str) -> None:
-        self.html, self.path, self.title = page, path, title
+    def __init__(self, page: str, path: Path | None, title: str, graph: Graph) -> None:
+        self.html, self.path, self.title, self._graph = page, path, title, graph
 
     def _repr_html_(self) -> str:
-        return (
-            f'<iframe srcdoc="{html.escape(self.html)}" title="{html.escape(self.title)}" sandbox="allow-scripts" '
-            'style="width:100%;height:640px;border:1px solid #84909c;border-radius:8px"></iframe>'
-        )
+        return in_a_frame(self.html, self.title, self._graph.notebook_theme)
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, Any]]:
+        """The frame and, for paper and for readers without scripts, the picture with both passes."""
+        still, sizes = mimebundle(self._graph.both(), {"image/png", "application/pdf"})
+        return {"text/html": self._repr_html_(), **still, "text/plain": repr(self)}, sizes
 
     def __repr__(self) -> str:
         where = f", written to {self.path}" if self.path else ""
@@ -99,7 +102,7 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
     written = None if path is None else Path(path)
     if written is not None:
         write_atomically(written, text.encode("utf-8"), folders=True)
-    return Player(text, written, title)
+    return Player(text, written, title, graph)
 
 
 def frames(graph: Graph, pattern: StrPath, size: Paper = "picture") -> list[Path]:
