@@ -140,7 +140,7 @@ def sum_text(card: Card, look: Look) -> str:
 def chip_label(card: Card, look: Look) -> str:
     ink = look["parameter"] if card.kind == "parameter" else look["text"]
     name = look.format(card.value) if card.is_number else shorten(card.name)
-    return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
+    return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 10))]], 1)
 
 
 def gate_label(card: Card, look: Look) -> str:

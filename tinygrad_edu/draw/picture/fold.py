@@ -354,7 +354,7 @@ def leaf_items(leaves: list[Card], users: Sequence[Item], large: bool, visible: 
         return [Item(leaves, "run", common_scope(leaves), title)]
     found = []
     for leaf in leaves:
-        scope = leaf.scope
+        scope = users[0].scope if leaf.is_number else leaf.scope
         while scope is not None and scope not in visible:
             scope = scope.parent
         found.append(Item([leaf], scope=scope))
