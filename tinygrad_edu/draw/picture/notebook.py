@@ -41,12 +41,14 @@ AREA = 6e6  # pixels of a PNG: some 300 KB
 SHORTEST = 0.2  # of its size: a PNG that must be smaller than that shows nothing
 EXTRA = 5.0  # seconds for each kind that is there beside the SVG
 
-# Scrollbars that are always there, and none on paper
+# Scrollbars that are always in sight, and on paper none: there the picture fits a page
 BOX = (
     "BOX::-webkit-scrollbar{width:12px;height:12px}"
     "BOX::-webkit-scrollbar-thumb{background:#84909c;border:2px solid transparent;background-clip:padding-box;"
     "border-radius:6px}BOX::-webkit-scrollbar-corner{background:transparent}"
-    "@media print{BOX{max-height:none!important}BOX img{min-width:0!important}}"
+    "@media print{BOX{max-height:none!important;break-inside:avoid}"
+    "BOX img{min-width:0!important;width:auto!important;max-width:100%!important;max-height:95vh;"
+    "color-scheme:light!important}}"
 )
 
 # Seen where the frame was filtered out, and the style with it
