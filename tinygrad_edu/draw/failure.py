@@ -30,7 +30,7 @@ from tinygrad_edu.engine import Op
 from tinygrad_edu.structure import places
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["failed_record", "variables_of"]
+__all__ = ["bound_arguments", "failed_record", "variables_of"]
 
 Operands = list[tuple[str, Any]]  # by the names of the arguments
 Frames = list[tuple[FrameType, int]]  # outermost first, with the numbers of the lines
@@ -111,11 +111,11 @@ def failed_call(frame: FrameType) -> Culprit | None:
     """The function of the library or the module whose call this is, if it is one."""
     local = frame.f_locals
     if in_file(frame, "scopes") and "function" in local:
-        given = bound(local["function"], local["args"], local["kwargs"])
+        given = bound_arguments(local["function"], local["args"], local["kwargs"])
         return Culprit(placeholder_op(local["function"].__name__), flat(given))
     module: Any = local.get("self")
     if frame.f_code.co_name == "__call__" and is_module(module):
-        given = bound(module.forward, local["args"], local["kwargs"])
+        given = bound_arguments(module.forward, local["args"], local["kwargs"])
         own = list(module._own(Tensor))
         return Culprit(placeholder_op(call_label(module)), flat(given) + own)
     return None
@@ -134,11 +134,11 @@ def in_file(frame: FrameType, name: str) -> bool:
     return str(frame.f_globals.get("__name__")).startswith(f"tinygrad_edu.{name}")
 
 
-def bound(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bound_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call by name; by number if they do not fit."""
     try:
         return inspect.signature(function).bind(*args, **kwargs).arguments
-    except TypeError:
+    except (TypeError, ValueError):
         return {f"argument {i}": x for i, x in enumerate(args)} | kwargs
 
 
