@@ -6,9 +6,10 @@
     draw.call(model, x, depth=1)            # one call, also where it fails; draw.failed() after any error
 
 Read `record.py` first: what it finds is all that the others show. `names.py`, `numbers.py` and `theme.py` say how
-names, numbers and colours are written, `scopes.py` which calls are boxes; then come `algebra/` (formulas), `explain/`
-(words), `picture/` (DOT and SVG), `player/` (pages), `graph.py` and `calls.py`, each standing on those before it.
-`observer.py` looks at a call while it runs, and `failure.py` at what is left of one that failed.
+names, numbers and colours are written, `scopes.py` which calls are boxes, `verdict.py` whether a `.grad` is right; then
+come `algebra/` (formulas), `explain/` (words), `picture/` (DOT and SVG), `player/` (pages), `graph.py` and `calls.py`,
+each standing on those before it. `observer.py` looks at a call while it runs, and `failure.py` at what is left of one
+that failed.
 """
 
 from __future__ import annotations

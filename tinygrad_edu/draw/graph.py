@@ -7,7 +7,7 @@ notebook. But it draws itself with either engine, and finishes its SVG.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
@@ -16,36 +16,42 @@ import graphviz
 from tinygrad_edu.checks import check_choice, check_int
 from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, name_cards
-from tinygrad_edu.draw.picture.cards import PictureMode
+from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
-from tinygrad_edu.draw.picture.fold import plan
-from tinygrad_edu.draw.picture.painter import Painter
 from tinygrad_edu.draw.picture.svg import finish
+from tinygrad_edu.draw.picture.tables import PictureMode
 from tinygrad_edu.draw.player import Player, frames, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme
 from tinygrad_edu.draw.variables import caller_variables
+from tinygrad_edu.draw.verdict import judge_all
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from tinygrad_edu.nn import Module
+
 __all__ = ["Graph"]
 
-Style = Literal["auto", "gates", "fused"]
+Style = Literal["auto", "gates", "fused", "compact"]
+Fold = Literal["auto"] | bool | int | Callable[["Module"], bool]
 Rankdir = Literal["auto", "LR", "TB"]
+Gradients = Literal["right", "grad"]
 
 
 class Options(TypedDict, total=False):
     """What the other modes of a picture keep; see Graph."""
 
     style: Style
+    fold: Fold
     depth: int | None
     rankdir: Rankdir
     precision: int
     theme: Theme
     title: str | None
+    gradients: Gradients
 
 
 class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
@@ -58,16 +64,23 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         output: A Tensor, of several elements too; or what record(tensor) found.
         mode: "forward" shows values, "backward" gradients too and the wires against the flow, "both" wires both ways;
             nodes stand at the same coordinates in all three.
-        style: "gates" draws each op as a node of its own, "fused" joins it to its result, "auto" chooses gates for up
-            to 4 ops between single numbers.
-        depth: How many levels of modules stay open: 0 makes a card of every outermost module call. None opens all, and
-            folds alike parts of graphs above 150 tensors.
-        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" takes LR for up to 7 ranks if it fits a slide
-            of 16:9, else what makes letters larger there, or what is narrower if neither fits.
+        style: "gates" draws each op as a node of its own, "fused" joins it to its result, "compact" makes one line of
+            a node, without arrays and formulas. "auto" chooses gates for up to 4 ops between single numbers, else
+            fused if its letters are legible on a slide (9 pixels of 1600 x 900), else compact.
+        fold: "auto" folds alike parts and modules of what is too large: for the style "auto" to be legible on a slide,
+            for the others on two. False folds nothing, True as if it were too large, and a number down to so many
+            nodes, as far as that goes; a function says which modules are closed: `lambda module: ...`. The legend says
+            what was folded or left out without being asked.
+        depth: How many levels of modules stay open: 0 makes a card of every outermost module call; None opens all.
+        rankdir: "LR" from left to right, "TB" from top to bottom, "auto" takes LR for up to 7 ranks if it is legible on
+            a slide, else what makes letters larger there.
         precision: Significant digits, 1 to 17.
         theme: "light", "dark", or "auto", which follows the reader's system.
         names: Tensor -> name or name -> Tensor, stronger than all other names.
         title: A heading, or None.
+        gradients: "right" shows those that the chain rule gives; "grad" marks beside them what stands in each `.grad`,
+            set by hand or by backward(), as right, wrong (with what went wrong, if it can be told) or not set. Results
+            whose `.grad` is not set stay as they are. What is right is told for this output: draw the loss itself.
 
     Raises:
         ValueError: An option that does not exist.
@@ -77,17 +90,19 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     Attributes:
         record: What is drawn.
         plan: What of it is folded.
+        style: "gates", "fused" or "compact".
         mode: As given; so are theme and title.
-        options: style, rankdir, depth and precision as given.
+        options: style, fold, rankdir, depth, precision and gradients as given.
+        verdicts: On what stands in each `.grad`, if gradients="grad".
         time_limit: Of a layout, in seconds.
     """
 
     time_limit = 20.0
 
     def __init__(
-        self, output: Tensor | Record, *, mode: PictureMode = "both", style: Style = "auto", depth: int | None = None,
-        rankdir: Rankdir = "auto", precision: int = 3, theme: Theme = "light", names: Names | None = None,
-        title: str | None = None,
+        self, output: Tensor | Record, *, mode: PictureMode = "both", style: Style = "auto", fold: Fold = "auto",
+        depth: int | None = None, rankdir: Rankdir = "auto", precision: int = 3, theme: Theme = "light",
+        names: Names | None = None, title: str | None = None, gradients: Gradients = "right",
     ) -> None:  # fmt: skip
         if not isinstance(output, (Tensor, Record)):
             raise TypeError(f"a picture is drawn of a Tensor or a Record, not of {type(output).__name__}")
@@ -96,17 +111,25 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         check_choice("graph: style", style, get_args(Style))
         check_choice("graph: rankdir", rankdir, get_args(Rankdir))
         check_choice("graph: theme", theme, get_args(Theme))
+        if not (callable(fold) or isinstance(fold, bool) or (isinstance(fold, str) and fold == "auto")):
+            fold = check_int('graph: fold, unless it is "auto", True, False or a function,', fold, 1)
+        check_choice("graph: gradients", gradients, get_args(Gradients))
         if depth is not None:
             depth = check_int("graph: depth, unless it is None,", depth, 0)
         precision = check_int("graph: precision", precision, 1, 17)
         self.record = record(output) if isinstance(output, Tensor) else output
         self.mode, self.theme = mode, theme
         self.title = None if title is None else str(title)
-        self.options: Options = {"style": style, "rankdir": rankdir, "depth": depth, "precision": precision}
+        self.options: Options = {
+            "style": style, "fold": fold, "rankdir": rankdir, "depth": depth, "precision": precision,
+            "gradients": gradients,
+        }  # fmt: skip
         if names is not None or not all(card.name for card in self.record.cards):
             name_cards(self.record, names, caller_variables())
-        self.plan = plan(self.record, depth)
-        Painter(self).draw()
+        self.verdicts = judge_all(self.record) if gradients == "grad" else {}
+        painter, self.rankdir = choose(self)
+        self.plan, self.style = painter.plan, painter.style
+        self.body += painter.directed(self.rankdir).body
 
     @property
     def error(self) -> Exception | None:
@@ -172,11 +195,11 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     @property
     def alt_text(self) -> str:
         """The picture in words, for screen readers."""
-        return alt_text(self.record, self.title)
+        return alt_text(self.record, self.title, self.verdicts)
 
     def text(self) -> str:
         """The graph as an indented tree, for a terminal."""
-        return tree(self.record, precision=self.precision)
+        return tree(self.record, precision=self.precision, verdicts=self.verdicts)
 
     def __str__(self) -> str:
         return self.text()

@@ -27,7 +27,10 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
 
-__all__ = ["Card", "Failure", "Record", "Scope", "Wire", "placeholder_op", "record", "record_ends", "slope", "stand_in"]
+__all__ = [
+    "Card", "Failure", "Record", "Scope", "Wire", "hand_back", "placeholder_op", "record", "record_ends", "slope",
+    "stand_in",
+]  # fmt: skip
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")
@@ -62,6 +65,7 @@ class Card:
     tensor: Tensor | None = None
     constant: ArrayLike | None = None  # the array or number that it is instead of a Tensor
     gradient: ndarray | None = None
+    own: Any = None  # what stood in `.grad`, whatever it was
     before_hooks: ndarray | None = None  # the gradient that arrived, if a hook changed it
     op: Op | None = None  # which made it
     params: dict[str, Any] = field(default_factory=dict)  # of the op, such as axis
@@ -152,6 +156,7 @@ class Record:
     backward: list[Wire] = field(default_factory=list)  # in the order in which the backward pass ran over them
     seed: ndarray | None = None  # the gradient that the backward pass began with
     failure: Failure | None = None  # why it ends there
+    choices: dict[Any, Any] = field(default_factory=dict, repr=False)  # see draw/picture/choice.py
 
     def wires(self) -> Iterator[Wire]:
         """All wires in forward order, each operand of each op once."""
@@ -269,6 +274,8 @@ def card_of(tensor: Tensor, number: int) -> Card:
     value = np.array(tensor._values) if shared else np.asarray(tensor._values)
     card = Card(f"t{number}", tensor.name or "", kind, value, tensor, named=tensor.name is not None)
     card.op, card.params = tensor._op, dict(tensor._params or {})
+    own = plain(tensor.grad)
+    card.own = own.copy() if isinstance(own, ndarray) else own
     return card
 
 
@@ -301,10 +308,15 @@ def run_backward(found: Record, cards: dict[int | tuple[int, int], Card], start:
 
 def slope(wire: Wire) -> ndarray:
     """∂ target / ∂ source, the target a single number: what the op's rule makes of the upstream gradient 1."""
+    return hand_back(wire, np.ones(wire.target.shape, wire.target.value.dtype)[()])
+
+
+def hand_back(wire: Wire, upstream: Array) -> ndarray:
+    """What the op's rule makes of an upstream gradient, in the source's shape."""
     tensor, x = wire.target.tensor, wire.source.tensor
     assert tensor is not None and x is not None
     op, given = tensor._op, [plain(y) for y in tensor._inputs]
     rule = partial(op.vjps[0], wire.position) if op.variadic else op.vjps[wire.position]
     with np.errstate(all="ignore"):
-        gradient = rule(np.ones(tensor.shape, tensor.dtype)[()], tensor._values, *given, **tensor._params)
+        gradient = rule(upstream, tensor._values, *given, **tensor._params)
         return np.asarray(unbroadcast(gradient, x, tensor, wire.position))

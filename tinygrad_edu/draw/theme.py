@@ -23,7 +23,8 @@ LIGHT: dict[str, str] = {
     "gradient_text": "#a63c00", "gradient_fill": "#fdeee3", "gradient_wire": "#d55e00",
     "parameter": "#007557", "input": "#5b6775", "data": "#84909c", "output": "#8c4a76",
     "op": "#1b2430", "op_text": "#fdfdfd", "blocked": "#74808c",  # op_text: the symbol of an op, the role of a gate
-    "cluster1": "#f5f7f9", "cluster2": "#ebeff3", "cluster3": "#e1e7ed", "highlight": "#e69f00",
+    "cluster1": "#f5f7f9", "cluster2": "#ebeff3", "cluster3": "#e1e7ed",
+    "highlight": "#e69f00", "highlight_text": "#1d2632",  # what is not finite; a wrong gradient
 }  # fmt: skip
 
 DARK: dict[str, str] = {
@@ -33,11 +34,13 @@ DARK: dict[str, str] = {
     "gradient_text": "#ffab73", "gradient_fill": "#43230f", "gradient_wire": "#f28a3c",
     "parameter": "#3fc79d", "input": "#a3afbb", "data": "#7f8b98", "output": "#e29cc9",
     "op": "#e6eaf2", "op_text": "#12171e", "blocked": "#8e9aa6",
-    "cluster1": "#161d25", "cluster2": "#1d2630", "cluster3": "#252f3a", "highlight": "#f2c14e",
+    "cluster1": "#161d25", "cluster2": "#1d2630", "cluster3": "#252f3a",
+    "highlight": "#f2c14e", "highlight_text": "#10151c",
 }  # fmt: skip
 
 HEAT_LEVELS = 8
-HEAT_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
+# Purple, grey, yellow-green: neither blue nor orange, and ever lighter, so that a print in grey keeps the order.
+HEAT_ENDS = {"light": ("#4b1248", "#9c989f", "#b9e34f"), "dark": ("#93409b", "#98949e", "#dcf05a")}
 
 
 def palette(theme: Theme = "light") -> dict[str, str]:
@@ -48,12 +51,12 @@ def palette(theme: Theme = "light") -> dict[str, str]:
 def heat(share: float, theme: Theme = "light") -> str:
     """The colour of a heat map's cell, one of 17, as "#rrggbb".
 
-    `share` is the cell's number divided by the largest magnitude: -1 is full blue, 0 and NaN are neutral, 1 is full
-    orange. Numbers outside are cut off.
+    `share` is the cell's number divided by the largest magnitude: -1 is purple, 0 and NaN are grey, 1 is yellow-green.
+    Numbers outside are cut off.
     """
     level = 0 if share != share else round(max(-1.0, min(1.0, share)) * HEAT_LEVELS)
-    cold, neutral, warm = HEAT_ENDS["dark" if theme == "dark" else "light"]
-    return mix(neutral, warm if level > 0 else cold, abs(level) / HEAT_LEVELS)
+    low, neutral, high = HEAT_ENDS["dark" if theme == "dark" else "light"]
+    return mix(neutral, high if level > 0 else low, abs(level) / HEAT_LEVELS)
 
 
 def mix(a: str, b: str, share: float) -> str:

@@ -10,7 +10,7 @@ import tinygrad_edu as te
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
-from tinygrad_edu.draw.picture.fold import ENOUGH, MOST, Item, plan
+from tinygrad_edu.draw.picture.fold import ENOUGH, Item, plan
 from tinygrad_edu.draw.record import record
 
 
@@ -133,6 +133,11 @@ def irregular(n):
     return x
 
 
+def folded(found, depth=None, most=150, **options):
+    """What is drawn of a graph that is too large."""
+    return plan(found, depth, fits=lambda drawn: drawn.size <= most, **options)
+
+
 def kinds(drawn):
     return [item.kind for item in drawn.items]
 
@@ -155,7 +160,7 @@ def test_a_long_loop_becomes_first_the_rest_and_last(module):
     loss, cell = recurrent(830, module=module)
     found = record(loss)
     name_cards(found, variables={id(cell): "cell"})
-    drawn = plan(found)
+    drawn = folded(found)
     check(found, drawn)
     assert len(found.cards) == 4986
     (run,) = [item for item in drawn.items if item.kind == "run"]
@@ -184,7 +189,7 @@ def runs(drawn, at_least=1):
 def test_runs_are_in_phase_with_neurons(form, options):
     found = record(scalar_mlp(8, 16, 16, 1, form=form, **options))
     name_cards(found)
-    drawn = plan(found)
+    drawn = folded(found)
     check(found, drawn)
     extra = form == "sum from 0"  # one more add
     ops = {16: 33 + extra, 8: 17 + extra} if form != "b last" else {16: 33, 8: 17}
@@ -198,7 +203,7 @@ def test_runs_are_in_phase_with_neurons(form, options):
 @pytest.mark.parametrize("widths", [(16, 16, 16, 1), (4, 8, 8, 8, 8, 1), (3, 4, 4, 4, 1), (16, 16, 16, 16, 16, 1)])
 def test_layers_of_equal_neurons_are_not_one_run(widths):
     found = record(scalar_mlp(*widths))
-    drawn = plan(found)
+    drawn = folded(found)
     check(found, drawn)
     results = {count for count, ops in runs(drawn, 2 * min(widths[1:-1]) + 1) if ops < 2 * max(widths) + 2}
     assert results == {widths[1] - 2}
@@ -206,7 +211,7 @@ def test_layers_of_equal_neurons_are_not_one_run(widths):
 
 def test_a_loss_over_examples_is_folded_by_examples_and_by_layers():
     found = record(moons(4))
-    drawn = plan(found)
+    drawn = folded(found)
     check(found, drawn)
     example = 16 * 5 + 16 * 33 + 32 + 3
     assert runs(drawn, 5) == [(14, 5), (14, 33), (2, example)]
@@ -226,7 +231,7 @@ def test_a_loss_over_examples_is_folded_by_examples_and_by_layers():
 )
 def test_steps_and_layers(make, expected):
     found = record(make())
-    drawn = plan(found)
+    drawn = folded(found)
     check(found, drawn)
     assert runs(drawn) == expected
     for item in drawn.items:
@@ -237,9 +242,9 @@ def test_steps_and_layers(make, expected):
 @pytest.mark.parametrize("make", [lambda: irregular(1000), lambda: irregular(200), lambda: recurrent(40)[0]])
 def test_any_large_graph_becomes_small(make):
     found = record(make())
-    drawn = plan(found)
+    drawn = folded(found)
     check(found, drawn)
-    assert len([item for item in drawn.items if item.ops]) <= MOST
+    assert drawn.folded and drawn.size <= 150
 
 
 @given(st.integers(1, 60), st.integers(0, 5), st.integers(1, 6), st.integers(0, 2**32 - 1))
@@ -250,7 +255,7 @@ def test_folding_loses_nothing_and_makes_no_circles(repeats, before, period, see
     for f in [*body[:before], *body * repeats]:
         pool.append(f(pool[-1]) + pool[rng.integers(len(pool))] * 0.1)
     found = record(pool[-1])
-    check(found, plan(found))
+    check(found, folded(found))
 
 
 @pytest.mark.parametrize(
@@ -304,7 +309,7 @@ def test_small_graphs_are_not_folded():
 
 def test_many_operands_of_one_op():
     found = record(te.concatenate([Tensor([float(i)]) for i in range(300)]).sum())
-    drawn = plan(found)
+    drawn = folded(found)
     check(found, drawn)
     assert [item.title for item in drawn.items if item.kind == "run"] == ["300 inputs"]
 
@@ -316,7 +321,7 @@ def test_planning_takes_time_in_proportion_to_the_graph(monkeypatch):
     for _ in range(2400):
         y = y * a + 0.1 * y.sin()
     found = record(y)
-    plan(found)
+    folded(found)
     assert sum(looked_at) < 5 * len(list(found.wires()))
 
 
@@ -332,7 +337,7 @@ def test_large_graphs_can_be_laid_out(make):
 def test_a_parameter_that_folded_modules_share_is_listed_in_each():
     found = record(recurrent(830)[0])
     name_cards(found)
-    folded = [item for item in plan(found, depth=0).items if item.kind == "module"]
-    assert len(folded) == 2 and all(len(item.leaves) >= 3 for item in folded)
-    source = Graph(found, depth=0).source
+    closed = [item for item in folded(found, depth=0).items if item.kind == "module"]
+    assert len(closed) == 2 and all(len(item.leaves) >= 3 for item in closed)
+    source = Graph(found, depth=0, style="fused").source
     assert "chip-" not in source and source.count("830 uses") == 6

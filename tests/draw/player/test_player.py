@@ -396,6 +396,14 @@ def test_what_a_hook_makes_of_a_gradient_is_hidden_until_it_is_there(tmp_path):
     assert ["3, hook → 30" in visible(path) for path in paths] == [False] * (len(paths) - 1) + [True]
 
 
+def test_what_stands_in_grad_is_hidden_until_the_right_gradient_is_there(tmp_path):
+    x = Tensor(2.0, name="x")
+    y = named(x * 3.0, "y")
+    x.grad = -3.0
+    paths = Graph(record(y), gradients="grad").frames(tmp_path / "{}.svg")
+    assert ["wrong sign" in "".join(visible(path)) for path in paths] == [False] * (len(paths) - 1) + [True]
+
+
 def gallery():
     """The pictures of demos/draw.py."""
     path = Path(__file__).parents[3] / "demos" / "draw.py"

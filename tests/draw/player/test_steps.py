@@ -46,7 +46,7 @@ def test_a_gradient_grows_with_each_contribution():
 
 
 def test_the_backward_steps_are_in_the_order_of_the_engine():
-    graph = Graph(record(network()))
+    graph = Graph(record(network()), style="fused")
     found = script(graph)
     steps = [step for step in found.steps if step.phase == "backward"][1:]
     wires = [f"wire-{wire.target.id}-{wire.position}" for wire in graph.record.backward]
@@ -55,7 +55,7 @@ def test_the_backward_steps_are_in_the_order_of_the_engine():
 
 
 def test_a_value_appears_after_its_operands_and_a_gradient_before_it_flows_on():
-    graph = Graph(record(network()))
+    graph = Graph(record(network()), style="fused")
     found = script(graph)
     for wire in graph.record.wires():
         source, target = f"node-{wire.source.id}", f"node-{wire.target.id}"
@@ -67,10 +67,22 @@ def test_a_value_appears_after_its_operands_and_a_gradient_before_it_flows_on():
             np.testing.assert_allclose(found.gradients[f"node-{card.id}"][-1][1], card.gradient, rtol=1e-6)
 
 
-def test_tensors_have_formulas_and_shapes():
-    texts = equations(network())
+@pytest.mark.parametrize("style", ["fused", "compact"])
+def test_tensors_have_formulas_and_shapes(style):
+    """Also where an op lists its parameters, to which no line leads."""
+    texts = equations(network(), style=style)
     assert "∂L/∂2.bias += sum over rows of ∂linear2" in [text.partition(" = ")[0] for text in texts]
     assert any(text.startswith("multiply1 = subtract1 ⊙ subtract1") for text in texts)
+
+
+def test_listed_parameters_get_their_gradients_one_after_the_other():
+    graph = Graph(record(network()), style="compact")
+    found, steps = script(graph), script(Graph(graph.record, style="fused")).steps
+    backward = [step.equation for step in found.steps if step.phase == "backward"]
+    assert backward == [step.equation for step in steps if step.phase == "backward"]
+    for item in graph.plan.items:
+        if item.weights:
+            assert found.norms[item.id] > found.gradients[item.id][-1][0] > found.values[item.id]
 
 
 def test_a_folded_module_is_one_step_forward():
@@ -152,6 +164,15 @@ def test_a_hook_is_told_when_the_last_contribution_has_arrived():
     assert notes[0] == "The backward pass begins at the output. A hook changes it: 1 → 3."
     assert "hook" not in notes[1]
     assert notes[2].startswith("∂y/∂x: 6, then 6 + 6 = 12. A hook changes it: 12 → 120.")
+
+
+def test_the_verdict_on_grad_is_told_when_the_last_contribution_has_arrived():
+    g = Tensor(3.0, name="g")
+    y = named(g * g, "y")
+    g.grad, y.grad = 3.0, 1.0
+    notes = [step.note for step in script(Graph(record(y), gradients="grad")).steps if step.phase == "backward"]
+    assert notes[0].endswith(" The .grad of y is right.")
+    assert ".grad" not in notes[1] and "The .grad of g, 3, is wrong: only 1 of 2 paths." in notes[2]
 
 
 def test_a_number_is_said_once():

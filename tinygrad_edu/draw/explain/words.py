@@ -11,6 +11,7 @@ import re
 import textwrap
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from numpy import ndarray
@@ -20,6 +21,7 @@ from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, SMALL, Number, format_array, format_number
 from tinygrad_edu.draw.record import Card, Failure, Record, Scope
+from tinygrad_edu.draw.verdict import Verdict, verdict_text
 
 __all__ = ["alt_text", "tree"]
 
@@ -38,7 +40,7 @@ PHRASES = {
 }  # fmt: skip
 
 
-def tree(found: Record, precision: int = 3, width: int = 100) -> str:
+def tree(found: Record, precision: int = 3, width: int = 100, verdicts: Mapping[Card, Verdict] | None = None) -> str:
     """The graph as an indented tree, the output first and operands below their result.
 
     One line for each tensor or constant: name, shape, what made it, value, gradient; a tensor that is met again is a
@@ -65,7 +67,8 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
         if found.failure is not None and card is found.output:
             lines += failure_lines(found.failure, card, width)
         else:
-            lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch))}")
+            verdict = (verdicts or {}).get(card)
+            lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch), verdict)}")
         operands = [wire.source for wire in card.wires]
         branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
         waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
@@ -99,12 +102,12 @@ def more_line(count: int) -> str:
     return f"⋯ {count} more" if count else "⋯ shown above"
 
 
-def tree_line(card: Card, outer: Scope | None, precision: int, room: int) -> str:
+def tree_line(card: Card, outer: Scope | None, precision: int, room: int, verdict: Verdict | None) -> str:
     """A card in one line; its scope too where the scope begins."""
     if card.is_number:
         return format_number(card.value, precision)
     for brief in range(3):
-        parts = line_entries(card, outer, precision, brief)
+        parts = line_entries(card, outer, precision, brief, verdict)
         if len("  ".join(parts)) <= room:
             break
     text = "  ".join(parts)
@@ -114,7 +117,7 @@ def tree_line(card: Card, outer: Scope | None, precision: int, room: int) -> str
     return text if len(text) <= room else shorten(f"{card.name}…", room, keep_start=True)
 
 
-def line_entries(card: Card, outer: Scope | None, precision: int, brief: int) -> list[str]:
+def line_entries(card: Card, outer: Scope | None, precision: int, brief: int, verdict: Verdict | None) -> list[str]:
     """What a line says, the most important first."""
     what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
     parts = [f"{printable(card.name)} {numbers.format_shape(card.shape)}".rstrip(), what]
@@ -125,13 +128,15 @@ def line_entries(card: Card, outer: Scope | None, precision: int, brief: int) ->
         parts.append(f"gradient {hooked}{format_array(card.gradient, precision, brief)}")
     elif not card.needs_gradient and card.kind != "data":
         parts.append("no gradient needed")
+    if verdict is not None:
+        parts.insert(2, verdict_text(verdict, precision, brief))
     if card.scope is not None and card.scope is not outer:
         path = ".".join([scope.name for scope in card.scope.path() if scope.name])
         parts.append(f"in {path}, {card.scope.label}" if path else f"in {card.scope.label}")
     return parts
 
 
-def alt_text(found: Record, title: str | None = None) -> str:
+def alt_text(found: Record, title: str | None = None, verdicts: Mapping[Card, Verdict] | None = None) -> str:
     """The picture in words: one paragraph of whole sentences.
 
     What is computed, with values, then the backward pass in the order in which it ran, with what each op hands to its
@@ -153,7 +158,25 @@ def alt_text(found: Record, title: str | None = None) -> str:
         constants = [speak_name(card.name) for card in leaves if not card.needs_gradient]
         if constants:
             sentences.append(f"{speak_list(constants)} {'needs' if len(constants) == 1 else 'need'} no gradient")
+    sentences += verdict_sentences(verdicts or {})
     return " ".join([sentence + "." * (sentence[-1] not in "?!") for sentence in sentences if sentence])
+
+
+def verdict_sentences(verdicts: Mapping[Card, Verdict]) -> list[str]:
+    """How many of the tensors' own gradients are right, and what is wrong with the first that are not."""
+    counts = Counter(verdict.status for verdict in verdicts.values())
+    if not counts:
+        return []
+    parts = [f"{count} {'is' if count == 1 else 'are'} {status}" for status, count in counts.items()]
+    sentences = [f"Of the tensors' own gradients {speak_list(parts)}"]
+    wrong = [(card, verdict) for card, verdict in verdicts.items() if verdict.status == "wrong"]
+    for card, verdict in wrong[:SMALL]:
+        own = "" if verdict.own is None else f", {speak_array(verdict.own)},"
+        why = "; ".join(
+            [speak_text(text).replace("×", " by ") for text in (verdict.hint, verdict.difference()) if text]
+        )
+        sentences.append(f"That of {speak_name(card.name)}{own} is wrong{f': {why}' if why else ''}")
+    return sentences
 
 
 def opening_sentence(ends: list[Card], ops: list[Card], leaves: list[Card]) -> str:

@@ -12,20 +12,21 @@ with them. Module calls, steps of a loop and neurons are such stretches; runs.py
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tinygrad_edu.draw.numbers import format_count
 from tinygrad_edu.draw.picture.runs import Nest, Stretch
 from tinygrad_edu.draw.record import Card, Record, Scope, Wire
 
-__all__ = ["Item", "Link", "Plan", "by_call", "gate_ids", "plan"]
+if TYPE_CHECKING:
+    from tinygrad_edu.nn import Module
 
-FOLD_ABOVE = 150  # tensors: a larger graph is folded without being asked
+__all__ = ["ENOUGH", "Item", "Link", "Plan", "by_call", "gate_ids", "plan", "title_of"]
+
 ENOUGH = 32  # a picture of so many nodes is not opened further
 FEW_NODES, MANY_NODES = 12, 45  # one of at most FEW_NODES may be opened once more, up to MANY_NODES
-MOST = 150  # if neither runs nor modules bring it below that, its middle is cut out
 LEAVES = 8  # operands of its own that one node may have in a folded picture
 SHARED = 2  # operands that the same nodes share, before they become one node
 
@@ -40,6 +41,7 @@ class Item:
     title: str = ""  # of a folded item
     outputs: list[Card] = field(default_factory=list)  # what is used outside of it, or is the output of the graph
     signature: Hashable = None  # equal for items that look alike
+    lists: bool = False  # whether it lists the parameters that it uses, which are no nodes then
 
     @property
     def folded(self) -> bool:
@@ -65,6 +67,11 @@ class Item:
         """The leaves that its ops use, each once."""
         sources = [wire.source for card in self.cards for wire in card.wires]
         return list(dict.fromkeys(source for source in sources if source.op is None))
+
+    @property
+    def weights(self) -> list[Card]:
+        """The parameters that it lists."""
+        return [leaf for leaf in self.leaves if leaf.kind == "parameter"] if self.folded or self.lists else []
 
     @property
     def id(self) -> str:
@@ -96,6 +103,7 @@ class Plan:
 
     items: list[Item]
     links: list[Link]
+    folded: bool = False  # whether it was made smaller than was asked for
 
     @property
     def size(self) -> int:
@@ -103,41 +111,57 @@ class Plan:
         return sum(item.kind != "chip" for item in self.items)
 
 
-def plan(found: Record, depth: int | None = None) -> Plan:
+def plan(
+    found: Record,
+    depth: int | None = None,
+    closed: Callable[[Module], bool] | None = None,
+    fits: Callable[[Plan], bool] | None = None,
+    compact: bool = False,
+) -> Plan:
     """Decides what is drawn: every card is in exactly one item; chips, which repeat a leaf, come on top.
 
     Args:
         found: The record.
         depth: How many levels of modules stay open: 0 makes a card of every outermost module call, 1 of every module
-            call inside one. None folds only what is too large: more than 150 tensors.
+            call inside one. None opens all.
+        closed: Which modules are closed, whatever their depth.
+        fits: Whether a picture is small enough. What is not is folded until it is, as far as that goes; by default
+            nothing is.
+        compact: Parameters are listed by the ops that use them.
     """
     items = []
     for card in found.cards:
         if card.op is not None:
             labels = tuple(scope.label for scope in card.scope.path()) if card.scope else ()
-            items.append(Item([card], scope=card.scope, signature=(card.op.name, card.shape, labels)))
+            signature = card.op.name, card.shape, labels
+            items.append(Item([card], scope=card.scope, signature=signature, lists=compact))
+    if closed is not None:
+        items = close_modules(items, closed, failed_calls(found))
     if depth is not None:
         items = fold_modules(items, depth, failed_calls(found))
-    large = len(found.cards) > FOLD_ABOVE
-    if large and len(items) > ENOUGH:
-        return shrink(found, items)
-    return connect(found, items or [Item([card]) for card in found.ends()], large)
+    if fits is None or not items:
+        return connect(found, items or [Item([card]) for card in found.ends()], False)
+    return shrink(found, items, fits)
 
 
-def shrink(found: Record, items: list[Item]) -> Plan:
-    """Folds runs, then modules from the innermost to the outermost, until the items are few enough to be looked at."""
-    nodes, every = Nest(items).nodes, items
-    for depth in reversed(range(max(len(item.path) for item in items))):
-        if len(nodes) <= MOST:
-            break
-        items = fold_modules(every, depth, failed_calls(found))
+def shrink(found: Record, items: list[Item], fits: Callable[[Plan], bool]) -> Plan:
+    """Folds runs, then modules from the innermost to the outermost, and at last the middle, until it fits."""
+    every = items
+    for depth in reversed(range(1 + max(len(item.path) for item in items))):
         nodes = Nest(items).nodes
-    if len(nodes) > MOST:
-        half = ENOUGH // 2
-        start, stop = nodes[half].start, nodes[-half].start
-        count = sum(item.ops for item in items[start:stop])
-        nodes[half:-half] = [Stretch(start, stop, title=f"⋯ {count:,} more ops")]
-    return unfold(found, items, nodes)
+        drawn = connect(found, shown_items(items, nodes, {}), True)
+        if fits(drawn):
+            return unfold(found, items, nodes, drawn, fits)
+        items = fold_modules(every, depth, failed_calls(found)) if depth else items
+    half = ENOUGH // 2
+    while half and not fits(drawn):
+        if len(nodes) > 2 * half:
+            start, stop = nodes[half].start, nodes[-half].start
+            count = sum(item.ops for item in items[start:stop])
+            nodes[half:-half] = [Stretch(start, stop, title=f"⋯ {count:,} more ops")]
+            drawn = connect(found, shown_items(items, nodes, {}), True)
+        half //= 2
+    return unfold(found, items, nodes, drawn, fits)
 
 
 def by_call(items: list[Item], depth: int) -> dict[Scope | Item, list[Item]]:
@@ -164,10 +188,32 @@ def fold_modules(items: list[Item], depth: int, stay_open: set[Scope]) -> list[I
         elif len(group) == 1 and not any(leaf.kind == "parameter" for leaf in group[0].leaves):
             found.append(replace(group[0], scope=call.parent))
         else:
-            signatures = tuple(item.signature for item in group)
-            cards = [card for item in group for card in item.cards]
-            found.append(Item(cards, "module", call.parent, title_of(call), signature=signatures))
+            found.append(module_item(call, group))
     return found
+
+
+def close_modules(items: list[Item], closed: Callable[[Module], bool], stay_open: set[Scope]) -> list[Item]:
+    """Makes one item of each call of a module for which `closed` is true, the outermost of them."""
+    answers: dict[int, bool] = {}  # by id: each module is asked once
+
+    def is_closed(scope: Scope) -> bool:
+        module = scope.module
+        if module is None or scope in stay_open:
+            return False
+        if id(module) not in answers:
+            answers[id(module)] = bool(closed(module))
+        return answers[id(module)]
+
+    found: dict[Scope | Item, list[Item]] = {}
+    for item in items:
+        found.setdefault(next(filter(is_closed, item.path), item), []).append(item)
+    return [group[0] if isinstance(call, Item) else module_item(call, group) for call, group in found.items()]
+
+
+def module_item(call: Scope, group: list[Item]) -> Item:
+    """A call of a module as one item."""
+    cards = [card for item in group for card in item.cards]
+    return Item(cards, "module", call.parent, title_of(call), signature=tuple(item.signature for item in group))
 
 
 def title_of(call: Scope) -> str:
@@ -175,8 +221,8 @@ def title_of(call: Scope) -> str:
     return f"{call.name} · {call.label}" if call.name else call.label
 
 
-def unfold(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
-    """Opens what has the largest blocks, first blocks before last ones, as long as the picture stays small."""
+def unfold(found: Record, items: list[Item], nodes: list[Stretch], best: Plan, fits: Callable[[Plan], bool]) -> Plan:
+    """Opens what has the largest blocks, first blocks before last ones, as long as the picture fits."""
     opened: dict[Stretch, list[Stretch]] = {}  # with what is in them
     waiting: list[tuple[int, int, int, Stretch]] = []
 
@@ -187,18 +233,18 @@ def unfold(found: Record, items: list[Item], nodes: list[Stretch]) -> Plan:
 
     for node in nodes:
         wait(node, 0)
-    best = connect(found, shown_items(items, nodes, opened), True)
     while waiting:
         late, *_, stretch = heapq.heappop(waiting)
         opened[stretch] = opened_parts(items, stretch)
         larger = connect(found, shown_items(items, nodes, opened), True)
-        if larger.size > (ENOUGH if best.size > FEW_NODES else MANY_NODES):
+        if larger.size > (ENOUGH if best.size > FEW_NODES else MANY_NODES) or not fits(larger):
             del opened[stretch]
             continue
         best = larger
         for i, part in enumerate(opened[stretch]):
             is_late = stretch.run and i > 0 and part.stop < len(items)  # the output is not late
             wait(part, late + 1 if is_late else late)
+    best.folded = True
     return best
 
 
@@ -284,6 +330,8 @@ def connect(found: Record, results: list[Item], large: bool) -> Plan:
 
 def is_absorbed(leaf: Card, users: Sequence[Item]) -> bool:
     """Whether a leaf goes into the first of the items that use it, if all are folded."""
+    if leaf.kind == "parameter" and all(user.lists or user.folded for user in users):
+        return True
     if not all(user.folded for user in users):
         return False
     if any(user.kind == "module" for user in users):  # what it was called with stays outside

@@ -2,16 +2,11 @@
 
 Wires always run forward in DOT; the backward pass is drawn against them by their arrowheads, so that all modes are laid
 out alike (see cards.py). Every node, wire and cluster has an id, which Graphviz hands on to the SVG.
-
-Which direction the picture runs in is decided before Graphviz lays it out, by sizes that are right to about a quarter:
-letters are taken to be 0.55 of their size wide and 1.2 of it high.
 """
 
 from __future__ import annotations
 
-import itertools
-import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import graphviz
 import numpy as np
@@ -19,66 +14,83 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import gradient_norm
-from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.picture import cards, tables
+from tinygrad_edu.draw.picture.compact import compact_label
 from tinygrad_edu.draw.picture.failed import failed_label
-from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids
+from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids, title_of
+from tinygrad_edu.draw.picture.sizes import Labels, extent
 from tinygrad_edu.draw.picture.svg import tooltip_text
 from tinygrad_edu.draw.theme import FONT, palette
+from tinygrad_edu.draw.verdict import verdict_counts
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["Painter"]
+__all__ = ["SPACES", "Detail", "Painter"]
 
-Size = tuple[float, float]  # width and height, in points
+Detail = Literal["gates", "fused", "compact"]
 
-GATES = 4  # ops: up to this many, all between single numbers, are drawn as nodes of their own
 HEAT_MAPS = 200  # nodes: larger pictures have none
 THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
-RANKS = 7  # up to this many stand side by side, if letters stay legible
-SLIDE = 1600.0, 900.0  # points
-LARGE, LEGIBLE = 0.9, 0.5  # letters on the slide, as a share of their size
-BETWEEN_NODES, BETWEEN_RANKS = 23.0, 30.0  # points, as nodesep and ranksep say in inches
-SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass by and by margins of clusters
+ODD, FAILED = "NaN or ∞", "failed"  # in the legend
+
+
+class Space(NamedTuple):
+    """What is left free, in points."""
+
+    nodes: float  # between those of a rank
+    ranks: float
+    clusters: float  # within their borders
+    edges: float  # around the picture
+
+
+WIDE, NARROW = Space(23, 30, 12, 18), Space(12, 14, 6, 9)
+SPACES: dict[Detail, Space] = {"gates": WIDE, "fused": WIDE, "compact": NARROW}
 
 
 class Painter:
-    """Writes the DOT statements of a Graph into it, and keeps the sizes of all labels."""
+    """Draws a plan of a graph's record in DOT, in one style, and keeps the sizes of all labels.
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.plan = graph, graph.plan
-        self.nodes: dict[Item, Size] = {}  # the sizes of labels
-        self.gates: dict[Item, Size] = {}  # before the items that they make
-        self.wires: dict[Link, Size] = {}
-        heat_maps = len(graph.plan.items) <= HEAT_MAPS
-        self.failure, output = graph.record.failure, graph.record.output
-        failed, several = self.failure is not None, len(graph.record.ends()) > 1
-        self.look = cards.Look(
-            graph.mode, graph.theme, graph.precision, output.name, heat_maps, failed, backward=not (failed or several)
+    Attributes:
+        plan, style: As given.
+        into: The DOT, but for the direction.
+        labels: Their sizes.
+    """
+
+    def __init__(self, graph: Graph, drawn: Plan, style: Detail) -> None:
+        self.graph, self.plan, self.style = graph, drawn, style
+        self.failure = graph.record.failure
+        self.look = tables.Look(
+            graph.mode, graph.theme, graph.precision, graph.record.output.name, len(drawn.items) <= HEAT_MAPS,
+            self.failure is not None, len(graph.record.ends()) == 1, graph.verdicts,
         )  # fmt: skip
-        style, items = graph.options["style"], self.plan.items
-        few = sum(item.ops for item in items) <= GATES
-        small = few and all(not item.folded and item.cards[0].value.ndim == 0 for item in items)
-        self.has_gates = style == "gates" or (style == "auto" and small)
-        self.node_names = {item: f"n{i}" for i, item in enumerate(items)}
+        self.space = SPACES[style]
+        self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}
         self.clusters = 0
-        self.strongest = max((strength(gradients_over(link)) for link in self.plan.links), default=0.0)
-        self.heading = self.title_and_legend()
-        self.heading_size = extent(self.heading)
+        self.strongest = max((strength(gradients_over(link)) for link in drawn.links), default=0.0)
+        heading = self.title_and_legend()
+        self.labels = Labels(extent(heading), (self.space.nodes, self.space.ranks))
+        self.into = graphviz.Digraph(name="graph")
+        self.draw(heading)
 
-    def draw(self) -> None:
+    def draw(self, heading: str) -> None:
         look = self.look
-        self.graph.attr(
-            nodesep=".32", ranksep=".42", ordering="in", outputorder="edgesfirst",
-            pad=".25", fontname=FONT, bgcolor=look["paper"], label=f"<{self.heading}>", labelloc="t", labeljust="l",
+        nodes, ranks, _, edges = (f"{points / 72:.3g}" for points in self.space)
+        self.into.attr(
+            nodesep=nodes, ranksep=ranks, ordering="in", outputorder="edgesfirst",
+            pad=edges, fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
         )  # fmt: skip
-        self.graph.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
-        self.graph.attr("edge", fontname=FONT, arrowsize=".7")
-        self.draw_inside(self.graph, self.plan.items, 0)
+        self.into.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
+        self.into.attr("edge", fontname=FONT, arrowsize=".7")
+        self.draw_inside(self.into, self.plan.items, 0)
         for link in self.plan.links:
             self.link(link)
-        rankdir = self.graph.options["rankdir"]
-        self.graph.attr(rankdir=self.direction() if rankdir == "auto" else rankdir)
+
+    def directed(self, rankdir: str) -> graphviz.Digraph:
+        """The DOT of a picture that runs in a direction."""
+        whole = self.into.copy()
+        whole.attr(rankdir=rankdir)
+        return whole
 
     def draw_inside(self, into: graphviz.Digraph, items: list[Item], level: int) -> None:
         """Nodes with `level` clusters around them, and the clusters that they stand in, which are module calls."""
@@ -87,26 +99,31 @@ class Painter:
             if isinstance(part, Item):
                 self.node(into, part)
                 continue
+            if self.style == "compact" and len(inner) == 1:  # a box around one node: it gets the title instead
+                self.node(into, inner[0], title_of(inner[0].path[-1]))
+                continue
             cluster = graphviz.Digraph(name=f"cluster_{self.clusters}")
             title = " · ".join(shorten(text) for text in (part.name, part.label) if text)
             cluster.attr(
-                id=f"cluster-{self.clusters}", label=f"<{cards.font(title, look['muted'], 12, 'B')}>", labeljust="l",
-                style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"], margin="12",
-                tooltip=tooltip_text(title),
+                id=f"cluster-{self.clusters}", label=f"<{tables.font(title, look['muted'], 12, 'B')}>", labeljust="l",
+                style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"],
+                margin=f"{self.space.clusters:g}", tooltip=tooltip_text(title),
             )  # fmt: skip
             self.clusters += 1
             self.draw_inside(cluster, inner, level + 1)
             into.subgraph(cluster)
 
-    def node(self, into: graphviz.Digraph, item: Item) -> None:
-        """One item: a node, or a gate and a node."""
+    def node(self, into: graphviz.Digraph, item: Item, title: str = "") -> None:
+        """One item: a node, or a gate and a node; `title` is that of the module call that it is all of."""
         look, name, card = self.look, self.node_names[item], item.cards[-1]
-        gate = self.has_gate(item)
+        gate, compact = self.has_gate(item), self.style == "compact" and item.kind != "chip"
         if self.failure is not None and card is self.graph.record.output:
             text = failed_label(card, self.failure, look)
+        elif compact:
+            text = compact_label(item, look, title)
         else:
             text = cards.node_label(item, look, not gate)
-        label, self.nodes[item] = f"<{text}>", extent(text)
+        label, self.labels.nodes[item] = f"<{text}>", extent(text)
         full = printable(item.title if item.folded else card.name)
         if item.kind == "chip":
             line = look["parameter" if card.kind == "parameter" else "muted"]
@@ -119,30 +136,30 @@ class Painter:
         if gate and card.op is not None:
             text = cards.gate_label(card, look)
             gate_id, out = gate_ids(card)
-            self.gates[item] = extent(text)
+            self.labels.gates[item] = extent(text)
             into.node(
                 f"{name}g", f"<{text}>", id=gate_id, shape="box", color=look["op"], style="rounded,filled",
                 fillcolor=look["op"], margin=".14,.06", height="0", tooltip=tooltip_text(card.op.name),
             )  # fmt: skip
-            self.graph.edge(f"{name}g", name, id=out, **self.line([] if card.gradient is None else [card.gradient]))
+            self.into.edge(f"{name}g", name, id=out, **self.line([] if card.gradient is None else [card.gradient]))
 
     def has_gate(self, item: Item) -> bool:
         """Whether an item's op is drawn as a node of its own."""
         failed = self.failure is not None and item.cards[-1] is self.graph.record.output
-        return self.has_gates and not item.folded and not failed and item.cards[-1].op is not None
+        return self.style == "gates" and not item.folded and not failed and item.cards[-1].op is not None
 
     def link(self, link: Link) -> None:
         wire, look = link.wires[0], self.look
         attributes = self.line(gradients_over(link))
         if self.failure is not None and wire.target is self.graph.record.output:
             attributes |= {"color": look["highlight"], "penwidth": "2.4"}
-        if label := cards.wire_label(link, look):
-            self.wires[link] = extent(label)
-            attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
+        if self.style != "compact" and (label := cards.wire_label(link, look)):
+            self.labels.wires[link] = extent(label)
+            attributes["label"] = f"<{tables.table([[tables.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
         tooltip = tooltip_text(" → ".join(map(printable, ends)))
         target = self.node_names[link.target] + ("g" if self.has_gate(link.target) else "")
-        self.graph.edge(
+        self.into.edge(
             self.node_names[link.source], target, id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
         )  # fmt: skip
 
@@ -173,51 +190,42 @@ class Painter:
                 blocked = any(wire.blocked for wire in zeros)
                 entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
         if self.failure is not None:
-            entries.append(("highlight", "failed"))
+            entries.append(("highlight", FAILED))
+        if self.graph.verdicts:
+            entries.append(verdict_entry(self.graph))
         shown = [item.cards[-1] for item in self.plan.items]
         arrays = [array for card in shown for array in (card.value, card.gradient) if array is not None]
         if not all(np.isfinite(array).all() for array in arrays):
-            entries.append(("highlight", "NaN or ∞"))
+            entries.append(("highlight", ODD))
         legend = ""
         for part, words in entries:
-            visible = part in ("value_wire", "highlight") or look.mode != "forward"
+            visible = part == "value_wire" or words in (ODD, FAILED) or look.mode != "forward"
             inks = (look[part], look["muted"]) if visible else ("transparent", "transparent")
-            legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
-        rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
+            legend += tables.font("■ ", inks[0], 12) + tables.font(words + "\u2003", inks[1], 11)
+        legend += tables.font(self.left_out(), look["muted"], 10, "I")
+        rows = [[tables.cell(legend, 'ALIGN="LEFT"')]]
         if self.graph.title:
-            text = cards.font(shorten(self.graph.title, 100), look["text"], 18, "B")
-            rows.insert(0, [cards.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
-        return cards.table(rows, 2)
+            text = tables.font(shorten(self.graph.title, 100), look["text"], 18, "B")
+            rows.insert(0, [tables.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
+        return tables.table(rows, 2)
 
-    def direction(self) -> str:
-        """The one in which letters are larger on a slide; if they would be too small, the narrower, to scroll down."""
-        placed = ranks(self.plan)
-        sizes = {"LR": self.picture_size(placed, True), "TB": self.picture_size(placed, False)}
-        scales = {name: min(SLIDE[0] / width, SLIDE[1] / height) for name, (width, height) in sizes.items()}
-        if max(placed.values()) < RANKS and scales["LR"] >= LARGE:
-            return "LR"
-        best = max(scales, key=lambda name: scales[name])
-        return best if scales[best] >= LEGIBLE else min(sizes, key=lambda name: sizes[name][0])
+    def left_out(self) -> str:
+        """What the picture does not show although it was not asked to leave it out."""
+        options, notes = self.graph.options, []
+        if self.style == "compact" and options["style"] == "auto":
+            notes.append("compact: arrays and formulas left out")
+        if self.plan.folded and not isinstance(options["fold"], int):
+            notes.append(f"{len(self.graph.record.cards):,} tensors, folded")
+        return "; ".join(notes)
 
-    def picture_size(self, placed: dict[Item, int], sideways: bool) -> Size:
-        """The size of the picture if its ranks follow each other from left to right, or downwards."""
-        flow, cross = (0, 1) if sideways else (1, 0)
-        lengths = dict.fromkeys(placed.values(), 0.0)  # of ranks, along the flow
-        breadths = dict.fromkeys(placed.values(), 0.0)
-        gaps = dict.fromkeys(placed.values(), 0.0)  # for labels of lines, before each rank
-        for item, rank in placed.items():
-            length = self.nodes[item][flow]
-            if item in self.gates:
-                length += self.gates[item][flow] + BETWEEN_RANKS
-            lengths[rank] = max(lengths[rank], length)
-            breadths[rank] += self.nodes[item][cross] + BETWEEN_NODES
-        for link, size in self.wires.items():
-            rank = placed[link.target]
-            gaps[rank] = max(gaps[rank], size[flow])
-        length = sum(lengths.values()) + BETWEEN_RANKS * len(lengths) + sum(gaps.values())
-        breadth = SLACK * max(breadths.values())
-        width, height = (length, breadth) if sideways else (breadth, length)
-        return max(width, self.heading_size[0]), height + self.heading_size[1]
+
+def verdict_entry(graph: Graph) -> tuple[str, str]:
+    """Colour and words of the legend about what stands in `.grad`."""
+    verdicts, output = list(graph.verdicts.values()), graph.record.output
+    is_sum = graph.record.seed is not None and output.value.size > 1 and bool((graph.record.seed == 1).all())
+    against = f", for the sum of {shorten(output.name, 16)}" if is_sum else ""
+    wrong = any(verdict.status == "wrong" for verdict in verdicts)
+    return "highlight" if wrong else "gradient_wire", f".grad{against}: {verdict_counts(verdicts)}"
 
 
 def gradients_over(link: Link) -> list[ndarray]:
@@ -228,42 +236,3 @@ def strength(gradients: list[ndarray]) -> float:
     """The sum of the norms of gradients; 0 if it is not finite."""
     norms = sum(gradient_norm(gradient) for gradient in gradients)
     return norms if np.isfinite(norms) else 0.0
-
-
-def ranks(drawn: Plan) -> dict[Item, int]:
-    """The rank that each item stands in, from 0: one after its last operand; leaves just before their first use."""
-    found = dict.fromkeys(drawn.items, 0)
-    for link in drawn.links:  # in forward order of their targets
-        found[link.target] = max(found[link.target], found[link.source] + 1)
-    users: dict[Item, list[int]] = {}
-    for link in drawn.links:
-        users.setdefault(link.source, []).append(found[link.target])
-    targets = {link.target for link in drawn.links}
-    return found | {item: min(placed) - 1 for item, placed in users.items() if item not in targets}
-
-
-def extent(label: str) -> Size:
-    return measure(ET.fromstring(f"<TD>{label}</TD>"), 11)
-
-
-def measure(part: ET.Element, size: float) -> Size:
-    """Width and height of a table, or of lines of text and tables; `size` is that of the letters."""
-    padding = 2 * float(part.get("CELLPADDING", 0))
-    if part.tag == "TABLE":
-        rows = [[measure(cell, size) for cell in row] for row in part]
-        columns = itertools.zip_longest(*rows, fillvalue=(0.0, 0.0))
-        width = sum(max(wide for wide, _ in column) + padding for column in columns)
-        return width, sum(max(high for _, high in row) + padding for row in rows)
-    size = float(part.get("POINT-SIZE", size))
-    widths = [0.55 * size * len(part.text or "")]  # of the lines so far
-    height, above = 1.2 * size if part.text else 0.0, 0.0  # of the last line, and of those before it
-    for child in part:
-        if child.tag == "BR":
-            widths.append(0.0)
-            above += height
-            height = 0.0
-        wide, high = measure(child, size)
-        widths[-1] += wide
-        height = max(height, high)
-    width, height = max(widths) + padding, above + height + padding
-    return max(width, float(part.get("WIDTH", 0))), max(height, float(part.get("HEIGHT", 0)))

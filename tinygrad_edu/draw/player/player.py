@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from numpy import ndarray
 
 from tinygrad_edu.draw.names import printable, shorten
-from tinygrad_edu.draw.numbers import SMALL, format_number
+from tinygrad_edu.draw.picture.arrays import number_rows
 from tinygrad_edu.draw.picture.engines import render
 from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
@@ -198,6 +198,8 @@ def mark_node(group: ET.Element, found: Script, precision: int) -> None:
         elif part == "sum":
             for text in cell.iter("text"):  # the colour of the row is there from the beginning
                 appear(text, arrived)
+        elif part == "own":
+            appear(cell, arrived)
         elif part == "norm":
             appear(cell, found.norms.get(name))
 
@@ -207,9 +209,9 @@ def add_sums(group: ET.Element, texts: list[ET.Element], events: list[tuple[int,
     for count, ((start, so_far), (stop, _)) in enumerate(pairwise(events), 1):
         if start == stop:
             continue
-        words = [f"{count} of {len(events)} contributions"]
-        if so_far.size == len(texts) <= SMALL:
-            words = [format_number(x, precision) for x in so_far.ravel()]
+        words = [text for row in number_rows(so_far, precision) for text in row]
+        if len(words) != len(texts):  # what stands there are statistics, or lines that end elsewhere
+            words = [f"{count} of {len(events)} contributions"]
         for text, word in zip(texts, words, strict=False):
             copy = deepcopy(text)
             copy.text = word

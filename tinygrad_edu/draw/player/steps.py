@@ -166,10 +166,11 @@ def play_backward(graph: Graph, found: Script) -> None:
     last = {lines[wire]: wire for wire in graph.record.backward if wire in lines}  # a later wire replaces an earlier
     listed: dict[Card, list[str]] = {}  # the folded modules that show a parameter
     for item in graph.plan.items:
-        for leaf in item.leaves if item.folded else []:
+        for leaf in item.leaves if item.folded else item.weights:
             listed.setdefault(leaf, []).append(item.id)
     equation = f"{derivative(graph, output)} = {format_value(seed, graph.precision)}"
-    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]))
+    own = own_sentence(output, graph, [seed])
+    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]), own)
     node = holders[output].id
     step = found.add(Step("backward", equation, note, active=(node,)))
     found.gradients[node] = [(step, seed)]
@@ -179,11 +180,14 @@ def play_backward(graph: Graph, found: Script) -> None:
         source, item, link = wire.source, holders[wire.source], lines.get(wire)
         parts = arrived.setdefault(source, [])
         parts.append(wire.contribution)
+        user = holders[wire.target]
         if link is not None and last[link] is wire:
-            step = found.add(backward_step(graph, item, link, wire, parts))
+            step = found.add(backward_step(graph, item, user, link, wire, parts))
             found.flows[link.id] = step
-            if not link.target.folded:
+            if not user.folded:
                 found.flows.setdefault(gate_ids(wire.target)[1], step)
+        elif link is None and not user.folded:  # to a parameter that the op lists
+            found.add(backward_step(graph, item, user, None, wire, parts))
         now = len(found.steps) - 1
         if source in listed:
             found.norms.update(dict.fromkeys(listed[source], now))
@@ -197,15 +201,17 @@ def derivative(graph: Graph, card: Card) -> str:
     return f"∂{shorten(graph.record.output.name, SHORT)}/∂{shorten(card.name, SHORT)}"
 
 
-def backward_step(graph: Graph, source: Item, link: Link, wire: Wire, parts: list[ndarray]) -> Step:
+def backward_step(
+    graph: Graph, source: Item, target: Item, link: Link | None, wire: Wire, parts: list[ndarray]
+) -> Step:
     """A contribution over a line to the node `source`; `parts` are all that have arrived there, this one last."""
-    gate = () if link.target.folded else gate_ids(wire.target)
-    active = (source.id, link.id, *gate, link.target.id)
+    gate = () if target.folded else gate_ids(wire.target)
+    active = (source.id, *([link.id] if link else []), *gate, target.id)
     left, precision = derivative(graph, wire.source), graph.precision
     sums = running_sum(left, parts, len(wire.source.contributions()), precision)
-    hook = hook_sentence(wire.source, graph, parts)
-    if not link.single:
-        through = f"Through {shorten(link.target.title or link.source.title, 40)}."
+    hook = join_sentences(hook_sentence(wire.source, graph, parts), own_sentence(wire.source, graph, parts))
+    if link is not None and not link.single:
+        through = f"Through {shorten(target.title or source.title, 40)}."
         equation = f"{left} += {format_value(parts[-1], precision)}"
         return Step("backward", equation, join_sentences(through, sums, hook), active=active)
     op = wire.target.op
@@ -259,3 +265,14 @@ def hook_sentence(card: Card, graph: Graph, parts: list[ndarray]) -> str:
         return ""
     before, after = format_value(card.before_hooks, graph.precision), format_value(card.gradient, graph.precision)
     return f"A hook changes it: {before} → {after}."
+
+
+def own_sentence(card: Card, graph: Graph, parts: list[ndarray]) -> str:
+    """The verdict on its `.grad`, if that is shown, when its last contribution has arrived."""
+    verdict = graph.verdicts.get(card)
+    if verdict is None or len(parts) < len(card.contributions()):
+        return ""
+    shown = verdict.own if verdict.status == "wrong" else None
+    own = "" if shown is None else f", {format_value(shown, graph.precision)},"
+    text = f"The .grad of {shorten(card.name, SHORT)}{own} is {verdict.status}"
+    return f"{text}: {verdict.hint}." if verdict.hint else f"{text}."
