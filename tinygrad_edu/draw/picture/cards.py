@@ -64,7 +64,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         if text := sum_text(card, look):
             style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
             rows.append([cell(font(text, look["gradient_text"], 10), style)])
-    elif look.backward and not look.failed:
+    elif look.backward:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
         rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
     if card in look.verdicts:
@@ -196,12 +196,12 @@ def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) 
     """The parameters of a folded module, or the first five and the last: name, shape, uses and gradient or its norm."""
     prefix = common_path([leaf.name for leaf in weights])
     gradients = [leaf.gradient for leaf in weights if leaf.gradient is not None]
-    heading = f"∂{shorten(look.output, 12)}/∂·"
+    heading = f"∂{shorten(look.output, 12)}/∂·" if gradients else ""
     only_norms = all(gradient.size != 1 for gradient in gradients)  # else each says whether it is one
-    if only_norms:
+    if gradients and only_norms:
         heading = f"‖{heading}‖"
-    above = [cell(""), cell(font(heading, look["gradient_text"], 9), f'ID="{item.id}-norm" ALIGN="RIGHT"')]
-    lines = [above] if gradients else []
+    words = cell(font(heading, look["gradient_text"], 9), f'ID="{item.id}-norm" ALIGN="RIGHT"')
+    lines = [[cell(""), words]] if gradients else []
     for leaf in weights if len(weights) <= 6 else [*weights[:5], weights[-1]]:
         words = font(f"{shorten(leaf.name[len(prefix) :])} {format_shape(leaf.shape)}", look["parameter"], 10)
         if leaf in shared:

@@ -59,10 +59,10 @@ class Painter:
 
     def __init__(self, graph: Graph, drawn: Plan, style: Detail) -> None:
         self.graph, self.plan, self.style = graph, drawn, style
-        self.failure = graph.record.failure
+        self.failure, several = graph.record.failure, len(graph.record.ends()) > 1
         self.look = tables.Look(
             graph.mode, graph.theme, graph.precision, graph.record.output.name, len(drawn.items) <= HEAT_MAPS,
-            self.failure is not None, len(graph.record.ends()) == 1, graph.verdicts,
+            failed=self.failure is not None, backward=self.failure is None and not several, verdicts=graph.verdicts,
         )  # fmt: skip
         self.space = SPACES[style]
         self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}

@@ -27,7 +27,7 @@ class Look:
     output: str  # its name
     heat_maps: bool = True  # whether large tensors have one
     failed: bool = False  # whether the forward pass failed, and there is no output
-    backward: bool = True  # whether there can be a backward pass, from one output
+    backward: bool = True  # whether there was a backward pass
     verdicts: Mapping[Card, Verdict] = field(default_factory=dict)  # on what stands in `.grad`, if that is shown
 
     def __getitem__(self, part: str) -> str:
