@@ -52,18 +52,19 @@ def failed_record(error: Exception, starts: Mapping[FrameType, Call], since: int
     Args:
         error: With its traceback.
         starts: The calls of objects of plain classes that did not return.
-        since: The number at which the call began of which all results are shown; if None, that of the outermost module
-            in the traceback.
+        since: The number at which the call began of which all results are shown; if None, the outermost call of a
+            module or function in the traceback is it.
     """
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if not in_file(frame, "draw.")]
     found = culprit(frames)
-    running = [(frame, call) for frame, _ in frames if (call := running_call(frame, starts)) is not None]
+    running = {i: call for i, (frame, _) in enumerate(frames) if (call := running_call(frame, starts)) is not None}
+    first = 0
     if since is None and running:
-        since = running[0][1][1]
+        first, (_, since) = next(iter(running.items()))
     drawn = [i for i, (_, value) in enumerate(found.operands) if is_drawable(value)]
-    others = [] if since is None else results_in(frames, since)
+    others = [] if since is None else results_in(frames[first:], since)
     operands = [*[found.operands[i][1] for i in drawn], *others]
-    end = stand_in(found.op, operands, [call for _, call in running])
+    end = stand_in(found.op, operands, running.values())
     end._params = found.params
     graph = record(end, backward=False)
     wires = graph.output.wires
@@ -184,8 +185,9 @@ def running_call(frame: FrameType, starts: Mapping[FrameType, Call]) -> Call | N
 
 
 def results_in(frames: Frames, since: int) -> list[Tensor]:
-    """The results of ops, newer than the number `since`, that are in variables of the user's code."""
-    things = [thing for frame, _ in frames if is_users(frame) for _, thing in named_parts(frame.f_locals)]
+    """The results of ops, newer than the number `since`, that are in local variables of the user's code."""
+    users = [frame for frame, _ in frames if is_users(frame) and frame.f_code.co_flags & inspect.CO_OPTIMIZED]
+    things = [thing for frame in users for _, thing in named_parts(frame.f_locals)]
     found = [x for x in things if type(x) is Tensor and x._op is not None and x._number > since]
     return list({id(x): x for x in found}.values())
 
