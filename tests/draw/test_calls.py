@@ -47,6 +47,21 @@ def test_without_an_error_there_is_no_picture(monkeypatch):
         draw.failed("oh")
 
 
+def test_what_was_computed_outside_of_the_call_that_failed_is_not_drawn():
+    net, x = nn.Linear(4, 3), np.ones((5, 4), np.float32)
+
+    def step():
+        before = net(x) * 2
+        return functional.mse_loss(net(x), before[:3])
+
+    try:
+        step()
+    except ValueError as error:
+        after = net(x) * 3
+        names = {card.name for card in draw.failed(error).record.cards}
+    assert after.shape == (5, 3) and "mse_loss" in names and not {"after", "multiply2"} & names
+
+
 def test_an_error_of_backward_is_drawn():
     w = Tensor(np.ones(2))
     loss = (w * 2).sum()

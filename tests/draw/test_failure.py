@@ -171,7 +171,7 @@ def test_what_was_computed_besides_is_drawn():
     graph = draw.call(forward, *inputs)
     assert {"value", "other", "q", "k"} <= {card.name for card in graph.record.cards}
     assert [card.name for card in graph.record.ends()] == ["matmul", "other"]
-    assert "\nother [5×3]" in str(graph)
+    assert "\nother [5×3]" in str(graph) and LIGHT["output"] not in graph.source
 
 
 @pytest.mark.parametrize("depth", [None, 0, 1])

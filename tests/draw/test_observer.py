@@ -56,6 +56,7 @@ def test_the_callers_names_are_stronger_and_inputs_have_those_of_the_arguments()
     assert draw.call(square, w).record.cards[0].name == "w"
     assert draw.call(square, Tensor(2.0)).record.cards[0].name == "v"
     assert draw.call(square, w, names={w: "u"}).record.cards[0].name == "u"
+    assert "input" in [card.name for card in nn.RNN(2, 3).graph(np.ones((1, 1, 2))).record.cards]
 
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from tinygrad_edu.draw.failure import failed_record, variables_of
+from numpy import ndarray
+
+from tinygrad_edu.draw.failure import bound_arguments, failed_record, variables_of
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.observer import Observer
@@ -21,9 +23,7 @@ from tinygrad_edu.tensor import Tensor
 __all__ = ["call", "failed"]
 
 
-def call(
-    function: Callable[..., Any], *inputs: Any, within: AbstractContextManager[object] | None = None, **options: Any
-) -> Graph:
+def call(function: Any, *inputs: Any, within: AbstractContextManager[object] | None = None, **options: Any) -> Graph:
     """A picture of one call of a function, a module or another object: how its result comes from the inputs.
 
     Tensors are called by the variables that hold them meanwhile; with a tracer or a debugger too, but not while a
@@ -54,7 +54,9 @@ def call(
     else:
         found = result_record(function, out)
     callers = caller_variables()
-    name_cards(found, options.pop("names", None), {**observer.names, **callers})
+    given = bound_arguments(function.forward if is_module(function) else function, inputs, {})
+    inside = {id(x): name for name, x in given.items() if isinstance(x, (Tensor, ndarray)) and name.isidentifier()}
+    name_cards(found, options.pop("names", None), {**inside, **observer.names, **callers})
     put_inside(found, {*callers, *map(id, leaves(inputs))})
     return Graph(found, **options)
 

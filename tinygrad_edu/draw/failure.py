@@ -30,7 +30,7 @@ from tinygrad_edu.engine import Op
 from tinygrad_edu.structure import places
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["failed_record", "variables_of"]
+__all__ = ["bound_arguments", "failed_record", "variables_of"]
 
 Operands = list[tuple[str, Any]]  # by the names of the arguments
 Frames = list[tuple[FrameType, int]]  # outermost first, with the numbers of the lines
@@ -52,18 +52,19 @@ def failed_record(error: Exception, starts: Mapping[FrameType, Call], since: int
     Args:
         error: With its traceback.
         starts: The calls of objects of plain classes that did not return.
-        since: The number at which the call began of which all results are shown; if None, that of the outermost module
-            in the traceback.
+        since: The number at which the call began of which all results are shown; if None, the outermost call of a
+            module or function in the traceback is it.
     """
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if not in_file(frame, "draw.")]
     found = culprit(frames)
-    running = [(frame, call) for frame, _ in frames if (call := running_call(frame, starts)) is not None]
+    running = {i: call for i, (frame, _) in enumerate(frames) if (call := running_call(frame, starts)) is not None}
+    first = 0
     if since is None and running:
-        since = running[0][1][1]
+        first, (_, since) = next(iter(running.items()))
     drawn = [i for i, (_, value) in enumerate(found.operands) if is_drawable(value)]
-    others = [] if since is None else results_in(frames, since)
+    others = [] if since is None else results_in(frames[first:], since)
     operands = [*[found.operands[i][1] for i in drawn], *others]
-    end = stand_in(found.op, operands, [call for _, call in running])
+    end = stand_in(found.op, operands, running.values())
     end._params = found.params
     graph = record(end, backward=False)
     wires = graph.output.wires
@@ -111,11 +112,11 @@ def failed_call(frame: FrameType) -> Culprit | None:
     """The function of the library or the module whose call this is, if it is one."""
     local = frame.f_locals
     if in_file(frame, "scopes") and "function" in local:
-        given = bound(local["function"], local["args"], local["kwargs"])
+        given = bound_arguments(local["function"], local["args"], local["kwargs"])
         return Culprit(placeholder_op(local["function"].__name__), flat(given))
     module: Any = local.get("self")
     if frame.f_code.co_name == "__call__" and is_module(module):
-        given = bound(module.forward, local["args"], local["kwargs"])
+        given = bound_arguments(module.forward, local["args"], local["kwargs"])
         own = list(module._own(Tensor))
         return Culprit(placeholder_op(call_label(module)), flat(given) + own)
     return None
@@ -134,11 +135,11 @@ def in_file(frame: FrameType, name: str) -> bool:
     return str(frame.f_globals.get("__name__")).startswith(f"tinygrad_edu.{name}")
 
 
-def bound(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bound_arguments(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call by name; by number if they do not fit."""
     try:
         return inspect.signature(function).bind(*args, **kwargs).arguments
-    except TypeError:
+    except (TypeError, ValueError):
         return {f"argument {i}": x for i, x in enumerate(args)} | kwargs
 
 
@@ -184,8 +185,9 @@ def running_call(frame: FrameType, starts: Mapping[FrameType, Call]) -> Call | N
 
 
 def results_in(frames: Frames, since: int) -> list[Tensor]:
-    """The results of ops, newer than the number `since`, that are in variables of the user's code."""
-    things = [thing for frame, _ in frames if is_users(frame) for _, thing in named_parts(frame.f_locals)]
+    """The results of ops, newer than the number `since`, that are in local variables of the user's code."""
+    users = [frame for frame, _ in frames if is_users(frame) and frame.f_code.co_flags & inspect.CO_OPTIMIZED]
+    things = [thing for frame in users for _, thing in named_parts(frame.f_locals)]
     found = [x for x in things if type(x) is Tensor and x._op is not None and x._number > since]
     return list({id(x): x for x in found}.values())
 

@@ -195,7 +195,8 @@ def opening_sentence(ends: list[Card], ops: list[Card], leaves: list[Card]) -> s
 def failure_sentences(failure: Failure, card: Card) -> str:
     """What failed, with the shapes of its operands, and the error."""
     sources = {wire.position: wire.source for wire in card.wires}
-    given = [f"{speak_name(x.name)} of shape {' by '.join(map(str, x.shape)) or 'a number'}" for x in sources.values()]
+    shapes = {x: f" of shape {' by '.join(map(str, x.shape))}" if x.shape else "" for x in sources.values()}
+    given = [f"{speak_name(x.name)}{shape}" for x, shape in shapes.items()]
     what = f"{speak_name(card.name)}{f' of {speak_list(given)}' if given else ''}"
     place = f" at {failure.place}" if failure.place else ""
     return f"The forward pass failed in {what}{place}. The error is {failure.text.rstrip('.')}"

@@ -44,7 +44,7 @@ def compact_label(item: Item, look: Look, title: str) -> str:
     if not item.folded and (verdict := look.verdicts.get(card)) is not None:
         part = "wrong" if verdict.status == "wrong" else "gradient"
         cells.append(number_cell(f"{item.id}-own", verdict_text(verdict, look.precision, 1), look, part))
-    right = [] if item.folded or card.uses else [edge_strip(look["output"])]
+    right = [] if item.folded or card.uses or look.failed else [edge_strip(look["output"])]
     lines = [[cell(table([cells], 2), 'ALIGN="LEFT"')]]
     if item.weights and not item.folded:
         lines.append([cell(table([weight_cells(item, look)], 1), 'ALIGN="LEFT"')])
