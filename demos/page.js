@@ -49,15 +49,17 @@ function key(style, dot) {
   return svg;
 }
 
+const narrow = matchMedia("(max-width: 1000px)");  // charts are low there, so that the controls are seen beside them
+
 // A chart to draw in, anew each time: { x: [low, high], y: [low, high], xlabel }; a style is [colour, dash].
 function chart(id, title, { x, y, xlabel }) {
-  const [left, right, top, bottom] = [50, 430, 10, 500];
+  const [left, right, top, bottom] = [50, 430, 10, narrow.matches ? 235 : 500];
   const px = (value) => left + ((value - x[0]) / (x[1] - x[0])) * (right - left);
   const py = (value) => bottom - ((value - y[0]) / (y[1] - y[0])) * (bottom - top);
   let figure = $(id);
   if (!figure) { figure = document.createElement("figure"); figure.id = id; $("charts").append(figure); }
   const caption = document.createElement("figcaption");
-  const svg = make("svg", { viewBox: "0 0 440 545", role: "img", "aria-label": title });
+  const svg = make("svg", { viewBox: `0 0 440 ${bottom + 45}`, role: "img", "aria-label": title });
   const inside = make("g", { "clip-path": `url(#clip-${id})` }), clip = make("clipPath", { id: `clip-${id}` });
   clip.append(make("rect", { x: left, y: top, width: right - left, height: bottom - top }));
   caption.append(title);
@@ -125,6 +127,7 @@ const commands = {
     theme(names[(names.indexOf(document.documentElement.dataset.theme) + 1) % 3]);
   },
 };
+narrow.addEventListener("change", refresh);
 $("reset").addEventListener("click", commands.r);
 $("theme").addEventListener("click", commands.t);
 $("controls").addEventListener("input", refresh);

@@ -48,3 +48,13 @@ def run(page, script, folder, *, size=(1600, 900), calm=True):
     report = json.loads(html.unescape(found[1]))
     assert (report["fault"], report["faults"], report["requests"]) == (None, [], [])
     return report["result"]
+
+
+def print_page(page, folder):
+    """The page as a PDF."""
+    path, printed = folder / "page.html", folder / "page.pdf"
+    path.write_text(page, encoding="utf-8")
+    flags = [flag for flag in FLAGS.split() if flag != "--dump-dom"]
+    flags += [f"--user-data-dir={folder / 'profile'}", "--no-pdf-header-footer", f"--print-to-pdf={printed}"]
+    subprocess.run([CHROMIUM, *flags, path.as_uri()], capture_output=True, timeout=120, check=True)
+    return printed.read_bytes()

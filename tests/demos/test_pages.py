@@ -179,3 +179,26 @@ def test_names_keys_and_speech(name, tmp_path):
         "light": "rgb(255, 255, 255)",
         "dark": "rgb(17, 22, 29)",
     }
+
+
+@needs_chromium
+@pytest.mark.parametrize(("name", "size"), [("activations", (900, 640)), ("neuron", (500, 844))])
+def test_controls_and_chart_are_seen_together(name, size, tmp_path):
+    found = run(
+        written(name, tmp_path)[1],
+        """
+        const seen = (x) => {
+          const box = x.getBoundingClientRect();
+          return box.top >= -1 && box.bottom <= innerHeight + 1;
+        };
+        const page = document.documentElement, [first, second] = document.querySelectorAll("figure svg");
+        const covered = first.getBoundingClientRect().bottom > $("controls").getBoundingClientRect().top;
+        const beside = first.getBoundingClientRect().left > $("controls").getBoundingClientRect().right;
+        const found = [seen(first), !covered || beside, inputs.every(seen), page.scrollWidth <= innerWidth];
+        second.scrollIntoView({ block: "start" });
+        return [...found, seen(second), inputs.every(seen)];
+        """,
+        tmp_path,
+        size=size,
+    )
+    assert found == [True] * 6

@@ -3,13 +3,16 @@ import gzip
 import json
 import re
 import xml.etree.ElementTree as ET
+import zlib
 
 import pytest
-from chromium import needs_chromium, run
+from chromium import needs_chromium, print_page, run
 from drawn import Block, network, tower
 
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.picture.engines import engine
+from tinygrad_edu.draw.player.opening import beginning, tree_of
+from tinygrad_edu.draw.theme import DARK, LIGHT
 
 pytestmark = pytest.mark.skipif(engine() is None, reason="Graphviz is not installed, neither dot nor pygraphviz")
 
@@ -47,8 +50,9 @@ def test_the_page_has_a_picture_of_every_state_and_stands_for_itself(tmp_path):
 
 def test_where_a_page_begins():
     def opened(**options):
-        data = data_of(Graph(tower(3), style="compact", **options).page())
-        return {data["parts"][int(number)][0] for number in data["first"].split(",") if number}
+        graph = Graph(tower(3), style="compact", **options)
+        _, tree = tree_of(graph)
+        return {part.title for part in beginning(graph, tree, tree.states())}
 
     blocks = {"0 · Block", "1 · Block", "2 · Block"}
     assert opened() == opened(depth=1) == {"Sequential"} and opened(depth=0) == set()
@@ -102,8 +106,7 @@ def test_opening_one_of_many_closes_the_other_and_the_clicked_part_stays_in_view
 
 
 @needs_chromium
-@pytest.mark.parametrize("size", [(1280, 720), (500, 844)])
-def test_the_page_fits_and_is_moved_by_hand(size, tmp_path):
+def test_the_page_fits_a_phone_and_is_moved_by_hand(tmp_path):
     found = run(
         Graph(network(), style="fused").page().html,
         START
@@ -132,7 +135,7 @@ def test_the_page_fits_and_is_moved_by_hand(size, tmp_path):
         return { sizes, dragged, still, fitted, zoomed, pinched, larger, panned: view[0] > left };
         """,
         tmp_path,
-        size=size,
+        size=(500, 844),
     )
     pinched = found.pop("pinched")
     assert pinched == pytest.approx(2, rel=0.01)
@@ -140,3 +143,21 @@ def test_the_page_fits_and_is_moved_by_hand(size, tmp_path):
         "sizes": [True, True], "dragged": [60, 30], "still": True, "fitted": True, "zoomed": [True] * 3,
         "larger": True, "panned": True,
     }  # fmt: skip
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [Graph.page, Graph.player])
+def test_a_printed_page_has_one_sheet_on_white_paper(make, tmp_path):
+    page = make(Graph(network(), theme="dark", style="fused"))
+    pdf = print_page(page.html, tmp_path)
+    (box,) = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf)
+    assert float(box[0]) > float(box[1]), "the picture is wider than high"
+    found = re.findall(rb"FlateDecode.*?stream\r?\n(.*?)endstream", pdf, re.DOTALL)
+    drawn = b"".join([zlib.decompress(part) for part in found])
+    dark, light = (colour_in_pdf(theme["value_fill"]) for theme in (DARK, LIGHT))
+    assert light in drawn and dark not in drawn
+
+
+def colour_in_pdf(colour):
+    return " ".join([f"{x / 255:.4f}".strip("0") for x in bytes.fromhex(colour[1:])]).encode()

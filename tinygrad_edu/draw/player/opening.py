@@ -29,7 +29,7 @@ from tinygrad_edu.files import StrPath, write_atomically
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["Page", "page"]
+__all__ = ["Page", "beginning", "page", "tree_of"]
 
 FEW = 40  # ops: more are drawn in compact style
 DULL = 3  # nodes with ops: so few at the beginning are opened once

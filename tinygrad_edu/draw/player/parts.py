@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Part", "State", "Tree"]
 
 SETS = 64  # states: up to this many, every set of open parts is one
-STATES = 100  # more are not made: what lies deepest does not open then
+STATES, NODES = 100, 1500  # states, and nodes in all of them: beyond that, what lies deepest does not open
 SHOWN = 4  # blocks of an open run; of more, the first and the last
 
 
@@ -67,8 +67,10 @@ class Tree:
         self.roots = self.siblings(op_items(found, compact), 0)
         self.parts = list[Part]()
         self.settle(self.roots, None)
+        self.any_set = True  # whether every set of open parts is a state
+        self.any_set = count_sets(self.roots) <= SETS and self.fits()
         deepest = max((part.level for part in self.openable), default=0)
-        while not self.any_set and deepest and len(self.openable) + deepest + 2 > STATES:
+        while deepest and not self.fits():
             for part in self.parts:
                 part.opens = part.opens and part.level < deepest
             deepest -= 1
@@ -77,10 +79,10 @@ class Tree:
     def openable(self) -> list[Part]:
         return [part for part in self.parts if part.opens]
 
-    @property
-    def any_set(self) -> bool:
-        """Whether every set of open parts is a state."""
-        return count_sets(self.roots) <= SETS
+    def fits(self) -> bool:
+        """Whether the states are so few that they are drawn in some seconds."""
+        states = self.states()
+        return len(states) <= STATES and sum(self.plan(state)[0].size for state in states) <= NODES
 
     def siblings(self, items: list[Item], depth: int) -> list[Sibling]:
         """What stands side by side, each with `depth` calls around it."""
@@ -103,10 +105,8 @@ class Tree:
             if isinstance(part, Item):
                 continue
             part.number, part.around, part.level = len(self.parts), around, around.level + 1 if around else 0
-            name, label, module = (
-                (part.call.name, part.call.label, part.call.module) if part.call else ("", part.title, None)
-            )
-            part.scope = Scope(name, label, module, around.scope if around else None)
+            part.scope = replace(part.call or Scope("", part.title, None), parent=around.scope if around else None)
+            module = part.scope.module
             closed = self.stays_closed is not None and module is not None and self.stays_closed(module)
             part.opens = part.opens and not part.thin and not closed and (around is None or around.opens)
             self.parts.append(part)
@@ -126,7 +126,8 @@ class Tree:
     def plan(self, state: State) -> tuple[Plan, dict[Item, Part]]:
         """What is drawn of a state, and which of the items are closed parts."""
         closed = dict[Item, Part]()
-        drawn = connect(self.record, self.shown(self.roots, None, state, closed), True)
+        shown = self.shown(self.roots, None, state, closed)
+        drawn = connect(self.record, shown or [Item([self.record.output])], True)
         clusters = {part.call: part.scope for part in self.parts if part.call and (part in state or part.thin)}
         for item in drawn.items:
             if not item.ops and item.kind != "chip":  # leaves stand where they do in the record
