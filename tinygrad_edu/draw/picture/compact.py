@@ -6,7 +6,7 @@ from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.numbers import format_array, format_count, format_shape, format_size
 from tinygrad_edu.draw.picture.cards import common_path, inside_row, shown_output, symbol_of, weight_gradient
 from tinygrad_edu.draw.picture.fold import Item
-from tinygrad_edu.draw.picture.tables import Look, bordered, cell, edge_strip, font, table
+from tinygrad_edu.draw.picture.markup import Look, bordered, cell, edge_strip, font, table
 from tinygrad_edu.draw.verdict import verdict_text
 
 __all__ = ["compact_label"]
