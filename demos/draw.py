@@ -12,7 +12,7 @@ from pathlib import Path
 import lesson
 import numpy as np
 
-from tinygrad_edu import Tensor, maximum, nn
+from tinygrad_edu import Tensor, functional as F, maximum, nn
 from tinygrad_edu.draw import NoEngineError, engine
 from tinygrad_edu.files import visible, write_atomically
 
@@ -69,7 +69,20 @@ def softmax_cross_entropy():
     p = e / s
     log_p = np.log(p)
     loss = -log_p[1]
-    return loss.graph(title="softmax and cross-entropy, label 1")
+    return loss.graph(title="softmax and cross-entropy, label 1", style="fused")
+
+
+def by_hand():
+    """A backward pass by hand: `.grad` as a student has filled it in, beside what is right."""
+    x, w, b = Tensor(2.0, name="x"), Tensor(-1.5, name="w"), Tensor(1.0, name="b")
+    p = x * w
+    z = p + b
+    y = z * z
+    y.grad = 1.0
+    z.grad = z.data  # of the two paths one is forgotten
+    p.grad = b.grad = z.grad
+    x.grad, w.grad = -1.5 * -4.0, 2.0 * 4.0
+    return y.graph(title="backpropagation by hand: what stands in .grad", gradients="grad")
 
 
 def mlp():
@@ -78,7 +91,7 @@ def mlp():
     net = nn.MLP([2, 3, 1], rng=rng)
     x, target = rng.normal(size=(2, 2)).astype(np.float32), rng.normal(size=(2, 1)).astype(np.float32)
     loss = nn.MSELoss()(net(x), target)
-    return loss.graph(title="a network of two layers with a squared error")
+    return loss.graph(title="a network of two layers with a squared error", style="fused")
 
 
 def mnist():
@@ -88,6 +101,48 @@ def mnist():
     images, labels = rng.normal(size=(64, 784)).astype(np.float32), rng.integers(0, 10, 64)
     loss = nn.CrossEntropyLoss()(net(images), labels)
     return loss.graph(title="784-256-128-10 at batch 64, folded", depth=1)
+
+
+def convolutions():
+    """A network with two convolutions: too large for all numbers, it is drawn in one line a node."""
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(
+        *(nn.Conv2d(1, 8, 3, padding="same", rng=rng), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(8, 16, 3, padding="same", rng=rng), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(16 * 7 * 7, 10, rng=rng)),
+    )
+    images, labels = rng.normal(size=(4, 1, 28, 28)).astype(np.float32), np.arange(4)
+    loss = nn.CrossEntropyLoss()(net(images), labels)
+    return loss.graph(title="two convolutions, as much as is legible on a slide")
+
+
+class Head(nn.Module):
+    """One head of attention, in which each place looks at those before it."""
+
+    def __init__(self, width, rng):
+        self.query, self.key, self.value = (nn.Linear(width, width, bias=False, rng=rng) for _ in range(3))
+
+    def forward(self, x):
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        scores = q @ k.mT / np.float32(np.sqrt(q.shape[-1]))
+        past = np.tri(len(x), dtype=bool)
+        weights = F.softmax(np.where(past, scores, -np.inf))
+        return weights @ v
+
+
+def attention():
+    """A head of attention, drawn by model.graph(x): the names are those of the variables in its forward."""
+    rng = np.random.default_rng(0)
+    head = Head(4, rng)
+    x = rng.normal(size=(5, 4)).astype(np.float32)
+    return head.graph(x, title="a head of attention")
+
+
+def failure():
+    """A forward that fails, drawn up to the failure: a Flatten is missing before the Linear layer."""
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, rng=rng), nn.ReLU(), nn.Linear(72, 10, rng=rng))
+    return net.graph(np.ones((2, 1, 8, 8), np.float32), title="a forward that fails")
 
 
 class Cell(nn.Module):
@@ -116,9 +171,13 @@ PICTURES = {
     "neuron": neuron,
     "branch": branch,
     "softmax": softmax_cross_entropy,
+    "by_hand": by_hand,
     "mlp": mlp,
     "mnist": mnist,
+    "convolutions": convolutions,
+    "attention": attention,
     "recurrent": recurrent,
+    "failure": failure,
 }
 
 

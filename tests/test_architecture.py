@@ -18,8 +18,9 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
-    ["arguments", "blocks", "checks", "files", "structure", "sums", "torch_names"],
+    ["arguments", "blocks", "checks", "files", "notebooks", "structure", "sums", "tables", "torch_names"],
     ["engine"],
+    ["scopes"],
     ["random", "anomaly", "ops", "figures"],
     ["dispatch", "methods"],
     ["tensor"],
@@ -30,7 +31,7 @@ FLOORS = [  # from the bottom: a room imports from its own floor's room and from
     ["optim"],
     ["training"],
 ]
-DRAW = ["base", "algebra", "explain", "picture", "player", "graph"]  # the rooms of draw/, from the bottom
+DRAW = ["base", "algebra", "explain", "picture", "player", "graph", "calls"]  # the rooms of draw/, from the bottom
 
 
 LATE = {"tinygrad_edu.tensor", "tinygrad_edu.nn.module"}  # import draw in a method: most programs draw nothing

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Named", "answering_for", "others_by_name", "wrong_arguments"]
+__all__ = ["Named", "answering_for", "better_error", "others_by_name", "wrong_arguments"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -106,13 +106,18 @@ def answering_for(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            name = f"{function.__qualname__}()"
-            better = wrong_arguments(error, name, name, inspect.signature(function))
+            better = better_error(function, error)
             if better is error:
                 raise
             raise better from None
 
     return call
+
+
+def better_error(function: Callable[..., Any], error: TypeError) -> TypeError:
+    """Python's error about the arguments of a function, with what replaces an option; other errors as they are."""
+    name = f"{function.__qualname__}()"
+    return wrong_arguments(error, name, name, inspect.signature(function))
 
 
 def others_by_name(function: Callable[P, T]) -> Callable[P, T]:

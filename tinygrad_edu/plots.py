@@ -2,6 +2,7 @@
 
 matplotlib is an extra, so each function imports it when it is called. The figures are made without
 `matplotlib.pyplot`: no window opens, no backend is chosen, and nothing stays in memory once the caller lets go of it.
+In a notebook each is shown once, by the end of its cell, without `%matplotlib inline`.
 They are white and at most 9 inches wide, legible on a page of 900 pixels; `title` stands on top. Numbers that are not
 finite leave a gap; texts may be numbers, such as labels, and arrays Tensors. Every function raises ImportError without
 matplotlib, and ValueError for no data or wrong shapes.
@@ -40,6 +41,7 @@ from tinygrad_edu.figures import (
     new_figure,
     set_scale,
 )
+from tinygrad_edu.notebooks import shown_in_notebooks
 from tinygrad_edu.torch_names import answer_names
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ Columns = Mapping[str, Sequence[float]]
 Data = ArrayLike | Mapping[str, ArrayLike]  # one for all panels, or one by the title of each
 
 
+@shown_in_notebooks
 def training_curves(history: Columns | Sequence[Mapping[str, float]], title: str | None = None) -> Figure:
     """Draws loss (left) and accuracy (right) over the epochs, training against validation.
 
@@ -93,6 +96,7 @@ def training_curves(history: Columns | Sequence[Mapping[str, float]], title: str
     return figure
 
 
+@shown_in_notebooks
 def curves(
     panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
     *,
@@ -152,6 +156,7 @@ def curves(
     return figure
 
 
+@shown_in_notebooks
 def histograms(
     rows: Mapping[str, Sequence[ArrayLike]], columns: Sequence[str], *, xlabel: str = "", title: str | None = None
 ) -> Figure:
@@ -189,6 +194,7 @@ def histograms(
     return figure
 
 
+@shown_in_notebooks
 def regions(
     panels: Mapping[str, Callable[[Floats], ArrayLike]], points: Data, labels: Data, *, title: str | None = None
 ) -> Figure:
@@ -232,6 +238,7 @@ def regions(
     return figure
 
 
+@shown_in_notebooks
 def contours(
     function: Callable[[Floats, Floats], ArrayLike],
     paths: Mapping[str, ArrayLike],
@@ -272,6 +279,7 @@ def contours(
     return figure
 
 
+@shown_in_notebooks
 def scatter(
     panels: Mapping[str, Mapping[str, ArrayLike]],
     *,
@@ -321,6 +329,7 @@ def scatter(
     return figure
 
 
+@shown_in_notebooks
 def images(
     pictures: Sequence[ArrayLike] | np.ndarray,
     titles: Sequence[object] | np.ndarray | None = None,
@@ -370,6 +379,7 @@ def images(
     return figure
 
 
+@shown_in_notebooks
 def table(
     values: ArrayLike,
     rows: Sequence[str],

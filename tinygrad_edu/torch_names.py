@@ -18,7 +18,7 @@ from numpy import ndarray
 
 __all__ = [
     "ATTRIBUTES", "FUNCTIONS", "KEYWORDS", "Answer", "NotCallable", "Size", "answer_attributes", "answer_keywords",
-    "answer_names", "answering", "keyword_hint", "name_hint", "values_hint",
+    "answer_names", "answering", "keyword_error", "keyword_hint", "name_hint", "values_hint",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -274,15 +274,21 @@ def answering(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            hint = keyword_hint(kwargs)
-            if not hint:
+            better = keyword_error(error, kwargs)
+            if better is error:
                 raise
-            raise TypeError(f"{error}{hint}") from None
+            raise better from None
 
     return call
 
 
-def answer_keywords(names: dict[str, Any]) -> None:
+def keyword_error(error: TypeError, kwargs: Iterable[str]) -> TypeError:
+    """The error of a call with a keyword of PyTorch's, with what to write instead; other errors as they are."""
+    hint = keyword_hint(kwargs)
+    return TypeError(f"{error}{hint}") if hint else error
+
+
+def answer_keywords(names: dict[str, Any], answering: Callable[[Any], Any]) -> None:
     """Lets the composed functions of a namespace that work along an axis answer; ops do so on their own."""
     answers: dict[Any, Any] = {}
     for name in names["__all__"]:

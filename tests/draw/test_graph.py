@@ -32,7 +32,7 @@ def test_graphs_of_modules_and_tensors_know_the_callers_names():
     total = hidden.sum()
     graph = total.graph(names={"answer": total})
     assert [card.name for card in graph.record.cards][-2:] == ["hidden", "answer"]
-    with pytest.raises(TypeError, match=r"Identity\.graph: the module returned ndarray"):
+    with pytest.raises(TypeError, match="Identity returned ndarray, and only a Tensor has a graph"):
         nn.Identity().graph(x)
 
 
@@ -48,6 +48,7 @@ def test_graphs_of_modules_and_tensors_know_the_callers_names():
         {"depth": True},
         {"precision": 0},
         {"precision": 18},
+        {"gradients": "own"},
     ],
     ids=str,
 )
@@ -81,3 +82,33 @@ def test_printing_shows_the_text_of_a_subclass():
 
     found = record(f_of_xyz())
     assert str(Titled(found)) == f"f\n{Graph(found)}"
+
+
+def test_what_stands_in_grad_is_shown_beside_the_right_gradient_in_picture_and_words():
+    f = f_of_xyz()
+    (q, z), (x, y) = f._inputs, f._inputs[0]._inputs
+    x.grad, y.grad, q.grad = -4.0, 4.0, -4.0
+    graph = f.graph(gradients="grad")
+    q.grad = None  # the picture stays as it was
+    assert graph.forward().both().source == graph.source and "gradients" in graph.options
+    assert "✗ .grad" in graph.source and "✗ .grad" not in f.graph().source
+    assert ".grad: ✓ 2 right, ✗ 1 wrong, ○ 1 not set" in graph.source
+    assert "y  input  ✗ .grad 4: wrong sign  = 5" in str(graph) and "q  +  ✓ .grad" in str(graph)
+    assert "2 are right, 1 is wrong and 1 is not set. That of y, 4, is wrong: wrong sign." in graph.alt_text
+    assert "✗" not in str(f.graph()) and "wrong" not in f.graph().alt_text
+    assert z.grad is None
+
+
+def test_a_hint_calls_tensors_by_the_variables_that_hold_them():
+    x = Tensor(3.0)
+    hidden = x * 2
+    y = hidden * 5
+    hidden.grad, x.grad = 1.0, 2.0
+    assert "right step, but hidden has" in str(y.graph(gradients="grad"))
+
+
+def test_the_own_gradients_of_an_array_are_compared_with_those_of_its_sum():
+    net, x = nn.Linear(2, 3), np.ones((4, 2), np.float32)
+    net(x).sum().backward()
+    source = net.graph(x, gradients="grad").source
+    assert ".grad, for the sum of linear1: ✓ 2 right" in source and "✗" not in source

@@ -5,8 +5,9 @@ import pytest
 from drawn import f_of_xyz
 
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.draw.names import caller_variables, name_cards
+from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.variables import caller_variables
 
 
 def named(output, names=None, **variables):

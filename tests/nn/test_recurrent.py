@@ -337,7 +337,6 @@ H = np.ones((1, 2, 4), np.float32)
         (lambda: nn.LSTM(3, 4, proj_size=2), TypeError, r"PyTorch's proj_size is left out: .*Linear\(hidden_size, n\)"),
         (lambda: nn.GRU(3, 4, device="cpu"), TypeError, "PyTorch's device is left out"),
         (lambda: nn.GRU(3, 4, nonlinearity="relu"), TypeError, r"GRU\(\) .*'nonlinearity'; its arguments are"),
-        (lambda: nn.LSTM(3, 4).graph(X), TypeError, "the module returned tuple"),
         (lambda: nn.Sequential(nn.LSTM(3, 4), nn.Linear(4, 2))(X), TypeError, r"results: outputs, states = lstm\(x\)"),
         (lambda: nn.MSELoss()(nn.GRU(3, 4)(X), X), TypeError, r"one of several results: outputs, states = lstm\(x\)"),
     ],

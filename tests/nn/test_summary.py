@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -62,6 +65,15 @@ def test_a_table_without_shapes():
         "13 parameters: 13 trainable, 0 frozen; 52 bytes",
         "training adds: gradients 52 bytes; Adam's moments 104 bytes",
     ]
+
+
+def test_a_summary_is_a_text_that_shows_itself():
+    table = nn.MLP([2, 3, 1]).summary()
+    assert isinstance(table, str) and repr(table) == table
+    for twin in (copy.deepcopy(table), pickle.loads(pickle.dumps(table))):
+        assert twin == table and twin._repr_html_() == table._repr_html_()
+    page = table._repr_html_()
+    assert page.count("<tr>") == 5 and "13 parameters: 13 trainable, 0 frozen" in page
 
 
 def test_one_function_under_three_names():

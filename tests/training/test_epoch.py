@@ -2,14 +2,14 @@
 
 import math
 import sys
-from functools import partial
+from functools import partial, partialmethod
 
 import numpy as np
 import pytest
 from fit_runs import RNG, X, Y, loaders
 
 from tinygrad_edu import Tensor, functional, nn
-from tinygrad_edu.training import RunningMeans, accuracy, evaluate, predict, progress_bar
+from tinygrad_edu.training import RunningMeans, accuracy, bars, epoch, evaluate, predict, progress_bar
 
 
 def test_running_means_count_examples_and_not_batches():
@@ -120,3 +120,37 @@ def test_a_bar_shows_the_means_so_far(monkeypatch, capsys):
 def test_no_bar_without_a_terminal(capsys):
     assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3]
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_notebook_without_widgets_has_a_line_of_text_after_a_while(monkeypatch, installed):
+    shown = []
+    if installed:
+        tqdm = pytest.importorskip("tqdm.auto")
+        init = partialmethod(tqdm.std_tqdm.__init__, mininterval=0, miniters=1)
+        monkeypatch.setattr(tqdm, "tqdm", type("Eager", (tqdm.std_tqdm,), {"__init__": init}))
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setattr(epoch, "notebook_shell", lambda: object())
+    monkeypatch.setattr(bars, "show_in_place", lambda thing, raw: shown.append(thing["text/plain"]))
+    assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3] and shown == []
+    monkeypatch.setattr(bars, "PATIENCE", 0)
+    means = RunningMeans()
+    for x, y in progress_bar([(X, Y)] * 3, "epoch 1", means):
+        means.add(0.5, np.eye(3)[Y], y)
+        assert len(x) == 137
+    lines = [text for text in shown if text]
+    if installed:
+        assert "epoch 1:  33%" in lines[0] and "loss 0.5000" in lines[-1] and shown[-1] == ""
+    assert bool(lines) is installed
+    assert list(progress_bar(iter([1, 2, 3]), "epoch 1")) == [1, 2, 3]
+
+
+def test_a_console_has_its_bar_on_stdout(monkeypatch, capsys):
+    pytest.importorskip("tqdm")
+    monkeypatch.setenv("SPYDER_ARGS", "[]")
+    monkeypatch.setattr(epoch, "notebook_shell", lambda: object())
+    monkeypatch.setattr(bars, "PATIENCE", 0)
+    assert list(progress_bar([1, 2, 3], "epoch 1")) == [1, 2, 3]
+    out, err = capsys.readouterr()
+    assert err == "" and "epoch 1:  33%" in out and out.endswith("\r")

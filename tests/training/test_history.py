@@ -102,6 +102,15 @@ def test_copies(twin):
     assert twin(history) == history
 
 
+def test_a_notebook_shows_a_table_of_the_first_and_the_last_records():
+    history = History([{"epoch": i, "val_accuracy": 0.5} for i in range(1, 1001)])
+    rows = history._repr_markdown_().splitlines()
+    assert rows[0] == "| epoch | val\\_accuracy |" and len(rows) == 2 + 41
+    assert [rows[2], rows[22], rows[-1]] == ["| 1 | 50.00% |", "| ⋯ | ⋯ |", "| 1000 | 50.00% |"]
+    assert "<td" in History([{"a": 1.0}, {"b": 2.0}])._repr_html_()
+    assert History()._repr_html_() is History()._repr_markdown_() is None
+
+
 def test_training_curves_take_it():
     pytest.importorskip("matplotlib")
     figure = plots.training_curves(History(EPOCHS))

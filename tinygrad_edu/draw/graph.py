@@ -9,21 +9,24 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import graphviz
 
 from tinygrad_edu.checks import check_choice, check_int
 from tinygrad_edu.draw.explain.words import alt_text, tree
-from tinygrad_edu.draw.names import Names, caller_variables, name_cards
-from tinygrad_edu.draw.picture.cards import PictureMode
+from tinygrad_edu.draw.names import Names, name_cards
 from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
+from tinygrad_edu.draw.picture.markup import PictureMode
+from tinygrad_edu.draw.picture.notebook import mimebundle, themed_svg
 from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on, picture_format, sharpen
 from tinygrad_edu.draw.picture.svg import finish, parse
 from tinygrad_edu.draw.player import Page, Player, frames, page, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme, palette
+from tinygrad_edu.draw.variables import caller_variables
+from tinygrad_edu.draw.verdict import judge_all
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.tensor import Tensor
 
@@ -37,6 +40,7 @@ __all__ = ["Graph"]
 Style = Literal["auto", "gates", "fused", "compact"]
 Fold = Literal["auto"] | bool | int | Callable[["Module"], bool]
 Rankdir = Literal["auto", "LR", "TB"]
+Gradients = Literal["right", "grad"]
 
 
 class Options(TypedDict, total=False):
@@ -47,8 +51,9 @@ class Options(TypedDict, total=False):
     depth: int | None
     rankdir: Rankdir
     precision: int
-    theme: Theme
+    theme: Theme | None
     title: str | None
+    gradients: Gradients
 
 
 class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
@@ -72,9 +77,13 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         rankdir: "LR" from left to right, "TB" from top to bottom, "auto" takes LR for up to 7 ranks if it is legible on
             a slide, else what makes letters larger there.
         precision: Significant digits, 1 to 17.
-        theme: "light", "dark", or "auto", which follows the reader's system.
+        theme: "light", "dark", or "auto", which follows the page around the picture, or the reader's system. None is
+            light in files and "auto" in notebooks.
         names: Tensor -> name or name -> Tensor, stronger than all other names.
         title: A heading, or None.
+        gradients: "right" shows those that the chain rule gives; "grad" marks beside them what stands in each `.grad`,
+            set by hand or by backward(), as right, wrong (with what went wrong, if it can be told) or not set. Results
+            whose `.grad` is not set stay as they are. What is right is told for this output: draw the loss itself.
 
     Raises:
         ValueError: An option that does not exist.
@@ -85,8 +94,10 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         record: What is drawn.
         plan: What of it is folded.
         style: "gates", "fused" or "compact".
-        mode: As given; so are theme and title.
-        options: style, fold, rankdir, depth and precision as given.
+        mode: As given; so is title.
+        theme: Of files; "light" if none was given.
+        options: style, fold, rankdir, depth, precision and gradients as given.
+        verdicts: On what stands in each `.grad`, if gradients="grad".
         time_limit: Of a layout, in seconds.
     """
 
@@ -94,8 +105,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
     def __init__(
         self, output: Tensor | Record, *, mode: PictureMode = "both", style: Style = "auto", fold: Fold = "auto",
-        depth: int | None = None, rankdir: Rankdir = "auto", precision: int = 3, theme: Theme = "light",
-        names: Names | None = None, title: str | None = None,
+        depth: int | None = None, rankdir: Rankdir = "auto", precision: int = 3, theme: Theme | None = None,
+        names: Names | None = None, title: str | None = None, gradients: Gradients = "right",
     ) -> None:  # fmt: skip
         if not isinstance(output, (Tensor, Record)):
             raise TypeError(f"a picture is drawn of a Tensor or a Record, not of {type(output).__name__}")
@@ -103,28 +114,52 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         check_choice("graph: mode", mode, get_args(PictureMode))
         check_choice("graph: style", style, get_args(Style))
         check_choice("graph: rankdir", rankdir, get_args(Rankdir))
-        check_choice("graph: theme", theme, get_args(Theme))
+        if theme is not None:
+            check_choice("graph: theme", theme, get_args(Theme))
         if not (callable(fold) or isinstance(fold, bool) or (isinstance(fold, str) and fold == "auto")):
             fold = check_int('graph: fold, unless it is "auto", True, False or a function,', fold, 1)
+        check_choice("graph: gradients", gradients, get_args(Gradients))
         if depth is not None:
             depth = check_int("graph: depth, unless it is None,", depth, 0)
         precision = check_int("graph: precision", precision, 1, 17)
         self.record = record(output) if isinstance(output, Tensor) else output
-        self.mode, self.theme = mode, theme
+        self.mode, self._theme = mode, theme
         self.title = None if title is None else str(title)
         self.options: Options = {
             "style": style, "fold": fold, "rankdir": rankdir, "depth": depth, "precision": precision,
+            "gradients": gradients,
         }  # fmt: skip
         if names is not None or not all(card.name for card in self.record.cards):
             name_cards(self.record, names, caller_variables())
+        self.verdicts = judge_all(self.record) if gradients == "grad" else {}
         painter, self.rankdir = choose(self)
         self.plan, self.style = painter.plan, painter.style
         self.body += painter.directed(self.rankdir).body
 
     @property
+    def error(self) -> Exception | None:
+        """The error of a forward that failed, with its traceback: `raise graph.error` shows it."""
+        return None if self.record.failure is None else self.record.failure.error
+
+    @property
     def precision(self) -> int:
         """Significant digits."""
         return self.options["precision"]
+
+    @property
+    def theme(self) -> Theme:
+        """Of files: "light" if none was given."""
+        return self._theme or "light"
+
+    @theme.setter
+    def theme(self, theme: Theme) -> None:
+        check_choice("graph: theme", theme, get_args(Theme))
+        self._theme = theme
+
+    @property
+    def notebook_theme(self) -> Theme:
+        """Of what a notebook shows: "auto" if none was given."""
+        return self._theme or "auto"
 
     def forward(self, **changes: Unpack[Options]) -> Graph:
         """The forward pass at the same coordinates, unless other options than theme and title are changed."""
@@ -144,7 +179,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
     def at(self, mode: PictureMode, **changes: Unpack[Options]) -> Graph:
         """The same graph in another mode."""
-        options: Options = {"theme": self.theme, "title": self.title, **self.options, **changes}
+        options: Options = {"theme": self._theme, "title": self.title, **self.options, **changes}
         return Graph(self.record, mode=mode, **options)
 
     def frames(self, pattern: StrPath, *, size: Paper = "picture") -> list[Path]:
@@ -199,11 +234,11 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     @property
     def alt_text(self) -> str:
         """The picture in words, for screen readers."""
-        return alt_text(self.record, self.title)
+        return alt_text(self.record, self.title, self.verdicts)
 
     def text(self) -> str:
         """The graph as an indented tree, for a terminal."""
-        return tree(self.record, precision=self.precision)
+        return tree(self.record, precision=self.precision, verdicts=self.verdicts)
 
     def __str__(self) -> str:
         return self.text()
@@ -330,30 +365,13 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             raise NoEngineError(f"the program unflatten is not installed: {how}") from None
 
     def _repr_svg_(self) -> str | None:
-        return self.attempt()[0]
-
-    def attempt(self) -> tuple[str | None, str]:
-        """The picture, or None and the reason: an error while a notebook shows an object would hide the object."""
         try:
-            return str(self.pipe("svg", encoding="utf-8")), ""
-        except Exception as problem:
-            return None, f"\n\nNo picture: {problem}"
+            return themed_svg(self)
+        except Exception:  # an error while a notebook shows an object would hide the object
+            return None
 
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: object
-    ) -> dict[str, str]:
-        """What a notebook shows: the picture, and the text for where no picture can be, with the reason."""
-        kinds = ("image/svg+xml", "text/plain")
-        wanted = [kind for kind in kinds if (not include or kind in include) and kind not in (exclude or ())]
-        shown, hint = dict[str, str](), ""
-        if "image/svg+xml" in wanted:
-            picture, hint = self.attempt()
-            if picture is not None:
-                shown["image/svg+xml"] = picture
-        if "text/plain" in wanted or hint:
-            try:
-                text = self.text()
-            except Exception as problem:
-                text = f"No text: {problem}"
-            shown["text/plain"] = text + hint
-        return shown
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """What a notebook shows: the picture in several kinds, and the text for where no picture can be."""
+        return mimebundle(self, include, exclude)

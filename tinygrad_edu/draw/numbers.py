@@ -15,7 +15,8 @@ from numpy import ndarray
 
 __all__ = [
     "FEW_ELEMENTS", "MINUS", "SMALL", "Number", "format_array", "format_count", "format_mean", "format_nested",
-    "format_number", "format_product", "format_shape", "format_statistics", "format_sum", "gradient_norm",
+    "format_number", "format_product", "format_shape", "format_size", "format_statistics", "format_sum",
+    "gradient_norm",
 ]  # fmt: skip
 
 MINUS = "\u2212"
@@ -131,3 +132,10 @@ def format_count(count: int, word: str) -> str:
 def gradient_norm(gradient: ndarray) -> float:
     with np.errstate(all="ignore"):
         return float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
+
+
+def format_size(gradient: ndarray, precision: int = 3) -> str:
+    """A gradient in one number: itself, with its sign, if it is one, else its norm: "−0.538", "‖·‖ 0.538"."""
+    if gradient.size == 1:
+        return format_number(gradient, precision)
+    return f"‖·‖ {format_number(gradient_norm(gradient), precision)}"

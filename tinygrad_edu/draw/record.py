@@ -14,23 +14,23 @@ A result holds its operands, and the way back to its uses is a weak reference: r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from weakref import ref
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Op, backward_pass, plain, setting, unbroadcast
+from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
 
-if TYPE_CHECKING:
-    from tinygrad_edu.nn import Module
-
-__all__ = ["Card", "Record", "Scope", "Wire", "record", "slope"]
+__all__ = [
+    "Card", "Failure", "Record", "Scope", "Wire", "hand_back", "placeholder_op", "record", "record_ends", "slope",
+    "stand_in",
+]  # fmt: skip
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")
@@ -38,11 +38,11 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Scope:
-    """One call of a module: a cluster of the picture."""
+    """One call of a module, of an object that is called like one, or of a function: a cluster of the picture."""
 
-    name: str  # "0", "fc1", or the variable that holds the outermost module
-    label: str  # "Linear(2, 3)"
-    module: Module | None  # None for a group of calls that a picture has made up
+    name: str  # "0", "fc1", or the variable that holds the outermost module; "" of a function
+    label: str  # "Linear(2, 3)", "mse_loss"
+    module: Any  # what was called; None for a function, and for a group of calls that a picture has made up
     parent: Scope | None = None
 
     def path(self) -> list[Scope]:
@@ -65,6 +65,7 @@ class Card:
     tensor: Tensor | None = None
     constant: ArrayLike | None = None  # the array or number that it is instead of a Tensor
     gradient: ndarray | None = None
+    own: Any = None  # what stood in `.grad`, whatever it was
     before_hooks: ndarray | None = None  # the gradient that arrived, if a hook changed it
     op: Op | None = None  # which made it
     params: dict[str, Any] = field(default_factory=dict)  # of the op, such as axis
@@ -131,6 +132,22 @@ def dereference(reference: ref[T]) -> T:
 
 
 @dataclass(eq=False)
+class Failure:
+    """What went wrong where a graph ends with an op, a function or a module that failed: its output stands for that."""
+
+    error: Exception
+    operands: list[tuple[str, object]]  # what it got, by the names of its arguments; wires have their positions
+    options: list[tuple[str, object]]  # the op's other arguments
+    place: str  # the line of the user's code
+
+    @property
+    def text(self) -> str:
+        """The error as Python writes it."""
+        said = str(self.error)
+        return f"{type(self.error).__name__}: {said}" if said else type(self.error).__name__
+
+
+@dataclass(eq=False)
 class Record:
     """A graph, from its leaves to one output."""
 
@@ -138,11 +155,16 @@ class Record:
     cards: list[Card]  # all of them, operands before results
     backward: list[Wire] = field(default_factory=list)  # in the order in which the backward pass ran over them
     seed: ndarray | None = None  # the gradient that the backward pass began with
+    failure: Failure | None = None  # why it ends there
     choices: dict[Any, Any] = field(default_factory=dict, repr=False)  # see draw/picture/choice.py
 
     def wires(self) -> Iterator[Wire]:
         """All wires in forward order, each operand of each op once."""
         return (wire for card in self.cards for wire in card.wires)
+
+    def ends(self) -> list[Card]:
+        """The output, and what else was computed that nothing uses."""
+        return [self.output, *[card for card in self.cards if not card._uses and card is not self.output]]
 
 
 class Listener:
@@ -203,6 +225,31 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
     return found
 
 
+def record_ends(ends: Sequence[Tensor]) -> Record:
+    """The graph of several tensors, of which none is made of all the others, without a backward pass."""
+    found = record(stand_in(placeholder_op("ends"), ends), backward=False)
+    cards = {id(card.tensor): card for card in found.cards}
+    for wire in found.cards.pop().wires:
+        wire.source._uses.pop()
+    return Record(max([cards[id(end)] for end in ends], key=found.cards.index), found.cards)
+
+
+def stand_in(op: Op, operands: Sequence[Any], scopes: Iterable[tuple[object, int]] = ()) -> Tensor:
+    """A tensor that nothing has computed, so that graphs can end in it."""
+    end: Tensor = object.__new__(Tensor)
+    end._values, end._requires_grad, end._hooks, end.grad = np.zeros(0), False, None, None
+    end._op, end._params, end.name, end._number = op, {}, op.name, new_number()
+    end._inputs, end._scopes = tuple(operands), tuple(scopes)
+    return end
+
+
+def placeholder_op(name: str) -> Op:
+    """Stands for what is not an op."""
+    op = Op(lambda *operands: operands, (), True)
+    op.name = name
+    return op
+
+
 def outdated(x: Tensor, consumer: Tensor) -> str:
     """Why there is no picture, not even of the forward pass, after an update."""
     changed = f"tensor {x.name or ''}{x.shape} was updated after {consumer._op.name} used it"
@@ -227,6 +274,8 @@ def card_of(tensor: Tensor, number: int) -> Card:
     value = np.array(tensor._values) if shared else np.asarray(tensor._values)
     card = Card(f"t{number}", tensor.name or "", kind, value, tensor, named=tensor.name is not None)
     card.op, card.params = tensor._op, dict(tensor._params or {})
+    own = plain(tensor.grad)
+    card.own = own.copy() if isinstance(own, ndarray) else own
     return card
 
 
@@ -259,10 +308,15 @@ def run_backward(found: Record, cards: dict[int | tuple[int, int], Card], start:
 
 def slope(wire: Wire) -> ndarray:
     """∂ target / ∂ source, the target a single number: what the op's rule makes of the upstream gradient 1."""
+    return hand_back(wire, np.ones(wire.target.shape, wire.target.value.dtype)[()])
+
+
+def hand_back(wire: Wire, upstream: Array) -> ndarray:
+    """What the op's rule makes of an upstream gradient, in the source's shape."""
     tensor, x = wire.target.tensor, wire.source.tensor
     assert tensor is not None and x is not None
     op, given = tensor._op, [plain(y) for y in tensor._inputs]
     rule = partial(op.vjps[0], wire.position) if op.variadic else op.vjps[wire.position]
     with np.errstate(all="ignore"):
-        gradient = rule(np.ones(tensor.shape, tensor.dtype)[()], tensor._values, *given, **tensor._params)
+        gradient = rule(upstream, tensor._values, *given, **tensor._params)
         return np.asarray(unbroadcast(gradient, x, tensor, wire.position))

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["DARK", "FONT", "LIGHT", "Theme", "css_variables", "heat", "mix", "palette", "roles"]
+__all__ = [
+    "DARK", "DARK_HOST", "FONT", "LIGHT", "LIGHT_HOST", "Theme", "css_variables", "follow_host", "heat", "mix",
+    "palette", "roles",
+]  # fmt: skip
 
 Theme = Literal["light", "dark", "auto"]
 FONT = "Helvetica,Arial,sans-serif"
@@ -23,7 +26,8 @@ LIGHT: dict[str, str] = {
     "gradient_text": "#a63c00", "gradient_fill": "#fdeee3", "gradient_wire": "#d55e00",
     "parameter": "#007557", "input": "#5b6775", "data": "#84909c", "output": "#8c4a76",
     "op": "#1b2430", "op_text": "#fdfdfd", "blocked": "#74808c",  # op_text: the symbol of an op, the role of a gate
-    "cluster1": "#f5f7f9", "cluster2": "#ebeff3", "cluster3": "#e1e7ed", "highlight": "#e69f00",
+    "cluster1": "#f5f7f9", "cluster2": "#ebeff3", "cluster3": "#e1e7ed",
+    "highlight": "#e69f00", "highlight_text": "#1d2632",  # what is not finite; a wrong gradient
 }  # fmt: skip
 
 DARK: dict[str, str] = {
@@ -33,11 +37,24 @@ DARK: dict[str, str] = {
     "gradient_text": "#ffab73", "gradient_fill": "#43230f", "gradient_wire": "#f28a3c",
     "parameter": "#3fc79d", "input": "#a3afbb", "data": "#7f8b98", "output": "#e29cc9",
     "op": "#e6eaf2", "op_text": "#12171e", "blocked": "#8e9aa6",
-    "cluster1": "#161d25", "cluster2": "#1d2630", "cluster3": "#252f3a", "highlight": "#f2c14e",
+    "cluster1": "#161d25", "cluster2": "#1d2630", "cluster3": "#252f3a",
+    "highlight": "#f2c14e", "highlight_text": "#10151c",
 }  # fmt: skip
 
+# What tells that the page around a picture is dark or light, whatever the reader's system is: JupyterLab, VS Code,
+# Colab, and the books made of notebooks.
+DARK_HOST = (
+    ':is([data-jp-theme-light="false"],[data-vscode-theme-kind="vscode-dark"],'
+    '[data-vscode-theme-kind="vscode-high-contrast"],.vscode-dark,[theme="dark"],[data-theme="dark"])'
+)
+LIGHT_HOST = (
+    ':is([data-jp-theme-light="true"],[data-vscode-theme-kind="vscode-light"],'
+    '[data-vscode-theme-kind="vscode-high-contrast-light"],.vscode-light,[theme="light"],[data-theme="light"])'
+)
+
 HEAT_LEVELS = 8
-HEAT_ENDS = {"light": ("#00629c", "#f4f5f6", "#c85700"), "dark": ("#5fb9ec", "#2b343e", "#f79348")}
+# Purple, grey, yellow-green: neither blue nor orange, and ever lighter, so that a print in grey keeps the order.
+HEAT_ENDS = {"light": ("#4b1248", "#9c989f", "#b9e34f"), "dark": ("#93409b", "#98949e", "#dcf05a")}
 
 
 def palette(theme: Theme = "light") -> dict[str, str]:
@@ -48,12 +65,12 @@ def palette(theme: Theme = "light") -> dict[str, str]:
 def heat(share: float, theme: Theme = "light") -> str:
     """The colour of a heat map's cell, one of 17, as "#rrggbb".
 
-    `share` is the cell's number divided by the largest magnitude: -1 is full blue, 0 and NaN are neutral, 1 is full
-    orange. Numbers outside are cut off.
+    `share` is the cell's number divided by the largest magnitude: -1 is purple, 0 and NaN are grey, 1 is yellow-green.
+    Numbers outside are cut off.
     """
     level = 0 if share != share else round(max(-1.0, min(1.0, share)) * HEAT_LEVELS)
-    cold, neutral, warm = HEAT_ENDS["dark" if theme == "dark" else "light"]
-    return mix(neutral, warm if level > 0 else cold, abs(level) / HEAT_LEVELS)
+    low, neutral, high = HEAT_ENDS["dark" if theme == "dark" else "light"]
+    return mix(neutral, high if level > 0 else low, abs(level) / HEAT_LEVELS)
 
 
 def mix(a: str, b: str, share: float) -> str:
@@ -71,3 +88,9 @@ def roles(theme: Theme = "light") -> dict[str, str]:
 def css_variables(colours: dict[str, str]) -> str:
     """Colours by role, as in a palette, as variables of CSS: "--text:#1c2531;"."""
     return "".join([f"--{role}:{colour};" for role, colour in colours.items()])
+
+
+def follow_host(selector: str) -> str:
+    """CSS with which an image or a frame gets the theme of the page around it, else that of the reader's system."""
+    hosts = (("", "light dark"), (f"{LIGHT_HOST} ", "light"), (f"{DARK_HOST} ", "dark"))
+    return "".join([f"{host}{selector}{{color-scheme:{scheme}}}" for host, scheme in hosts])

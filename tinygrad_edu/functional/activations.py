@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_axis, check_choice, check_number
 from tinygrad_edu.engine import is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -29,13 +29,13 @@ def with_limits(f: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
     return ops.where(infinite, ops.relu(x), f(ops.where(infinite, 0.0, x)))
 
 
-@answering_for
+@library_function
 def silu(x: Operand) -> Tensor:
     """x * sigmoid(x): Elfwing, Uchibe & Doya 2018; called swish by Ramachandran, Zoph & Le 2017."""
     return with_limits(lambda x: ops.multiply(x, ops.sigmoid(x)), x)
 
 
-@answering_for
+@library_function
 def elu(x: Operand, alpha: float = 1.0) -> Tensor:
     """x, or alpha * (exp(x) - 1) where x <= 0: Clevert, Unterthiner & Hochreiter 2016. The slope at 0 is alpha."""
     if not is_tensor(alpha):  # which may be learned
@@ -45,7 +45,7 @@ def elu(x: Operand, alpha: float = 1.0) -> Tensor:
     return ops.where(positive, x, ops.multiply(left, alpha))
 
 
-@answering_for
+@library_function
 def gelu(x: Operand, approximate: str = "none") -> Tensor:
     """x times the probability that a standard normal number is below x: Hendrycks & Gimpel 2016.
 
@@ -72,7 +72,7 @@ def by_tanh(x: Tensor) -> Tensor:
     return ops.multiply(0.5 * x, 1 + ops.tanh(math.sqrt(2 / math.pi) * near * (1 + 0.044715 * near * near)))
 
 
-@answering_for
+@library_function
 def prelu(x: Operand, weight: Operand) -> Tensor:
     """leaky_relu with slopes that are learned: He, Zhang, Ren & Sun 2015.
 
@@ -97,7 +97,7 @@ def prelu(x: Operand, weight: Operand) -> Tensor:
     return ops.where(above, x, out) if above.any() else out
 
 
-@answering_for
+@library_function
 def softplus(x: Operand, beta: float = 1.0) -> Tensor:
     """log(1 + exp(beta * x)) / beta, a smooth relu: Dugas et al. 2001.
 
@@ -113,7 +113,7 @@ def softplus(x: Operand, beta: float = 1.0) -> Tensor:
     return ops.softplus(x) if beta == 1 else ops.divide(ops.softplus(ops.multiply(x, beta)), beta)
 
 
-@answering_for
+@library_function
 def softmax(x: Operand, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along an axis: Boltzmann 1868, Bridle 1990. Positive numbers that add up to 1.
 
@@ -128,7 +128,7 @@ def softmax(x: Operand, dim: int = -1, *, axis: int | None = None) -> Tensor:
     return ops.softmax(x, one_axis("softmax", dim, axis))
 
 
-@answering_for
+@library_function
 def log_softmax(x: Operand, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """log(softmax(x)) along an axis, exact where softmax itself would round to 0.
 

@@ -12,17 +12,17 @@ import math
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.functional.layers import dropout
 from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.scopes import library_function
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["attention_weights", "scaled_dot_product_attention"]
 
 
-@answering_for
+@library_function
 def scaled_dot_product_attention(
     query: Operand,
     key: Operand,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, cast
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_choice, check_int, check_pair, check_positive_int
 from tinygrad_edu.ops import Operand, as_operand, convolution
 from tinygrad_edu.ops.convolution import Pair, reach
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -46,7 +46,7 @@ def batch_or_one(ndim: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tenso
     return decorate
 
 
-@answering_for
+@library_function
 @batch_or_one(3)
 def conv1d(
     x: Operand,
@@ -66,7 +66,7 @@ def conv1d(
     return convolve("conv1d", 1, x, weight, bias, stride, padding, dilation, groups, padding_mode)
 
 
-@answering_for
+@library_function
 @batch_or_one(4)
 def conv2d(
     x: Operand,
@@ -105,7 +105,7 @@ def conv2d(
     return convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, padding_mode)
 
 
-@answering_for
+@library_function
 @batch_or_one(4)
 def conv_transpose2d(
     x: Operand,

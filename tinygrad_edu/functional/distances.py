@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_number
 from tinygrad_edu.engine import plain
 from tinygrad_edu.functional.losses import HALF, Reduction, of_equal_shape, reduced, through_float32
 from tinygrad_edu.ops import Operand
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 
 
-@answering_for
+@library_function
 def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """Squared error (input - target)**2: Legendre 1805, Gauss 1809.
 
@@ -38,7 +38,7 @@ def mse_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> 
     return reduced(ops.multiply(difference, difference), reduction)
 
 
-@answering_for
+@library_function
 def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> Tensor:
     """Absolute error |input - target|, Laplace 1774: outliers pull on it no harder than others. Its slope at 0 is 0.
 
@@ -50,7 +50,7 @@ def l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean") -> T
     return reduced(ops.abs(ops.subtract(input, target)), reduction)
 
 
-@answering_for
+@library_function
 def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
     """Squared error / 2 up to a distance d = |input - target| of delta, a line beyond: Huber 1964.
 
@@ -86,7 +86,7 @@ def bent(difference: Tensor, delta: float, unit: float = 1.0) -> Tensor:
     return losses
 
 
-@answering_for
+@library_function
 def smooth_l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean", beta: float = 1.0) -> Tensor:
     """Absolute error with a round bottom, huber_loss with delta beta over beta: Girshick 2015. Its largest slope is 1.
 

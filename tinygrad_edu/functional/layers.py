@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_bool, check_int, check_number
-from tinygrad_edu.engine import is_tensor, plain
+from tinygrad_edu.engine import is_tensor, new_number, plain
 from tinygrad_edu.ops import Operand, as_operand, fused
 from tinygrad_edu.random import generator_or_default
+from tinygrad_edu.scopes import library_function, mark
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -30,11 +30,12 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
         ValueError: Shapes that do not fit.
     """
     if bias is None:
-        return ops.matmul(x, ops.transpose(weight))
+        start = new_number()
+        return mark(ops.matmul(x, ops.transpose(weight)), linear, start)
     return fused.linear(x, weight, bias)
 
 
-@answering_for
+@library_function
 def dropout(x: Operand, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | None = None) -> Tensor:
     """Sets each element to 0 with probability p and divides the others by 1 - p: Srivastava et al. 2014.
 
@@ -56,7 +57,7 @@ def dropout(x: Operand, p: float = 0.5, training: bool = True, *, rng: np.random
     return ops.multiply(x, kept * dtype.type(1 / (1 - p) if p < 1 else 0))
 
 
-@answering_for
+@library_function
 def embedding(input: ArrayLike, weight: Operand, padding_idx: int | None = None) -> Tensor:
     """The rows of a table: integers of any shape (...), (n, length) -> (..., length).
 

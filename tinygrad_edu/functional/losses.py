@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_int, check_number, refuse_mask
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand, fused
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -120,7 +120,7 @@ def fitting_weights(name: str, weight: Operand, input: Tensor) -> Tensor:
     return weight
 
 
-@answering_for
+@library_function
 def binary_cross_entropy(
     input: Operand, target: Operand, reduction: Reduction = "mean", *, weight: Operand | None = None
 ) -> Tensor:
@@ -155,7 +155,7 @@ def binary_cross_entropy(
     return reduced(losses, reduction)
 
 
-@answering_for
+@library_function
 def binary_cross_entropy_with_logits(
     input: Operand,
     target: Operand,
@@ -301,7 +301,7 @@ def pick(input: Tensor, target: Array) -> Tensor:
     return ops.getitem(input, (*np.indices(target.shape, sparse=True), target))
 
 
-@answering_for
+@library_function
 def nll_loss(
     input: Operand,
     target: Operand,
@@ -344,7 +344,7 @@ def nll_loss(
     return weighted(times(losses, weights), weights, reduction)
 
 
-@answering_for
+@library_function
 def cross_entropy(
     input: Operand,
     target: Operand,
@@ -409,7 +409,7 @@ def cross_entropy(
     return weighted(losses, weights, reduction)
 
 
-@answering_for
+@library_function
 def kl_div(
     input: Operand,
     target: Operand,

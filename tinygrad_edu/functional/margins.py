@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_number
 from tinygrad_edu.engine import plain
 from tinygrad_edu.functional.losses import (
@@ -28,6 +27,7 @@ from tinygrad_edu.functional.losses import (
     times,
 )
 from tinygrad_edu.ops import Operand
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["hinge_embedding_loss", "multi_margin_loss"]
 
 
-@answering_for
+@library_function
 def hinge_embedding_loss(
     input: Operand, target: Operand, reduction: Reduction = "mean", *, margin: float = 1.0
 ) -> Tensor:
@@ -65,7 +65,7 @@ def hinge_embedding_loss(
     return reduced(ops.where(values == 1, input, ops.clip(margin - input, 0, None)), reduction)
 
 
-@answering_for
+@library_function
 def multi_margin_loss(
     input: Operand,
     target: Operand,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_number, check_positive_int
 from tinygrad_edu.engine import plain
 from tinygrad_edu.ops import Operand, as_operand, fused
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["check_lengths", "group_norm", "layer_norm", "over_rms", "rms_norm", "standardized"]
 
 
-@answering_for
+@library_function
 def layer_norm(
     x: Operand,
     normalized_shape: int | Sequence[int],
@@ -47,7 +47,7 @@ def layer_norm(
     return standardized(x, len(shape), weight, bias, check_number("layer_norm: eps", eps, at_least=0))
 
 
-@answering_for
+@library_function
 def rms_norm(
     x: Operand, normalized_shape: int | Sequence[int], weight: Operand | None = None, eps: float | None = None
 ) -> Tensor:
@@ -67,7 +67,7 @@ def rms_norm(
     return over_rms(x, len(shape), weight, None if eps is None else check_number("rms_norm: eps", eps, at_least=0))
 
 
-@answering_for
+@library_function
 def group_norm(
     x: Operand, num_groups: int, weight: Operand | None = None, bias: Operand | None = None, eps: float = 1e-5
 ) -> Tensor:

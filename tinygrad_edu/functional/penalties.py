@@ -12,6 +12,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.checks import check_number
 from tinygrad_edu.engine import is_tensor
 from tinygrad_edu.functional.losses import HALF
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -35,6 +36,7 @@ def penalty(name: str, parameters: Iterable[Tensor], of: Callable[[Tensor], Tens
     return ops.astype(out, HALF) if half else out
 
 
+@library_function
 def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
     """strength * sum(|p|), added to a loss: pulls small weights to 0 and keeps the rest, as the lasso, Tibshirani 1996.
 
@@ -49,6 +51,7 @@ def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
     return penalty("l1_penalty", parameters, ops.abs, strength)
 
 
+@library_function
 def l2_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
     """strength / 2 * sum(p**2), added to a loss: keeps weights small (Krogh & Hertz 1992).
 

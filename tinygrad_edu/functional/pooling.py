@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_bool, check_choice, check_int, check_number, check_pair, check_positive_int
 from tinygrad_edu.functional.convolution import batch_or_one, check_fit, check_images
 from tinygrad_edu.ops import Operand, as_operand, convolution
 from tinygrad_edu.ops.convolution import Pair, reach
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -25,7 +25,7 @@ __all__ = [
 Sizes: TypeAlias = "int | Sequence[int | None] | None"
 
 
-@answering_for
+@library_function
 @batch_or_one(4)
 def max_pool2d(
     x: Operand,
@@ -53,7 +53,7 @@ def max_pool2d(
     return convolution.max_pool(x, size, steps, gaps)
 
 
-@answering_for
+@library_function
 @batch_or_one(4)
 def avg_pool2d(
     x: Operand,
@@ -130,7 +130,7 @@ def missing(end: int, border: int, far: int, step: int) -> int:
     return max(0, last + far - end - border)
 
 
-@answering_for
+@library_function
 @batch_or_one(4)
 def adaptive_avg_pool2d(x: Operand, output_size: Sizes) -> Tensor:
     """The mean of windows that cover an image evenly: (n, c, height, width) -> (n, c, *output_size).
@@ -168,7 +168,7 @@ def check_output_size(name: str, output_size: object) -> list[int | None]:
     return [None if n is None else check_int(f"{name}: output_size", n, 1, wrong_type=TypeError) for n in pair]
 
 
-@answering_for
+@library_function
 def interpolate(
     x: Operand, size: Sizes = None, scale_factor: float | Sequence[float] | None = None, mode: str = "nearest"
 ) -> Tensor:

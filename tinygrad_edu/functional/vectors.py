@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu import ops
-from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_axis, check_int, check_number, refuse_mask
 from tinygrad_edu.engine import is_tensor
 from tinygrad_edu.functional.losses import HALF, as_floating, check_integers, check_range
 from tinygrad_edu.ops import Operand, linalg
+from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["cosine_similarity", "normalize", "one_hot"]
 
 
-@answering_for
+@library_function
 def one_hot(labels: ArrayLike, num_classes: int = -1) -> NDArray[np.int64]:
     """A 1 at the place of each label and zeros beside it: (...) -> (..., num_classes), of integers.
 
@@ -49,7 +49,7 @@ def in_float32(x: Tensor) -> Tensor:
     return ops.astype(x, np.float32) if x.dtype == HALF else x
 
 
-@answering_for
+@library_function
 def normalize(x: Operand, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """x / max(norm, eps): vectors along an axis with the norm 1, or, if shorter than eps, as long as they are / eps.
 
@@ -71,7 +71,7 @@ def normalize(x: Operand, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> T
     return ops.astype(out, x.dtype) if out.dtype != x.dtype else out
 
 
-@answering_for
+@library_function
 def cosine_similarity(x1: Operand, x2: Operand, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Cosine of the angle between vectors along an axis: sum(x1 * x2) / (max(|x1|, eps) * max(|x2|, eps)).
 

@@ -54,6 +54,7 @@ from tinygrad_edu.nn.paths import (
     without_repeats,
 )  # fmt: skip
 from tinygrad_edu.nn.summary import InputShape, preserve_state, summary
+from tinygrad_edu.scopes import mark
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ class Module(metaclass=Kind):
         finally:
             if before is not None:
                 self._note_additions(before)
-        if type(out) is Tensor and out._op is not None:  # pictures: what is older than out but not than start is inside
+        if type(out) is not Tensor:
+            return mark(out, self, start)
+        if out._op is not None and out._number > start:  # see scopes.py
             out._scopes = (*(out._scopes or ()), (self, start))
         return out
 
@@ -356,19 +359,16 @@ class Module(metaclass=Kind):
         return summary(self, input_shape, dtype)
 
     def graph(self, *inputs: Any, **options: Any) -> Graph:
-        """A picture of one call: how the output comes from the inputs; options as for `draw.Graph`, such as depth=1.
+        """A picture of one call; options as for `draw.Graph`, such as depth=1. See draw.call, also for what fails.
+
+        Running statistics and random generators stay as they are.
 
         Raises:
             TypeError: The module returned something other than a Tensor.
         """
         from tinygrad_edu import draw  # most programs draw nothing
 
-        with preserve_state(self):  # running statistics and random generators stay as they are
-            out = self(*inputs)
-        if not isinstance(out, Tensor):
-            name = type(self).__name__
-            raise TypeError(f"{name}.graph: the module returned {type(out).__name__}, and only a Tensor has a graph")
-        return draw.Graph(out, **options)
+        return draw.call(self, *inputs, within=preserve_state(self), **options)
 
     def extra_repr(self) -> str:
         """What stands between the brackets of the repr, before the children; here the attributes named in `_shown`."""

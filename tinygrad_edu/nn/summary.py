@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,16 +17,18 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.checks import check_int
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.random import default_generator, generators_in
+from tinygrad_edu.tables import format_table, html_table, markdown_table
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.module import Module
 
-__all__ = ["InputShape", "Output", "format_table", "outputs", "preserve_state", "shorten_start", "summary"]
+__all__ = ["InputShape", "Output", "Summary", "outputs", "preserve_state", "shorten_start", "summary"]
 
 Shape = int | tuple[int, ...] | ndarray | Tensor
 InputShape = Shape | Sequence[Shape]
 WIDEST = 40  # characters of a path, a class or a shape
+RIGHT = {"parameters"}  # the columns of numbers
 
 
 class Output(NamedTuple):
@@ -101,7 +103,36 @@ def preserve_state(model: Module, *others: object) -> Iterator[None]:
             generator.bit_generator.state = state
 
 
-def summary(model: Module, input_shape: InputShape | None = None, dtype: DTypeLike | None = None) -> str:
+class Summary(str):
+    """What `summary` returns: a text, which a notebook shows as a table.
+
+    Attributes:
+        rows: The cells of the table, the header first.
+        totals: The lines below it.
+    """
+
+    def __new__(cls, rows: list[list[str]], totals: list[str]) -> Summary:
+        self = super().__new__(cls, "\n".join([*format_table(rows, RIGHT), *totals]))
+        self.rows, self.totals = rows, totals
+        return self
+
+    rows: list[list[str]]
+    totals: list[str]
+
+    def __getnewargs__(self) -> tuple[Any, ...]:  # for copies and pickle
+        return self.rows, self.totals
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return html_table(self.rows, RIGHT, self.totals)
+
+    def _repr_markdown_(self) -> str:
+        return markdown_table(self.rows, RIGHT, self.totals)
+
+
+def summary(model: Module, input_shape: InputShape | None = None, dtype: DTypeLike | None = None) -> Summary:
     """A table of the layers with the number of parameters each holds itself, the totals, and the memory they take.
 
     A layer inside another has a path like "0.2"; one that is reachable by several paths is listed under the first, and
@@ -139,16 +170,7 @@ def summary(model: Module, input_shape: InputShape | None = None, dtype: DTypeLi
     if input_shape is None:
         rows = [[*row[:2], row[3]] for row in rows]
     rows = [[shorten_start(cell) for cell in row] for row in rows]
-    return "\n".join([*format_table(rows, right={"parameters"}), *format_totals(model, seen, batch)])
-
-
-def format_table(rows: list[list[str]], right: Iterable[str]) -> list[str]:
-    """The lines of a table: header, rule, rows, rule; the columns whose headers are in `right` are flush right."""
-    widths = [max([len(cell) for cell in column]) for column in zip(*rows, strict=True)]
-    formats = [f"{'>' if header in right else '<'}{width}" for header, width in zip(rows[0], widths, strict=True)]
-    lines = ["  ".join([format(*cell) for cell in zip(row, formats, strict=True)]).rstrip() for row in rows]
-    rule = "-" * max([len(line) for line in lines])
-    return [lines[0], rule, *lines[1:], rule]
+    return Summary(rows, format_totals(model, seen, batch))
 
 
 def format_totals(model: Module, seen: list[Output], batch: int) -> list[str]:

@@ -19,6 +19,7 @@ from tinygrad_edu.ops.sequences import *
 from tinygrad_edu.ops.shapes import *
 from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.trigonometry import *
+from tinygrad_edu.scopes import composed
 from tinygrad_edu.torch_names import answer_keywords
 
 __all__ = [
@@ -47,8 +48,8 @@ __all__ = [
     "vander", "var", "vdot", "vecdot", "vecmat", "vsplit", "vstack", "where",
 ]  # fmt: skip
 
-answer_keywords(globals())  # so that dim= is told from axis=; the chapters call each other without this
-answer_keywords(vars(linalg))
+answer_keywords(globals(), composed)  # the chapters call each other without this
+answer_keywords(vars(linalg), composed)
 
 
 def __dir__() -> list[str]:

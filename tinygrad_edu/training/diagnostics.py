@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.nn.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.summary import Output, format_table, outputs, preserve_state, shorten_start
+from tinygrad_edu.nn.summary import Output, outputs, preserve_state, shorten_start
 from tinygrad_edu.optim.finder import loss_value
+from tinygrad_edu.tables import format_table, html_table, markdown_table
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training.epoch import check_class, check_loss
 
@@ -64,7 +65,7 @@ class Layer(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What `diagnose` found; print it for a table."""
+    """What `diagnose` found; print it for a table, which a notebook shows by itself."""
 
     layers: list[Layer]  # one for each call of a module, in the order in which they returned
     loss: float | None  # of the batch, where one was asked for
@@ -77,7 +78,8 @@ class Report(NamedTuple):
         found = {layer.verdict for layer in self.layers}
         return next(verdict for verdict in ADVICE if verdict in found)
 
-    def __str__(self) -> str:
+    def _table(self) -> tuple[list[list[str]], list[str], list[str]]:
+        """The rows, the headers of the columns of numbers, and the lines below."""
         shown = [name for name in Layer._fields[2:-1] if any(getattr(layer, name) is not None for layer in self.layers)]
         headers = [name.replace("_", " ") for name in shown]
         rows = [["layer", "class", *headers, "verdict"]]
@@ -89,7 +91,20 @@ class Report(NamedTuple):
         if paths and verdict != "healthy":
             verdict += f", first in {paths[0]}"
         loss = "" if self.loss is None else f"loss {self.loss:.4g}; "
-        return "\n".join([*format_table(rows, right=headers), f"{loss}{verdict}", ADVICE[self.verdict]])
+        return rows, headers, [f"{loss}{verdict}", ADVICE[self.verdict]]
+
+    def __str__(self) -> str:
+        rows, numbers, below = self._table()
+        return "\n".join([*format_table(rows, numbers), *below])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # IPython's text
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table())
+
+    def _repr_markdown_(self) -> str:
+        return markdown_table(*self._table())
 
 
 def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], Any] | None = None) -> Report:

@@ -23,11 +23,13 @@ from tinygrad_edu.checks import check_bool
 from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.files import on_terminal
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.notebooks import notebook_shell
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.optim import Optimizer, ReduceLROnPlateau, Scheduler
 from tinygrad_edu.optim.finder import loss_value
 from tinygrad_edu.optim.schedulers import watched_number
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.training.bars import notebook_bar
 from tinygrad_edu.training.history import Record
 
 __all__ = [
@@ -167,12 +169,13 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
 
 
 def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Generator[T, None, None]:
-    """Yields the batches, and shows a bar if stderr is a terminal and tqdm is installed.
+    """Yields the batches, and shows a bar if tqdm is installed and stderr is a terminal, or in a notebook.
 
     The text stands before the bar, and `means`, RunningMeans for example, after it, as str() shows it after each batch.
+    In a notebook there is none for passes of less than half a second.
     """
     if not on_terminal():
-        yield from batches
+        yield from batches if notebook_shell() is None else notebook_bar(batches, text, means)
         return
     try:
         from tqdm import tqdm

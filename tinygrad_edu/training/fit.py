@@ -28,7 +28,7 @@ from tinygrad_edu.training.epoch import (
     progress_bar,
     step_scheduler,
 )
-from tinygrad_edu.training.history import History, Record
+from tinygrad_edu.training.history import History, Record, format_value
 
 __all__ = ["fit"]
 
@@ -79,7 +79,8 @@ def fit(
             the validation loss or, without validation, the training loss.
         early_stopping: Watches its own `monitor` in the same way. It starts anew, unless the training is resumed.
         checkpoint: A Checkpoint, or the path of one.
-        progress: Whether to print a line for each epoch; on a terminal with tqdm there is a bar too.
+        progress: Whether to print a line for each epoch; with tqdm there is a bar too, on a terminal
+            or in a notebook.
 
     Returns:
         A record for each epoch: `epoch` from 1; `train_loss`, `val_loss`: means over the examples or, with class
@@ -248,11 +249,7 @@ def check_together(model: Module, optimizer: Optimizer, scheduler: Scheduler | N
 
 def print_record(record: Record, header: bool) -> None:
     """Prints a line of a table with a column for each name, below a header if asked."""
-    formats = {"epoch": "d", "lr": ".3g", "seconds": ".2f"}
-    cells = []
-    for name, value in record.items():
-        cell = format(value, formats.get(name, ".2%" if name.endswith("accuracy") else ".4g"))
-        cells.append(cell.rjust(max(len(name), 8)))
+    cells = [format_value(name, value).rjust(max(len(name), 8)) for name, value in record.items()]
     if header:
         say("  ".join([name.rjust(8) for name in record]))
     say("  ".join(cells))

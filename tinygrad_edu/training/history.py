@@ -19,10 +19,12 @@ from typing import Any, SupportsIndex, overload
 
 from tinygrad_edu.checks import check_choice
 from tinygrad_edu.files import StrPath, check_regular, naming, visible, write_atomically
+from tinygrad_edu.tables import html_table, markdown_table
 
-__all__ = ["History", "Record"]
+__all__ = ["History", "Record", "format_value"]
 
 Record = dict[str, float]
+MOST_ROWS = 40  # that a notebook shows
 
 
 class History(list[Record]):
@@ -107,6 +109,20 @@ class History(list[Record]):
         """All names, in the order in which they first occur."""
         return list(dict.fromkeys([name for record in self for name in record]))
 
+    def _table(self) -> tuple[list[list[str]], list[str]]:
+        """The rows of all records, or of the first and the last ones, and the headers."""
+        names, half = self.names(), MOST_ROWS // 2
+        rows = [[format_value(name, record[name]) if name in record else "" for name in names] for record in self]
+        if len(rows) > MOST_ROWS:
+            rows[half:-half] = [["⋯"] * len(names)]
+        return [names, *rows], names
+
+    def _repr_html_(self) -> str | None:
+        return html_table(*self._table()) if self else None
+
+    def _repr_markdown_(self) -> str | None:
+        return markdown_table(*self._table()) if self else None
+
     def save(self, path: StrPath) -> None:
         """Writes a table that `load` reads back exactly.
 
@@ -152,6 +168,12 @@ class History(list[Record]):
         except (ValueError, TypeError, AttributeError, RecursionError, csv.Error) as error:
             what = "is not a history, a table of numbers with a name for each column, as History.save writes it"
             raise ValueError(f"{os.fspath(path)} {what} ({visible(error)})") from error
+
+
+def format_value(name: str, value: float) -> str:
+    """A number of a record as a table has it."""
+    formats = {"epoch": ".10g", "lr": ".3g", "seconds": ".2f"}
+    return format(value, formats.get(name, ".2%" if name.endswith("accuracy") else ".4g"))
 
 
 def check_record(record: Mapping[str, Any]) -> Record:

@@ -3,25 +3,19 @@ import re
 
 import numpy as np
 import pytest
+from drawn import f_of_xyz, network
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 import tinygrad_edu as te
-from tinygrad_edu import Tensor
-from tinygrad_edu.draw.names import shorten
-from tinygrad_edu.draw.picture.cards import (
-    Look,
-    array_cells,
-    blocks,
-    common_path,
-    heat_map,
-    node_label,
-    wire_label,
-    wire_rule,
-)
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.draw.names import name_cards, shorten
+from tinygrad_edu.draw.picture.cards import common_path, node_label, wire_label, wire_rule
 from tinygrad_edu.draw.picture.fold import plan
+from tinygrad_edu.draw.picture.markup import Look
 from tinygrad_edu.draw.record import record
-from tinygrad_edu.draw.theme import heat, palette, roles
+from tinygrad_edu.draw.theme import palette, roles
+from tinygrad_edu.draw.verdict import judge_all
 
 
 def look(mode="both", theme="light", **options):
@@ -61,63 +55,6 @@ def test_the_strip_says_the_kind():
 def test_a_number_in_an_expression_is_a_small_plain_card():
     (item,) = [item for item in plan(record(Tensor(3.0) * -0.5)).items if item.cards[0].tensor is None]
     assert words(node_label(item, look())) == ["\u22120.5"]
-
-
-@pytest.mark.parametrize(
-    ("values", "numbers"),
-    [
-        (np.ones(4), 4),
-        (np.ones((2, 4)), 8),
-        (np.ones((3, 2)), 6),
-        (np.ones((1, 1, 1)), 1),
-        (np.ones(5), 0),
-        (np.ones((4, 2)), 0),
-        (np.ones((3, 3)), 0),
-        (np.ones((2, 2, 2)), 0),
-    ],
-)
-def test_up_to_eight_numbers_are_printed(values, numbers):
-    values.flat[0] = 0.25
-    shown = words(array_cells(values, look(), "value")[0])
-    assert len(shown) == (numbers or 8) and shown[0] == ("0.25" if numbers else "mean\u2002")
-
-
-def test_equal_numbers_are_said_once():
-    assert words(array_cells(np.zeros((5, 2)), look(), "value")[0]) == ["0 everywhere"]
-
-
-def test_a_grid_has_the_rows_of_the_array():
-    text, is_one_line = array_cells(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), look(), "value")
-    assert not is_one_line and array_cells(np.array([1.0, 2.0]), look(), "value")[1]
-    assert [words(row) for row in text.split("<TR>")[1:]] == [["1", "2"], ["3", "4"], ["5", "6"]]
-
-
-@given(npst.arrays(np.float64, npst.array_shapes(min_dims=2, max_dims=2, max_side=20), elements=st.floats(-9, 9)))
-def test_blocks_are_means_and_at_most_eight_by_eight(grid):
-    means = blocks(grid)
-    assert means.shape == tuple(min(8, n) for n in grid.shape)
-    rows, columns = (np.array_split(np.arange(n), m) for n, m in zip(grid.shape, means.shape, strict=True))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            np.testing.assert_allclose(means[i, j], grid[np.ix_(row, column)].mean(), atol=1e-12)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark", "auto"])
-def test_heat_maps_are_blue_below_zero_and_orange_above(theme):
-    cells = re.findall(r'BGCOLOR="([^"]+)"', heat_map(np.array([[-2.0, 0.0], [1.0, 2.0]]), look(theme=theme), "value"))
-    assert cells == [heat(share, theme) for share in (-1, 0, 0.5, 1)]
-
-
-def test_what_is_not_finite_is_highlighted_and_zeros_are_neutral():
-    text = heat_map(np.array([[np.nan, np.inf, 1.0]]), look(), "value")
-    assert text.count(palette()["highlight"]) == 2
-    assert heat_map(np.zeros((2, 2)), look(), "value").count(heat(0)) == 4
-
-
-def test_without_heat_maps_the_statistics_stay():
-    text, _ = array_cells(np.eye(2, 5), look(heat_maps=False), "value")
-    assert "FIXEDSIZE" not in text
-    assert words(text) == ["mean\u2002", "0.2", "std\u2002", "0.4", "min\u2002", "0", "max\u2002", "1"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -247,3 +184,90 @@ def test_short_names_stay_and_long_ones_keep_both_ends(name, longest):
 )
 def test_what_dotted_names_share(names, prefix):
     assert common_path(names) == prefix
+
+
+def by_hand(**grads):
+    """The cards of f = (x + y) z, with what a student has put into .grad."""
+    f = f_of_xyz()
+    found = record(f)
+    for card in found.cards:
+        card.own = grads.get(card.name)
+    return {item.cards[0].name: item for item in plan(found).items}, look(verdicts=judge_all(found))
+
+
+def test_what_stands_in_grad_is_marked_beside_the_right_gradient():
+    found, how = by_hand(x=-4.0, y=4.0, f=1)
+    last = {name: words(node_label(item, how))[-4:] for name, item in found.items()}
+    assert last["x"] == ["∂f/∂x", "\u22124", "✓ .grad", "\u22124"]
+    assert last["y"] == ["\u22124", "✗ .grad", "4", "wrong sign\u2002"]
+    assert last["z"] == ["∂f/∂z", "3", "○ .grad", "not set"]
+    assert ".grad" not in " ".join(words(node_label(found["q"], how)))  # a result needs none
+    assert f'ID="{found["y"].id}-own" BGCOLOR="{palette()["highlight"]}"' in node_label(found["y"], how)
+    assert palette()["highlight"] not in node_label(found["x"], how)
+
+
+def test_a_wrong_array_is_shown_with_its_largest_difference():
+    w = Tensor([[1.0, 2.0], [3.0, 4.0]], name="w")
+    found = record((w * w).sum())
+    found.cards[0].own = np.array([[2.0, 4.0], [6.0, 7.0]])
+    text = words(node_label(plan(found).items[0], look(verdicts=judge_all(found))))
+    lines = ["wrong in 1 of 4 elements", "largest difference at [1, 1]: 7", "instead of 8"]
+    assert text[-8:] == ["✗ .grad", "2", "4", "6", "7", *[f"{line}\u2002" for line in lines]]
+    how = look("forward", verdicts=judge_all(found))
+    assert palette()["highlight"] not in node_label(plan(found).items[0], how)
+
+
+class Scaled(nn.Module):
+    """A module with a parameter that is a number, and one that is not."""
+
+    def __init__(self, *names):
+        self.names = names
+        for name in names:
+            setattr(self, name, Tensor(-2.0 if name == "scale" else [1.0, 2.0]))
+
+    def forward(self, x):
+        for name in self.names:
+            x = x * getattr(self, name)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["scale"], ["∂f/∂·", "scale ", "\u22127"]),
+        (["shift"], ["‖∂f/∂·‖", "shift [2]", "5"]),
+        (["scale", "shift"], ["∂f/∂·", "scale ", "\u221211", "shift [2]", "‖·‖ 10"]),
+    ],
+)
+def test_parameters_that_are_numbers_show_their_gradients_with_a_sign(names, shown):
+    module = Scaled(*names)
+    output = named(module(Tensor([-3.0, -4.0], requires_grad=False)).sum(), "f")
+    found = record(output)
+    name_cards(found)
+    (item,) = [item for item in plan(found, depth=0).items if item.kind == "module"]
+    text = [word for word in words(node_label(item, look())) if word != " "]
+    assert text[2 : 2 + len(shown)] == shown
+
+
+def test_a_folded_card_says_what_is_wrong_inside():
+    loss = network()
+    loss.backward()
+    found = record(loss)
+    name_cards(found)
+    wrong = next(card for card in found.cards if card.name == "0.bias")
+    wrong.own = -wrong.own
+    how = look(verdicts=judge_all(found))
+    net, mse = [item for item in plan(found, depth=0).items if item.kind == "module"]
+    text = words(node_label(net, how))
+    assert text[-2:] == [".grad ✓ 6 right, ✗ 1 wrong\u2002", "wrong: 0.bias\u2002"]
+    assert [word[-1] for word in text if word[-1:] in "✓✗"] == list("✓✗✓✓")
+    assert words(node_label(mse, how))[-1] == ".grad ✓ 3 right\u2002"
+
+
+def test_a_parameter_that_is_a_number_shows_both_numbers_in_a_folded_card():
+    module = Scaled("scale")
+    found = record(module(Tensor(-3.0, requires_grad=False)))
+    name_cards(found)
+    next(card for card in found.cards if card.name == "scale").own = 3.0
+    (item,) = [item for item in plan(found, depth=0).items if item.kind == "module"]
+    assert "\u22123 ✗ 3" in words(node_label(item, look(verdicts=judge_all(found))))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tinygrad_edu.draw.picture.svg import finish, link_cells
-from tinygrad_edu.draw.theme import DARK, LIGHT
+from tinygrad_edu.draw.theme import DARK, DARK_HOST, LIGHT, LIGHT_HOST
 
 SVG = "{http://www.w3.org/2000/svg}"
 GRAPHVIZ = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
@@ -149,8 +149,8 @@ def test_every_picture_can_switch_its_theme():
     assert root.get("data-theme") == "auto"
     style = root.find(SVG + "style").text
     variables = {
-        "#p": LIGHT,
-        '#p[data-theme="dark"]': DARK,
+        f'#p,{LIGHT_HOST} #p[data-theme="auto"]': LIGHT,
+        f'#p[data-theme="dark"],{DARK_HOST} #p[data-theme="auto"]': DARK,
         '@media (prefers-color-scheme:dark){#p[data-theme="auto"]': DARK,
     }
     for selector, colours in variables.items():

@@ -105,8 +105,17 @@ def test_title_theme_path_and_notebook(tmp_path):
     assert '<html lang="en" data-theme="dark">' in page.html and "a.html" in repr(page)
     assert graph.player(title="lesson 2").title == "lesson 2" and graph.player().path is None
     assert play(f_of_xyz()).title == "f: forward and backward"
-    (tag, found), = Page(page._repr_html_()).elements  # fmt: skip
+    _, (tag, found), _ = Page(page._repr_html_()).elements
     assert tag == "iframe" and found["srcdoc"] == page.html and found["title"] == "lesson 1"
+
+
+def test_in_a_notebook_the_player_follows_the_theme_and_has_a_picture_for_paper():
+    page = play(f_of_xyz())
+    shown, sizes = page._repr_mimebundle_()
+    assert list(shown) == ["text/html", "image/png", "application/pdf", "text/plain"] and list(sizes) == ["image/png"]
+    _, (_, found), _ = Page(shown["text/html"]).elements
+    assert found["srcdoc"] == page.html.replace('data-theme="light"', 'data-theme="auto"', 1) != page.html
+    assert "width:100%" in found["style"] and "box-sizing:border-box" in found["style"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -396,7 +405,7 @@ def test_frames(theme, tmp_path):
     borders = [x for x in ET.parse(paths[0]).iter() if "stroke-rule" in x.get("class", "")]
     assert len(borders) >= 5 and not any(x.get("visibility") for x in borders)
     assert len({ET.parse(path).getroot().get("viewBox") for path in paths}) == 1
-    assert "data-" not in re.sub('data-theme="[a-z]+"', "", paths[3].read_text(encoding="utf-8"))
+    assert not re.search("data-(from|until|part)", paths[3].read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("name", "start"), [("{:02d}.png", b"\x89PNG"), ("{}.PDF", b"%PDF"), ("{}.svg", b"<svg")])
@@ -440,6 +449,14 @@ def test_what_a_hook_makes_of_a_gradient_is_hidden_until_it_is_there(tmp_path):
     x.register_hook(lambda gradient: gradient * 10)
     paths = Graph(record(named(x * 3.0, "f"))).frames(tmp_path / "{}.svg")
     assert ["3, hook → 30" in visible(path) for path in paths] == [False] * (len(paths) - 1) + [True]
+
+
+def test_what_stands_in_grad_is_hidden_until_the_right_gradient_is_there(tmp_path):
+    x = Tensor(2.0, name="x")
+    y = named(x * 3.0, "y")
+    x.grad = -3.0
+    paths = Graph(record(y), gradients="grad").frames(tmp_path / "{}.svg")
+    assert ["wrong sign" in "".join(visible(path)) for path in paths] == [False] * (len(paths) - 1) + [True]
 
 
 def gallery():

@@ -174,6 +174,15 @@ def test_a_hook_is_told_when_the_last_contribution_has_arrived():
     assert notes[2].startswith("∂y/∂x: 6, then 6 + 6 = 12. A hook changes it: 12 → 120.")
 
 
+def test_the_verdict_on_grad_is_told_when_the_last_contribution_has_arrived():
+    g = Tensor(3.0, name="g")
+    y = named(g * g, "y")
+    g.grad, y.grad = 3.0, 1.0
+    notes = [step.note for step in script(Graph(record(y), gradients="grad")).steps if step.phase == "backward"]
+    assert notes[0].endswith(" The .grad of y is right.")
+    assert ".grad" not in notes[1] and "The .grad of g, 3, is wrong: only 1 of 2 paths." in notes[2]
+
+
 def test_a_number_is_said_once():
     assert "f = −x = −2" in equations(named(-Tensor(2.0, name="x"), "f"))
 

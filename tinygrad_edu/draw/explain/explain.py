@@ -45,9 +45,11 @@ from tinygrad_edu.draw.explain.expressions import (
     steps_between,
     total_derivative,
 )
-from tinygrad_edu.draw.names import caller_variables, name_cards, printable
+from tinygrad_edu.draw.names import name_cards, printable
 from tinygrad_edu.draw.numbers import MINUS, SMALL, format_array, format_nested, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, Wire, record
+from tinygrad_edu.draw.variables import caller_variables
+from tinygrad_edu.tables import escape_markdown
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Explanation", "explain"]
@@ -171,11 +173,6 @@ MATH = {"←": "\\leftarrow", "∂": "\\partial", "⋯": "\\cdots", MINUS: "-", 
 
 def escape_latex(sentence: str) -> str:
     return "".join([f"${MATH[c]}$" if c in MATH else ESCAPES.get(c, c) for c in sentence])
-
-
-def escape_markdown(sentence: str) -> str:
-    """A sentence in Markdown, where names may hold signs that mean something there."""
-    return "".join([f"\\{c}" if c in "\\`*_{}[]<>#|$" else c for c in sentence])
 
 
 class Writer:

@@ -8,8 +8,10 @@ tensors beyond are only counted.
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from numpy import ndarray
@@ -18,7 +20,8 @@ from tinygrad_edu.draw import numbers
 from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, SMALL, Number, format_array, format_number
-from tinygrad_edu.draw.record import Card, Record, Scope
+from tinygrad_edu.draw.record import Card, Failure, Record, Scope
+from tinygrad_edu.draw.verdict import Verdict, verdict_text
 
 __all__ = ["alt_text", "tree"]
 
@@ -37,18 +40,19 @@ PHRASES = {
 }  # fmt: skip
 
 
-def tree(found: Record, precision: int = 3, width: int = 100) -> str:
+def tree(found: Record, precision: int = 3, width: int = 100, verdicts: Mapping[Card, Verdict] | None = None) -> str:
     """The graph as an indented tree, the output first and operands below their result.
 
     One line for each tensor or constant: name, shape, what made it, value, gradient; a tensor that is met again is a
     reference, "↑ q, above". Of a line longer than `width` columns the last entries are left out, "…"; no number is cut.
-    There are at most about TREE_LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more".
+    There are at most about TREE_LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more". What failed comes
+    with its error, and what was computed besides after it.
     """
     lines: list[str] = []
     seen: set[Card] = set()
     deepest = max(4, width // 8)
     # (card, what stands before its branch, the branch, the scope of its consumer)
-    waiting: list[tuple[Card, str, str, Scope | None]] = [(found.output, "", "", None)]
+    waiting: list[tuple[Card, str, str, Scope | None]] = [(card, "", "", None) for card in found.ends()[::-1]]
     while waiting and len(lines) < TREE_LINES:
         card, margin, branch, outer = waiting.pop()
         if card in seen:
@@ -60,13 +64,26 @@ def tree(found: Record, precision: int = 3, width: int = 100) -> str:
             lines.append(f"{margin}{branch}{more_line(count_unseen([card], seen))}")
             continue
         seen.add(card)
-        lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch))}")
+        if found.failure is not None and card is found.output:
+            lines += failure_lines(found.failure, card, width)
+        else:
+            verdict = (verdicts or {}).get(card)
+            lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch), verdict)}")
         operands = [wire.source for wire in card.wires]
         branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
         waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
     if hidden := count_unseen([card for card, *_ in waiting], seen):
         lines.append(more_line(hidden))
     return "\n".join(lines)
+
+
+def failure_lines(failure: Failure, card: Card, width: int) -> list[str]:
+    """What failed, where, and the error."""
+    path = ".".join([scope.name for scope in card.scope.path() if scope.name]) if card.scope else ""
+    lines = [f"✗ {printable(card.name)} failed" + (f" in {path}" if path else "")]
+    lines += [printable(part) for line in failure.text.splitlines() for part in textwrap.wrap(line, width - 3)]
+    place = shorten(failure.place, width - 3, keep_start=True)
+    return [*lines[:1], *[f"│  {line}" for line in [*lines[1:], place] if line]]
 
 
 def count_unseen(cards: list[Card], seen: set[Card]) -> int:
@@ -85,12 +102,12 @@ def more_line(count: int) -> str:
     return f"⋯ {count} more" if count else "⋯ shown above"
 
 
-def tree_line(card: Card, outer: Scope | None, precision: int, room: int) -> str:
+def tree_line(card: Card, outer: Scope | None, precision: int, room: int, verdict: Verdict | None) -> str:
     """A card in one line; its scope too where the scope begins."""
     if card.is_number:
         return format_number(card.value, precision)
     for brief in range(3):
-        parts = line_entries(card, outer, precision, brief)
+        parts = line_entries(card, outer, precision, brief, verdict)
         if len("  ".join(parts)) <= room:
             break
     text = "  ".join(parts)
@@ -100,7 +117,7 @@ def tree_line(card: Card, outer: Scope | None, precision: int, room: int) -> str
     return text if len(text) <= room else shorten(f"{card.name}…", room, keep_start=True)
 
 
-def line_entries(card: Card, outer: Scope | None, precision: int, brief: int) -> list[str]:
+def line_entries(card: Card, outer: Scope | None, precision: int, brief: int, verdict: Verdict | None) -> list[str]:
     """What a line says, the most important first."""
     what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
     parts = [f"{printable(card.name)} {numbers.format_shape(card.shape)}".rstrip(), what]
@@ -111,13 +128,15 @@ def line_entries(card: Card, outer: Scope | None, precision: int, brief: int) ->
         parts.append(f"gradient {hooked}{format_array(card.gradient, precision, brief)}")
     elif not card.needs_gradient and card.kind != "data":
         parts.append("no gradient needed")
+    if verdict is not None:
+        parts.insert(2, verdict_text(verdict, precision, brief))
     if card.scope is not None and card.scope is not outer:
         path = ".".join([scope.name for scope in card.scope.path() if scope.name])
         parts.append(f"in {path}, {card.scope.label}" if path else f"in {card.scope.label}")
     return parts
 
 
-def alt_text(found: Record, title: str | None = None) -> str:
+def alt_text(found: Record, title: str | None = None, verdicts: Mapping[Card, Verdict] | None = None) -> str:
     """The picture in words: one paragraph of whole sentences.
 
     What is computed, with values, then the backward pass in the order in which it ran, with what each op hands to its
@@ -126,7 +145,10 @@ def alt_text(found: Record, title: str | None = None) -> str:
     """
     ops = [card for card in found.cards if card.op is not None]
     leaves = [card for card in found.cards if card.op is None and not card.is_number]
-    sentences = [speak_name(title) if title else "", opening_sentence(found.output, ops, leaves)]
+    opening = opening_sentence(found.ends(), ops, leaves)
+    if found.failure is not None:
+        ops, opening = ops[:-1], failure_sentences(found.failure, found.output)
+    sentences = [speak_name(title) if title else "", opening]
     if len(ops) > STEPS:
         sentences += summary_sentences(found, ops, leaves)
     else:
@@ -136,10 +158,29 @@ def alt_text(found: Record, title: str | None = None) -> str:
         constants = [speak_name(card.name) for card in leaves if not card.needs_gradient]
         if constants:
             sentences.append(f"{speak_list(constants)} {'needs' if len(constants) == 1 else 'need'} no gradient")
-    return " ".join([sentence + "." for sentence in sentences if sentence])
+    sentences += verdict_sentences(verdicts or {})
+    return " ".join([sentence + "." * (sentence[-1] not in "?!") for sentence in sentences if sentence])
 
 
-def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
+def verdict_sentences(verdicts: Mapping[Card, Verdict]) -> list[str]:
+    """How many of the tensors' own gradients are right, and what is wrong with the first that are not."""
+    counts = Counter(verdict.status for verdict in verdicts.values())
+    if not counts:
+        return []
+    parts = [f"{count} {'is' if count == 1 else 'are'} {status}" for status, count in counts.items()]
+    sentences = [f"Of the tensors' own gradients {speak_list(parts)}"]
+    wrong = [(card, verdict) for card, verdict in verdicts.items() if verdict.status == "wrong"]
+    for card, verdict in wrong[:SMALL]:
+        own = "" if verdict.own is None else f", {speak_array(verdict.own)},"
+        why = "; ".join(
+            [speak_text(text).replace("×", " by ") for text in (verdict.hint, verdict.difference()) if text]
+        )
+        sentences.append(f"That of {speak_name(card.name)}{own} is wrong{f': {why}' if why else ''}")
+    return sentences
+
+
+def opening_sentence(ends: list[Card], ops: list[Card], leaves: list[Card]) -> str:
+    output = ends[0]
     if not ops:
         return f"{speak_name(output.name)} is a single tensor, {describe_leaf(output)}, which no operation made"
     sources = [f"{speak_name(card.name)}, {describe_leaf(card)}" for card in leaves if card is not output]
@@ -147,7 +188,18 @@ def opening_sentence(output: Card, ops: list[Card], leaves: list[Card]) -> str:
         sources = [f"{len(sources)} tensors"]
     from_what = f" from {speak_list(sources, '; ')}" if sources else ""
     operations = "1 operation" if len(ops) == 1 else f"{len(ops)} operations"
-    return f"The graph computes {speak_name(output.name)} in {operations}{from_what}"
+    names = speak_list([speak_name(end.name) for end in ends])
+    return f"The graph computes {names} in {operations}{from_what}"
+
+
+def failure_sentences(failure: Failure, card: Card) -> str:
+    """What failed, with the shapes of its operands, and the error."""
+    sources = {wire.position: wire.source for wire in card.wires}
+    shapes = {x: f" of shape {' by '.join(map(str, x.shape))}" if x.shape else "" for x in sources.values()}
+    given = [f"{speak_name(x.name)}{shape}" for x, shape in shapes.items()]
+    what = f"{speak_name(card.name)}{f' of {speak_list(given)}' if given else ''}"
+    place = f" at {failure.place}" if failure.place else ""
+    return f"The forward pass failed in {what}{place}. The error is {failure.text.rstrip('.')}"
 
 
 def describe_leaf(card: Card) -> str:
@@ -171,7 +223,8 @@ def describe_op(card: Card) -> str:
 def backward_sentences(found: Record) -> list[str]:
     """The backward pass, op by op, and the sums where a tensor is used more than once."""
     if found.seed is None:
-        return [] if found.output.needs_gradient else ["Nothing here needs a gradient"]
+        silent = found.failure is not None or found.output.needs_gradient
+        return [] if silent else ["Nothing here needs a gradient"]
     start = f"The backward pass starts at {speak_name(found.output.name)} with {speak_array(found.seed)}"
     sentences = [start + hook_clause(found.output)]
     by_target: dict[Card, list[str]] = {}
@@ -203,7 +256,9 @@ def summary_sentences(found: Record, ops: list[Card], leaves: list[Card]) -> lis
     if len(counts) > SMALL:
         kinds.append(f"{len(counts) - SMALL} other kinds of operations")
     output, steps = found.output, len(found.backward)
-    sentences = [f"It uses {speak_list(kinds)}", f"{speak_name(output.name)} is {speak_array(output.value)}"]
+    sentences = [f"It uses {speak_list(kinds)}"]
+    if found.failure is None:
+        sentences.append(f"{speak_name(output.name)} is {speak_array(output.value)}")
     gradients = [(card, card.gradient) for card in leaves if card.gradient is not None]
     if steps:
         sentences.append(f"The backward pass takes {steps} steps, from the output to {len(gradients)} leaves")

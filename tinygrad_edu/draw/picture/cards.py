@@ -10,10 +10,7 @@ the norms of gradients in a folded module, by "-norm" and "-norm-t3".
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import textwrap
 
 import numpy as np
 from numpy import ndarray
@@ -22,65 +19,26 @@ from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, role, sy
 from tinygrad_edu.draw.algebra.terms import break_lines
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.numbers import (
-    Number,
     format_count,
     format_number,
     format_product,
     format_shape,
-    format_statistics,
+    format_size,
     format_sum,
-    gradient_norm,
 )
+from tinygrad_edu.draw.picture.arrays import array_cells
 from tinygrad_edu.draw.picture.fold import Item, Link
-from tinygrad_edu.draw.picture.svg import label_text
+from tinygrad_edu.draw.picture.markup import Look, bordered, cell, edge_strip, font, table
 from tinygrad_edu.draw.record import Card, Wire
-from tinygrad_edu.draw.theme import Theme, heat, palette
+from tinygrad_edu.draw.verdict import Verdict, verdict_counts
 
 __all__ = [
-    "Look", "PictureMode", "bordered", "cell", "edge_strip", "font", "gate_label", "node_label", "rule_call",
-    "shown_output", "symbol_of", "table", "wire_label", "wire_rule",
+    "common_path", "gate_label", "inside_row", "node_label", "rule_call", "shown_output", "symbol_of",
+    "weight_gradient", "wire_label", "wire_rule",
 ]  # fmt: skip
 
-PictureMode = Literal["forward", "backward", "both"]
-
-CELLS = 8  # of a heat map, along each axis
 LINE = 24  # of a formula on a wire
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a picture is drawn."""
-
-    mode: PictureMode
-    theme: Theme
-    precision: int  # significant digits
-    output: str  # its name
-    heat_maps: bool = True  # whether large tensors have one
-
-    def __getitem__(self, part: str) -> str:
-        """A colour; transparent where the mode does not show the backward pass."""
-        return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
-
-    def format(self, x: Number) -> str:
-        return format_number(x, self.precision)
-
-
-def font(text: str, colour: str, size: float = 11, style: str = "") -> str:
-    """Text in a colour, its size in points; `style` is "B", "I" or nothing."""
-    text = label_text(text) or " "
-    text = f"<{style}>{text}</{style}>" if style else text
-    return f'<FONT COLOR="{colour}" POINT-SIZE="{size:g}">{text}</FONT>'
-
-
-def cell(content: str, attributes: str = "") -> str:
-    return f"<TD {attributes}>{content}</TD>"
-
-
-def table(rows: Sequence[Sequence[str]], padding: int = 0, attributes: str = "") -> str:
-    """A table without borders; rows are made of cells."""
-    opening = f"TABLE {attributes}".rstrip()
-    lines = "".join([f"<TR>{''.join(row)}</TR>" for row in rows])
-    return f'<{opening} BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}">{lines}</TABLE>'
+HINT = 34  # characters of a line about a wrong gradient
 
 
 def node_label(item: Item, look: Look, fused: bool = True) -> str:
@@ -92,7 +50,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         return folded_label(item, look)
     if card.is_number:
         return bordered([cell(font(look.format(card.value), look["value_text"], 14, "B"), 'CELLPADDING="5"')], look)
-    is_output = not card.uses
+    is_output = not card.uses and not look.failed
     kind = {"parameter": "param", "op": ""}.get(card.kind, card.kind)
     words = filter(None, [kind, "output" if is_output else "", format_shape(card.shape)])
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
@@ -106,9 +64,11 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
         if text := sum_text(card, look):
             style = f'ID="{item.id}-sum" ALIGN="RIGHT" CELLPADDING="4" BGCOLOR="{look["gradient_fill"]}"'
             rows.append([cell(font(text, look["gradient_text"], 10), style)])
-    else:
+    elif look.backward:
         note = "no gradient here" if card.needs_gradient else "no gradient needed"
         rows.append([cell(font(f"{note}\u2002", look["muted"], 10, "I"), 'ALIGN="LEFT" CELLPADDING="4"')])
+    if card in look.verdicts:
+        rows.append(own_row(item, look.verdicts[card], look))
     if card.op is not None and fused:
         text = symbol_of(card)
         size = 20 if len(text) == 1 else 13 if len(text) <= 5 else 10
@@ -119,18 +79,6 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     return bordered([left, cell(table(rows)), *right], look)
 
 
-def bordered(cells: list[str], look: Look, colour: str = "rule", width: int = 1, padding: int = 0) -> str:
-    return (
-        f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}" COLOR="{look[colour]}" '
-        f'BGCOLOR="{look["card"]}"><TR>{"".join(cells)}</TR></TABLE>'
-    )
-
-
-def edge_strip(colour: str) -> str:
-    """A coloured edge, which says what kind of tensor it is."""
-    return cell("", f'WIDTH="8" BGCOLOR="{colour}"')
-
-
 def symbol_of(card: Card) -> str:
     assert card.op is not None
     return shorten(symbol(card.op, card.params, [wire.source.value for wire in card.wires]), 16)
@@ -138,60 +86,33 @@ def symbol_of(card: Card) -> str:
 
 def value_row(item: Item, label: str, value: ndarray, look: Look, part: str = "value") -> list[str]:
     """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
-    ink = look[f"{part}_text"]
+    ink, ground = look.tint(part)
     words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
     text, beside = array_cells(value, look, part)
     numbers = cell(text, f'ID="{item.id}-{part}" ALIGN="{"RIGHT" if beside else "LEFT"}"')
     content = table([[words, numbers]] if beside else [[words], [numbers]], 4)
-    return [cell(content, f'BGCOLOR="{look[f"{part}_fill"]}"')]
+    return [cell(content, f'BGCOLOR="{ground}"')]
 
 
-def array_cells(value: ndarray, look: Look, part: str) -> tuple[str, bool]:
-    """A number, a grid of up to 8 (at most 3 x 4), or a heat map with statistics; and whether that is one line."""
-    ink = look[f"{part}_text"]
-    if value.size == 1:
-        return font(look.format(value), ink, 16, "B"), True
-    if not value.size:
-        return font("empty", ink, 10, "I"), True
-    grid = value.reshape(-1, value.shape[-1])
-    if value.ndim <= 2 and value.size <= 8 and grid.shape[0] <= 3 and grid.shape[1] <= 4:
-        cells = [[cell(font(look.format(x), ink, 11), 'ALIGN="RIGHT"') for x in row] for row in grid]
-        return table(cells, 3), len(grid) == 1
-    if (value == value.flat[0]).all():
-        return font(f"{look.format(value.flat[0])} everywhere", ink, 11), True
-    words = " ".join(format_statistics(value, look.precision)).split()
-    lines = [
-        [cell(font(f"{name}\u2002", ink, 9), 'ALIGN="LEFT"'), cell(font(x, ink, 9, "B"), 'ALIGN="RIGHT"')]
-        for name, x in zip(words[::2], words[1::2], strict=True)
-    ]
-    beside = [cell(heat_map(grid, look, part))] if look.heat_maps else []
-    return table([[*beside, cell(table(lines, 1))]], 2), False
+def own_row(item: Item, verdict: Verdict, look: Look) -> list[str]:
+    """What stands in `.grad`, marked; all of it if it is wrong, with what went wrong."""
+    part = "wrong" if verdict.status == "wrong" else "gradient"
+    ink, ground = look.tint(part)
+    own, beside = "not set" if verdict.own is None else "the same", True
+    text = font("" if verdict.hint and verdict.own is None else own, ink, 10)
+    if verdict.own is not None and (verdict.status == "wrong" or verdict.own.size == 1):
+        text, beside = array_cells(verdict.own, look, part)
+    words = cell(font(f"{verdict.mark} .grad", ink, 10, "B"), 'ALIGN="LEFT"')
+    number = cell(text, f'ALIGN="{"RIGHT" if beside else "LEFT"}"')
+    rows = [[cell(table([[words, number]] if beside else [[words], [number]], 4))]]
+    notes = filter(None, [verdict.hint, verdict.difference(look.precision)])
+    if lines := [note_row(line, ink) for note in notes for line in textwrap.wrap(note, HINT)]:
+        rows.append([cell(table(lines), 'CELLPADDING="4"')])
+    return [cell(table(rows), f'ID="{item.id}-own" BGCOLOR="{ground}"')]
 
 
-def heat_map(grid: ndarray, look: Look, part: str) -> str:
-    """At most 8 x 8 cells, the means of blocks: blue below 0, orange above; what is not finite is highlighted."""
-    means = blocks(grid)
-    largest = np.abs(means[np.isfinite(means)]).max(initial=0) or 1.0
-    hidden = look[f"{part}_text"] == "transparent"
-    size = 7 if means.shape[1] > 2 else 9
-
-    def square(x: float) -> str:
-        colour = heat(x / largest, look.theme) if math.isfinite(x) else look["highlight"]
-        colour = "transparent" if hidden else colour
-        return cell("", f'WIDTH="{size}" HEIGHT="{size}" FIXEDSIZE="TRUE" BGCOLOR="{colour}"')
-
-    high, wide = (n * size for n in means.shape)
-    attributes = f'FIXEDSIZE="TRUE" WIDTH="{wide}" HEIGHT="{high}" ALIGN="LEFT"'
-    return table([[square(x) for x in row] for row in means.tolist()], attributes=attributes)
-
-
-def blocks(grid: ndarray) -> ndarray:
-    """The means of at most 8 x 8 blocks of nearly equal size."""
-    with np.errstate(all="ignore"):
-        for axis in (0, 1):
-            parts = np.array_split(grid, min(CELLS, grid.shape[axis]), axis)
-            grid = np.stack([part.mean(axis, dtype=np.float64) for part in parts], axis)
-    return grid
+def note_row(text: str, ink: str) -> list[str]:
+    return [cell(font(f"{text}\u2002", ink, 10), 'ALIGN="LEFT"')]
 
 
 def sum_text(card: Card, look: Look) -> str:
@@ -219,7 +140,7 @@ def sum_text(card: Card, look: Look) -> str:
 def chip_label(card: Card, look: Look) -> str:
     ink = look["parameter"] if card.kind == "parameter" else look["text"]
     name = look.format(card.value) if card.is_number else shorten(card.name)
-    return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 9))]], 1)
+    return table([[cell(font(name, ink, 11, "B")), cell(font("shared", look["muted"], 10))]], 1)
 
 
 def gate_label(card: Card, look: Look) -> str:
@@ -252,26 +173,56 @@ def folded_label(item: Item, look: Look) -> str:
         rows.append(value_row(item, f"{name} {format_shape(value.shape)}".rstrip(), value, look))
     if gradient is not None:
         rows.append(value_row(item, f"∂{shorten(look.output, 12)}/∂{name}", gradient, look, "gradient"))
+    rows += inside_row(item, look)
     return bordered([cell(table(rows))], look, "muted", 2)
 
 
+def inside_row(item: Item, look: Look) -> list[list[str]]:
+    """How many gradients within a folded item are right and wrong, and the names of the wrong ones."""
+    inside = {card: look.verdicts[card] for card in item.cards if card in look.verdicts}
+    if not inside:
+        return []
+    wrong = [shorten(card.name, 16) for card, verdict in inside.items() if verdict.status == "wrong"]
+    ink, ground = look.tint("wrong" if wrong else "gradient")
+    notes = [f".grad {verdict_counts(list(inside.values()))}"]
+    if wrong:
+        notes.append(f"wrong: {', '.join(wrong[:4])}{' …' if len(wrong) > 4 else ''}")
+    lines = [line for note in notes for line in textwrap.wrap(note, HINT)]
+    text = table([note_row(line, ink) for line in lines])
+    return [[cell(text, f'ID="{item.id}-own" CELLPADDING="4" BGCOLOR="{ground}"')]]
+
+
 def weight_rows(item: Item, weights: list[Card], shared: set[Card], look: Look) -> list[list[str]]:
-    """The parameters of a folded module, or the first five and the last: name, shape, uses and norm of the gradient."""
-    has_gradients = any(leaf.gradient is not None for leaf in weights)
-    norm = font(f"‖∂{shorten(look.output, 12)}/∂·‖" if has_gradients else "", look["gradient_text"], 9)
-    lines = [[cell(""), cell(norm, f'ID="{item.id}-norm" ALIGN="RIGHT"')]]
+    """The parameters of a folded module, or the first five and the last: name, shape, uses and gradient or its norm."""
     prefix = common_path([leaf.name for leaf in weights])
+    gradients = [leaf.gradient for leaf in weights if leaf.gradient is not None]
+    heading = f"∂{shorten(look.output, 12)}/∂·" if gradients else ""
+    only_norms = all(gradient.size != 1 for gradient in gradients)  # else each says whether it is one
+    if gradients and only_norms:
+        heading = f"‖{heading}‖"
+    words = cell(font(heading, look["gradient_text"], 9), f'ID="{item.id}-norm" ALIGN="RIGHT"')
+    lines = [[cell(""), words]] if gradients else []
     for leaf in weights if len(weights) <= 6 else [*weights[:5], weights[-1]]:
         words = font(f"{shorten(leaf.name[len(prefix) :])} {format_shape(leaf.shape)}", look["parameter"], 10)
         if leaf in shared:
             words += font(f"  {format_count(len(leaf.uses), 'use')}", look["muted"], 9)
-        text = "" if leaf.gradient is None else look.format(gradient_norm(leaf.gradient))
+        text = weight_gradient(leaf, look)
+        text = text.removeprefix("‖·‖ ") if only_norms else text
         number = cell(font(text, look["gradient_text"], 10, "B"), f'ID="{item.id}-norm-{leaf.id}" ALIGN="RIGHT"')
         lines.append([cell(words, 'ALIGN="LEFT"'), number])
     if len(weights) > 6:
         more = font(f"⋯ {len(weights) - 6:,} more", look["muted"], 10)
         lines.insert(-1, [cell(more, 'ALIGN="LEFT"'), cell("")])
     return lines
+
+
+def weight_gradient(leaf: Card, look: Look) -> str:
+    """The gradient of a parameter, or its norm, and the verdict on `.grad`: "‖·‖ 0.538 ✓", "−4 ✗ 4"."""
+    text = "" if leaf.gradient is None else format_size(leaf.gradient, look.precision)
+    if (verdict := look.verdicts.get(leaf)) is None:
+        return text
+    own = verdict.own if verdict.status == "wrong" else None
+    return f"{text} {verdict.mark}" + ("" if own is None or own.size != 1 else f" {look.format(own)}")
 
 
 def common_path(names: list[str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.fold import ENOUGH, Plan, plan
-from tinygrad_edu.draw.picture.painter import PAD, Detail, Painter
+from tinygrad_edu.draw.picture.painter import SPACES, Detail, Painter
 from tinygrad_edu.draw.picture.sizes import Size, ranks
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["choose"]
 GATES = 4  # ops: up to this many, all between single numbers, are drawn as nodes of their own
 RANKS = 7  # up to this many stand side by side, if letters stay legible
 MOST = 150  # nodes: no slide has room for more
-ATTEMPTS = 45, 24, 12, 6  # nodes, of a folded picture
+ATTEMPTS = ENOUGH, 24, 12, 6  # nodes, of a folded picture
 SLIDE = 1600.0, 900.0  # pixels
 LEGIBLE = 9.0  # pixels, of a letter
 SMALLEST = {"gates": 9.0, "fused": 9.0, "compact": 10.0}  # letter, in points
@@ -37,7 +37,7 @@ def choose(graph: Graph) -> tuple[Painter, str]:
     too large is folded until it is legible. With another style what is larger than two slides is folded.
     """
     options, known = graph.options, graph.record.choices
-    key = tuple([options[name] for name in ("style", "fold", "depth", "rankdir", "precision")])
+    key = tuple([options[name] for name in ("style", "fold", "depth", "rankdir", "precision", "gradients")])
     if key in known:
         drawn, style, direction = known[key]
         return Painter(graph, drawn, style), direction
@@ -128,5 +128,5 @@ def measured(painter: Painter, direction: str) -> Size | None:
         plain = render(painter.directed(direction).source, "plain", PATIENCE)
     except (NoEngineError, TimeoutError, ValueError):
         return None
-    width, height = (72 * float(inches) + 2 * PAD for inches in plain.split()[2:4])
+    width, height = (72 * float(inches) + 2 * SPACES[painter.style].edges for inches in plain.split()[2:4])
     return width, height

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from numpy import ndarray
-
 from tinygrad_edu.draw.names import shorten
-from tinygrad_edu.draw.numbers import format_count, format_shape, gradient_norm
-from tinygrad_edu.draw.picture.cards import (
-    Look,
-    bordered,
-    cell,
-    common_path,
-    edge_strip,
-    font,
-    shown_output,
-    symbol_of,
-    table,
-)
+from tinygrad_edu.draw.numbers import format_array, format_count, format_shape, format_size
+from tinygrad_edu.draw.picture.cards import common_path, inside_row, shown_output, symbol_of, weight_gradient
 from tinygrad_edu.draw.picture.fold import Item
+from tinygrad_edu.draw.picture.markup import Look, bordered, cell, edge_strip, font, table
+from tinygrad_edu.draw.verdict import verdict_text
 
 __all__ = ["compact_label"]
 
+FEW = 4  # numbers that stand on one line
 LISTED = 4  # parameters that a node lists
+THIN = "\u2009"  # space between a text and the edge of its cell
 
 
 def compact_label(item: Item, look: Look, title: str) -> str:
@@ -40,31 +32,42 @@ def compact_label(item: Item, look: Look, title: str) -> str:
             text = symbol_of(card)
             symbol = font(text, look["op_text"], 14 if len(text) == 1 else 10, "B")
             left = [cell(symbol, f'CELLPADDING="3" BGCOLOR="{look["op"]}"')]
-    cells = [cell(font(name, look["text"], 12, "B"), 'ALIGN="LEFT"')]
+    cells = [cell(font(f"{THIN}{name}{THIN}", look["text"], 12, "B"), 'ALIGN="LEFT"')]
     if words:
         cells.append(cell(font(words, look["muted"], 10)))
-    for part, array in (("value", value), ("gradient", gradient)):
-        if text := number(array, look, part):
-            style = f'ID="{item.id}-{part}" BGCOLOR="{look[f"{part}_fill"]}"'
-            cells.append(cell(font(text, look[f"{part}_text"], 11, "B"), style))
-    right = [] if item.folded or card.uses else [edge_strip(look["output"])]
-    lines = [[cell(table([cells], 3), 'ALIGN="LEFT"')]]
+    few = value is not None and (value.size == 1 or (value.ndim == 1 and value.size <= FEW and not item.folded))
+    if value is not None and few:
+        cells.append(number_cell(f"{item.id}-value", format_array(value, look.precision), look, "value"))
+    if gradient is not None:
+        text = (format_array if few else format_size)(gradient, look.precision)
+        cells.append(number_cell(f"{item.id}-gradient", text, look, "gradient"))
+    if not item.folded and (verdict := look.verdicts.get(card)) is not None:
+        part = "wrong" if verdict.status == "wrong" else "gradient"
+        cells.append(number_cell(f"{item.id}-own", verdict_text(verdict, look.precision, 1), look, part))
+    right = [] if item.folded or card.uses or look.failed else [edge_strip(look["output"])]
+    lines = [[cell(table([cells], 2), 'ALIGN="LEFT"')]]
     if item.weights and not item.folded:
-        lines.append([cell(table([weight_cells(item, look)], 2), 'ALIGN="LEFT"')])
+        lines.append([cell(table([weight_cells(item, look)], 1), 'ALIGN="LEFT"')])
+    lines += inside_row(item, look) if item.folded else []
     inside = cell(table(lines)) if len(lines) > 1 else lines[0][0]
     return bordered([*left, inside, *right], look, *(("muted", 2) if item.folded else ("rule", 1)))
 
 
+def number_cell(id: str, text: str, look: Look, part: str) -> str:
+    ink, ground = look.tint(part)
+    return cell(font(text, ink, 11, "B"), f'ID="{id}" BGCOLOR="{ground}"')
+
+
 def weight_cells(item: Item, look: Look) -> list[str]:
-    """The parameters of an op: name and shape, and the gradient's norm where it is used first."""
+    """The parameters of an op: name and shape, and where it is used first the gradient or its norm."""
     weights, own = item.weights, set(item.cards)
     prefix = common_path([leaf.name for leaf in weights]) if len(weights) > 1 else weights[0].name.rpartition(".")[0]
     cells = []
     for leaf in weights[:LISTED]:
         words = shorten(leaf.name[len(prefix) :].lstrip("."), 16)
         shape = f" {format_shape(leaf.shape)}" if leaf in own and leaf.shape else ""
-        cells.append(cell(font(words + shape, look["parameter"], 10), 'ALIGN="LEFT"'))
-        if leaf in own and (text := number(leaf.gradient, look, "gradient")):
+        cells.append(cell(font(THIN + words + shape, look["parameter"], 10), 'ALIGN="LEFT"'))
+        if leaf in own and (text := weight_gradient(leaf, look)):
             style = f'ID="{item.id}-norm-{leaf.id}" ALIGN="LEFT"'
             cells.append(cell(font(text, look["gradient_text"], 10), style))
     if len(weights) > LISTED:
@@ -76,12 +79,3 @@ def counts(item: Item) -> str:
     """How many ops and weights a folded item stands for."""
     size = sum(leaf.value.size for leaf in item.weights)
     return ", ".join([item.op_count] * bool(item.ops) + [format_count(size, "weight")] * bool(size))
-
-
-def number(array: ndarray | None, look: Look, part: str) -> str:
-    """A single number, or the norm of a gradient; nothing of an array of values."""
-    if array is None or (array.size != 1 and part == "value"):
-        return ""
-    if array.size == 1:
-        return look.format(array)
-    return f"‖∂‖ {look.format(gradient_norm(array))}"

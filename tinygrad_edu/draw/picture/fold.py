@@ -131,11 +131,11 @@ def plan(
     """
     items = op_items(found, compact)
     if closed is not None:
-        items = close_modules(items, closed)
+        items = close_modules(items, closed, failed_calls(found))
     if depth is not None:
-        items = fold_modules(items, depth)
+        items = fold_modules(items, depth, failed_calls(found))
     if fits is None or not items:
-        return connect(found, items or [Item([found.output])], False)
+        return connect(found, items or [Item([card]) for card in found.ends()], False)
     return shrink(found, items, fits)
 
 
@@ -158,7 +158,7 @@ def shrink(found: Record, items: list[Item], fits: Callable[[Plan], bool]) -> Pl
         drawn = connect(found, shown_items(items, nodes, {}), True)
         if fits(drawn):
             return unfold(found, items, nodes, drawn, fits)
-        items = fold_modules(every, depth) if depth else items
+        items = fold_modules(every, depth, failed_calls(found)) if depth else items
     half = ENOUGH // 2
     while half and not fits(drawn):
         if len(nodes) > 2 * half:
@@ -178,12 +178,19 @@ def by_call(items: list[Item], depth: int) -> dict[Scope | Item, list[Item]]:
     return calls
 
 
-def fold_modules(items: list[Item], depth: int) -> list[Item]:
+def failed_calls(found: Record) -> set[Scope]:
+    """The calls around what failed, which stay open."""
+    return set(found.output.scope.path()) if found.failure is not None and found.output.scope else set()
+
+
+def fold_modules(items: list[Item], depth: int, stay_open: set[Scope]) -> list[Item]:
     """Makes one item of each module call, unless its only card says as much: one op without parameters of its own."""
     found = []
     for call, group in by_call(items, depth).items():
         if isinstance(call, Item):
             found.append(call)
+        elif call in stay_open:
+            found += fold_modules(group, depth + 1, stay_open)
         elif len(group) == 1 and not any(leaf.kind == "parameter" for leaf in group[0].leaves):
             found.append(replace(group[0], scope=call.parent))
         else:
@@ -191,13 +198,13 @@ def fold_modules(items: list[Item], depth: int) -> list[Item]:
     return found
 
 
-def close_modules(items: list[Item], closed: Callable[[Module], bool]) -> list[Item]:
+def close_modules(items: list[Item], closed: Callable[[Module], bool], stay_open: set[Scope]) -> list[Item]:
     """Makes one item of each call of a module for which `closed` is true, the outermost of them."""
     answers: dict[int, bool] = {}  # by id: each module is asked once
 
     def is_closed(scope: Scope) -> bool:
         module = scope.module
-        if module is None:
+        if module is None or scope in stay_open:
             return False
         if id(module) not in answers:
             answers[id(module)] = bool(closed(module))
@@ -321,7 +328,7 @@ def connect(found: Record, results: list[Item], large: bool) -> Plan:
                 continue  # within the item; or a shared parameter, listed in the first item that uses it
             key = (source, target) if source.folded or target.folded else wire
             links.setdefault(key, Link(source, target, [])).wires.append(wire)
-    used = {wire.source for link in links.values() for wire in link.wires} | {found.output}
+    used = {wire.source for link in links.values() for wire in link.wires} | {*found.ends()}
     for item in items:
         item.outputs = [card for card in item.cards if card in used]
     return with_chips(items, list(links.values()))
@@ -334,7 +341,8 @@ def is_absorbed(leaf: Card, users: Sequence[Item]) -> bool:
     if not all(user.folded for user in users):
         return False
     if any(user.kind == "module" for user in users):  # what it was called with stays outside
-        return leaf.kind == "parameter" or (leaf.constant is not None and leaf.value.ndim == 0)
+        is_number = leaf.constant is not None and leaf.value.ndim == 0
+        return leaf.kind == "parameter" or is_number or (leaf.scope is not None and len(users) == 1)
     return len(users) == 1
 
 
@@ -346,7 +354,7 @@ def leaf_items(leaves: list[Card], users: Sequence[Item], large: bool, visible: 
         return [Item(leaves, "run", common_scope(leaves), title)]
     found = []
     for leaf in leaves:
-        scope = leaf.scope
+        scope = users[0].scope if leaf.is_number else leaf.scope
         while scope is not None and scope not in visible:
             scope = scope.parent
         found.append(Item([leaf], scope=scope))

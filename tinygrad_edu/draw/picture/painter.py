@@ -6,7 +6,7 @@ out alike (see cards.py). Every node, wire and cluster has an id, which Graphviz
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import graphviz
 import numpy as np
@@ -14,25 +14,39 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import gradient_norm
-from tinygrad_edu.draw.picture import cards
+from tinygrad_edu.draw.picture import cards, markup
 from tinygrad_edu.draw.picture.compact import compact_label
+from tinygrad_edu.draw.picture.failed import failed_label
 from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids, title_of
 from tinygrad_edu.draw.picture.sizes import Labels, extent
 from tinygrad_edu.draw.picture.svg import tooltip_text
 from tinygrad_edu.draw.theme import FONT, palette
+from tinygrad_edu.draw.verdict import verdict_counts
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
     from tinygrad_edu.draw.record import Scope
 
-__all__ = ["PAD", "Detail", "Painter"]
+__all__ = ["SPACES", "Detail", "Painter"]
 
 Detail = Literal["gates", "fused", "compact"]
 
 HEAT_MAPS = 200  # nodes: larger pictures have none
 THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
-PAD = 18.0  # points around the picture
-BETWEEN = {"gates": (23.0, 30.0), "fused": (23.0, 30.0), "compact": (14.0, 17.0)}  # nodes and ranks, in points
+ODD, FAILED = "NaN or ∞", "failed"  # in the legend
+
+
+class Space(NamedTuple):
+    """What is left free, in points."""
+
+    nodes: float  # between those of a rank
+    ranks: float
+    clusters: float  # within their borders
+    edges: float  # around the picture
+
+
+WIDE, NARROW = Space(23, 30, 12, 18), Space(12, 14, 6, 9)
+SPACES: dict[Detail, Space] = {"gates": WIDE, "fused": WIDE, "compact": NARROW}
 
 
 class Painter:
@@ -46,24 +60,26 @@ class Painter:
 
     def __init__(self, graph: Graph, drawn: Plan, style: Detail) -> None:
         self.graph, self.plan, self.style = graph, drawn, style
-        heat_maps = len(drawn.items) <= HEAT_MAPS
-        self.look = cards.Look(graph.mode, graph.theme, graph.precision, graph.record.output.name, heat_maps)
-        self.has_gates = style == "gates"
-        self.margin = "8" if style == "compact" else "12"  # of clusters, in points
+        self.failure, several = graph.record.failure, len(graph.record.ends()) > 1
+        self.look = markup.Look(
+            graph.mode, graph.theme, graph.precision, graph.record.output.name, len(drawn.items) <= HEAT_MAPS,
+            failed=self.failure is not None, backward=self.failure is None and not several, verdicts=graph.verdicts,
+        )  # fmt: skip
+        self.space = SPACES[style]
         self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}
         self.clusters: list[Scope] = []  # what is drawn as cluster-0, cluster-1 ...
         self.strongest = max((strength(gradients_over(link)) for link in drawn.links), default=0.0)
         heading = self.title_and_legend()
-        self.labels = Labels(extent(heading), BETWEEN[style])
+        self.labels = Labels(extent(heading), (self.space.nodes, self.space.ranks))
         self.into = graphviz.Digraph(name="graph")
         self.draw(heading)
 
     def draw(self, heading: str) -> None:
         look = self.look
-        between_nodes, between_ranks = (f"{points / 72:.2f}" for points in BETWEEN[self.style])
+        nodes, ranks, _, edges = (f"{points / 72:.3g}" for points in self.space)
         self.into.attr(
-            nodesep=between_nodes, ranksep=between_ranks, ordering="in", outputorder="edgesfirst",
-            pad=f"{PAD / 72}", fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
+            nodesep=nodes, ranksep=ranks, ordering="in", outputorder="edgesfirst",
+            pad=edges, fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
         )  # fmt: skip
         self.into.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
         self.into.attr("edge", fontname=FONT, arrowsize=".7")
@@ -91,9 +107,9 @@ class Painter:
             cluster = graphviz.Digraph(name=f"cluster_{number}")
             title = " · ".join(shorten(text) for text in (part.name, part.label) if text)
             cluster.attr(
-                id=f"cluster-{number}", label=f"<{cards.font(title, look['muted'], 12, 'B')}>", labeljust="l",
+                id=f"cluster-{number}", label=f"<{markup.font(title, look['muted'], 12, 'B')}>", labeljust="l",
                 style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"],
-                margin=self.margin, tooltip=tooltip_text(title),
+                margin=f"{self.space.clusters:g}", tooltip=tooltip_text(title),
             )  # fmt: skip
             self.clusters.append(part)
             self.draw_inside(cluster, inner, level + 1)
@@ -102,9 +118,13 @@ class Painter:
     def node(self, into: graphviz.Digraph, item: Item, title: str = "") -> None:
         """One item: a node, or a gate and a node; `title` is that of the module call that it is all of."""
         look, name, card = self.look, self.node_names[item], item.cards[-1]
-        gate = self.has_gates and not item.folded and card.op is not None
-        compact = self.style == "compact" and item.kind != "chip"
-        text = compact_label(item, look, title) if compact else cards.node_label(item, look, not gate)
+        gate, compact = self.has_gate(item), self.style == "compact" and item.kind != "chip"
+        if self.failure is not None and card is self.graph.record.output:
+            text = failed_label(card, self.failure, look)
+        elif compact:
+            text = compact_label(item, look, title)
+        else:
+            text = cards.node_label(item, look, not gate)
         label, self.labels.nodes[item] = f"<{text}>", extent(text)
         full = printable(item.title if item.folded else card.name)
         if item.kind == "chip":
@@ -125,15 +145,22 @@ class Painter:
             )  # fmt: skip
             self.into.edge(f"{name}g", name, id=out, **self.line([] if card.gradient is None else [card.gradient]))
 
+    def has_gate(self, item: Item) -> bool:
+        """Whether an item's op is drawn as a node of its own."""
+        failed = self.failure is not None and item.cards[-1] is self.graph.record.output
+        return self.style == "gates" and not item.folded and not failed and item.cards[-1].op is not None
+
     def link(self, link: Link) -> None:
         wire, look = link.wires[0], self.look
         attributes = self.line(gradients_over(link))
+        if self.failure is not None and wire.target is self.graph.record.output:
+            attributes |= {"color": look["highlight"], "penwidth": "2.4"}
         if self.style != "compact" and (label := cards.wire_label(link, look)):
             self.labels.wires[link] = extent(label)
-            attributes["label"] = f"<{cards.table([[cards.cell(label)]], 3)}>"
+            attributes["label"] = f"<{markup.table([[markup.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
         tooltip = tooltip_text(" → ".join(map(printable, ends)))
-        target = self.node_names[link.target] + ("g" if self.has_gates and not link.target.folded else "")
+        target = self.node_names[link.target] + ("g" if self.has_gate(link.target) else "")
         self.into.edge(
             self.node_names[link.source], target, id=link.id, edgetooltip=tooltip, labeltooltip=tooltip, **attributes,
         )  # fmt: skip
@@ -164,21 +191,25 @@ class Painter:
             if zeros := [wire for wire in record.wires() if wire.zero]:
                 blocked = any(wire.blocked for wire in zeros)
                 entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
+        if self.failure is not None:
+            entries.append(("highlight", FAILED))
+        if self.graph.verdicts:
+            entries.append(verdict_entry(self.graph))
         shown = [item.cards[-1] for item in self.plan.items]
         arrays = [array for card in shown for array in (card.value, card.gradient) if array is not None]
         if not all(np.isfinite(array).all() for array in arrays):
-            entries.append(("highlight", "NaN or ∞"))
+            entries.append(("highlight", ODD))
         legend = ""
         for part, words in entries:
-            visible = part in ("value_wire", "highlight") or look.mode != "forward"
+            visible = part == "value_wire" or words in (ODD, FAILED) or look.mode != "forward"
             inks = (look[part], look["muted"]) if visible else ("transparent", "transparent")
-            legend += cards.font("■ ", inks[0], 12) + cards.font(words + "\u2003", inks[1], 11)
-        legend += cards.font(self.left_out(), look["muted"], 10, "I")
-        rows = [[cards.cell(legend, 'ALIGN="LEFT"')]]
+            legend += markup.font("■ ", inks[0], 12) + markup.font(words + "\u2003", inks[1], 11)
+        legend += markup.font(self.left_out(), look["muted"], 10, "I")
+        rows = [[markup.cell(legend, 'ALIGN="LEFT"')]]
         if self.graph.title:
-            text = cards.font(shorten(self.graph.title, 100), look["text"], 18, "B")
-            rows.insert(0, [cards.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
-        return cards.table(rows, 2)
+            text = markup.font(shorten(self.graph.title, 100), look["text"], 18, "B")
+            rows.insert(0, [markup.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
+        return markup.table(rows, 2)
 
     def left_out(self) -> str:
         """What the picture does not show although it was not asked to leave it out."""
@@ -188,6 +219,15 @@ class Painter:
         if self.plan.folded and not isinstance(options["fold"], int):
             notes.append(f"{len(self.graph.record.cards):,} tensors, folded")
         return "; ".join(notes)
+
+
+def verdict_entry(graph: Graph) -> tuple[str, str]:
+    """Colour and words of the legend about what stands in `.grad`."""
+    verdicts, output = list(graph.verdicts.values()), graph.record.output
+    is_sum = graph.record.seed is not None and output.value.size > 1 and bool((graph.record.seed == 1).all())
+    against = f", for the sum of {shorten(output.name, 16)}" if is_sum else ""
+    wrong = any(verdict.status == "wrong" for verdict in verdicts)
+    return "highlight" if wrong else "gradient_wire", f".grad{against}: {verdict_counts(verdicts)}"
 
 
 def gradients_over(link: Link) -> list[ndarray]:

@@ -22,7 +22,7 @@ import graphviz
 
 from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.names import shorten
-from tinygrad_edu.draw.theme import FONT, Theme, roles
+from tinygrad_edu.draw.theme import DARK_HOST, FONT, LIGHT_HOST, Theme, roles
 
 __all__ = [
     "NAMESPACE", "NUMBER", "finish", "label_text", "link_cells", "parse", "script_json", "tooltip_text", "xml_text",
@@ -76,7 +76,8 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
     Args:
         svg: What Graphviz wrote, in the colours of either theme.
         title, description: The picture's name, and the picture in words.
-        theme: "auto" follows the reader's setting (prefers-color-scheme).
+        theme: "auto" follows the page around the picture, where that says its theme (see theme.DARK_HOST), else the
+            reader's setting (prefers-color-scheme).
         prefix: The id of the root; that of a part is `prefix-id`, where id is what the DOT says ("node-t0"). By default
             made from the content, so that the same picture has the same ids.
 
@@ -197,10 +198,11 @@ def rules(prefix: str, used: set[str]) -> str:
     """The style of one picture: the colours of both themes as variables, and what each class takes from them."""
     names = sorted({name.partition("-")[2] for name in used})
     light, dark = (";".join(f"--{name}:{roles(theme)[name]}" for name in names) for theme in ("light", "dark"))
+    auto = f'#{prefix}[data-theme="auto"]'
     lines = [
-        f"#{prefix}{{{light}}}",
-        f'#{prefix}[data-theme="dark"]{{{dark}}}',
-        f'@media (prefers-color-scheme:dark){{#{prefix}[data-theme="auto"]{{{dark}}}}}',
+        f"#{prefix},{LIGHT_HOST} {auto}{{{light}}}",
+        f'#{prefix}[data-theme="dark"],{DARK_HOST} {auto}{{{dark}}}',
+        f"@media (prefers-color-scheme:dark){{{auto}{{{dark}}}}}",
     ]
     for name in sorted(used):
         where, _, role = name.partition("-")

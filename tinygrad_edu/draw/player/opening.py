@@ -49,8 +49,8 @@ class Page(Player):
         states: How many layouts it holds.
     """
 
-    def __init__(self, page: str, path: Path | None, title: str, states: int) -> None:
-        super().__init__(page, path, title)
+    def __init__(self, page: str, path: Path | None, title: str, graph: Graph, states: int) -> None:
+        super().__init__(page, path, title, graph)
         self.states = states
 
 
@@ -80,7 +80,7 @@ def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None)
     written = None if path is None else Path(path)
     if written is not None:
         write_atomically(written, text.encode("utf-8"), folders=True)
-    return Page(text, written, heading, len(states))
+    return Page(text, written, heading, graph, len(states))
 
 
 def tree_of(graph: Graph) -> tuple[Detail, Tree]:

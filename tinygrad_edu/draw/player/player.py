@@ -24,14 +24,15 @@ from copy import deepcopy
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from numpy import ndarray
 
 from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.names import printable, shorten
-from tinygrad_edu.draw.numbers import SMALL, format_number
+from tinygrad_edu.draw.picture.arrays import number_rows
 from tinygrad_edu.draw.picture.engines import render
+from tinygrad_edu.draw.picture.notebook import in_a_frame, mimebundle
 from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on
 from tinygrad_edu.draw.picture.svg import NAMESPACE, NUMBER, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
@@ -51,7 +52,7 @@ KNOWN = '".svg", ".png" or ".pdf"'
 
 
 class Player:
-    """A page that plays a graph; in a notebook it shows itself, in a frame of its own.
+    """A page that plays a graph; in a notebook it shows itself, in a frame of its own, and on paper as a picture.
 
     Attributes:
         html: The page.
@@ -59,14 +60,16 @@ class Player:
         title: Its heading.
     """
 
-    def __init__(self, page: str, path: Path | None, title: str) -> None:
-        self.html, self.path, self.title = page, path, title
+    def __init__(self, page: str, path: Path | None, title: str, graph: Graph) -> None:
+        self.html, self.path, self.title, self._graph = page, path, title, graph
 
     def _repr_html_(self) -> str:
-        return (
-            f'<iframe srcdoc="{html.escape(self.html)}" title="{html.escape(self.title)}" sandbox="allow-scripts" '
-            'style="width:100%;height:640px;border:1px solid #84909c;border-radius:8px"></iframe>'
-        )
+        return in_a_frame(self.html, self.title, self._graph.notebook_theme)
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, Any]]:
+        """The frame and, for paper and for readers without scripts, the picture with both passes."""
+        still, sizes = mimebundle(self._graph.both(), {"image/png", "application/pdf"})
+        return {"text/html": self._repr_html_(), **still, "text/plain": repr(self)}, sizes
 
     def __repr__(self) -> str:
         where = f", written to {self.path}" if self.path else ""
@@ -76,7 +79,9 @@ class Player:
 def player(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Player:
     """Makes the page; see Graph.player."""
     found = script(graph)
-    title = printable(title or graph.title or f"{graph.record.output.name}: forward and backward")
+    what = "forward and backward" if graph.record.seed is not None else "forward"
+    what = what if graph.error is None else "forward, up to the failure"
+    title = printable(title or graph.title or f"{graph.record.output.name}: {what}")
     svg = marked(graph, found, None, title)
     for attribute in ("width", "height", "style"):  # the page says how large the picture is
         svg.attrib.pop(attribute, None)
@@ -98,7 +103,7 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
     written = None if path is None else Path(path)
     if written is not None:
         write_atomically(written, text.encode("utf-8"), folders=True)
-    return Player(text, written, title)
+    return Player(text, written, title, graph)
 
 
 def frames(graph: Graph, pattern: StrPath, size: Paper = "picture") -> list[Path]:
@@ -187,7 +192,7 @@ def mark_wire(group: ET.Element, found: Script) -> None:
     """
     name = dot_id(group)
     for element in shapes(group):
-        forward = "stroke-value_wire" in element.get("class", "")
+        forward = not {"stroke-value_wire", "stroke-highlight"}.isdisjoint(element.get("class", "").split())
         element.set("data-part", "label" if element.tag == "text" else "wire" if forward else "back")
         appear(element, found.values.get(name) if forward else found.flows.get(name))
 
@@ -210,6 +215,8 @@ def mark_node(group: ET.Element, found: Script, precision: int) -> None:
         elif part == "sum":
             for text in cell.iter("text"):  # the colour of the row is there from the beginning
                 appear(text, arrived)
+        elif part == "own":
+            appear(cell, arrived)
         elif part == "norm":
             appear(cell, found.norms.get(name))
 
@@ -219,9 +226,9 @@ def add_sums(group: ET.Element, texts: list[ET.Element], events: list[tuple[int,
     for count, ((start, so_far), (stop, _)) in enumerate(pairwise(events), 1):
         if start == stop:
             continue
-        words = [f"{count} of {len(events)} contributions"]
-        if so_far.size == len(texts) <= SMALL:
-            words = [format_number(x, precision) for x in so_far.ravel()]
+        words = [text for row in number_rows(so_far, precision) for text in row]
+        if len(words) != len(texts):  # what stands there are statistics, or lines that end elsewhere
+            words = [f"{count} of {len(events)} contributions"]
         for text, word in zip(texts, words, strict=False):
             copy = deepcopy(text)
             copy.text = word

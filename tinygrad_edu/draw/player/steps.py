@@ -68,7 +68,8 @@ class Script:
 def script(graph: Graph) -> Script:
     """The steps of a picture: of every node forward, of every wire backward; what is folded away has none."""
     name = shorten(graph.record.output.name)
-    found = Script([Step("start", f"How {name} is computed", "Nothing has been computed yet.")])
+    what = f"How {name} is computed" if graph.record.failure is None else "How far the forward pass comes"
+    found = Script([Step("start", what, "Nothing has been computed yet.")])
     play_forward(graph, found)
     play_backward(graph, found)
     return found
@@ -87,6 +88,8 @@ def play_forward(graph: Graph, found: Script) -> None:
         if card.op is not None and not item.folded:
             active += gate_ids(card)
         equation, note = forward_words(item, graph.precision)
+        if (failure := graph.record.failure) is not None and card is graph.record.output:
+            equation, note = f"{printable(card.name)} fails", failure.text
         step = found.add(Step("forward", equation, note, active=tuple(active)))
         found.values.update(dict.fromkeys(active, step))
 
@@ -175,7 +178,8 @@ def play_backward(graph: Graph, found: Script) -> None:
         for leaf in item.leaves if item.folded else item.weights:
             listed.setdefault(leaf, []).append(item.id)
     equation = f"{derivative(graph, output)} = {format_value(seed, graph.precision)}"
-    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]))
+    own = own_sentence(output, graph, [seed])
+    note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]), own)
     node = holders[output].id
     step = found.add(Step("backward", equation, note, active=(node,)))
     found.gradients[node] = [(step, seed)]
@@ -214,7 +218,7 @@ def backward_step(
     active = (source.id, *([link.id] if link else []), *gate, target.id)
     left, precision = derivative(graph, wire.source), graph.precision
     sums = running_sum(left, parts, len(wire.source.contributions()), precision)
-    hook = hook_sentence(wire.source, graph, parts)
+    hook = join_sentences(hook_sentence(wire.source, graph, parts), own_sentence(wire.source, graph, parts))
     if link is not None and not link.single:
         through = f"Through {shorten(target.title or source.title, 40)}."
         equation = f"{left} += {format_value(parts[-1], precision)}"
@@ -285,3 +289,14 @@ def hook_sentence(card: Card, graph: Graph, parts: list[ndarray]) -> str:
         return ""
     before, after = format_value(card.before_hooks, graph.precision), format_value(card.gradient, graph.precision)
     return f"A hook changes it: {before} → {after}."
+
+
+def own_sentence(card: Card, graph: Graph, parts: list[ndarray]) -> str:
+    """The verdict on its `.grad`, if that is shown, when its last contribution has arrived."""
+    verdict = graph.verdicts.get(card)
+    if verdict is None or len(parts) < len(card.contributions()):
+        return ""
+    shown = verdict.own if verdict.status == "wrong" else None
+    own = "" if shown is None else f", {format_value(shown, graph.precision)},"
+    text = f"The .grad of {shorten(card.name, SHORT)}{own} is {verdict.status}"
+    return f"{text}: {verdict.hint}." if verdict.hint else f"{text}."
