@@ -218,7 +218,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
         It starts folded, with `depth` levels open. Every set of open modules has a layout if these are few; else one
         module at a time is open at each level. What `fold=lambda module: ...` closes stays closed. The style "auto" is
-        compact from 41 ops on.
+        compact from 13 ops on.
 
         Args:
             path: Where the page is written, with its folders; None shows it in a notebook only.

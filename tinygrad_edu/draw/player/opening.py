@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "beginning", "page", "tree_of"]
 
-FEW = 40  # ops: more are drawn in compact style
+FEW = 12  # ops: more are drawn in compact style
 DULL = 3  # nodes with ops: so few at the beginning are opened once
 BADGE = 6.5  # radius of the sign that says that something opens, in points
 BAR = 22.0  # height of the heading of an open part
@@ -56,7 +56,9 @@ class Page(Player):
 
 def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Page:
     """Makes the page; see Graph.page."""
-    heading = printable(title or graph.title or f"How {graph.record.output.name} is computed")
+    name = graph.record.output.name
+    what = f"How {name} is computed" if graph.error is None else f"{name}: up to the failure"
+    heading = printable(title or graph.title or what)
     bare = graph.at(graph.mode, title=None)
     style, tree = tree_of(bare)
     states = tree.states()
