@@ -124,6 +124,7 @@ def test_a_page_needs_nothing_else(name, tmp_path, capsys):
     _, page = written(name, tmp_path)
     assert "page.html" in capsys.readouterr().out
     assert set(re.findall(r"[a-z]+://[^\s\"'<>]*", page)) == {"http://www.w3.org/2000/svg"}
+    assert ":focus-visible { outline: 3px solid var(--value_text)" in page, "3:1, see tests/draw/test_theme.py"
     assert "default-src 'none'" in page and "{{" not in page and len(page) < 30_000
 
 

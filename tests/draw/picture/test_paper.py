@@ -93,6 +93,7 @@ def test_a_png_is_sharp_unless_the_graph_says_otherwise():
     graph = Graph(named(-Tensor(2.0, name="x"), "f"))
     width, height = pixels(render(graph.source, "png"))  # at 96 to the inch
     assert pixels(graph.pipe("png")) == pytest.approx((2 * width, 2 * height), abs=2)
+    assert len(pixels(Graph(graph.record, title="{").pipe("png"))) == 2
     graph.attr(dpi="48")
     assert pixels(graph.pipe("png")) == pytest.approx((width / 2, height / 2), abs=2)
 

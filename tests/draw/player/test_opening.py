@@ -45,6 +45,7 @@ def test_the_page_has_a_picture_of_every_state_and_stands_for_itself(tmp_path):
         assert set(filter(None, key.split(","))) <= set(buttons)
         assert all(buttons[number] == data["parts"][int(number)][0] for number in buttons)
     assert set(re.findall(r"[a-z]+://[^\s\"'<>]*", page.html)) == {"http://www.w3.org/2000/svg"}
+    assert ":focus-visible { outline: 3px solid var(--value_text)" in page.html, "3:1, see test_theme.py"
     assert "default-src 'none'" in page.html and "{{" not in page.html
 
 

@@ -73,6 +73,7 @@ def test_the_page_stands_for_itself():
              if key in ("src", "srcset", "data", "action") or key.endswith("href")]  # fmt: skip
     assert links == []
     assert set(re.findall(r"[a-z]+://[^\s\"'<>]*", page.html)) <= {"http://www.w3.org/2000/svg"}
+    assert ":focus-visible { outline: 3px solid var(--value_text)" in page.html, "3:1, see test_theme.py"
     assert "url(" not in page.html and "@import" not in page.html and "default-src 'none'" in page.html
     ids = [found["id"] for _, found in parsed.elements if "id" in found]
     assert len(ids) == len(set(ids))

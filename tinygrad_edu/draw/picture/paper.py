@@ -28,7 +28,9 @@ MARGIN = 18.0  # of a page, in points
 ENDINGS = ("svg", "png", "pdf")
 OTHERS = ("eps", "ps", "svgz")  # which Graphviz draws too
 BITMAPS = ("png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff")
-SHARP = 'dpi=192 size="60,60"'  # not more than 60 inches, which still fit into memory
+LIMITS = dict.fromkeys(BITMAPS, 'dpi=192 size="60,60"')  # not more than 60 inches, which still fit into memory
+LIMITS["pdf"] = 'size="200,200"'  # the largest page that Acrobat shows
+OPENING = re.compile(r"^(?:strict )?(?:di)?graph\b.*\{$", re.MULTILINE)
 
 
 def ending(path: StrPath) -> str:
@@ -42,8 +44,9 @@ def picture_format(path: StrPath) -> str:
 
 
 def sharpen(source: str, format: str) -> str:
-    """The DOT source of a picture in pixels asks for enough of them, unless it says itself how many."""
-    return source.replace("{\n", f"{{\n{SHARP}\n", 1) if format.partition(":")[0] in BITMAPS else source
+    """DOT source that asks for enough pixels, and for no file that cannot be shown, unless it says itself how large."""
+    limits = LIMITS.get(format.partition(":")[0], "")
+    return OPENING.sub(lambda match: f"{match[0]}\n{limits}", source, count=1) if limits else source
 
 
 def lay_on(root: ET.Element, paper: Paper, colour: str) -> None:
