@@ -18,10 +18,10 @@ from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, name_cards
 from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
+from tinygrad_edu.draw.picture.markup import PictureMode
 from tinygrad_edu.draw.picture.notebook import mimebundle, themed_svg
 from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on, picture_format, sharpen
 from tinygrad_edu.draw.picture.svg import finish, parse
-from tinygrad_edu.draw.picture.tables import PictureMode
 from tinygrad_edu.draw.player import Page, Player, frames, page, player
 from tinygrad_edu.draw.record import Record, record
 from tinygrad_edu.draw.theme import Theme, palette

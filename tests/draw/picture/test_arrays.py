@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as npst
 
 from tinygrad_edu.draw.picture.arrays import array_cells, blocks, number_rows
-from tinygrad_edu.draw.picture.tables import Look
+from tinygrad_edu.draw.picture.markup import Look
 from tinygrad_edu.draw.theme import heat, palette
 
 

@@ -12,7 +12,7 @@ from tinygrad_edu import Tensor, nn
 from tinygrad_edu.draw.names import name_cards, shorten
 from tinygrad_edu.draw.picture.cards import common_path, node_label, wire_label, wire_rule
 from tinygrad_edu.draw.picture.fold import plan
-from tinygrad_edu.draw.picture.tables import Look
+from tinygrad_edu.draw.picture.markup import Look
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import palette, roles
 from tinygrad_edu.draw.verdict import judge_all

@@ -13,9 +13,9 @@ from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.numbers import format_number
 from tinygrad_edu.draw.picture.choice import estimates
 from tinygrad_edu.draw.picture.engines import engine
+from tinygrad_edu.draw.picture.markup import font, table
 from tinygrad_edu.draw.picture.painter import Painter
 from tinygrad_edu.draw.picture.sizes import extent, ranks
-from tinygrad_edu.draw.picture.tables import font, table
 from tinygrad_edu.draw.record import record
 from tinygrad_edu.draw.theme import palette
 

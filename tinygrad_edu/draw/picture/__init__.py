@@ -1,4 +1,5 @@
-"""Pictures in DOT and SVG: fold.py, with runs.py, says what a picture consists of, cards.py, with arrays.py and
-tables.py, writes the labels and painter.py all of it in DOT. engines.py makes SVG of that, and svg.py finishes it for a
-page.
+"""Pictures in DOT and SVG: choice.py decides how much is drawn, by what fold.py, with runs.py, can fold and how large
+sizes.py says that it is. cards.py, arrays.py, compact.py and failed.py write the labels, in the notation of markup.py,
+and painter.py all of it in DOT. engines.py makes SVG of that, svg.py finishes it for a page, paper.py for a file, and
+notebook.py for a notebook.
 """

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, MINUS, format_number, format_statistics
-from tinygrad_edu.draw.picture.tables import Look, cell, font, table
+from tinygrad_edu.draw.picture.markup import Look, cell, font, table
 from tinygrad_edu.draw.theme import heat
 
 __all__ = ["array_cells", "number_rows"]

@@ -28,7 +28,7 @@ from tinygrad_edu.draw.numbers import (
 )
 from tinygrad_edu.draw.picture.arrays import array_cells
 from tinygrad_edu.draw.picture.fold import Item, Link
-from tinygrad_edu.draw.picture.tables import Look, bordered, cell, edge_strip, font, table
+from tinygrad_edu.draw.picture.markup import Look, bordered, cell, edge_strip, font, table
 from tinygrad_edu.draw.record import Card, Wire
 from tinygrad_edu.draw.verdict import Verdict, verdict_counts
 

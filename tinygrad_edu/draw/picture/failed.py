@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import format_shape
-from tinygrad_edu.draw.picture.tables import Look, bordered, cell, edge_strip, font, table
+from tinygrad_edu.draw.picture.markup import Look, bordered, cell, edge_strip, font, table
 from tinygrad_edu.draw.record import Card, Failure
 from tinygrad_edu.tensor import Tensor
 

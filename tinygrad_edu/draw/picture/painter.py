@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import gradient_norm
-from tinygrad_edu.draw.picture import cards, tables
+from tinygrad_edu.draw.picture import cards, markup
 from tinygrad_edu.draw.picture.compact import compact_label
 from tinygrad_edu.draw.picture.failed import failed_label
 from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids, title_of
@@ -61,7 +61,7 @@ class Painter:
     def __init__(self, graph: Graph, drawn: Plan, style: Detail) -> None:
         self.graph, self.plan, self.style = graph, drawn, style
         self.failure, several = graph.record.failure, len(graph.record.ends()) > 1
-        self.look = tables.Look(
+        self.look = markup.Look(
             graph.mode, graph.theme, graph.precision, graph.record.output.name, len(drawn.items) <= HEAT_MAPS,
             failed=self.failure is not None, backward=self.failure is None and not several, verdicts=graph.verdicts,
         )  # fmt: skip
@@ -107,7 +107,7 @@ class Painter:
             cluster = graphviz.Digraph(name=f"cluster_{number}")
             title = " · ".join(shorten(text) for text in (part.name, part.label) if text)
             cluster.attr(
-                id=f"cluster-{number}", label=f"<{tables.font(title, look['muted'], 12, 'B')}>", labeljust="l",
+                id=f"cluster-{number}", label=f"<{markup.font(title, look['muted'], 12, 'B')}>", labeljust="l",
                 style="rounded,filled", fillcolor=look[f"cluster{min(level, 2) + 1}"], color=look["rule"],
                 margin=f"{self.space.clusters:g}", tooltip=tooltip_text(title),
             )  # fmt: skip
@@ -157,7 +157,7 @@ class Painter:
             attributes |= {"color": look["highlight"], "penwidth": "2.4"}
         if self.style != "compact" and (label := cards.wire_label(link, look)):
             self.labels.wires[link] = extent(label)
-            attributes["label"] = f"<{tables.table([[tables.cell(label)]], 3)}>"
+            attributes["label"] = f"<{markup.table([[markup.cell(label)]], 3)}>"
         ends = (link.source.title or wire.source.name, link.target.title or wire.target.name)
         tooltip = tooltip_text(" → ".join(map(printable, ends)))
         target = self.node_names[link.target] + ("g" if self.has_gate(link.target) else "")
@@ -203,13 +203,13 @@ class Painter:
         for part, words in entries:
             visible = part == "value_wire" or words in (ODD, FAILED) or look.mode != "forward"
             inks = (look[part], look["muted"]) if visible else ("transparent", "transparent")
-            legend += tables.font("■ ", inks[0], 12) + tables.font(words + "\u2003", inks[1], 11)
-        legend += tables.font(self.left_out(), look["muted"], 10, "I")
-        rows = [[tables.cell(legend, 'ALIGN="LEFT"')]]
+            legend += markup.font("■ ", inks[0], 12) + markup.font(words + "\u2003", inks[1], 11)
+        legend += markup.font(self.left_out(), look["muted"], 10, "I")
+        rows = [[markup.cell(legend, 'ALIGN="LEFT"')]]
         if self.graph.title:
-            text = tables.font(shorten(self.graph.title, 100), look["text"], 18, "B")
-            rows.insert(0, [tables.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
-        return tables.table(rows, 2)
+            text = markup.font(shorten(self.graph.title, 100), look["text"], 18, "B")
+            rows.insert(0, [markup.cell(text, 'ALIGN="LEFT" CELLPADDING="2"')])
+        return markup.table(rows, 2)
 
     def left_out(self) -> str:
         """What the picture does not show although it was not asked to leave it out."""

@@ -15,8 +15,8 @@ from typing import Literal, get_args
 
 from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.picture.engines import render
+from tinygrad_edu.draw.picture.markup import table
 from tinygrad_edu.draw.picture.svg import NAMESPACE, NUMBER, label_text, parse
-from tinygrad_edu.draw.picture.tables import table
 from tinygrad_edu.draw.theme import FONT
 from tinygrad_edu.files import StrPath
 
