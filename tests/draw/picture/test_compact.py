@@ -12,6 +12,7 @@ from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.picture.compact import LISTED
 from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.theme import palette
 
 
 def words(graph):
@@ -70,3 +71,19 @@ def test_a_box_around_one_node_becomes_its_title(mode):
     model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU()))
     source = model.graph(np.ones((1, 2)), style="compact", mode=mode).source
     assert source.count("subgraph cluster") == 1 and "0 · Linear(2, 3)" in source and "0 · ReLU" in source
+
+
+def test_wrong_gradients_of_ones_own_are_marked():
+    w, b = Tensor(2.0, name="w"), Tensor([1.0, -1.0], name="b")
+    loss = ((w * b) + b).sum()
+    w.grad, b.grad = np.array(0.0), np.array([-3.0, 3.0])  # the first is right
+    texts = words(Graph(record(loss), style="compact", gradients="grad"))
+    assert texts["node-t0"][-1] == "✓ .grad" and texts["node-t1"][-1].startswith("✗ .grad: ")
+    model = nn.Linear(2, 1)
+    loss = model(np.ones((3, 2))).sum()
+    loss.backward()
+    model.bias.grad *= -1
+    graph = Graph(record(loss), style="compact", gradients="grad")
+    (line,) = [" ".join(text) for text in words(graph).values() if "bias" in " ".join(text)]
+    assert re.search(r"weight \[1×2\] ‖·‖ \S+ ✓ bias \[1\] 3 ✗ −3", line)
+    assert f'BGCOLOR="{palette()["highlight"]}"' in graph.source

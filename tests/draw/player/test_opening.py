@@ -38,6 +38,7 @@ def test_the_page_has_a_picture_of_every_state_and_stands_for_itself(tmp_path):
     page = Graph(network(), theme="dark").page(tmp_path / "new" / "net.html", title="<net>")
     assert page.path.read_text(encoding="utf-8") == page.html and "&lt;net&gt;</h1>" in page.html
     assert repr(page).startswith("Page('<net>', written to ") and "<iframe" in page._repr_html_()
+    assert "height:640px" in page._repr_html_(), "with room for what opens"
     data = data_of(page)
     assert len(data["states"]) == page.states == 10 and data["first"] == "0,3", "the first level is open"
     for key in data["states"]:

@@ -68,8 +68,10 @@ def weight_cells(item: Item, look: Look) -> list[str]:
         shape = f" {format_shape(leaf.shape)}" if leaf in own and leaf.shape else ""
         cells.append(cell(font(THIN + words + shape, look["parameter"], 10), 'ALIGN="LEFT"'))
         if leaf in own and (text := weight_gradient(leaf, look)):
-            style = f'ID="{item.id}-norm-{leaf.id}" ALIGN="LEFT"'
-            cells.append(cell(font(text, look["gradient_text"], 10), style))
+            is_wrong = leaf in look.verdicts and look.verdicts[leaf].status == "wrong"
+            ink, ground = look.tint("wrong") if is_wrong else (look["gradient_text"], look["card"])
+            style = f'ID="{item.id}-norm-{leaf.id}" ALIGN="LEFT" BGCOLOR="{ground}"'
+            cells.append(cell(font(text, ink, 10), style))
     if len(weights) > LISTED:
         cells.append(cell(font(f"⋯ {len(weights) - LISTED:,} more", look["muted"], 10)))
     return cells

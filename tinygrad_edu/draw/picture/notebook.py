@@ -141,11 +141,11 @@ def in_a_box(svg: str, size: Size, words: str) -> str:
     )
 
 
-def in_a_frame(page: str, title: str, theme: Theme) -> str:
+def in_a_frame(page: str, title: str, theme: Theme, lowest: float = LOWEST_FRAME) -> str:
     """A page in a frame as high as its picture needs beside the words and buttons, with no scrollbar of its own."""
     size = re.search(r'<svg[^>]*viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"[^>]*>', page)  # the first is the picture
     stage = COLUMN * float(size[2]) / float(size[1]) if size else HIGHEST
-    height = max(LOWEST_FRAME, min(WORDS + stage, HIGHEST))
+    height = max(lowest, min(WORDS + stage, HIGHEST))
     return (
         f"<style>{follow_host('.player-frame')}.player-frame+p{{display:none}}</style>"
         f'<iframe class="player-frame" srcdoc="{html.escape(with_theme(page, theme))}" title="{html.escape(title)}" '

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tinygrad_edu.draw.names import printable
 from tinygrad_edu.draw.picture.engines import render
+from tinygrad_edu.draw.picture.notebook import in_a_frame
 from tinygrad_edu.draw.picture.painter import Detail, Painter
 from tinygrad_edu.draw.picture.sizes import ranks
 from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, parse, script_json
@@ -34,6 +35,7 @@ __all__ = ["Page", "beginning", "page", "tree_of"]
 FEW = 12  # ops: more are drawn in compact style
 DULL = 3  # nodes with ops: so few at the beginning are opened once
 BADGE = 6.5  # radius of the sign that says that something opens, in points
+FRAME = 640  # height in a notebook, in pixels: there is room for what opens
 BAR = 22.0  # height of the heading of an open part
 HINT = (
     "Click a card with + to open it, and its heading to close it; drag, ctrl + wheel, pinch or + − 0 and arrows move."
@@ -52,6 +54,9 @@ class Page(Player):
     def __init__(self, page: str, path: Path | None, title: str, graph: Graph, states: int) -> None:
         super().__init__(page, path, title, graph)
         self.states = states
+
+    def _repr_html_(self) -> str:
+        return in_a_frame(self.html, self.title, self._graph.notebook_theme, FRAME)
 
 
 def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Page:
