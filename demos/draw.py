@@ -11,8 +11,9 @@ from pathlib import Path
 
 import lesson
 import numpy as np
+from gpt import GPT, LETTERS
 
-from tinygrad_edu import Tensor, functional as F, maximum, nn
+from tinygrad_edu import Tensor, functional as F, manual_seed, maximum, nn
 from tinygrad_edu.draw import NoEngineError, engine
 from tinygrad_edu.files import visible, write_atomically
 
@@ -166,6 +167,13 @@ def recurrent(steps=830):
     return loss.graph(title=f"a recurrent network, unrolled for {steps} steps", depth=1)
 
 
+def gpt():
+    """The network of demos/gpt.py, for a page on which its blocks open and close."""
+    manual_seed(0)
+    model = GPT(len(LETTERS), context=16, width=32, heads=4, layers=4)
+    return model.graph(np.arange(16)[None], title="a small GPT")
+
+
 PICTURES = {
     "product": product,
     "neuron": neuron,
@@ -199,6 +207,10 @@ def main(argv=None):
         path = args.out / "player.html"
         neuron().player(path)
         print(f"{visible(path)}: the sigmoid neuron, step by step")
+    if "attention" in args.only:
+        path = args.out / "gpt.html"
+        gpt().page(path)
+        print(f"{visible(path)}: a small GPT, whose blocks open and close")
 
 
 if __name__ == "__main__":

@@ -14,12 +14,13 @@ def test_the_gallery_is_drawn(tmp_path):
     result = run("draw", "--out", tmp_path / "gallery", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     pictures = sorted(path.name for path in (tmp_path / "gallery").iterdir())
-    assert pictures == sorted([f"{name}.svg" for name in import_demo("draw").PICTURES] + ["player.html"])
+    assert pictures == sorted([f"{name}.svg" for name in import_demo("draw").PICTURES] + ["gpt.html", "player.html"])
     for path in (tmp_path / "gallery").glob("*.svg"):
         root = ET.parse(path).getroot()
         assert root.get("role") == "img" and path.stat().st_size < 250_000
         assert path.stem in result.stdout
     assert (tmp_path / "gallery" / "player.html").stat().st_size < 200_000
+    assert (tmp_path / "gallery" / "gpt.html").stat().st_size < 400_000
 
 
 @needs_engine
