@@ -77,6 +77,24 @@ def test_a_row_of_padding_gets_no_gradient():
     assert table.grad.tolist() == [[1, 1], [0, 0], [0, 0]]
 
 
+def test_scores_beyond_the_largest_number_of_float16():
+    query, key, value = [(400 * x).astype(np.float16) for x in (Q, K, V)]
+    out = F.scaled_dot_product_attention(query, Tensor(key), value, np.tri(3, 5, dtype=bool))
+    wide = [x.astype(float) for x in (query, key, value)]
+    exact = F.scaled_dot_product_attention(*wide, np.tri(3, 5, dtype=bool))
+    assert out.dtype == np.float16
+    np.testing.assert_allclose(out.data, exact, rtol=1e-3)
+    assert F.scaled_dot_product_attention(query, key, V).dtype == np.float64
+
+
+def test_nan_in_a_mask_is_seen():
+    mask = np.where(np.arange(3)[:, None] == 1, np.nan, np.zeros((3, 5)))
+    value = Tensor(V)
+    out = F.scaled_dot_product_attention(Q, K, value, mask)
+    out[:, 1].sum().backward()
+    assert np.isnan(out.data[:, 1]).all() and np.isfinite(out.data[:, ::2]).all() and np.isnan(value.grad).all()
+
+
 @pytest.mark.parametrize("mask", ["none", "causal", "booleans", "numbers"])
 def test_pytorchs_values_and_gradients(mask):
     torch = pytest.importorskip("torch")

@@ -174,3 +174,13 @@ def test_float16_and_float32_keep_their_dtype():
         out, weights = layer(x, x, x, is_causal=True)
         out.sum().backward()
         assert out.dtype == weights.dtype == x.grad.dtype == layer.in_proj_weight.grad.dtype == dtype
+
+
+def test_float16_beyond_its_largest_score_and_nan_in_a_mask():
+    layer = nn.MultiheadAttention(4, 2, batch_first=True, dtype=np.float16)
+    x = (400 * np.random.default_rng(0).normal(size=(2, 3, 4))).astype(np.float16)
+    out, weights = layer(x, x, x)
+    assert out.dtype == weights.dtype == np.float16 and np.isfinite(out.data).all()
+    mask = np.where(np.arange(3)[:, None] == 1, np.nan, np.zeros((3, 3)))
+    out, weights = layer(x, x, x, attn_mask=mask)
+    assert np.isnan(weights.data[:, 1]).all() and np.isfinite(out.data[:, ::2]).all()

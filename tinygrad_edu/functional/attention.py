@@ -16,6 +16,7 @@ from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.functional.layers import dropout
+from tinygrad_edu.functional.normalization import wide
 from tinygrad_edu.ops import Operand, as_operand
 from tinygrad_edu.tensor import Tensor
 
@@ -54,17 +55,21 @@ def scaled_dot_product_attention(
         TypeError: A mask that is neither of booleans nor of floats.
         ValueError: Shapes that do not fit, both a mask and is_causal, or dropout_p outside [0, 1].
     """
-    name, value = "scaled_dot_product_attention", as_operand(value)
+    name, query, key, value = "scaled_dot_product_attention", as_operand(query), as_operand(key), as_operand(value)
     weights = attention_weights(name, query, key, attn_mask, is_causal, scale)
     if value.ndim < 2 or value.shape[-2] != weights.shape[-1]:
         raise ValueError(f"{name}: values of shape {value.shape} for {weights.shape[-1]} keys; it must be (..., m, e)")
-    return ops.matmul(dropout(weights, dropout_p, rng=rng), value)
+    out = ops.matmul(dropout(weights, dropout_p, rng=rng), wide(value))
+    return ops.astype(out, np.float16) if query.dtype == key.dtype == value.dtype == np.float16 else out
 
 
 def attention_weights(
     name: str, query: Operand, key: Operand, attn_mask: Operand | None, is_causal: bool, scale: float | None = None
 ) -> Tensor:
-    """The weights of all queries, of shape (..., n, m); arguments as above, `name` is what errors call the caller."""
+    """The weights of all queries, of shape (..., n, m); arguments as above, `name` is what errors call the caller.
+
+    Of float16 they are float32, as a score soon overflows float16.
+    """
     query, key = as_operand(query), as_operand(key)
     if query.ndim < 2 or key.ndim < 2 or query.shape[-1] != key.shape[-1]:
         raise ValueError(
@@ -77,7 +82,7 @@ def attention_weights(
             )
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else check_number(f"{name}: scale", scale)
-    scores = ops.matmul(ops.multiply(query, scale), ops.swapaxes(key, -1, -2))
+    scores = ops.matmul(ops.multiply(wide(query), scale), ops.swapaxes(wide(key), -1, -2))
     if attn_mask is None:
         return ops.softmax(scores)
     mask, blind = additive(name, attn_mask, scores)
@@ -95,7 +100,7 @@ def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Operand, Array]:
         raise TypeError(
             f"{name}: a mask of dtype {mask.dtype}; it must be of booleans, True where a query may look, or floats"
         )
-    allowed = plain(mask) if mask.dtype.kind == "b" else plain(mask) > -np.inf
+    allowed = plain(mask) if mask.dtype.kind == "b" else plain(mask) != -np.inf
     blind = ~allowed.any(axis=-1, keepdims=True)
     if mask.dtype.kind == "b":
         mask = np.where(allowed | blind, 0, -np.inf).astype(scores.dtype)

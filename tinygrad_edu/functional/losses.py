@@ -293,7 +293,10 @@ def class_weights(name: str, weight: Operand | None, input: Tensor) -> Tensor:
 def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
     """Weighted losses, reduced; the mean divides by the sum of the weights."""
     check_reduction(reduction)
-    return ops.sum(losses) / ops.sum(weights) if reduction == "mean" else reduced(losses, reduction)
+    if reduction != "mean":
+        return reduced(losses, reduction)
+    total = ops.sum(weights)
+    return ops.sum(losses) * bool(plain(total)) / total  # without any weight 0 / 0, NaN, also if smoothing adds a loss
 
 
 def pick(input: Tensor, target: Array) -> Tensor:

@@ -20,7 +20,7 @@ from tinygrad_edu.ops import Operand, as_operand, fused
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["check_lengths", "group_norm", "layer_norm", "over_rms", "rms_norm", "standardized"]
+__all__ = ["check_lengths", "group_norm", "layer_norm", "over_rms", "rms_norm", "standardized", "wide"]
 
 
 @answering_for
@@ -57,7 +57,7 @@ def rms_norm(
         x: Shape (..., *normalized_shape).
         normalized_shape: Lengths of the last axes, or the length of the last one.
         weight: Shape normalized_shape, or None.
-        eps: Added to the mean square; if None, what 1 and the next number of x's dtype differ by.
+        eps: Added to the mean square; if None, what 1 and the next number of x's dtype differ by, of float32 at least.
 
     Raises:
         ValueError: Shapes that do not fit, or eps below 0.
@@ -80,12 +80,15 @@ def group_norm(
         eps: Added to the variance, which has the divisor n.
 
     Raises:
-        ValueError: Shapes that do not fit, or eps below 0.
+        ValueError: Shapes that do not fit, a batch with a single value in each group, or eps below 0.
     """
     x, groups = as_operand(x), check_positive_int("group_norm: num_groups", num_groups)
     if x.ndim < 2 or x.shape[1] % groups:
         fits = f"it must be (n, channels, ...) with a multiple of {groups} channels"
         raise ValueError(f"group_norm: input of shape {x.shape} in {groups} groups; {fits}")
+    if x.size == groups:
+        few = "with one value in each group, which is its own mean, so all results would be 0"
+        raise ValueError(f"group_norm: input of shape {x.shape} in {groups} groups, {few}; take fewer groups")
     each = [None if p is None else as_operand(p) for p in (weight, bias)]
     check_parameters("group_norm", x.shape[1:2], *each)
     rows = ops.reshape(wide(x, *each), (len(x), groups, math.prod(x.shape[1:]) // groups))
@@ -102,7 +105,11 @@ def standardized(x: Tensor, ndim: int, weight: Operand | None, bias: Operand | N
 def over_rms(x: Tensor, ndim: int, weight: Operand | None, eps: float | None) -> Tensor:
     """rms_norm over so many last axes, without checks."""
     y = wide(x, weight)
-    eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else y.dtype).eps) if eps is None else eps
+    eps = (
+        float(np.finfo(np.promote_types(x.dtype if x.dtype.kind == "f" else y.dtype, np.float32)).eps)
+        if eps is None
+        else eps
+    )
     mean = ops.mean(ops.multiply(y, y), tuple(range(-ndim, 0)), keepdims=True)
     return scaled(ops.divide(y, ops.sqrt(mean + eps)), x, weight)
 

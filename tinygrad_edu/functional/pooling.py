@@ -174,8 +174,9 @@ def interpolate(
 ) -> Tensor:
     """Images of another size, each pixel a copy of the one whose place it takes: (n, c, ...) -> (n, c, *size).
 
-    Pixel i is that at floor(i * old size / new size), or at floor(i / scale_factor), as in PyTorch: the nearest to the
-    upper left.
+    Pixel i is that at floor(i * old size / new size), or at floor(i / scale_factor), the nearest to the upper left. As
+    in PyTorch, an image (n, c, height, width) whose height comes out the same, or exactly twice as large, has each row
+    equally often whatever the factor, such as 2.15, which makes 12 pixels of 6; so with the width.
 
     Args:
         x: Images (n, c, height, width), or of any other number of axes after the channels.
@@ -220,7 +221,8 @@ def stretched(x: Tensor, axis: int, what: str, number: float) -> Tensor:
     length, step = (int(number), n / number) if what == "size" else (math.floor(n * number), 1 / number)
     if not n or not length:
         raise ValueError(f"interpolate: {n} pixels along axis {axis} would become {length}; there must be at least one")
-    if n == length:
+    step = n / length if x.ndim == 4 and length in (n, 2 * n) else step
+    if step == 1:
         return x
     places = np.floor(np.arange(length, dtype=np.float32) * np.float32(step)).astype(int)  # PyTorch's float32 decides
     if length % n == 0 and np.array_equal(places, np.repeat(np.arange(n), length // n)):

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from tinygrad_edu import functional, ops
 from tinygrad_edu.checks import check_bool, check_dtype, check_int, check_number, check_positive_int
 from tinygrad_edu.functional.attention import attention_weights
+from tinygrad_edu.functional.normalization import wide
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
@@ -186,7 +187,9 @@ class MultiheadAttention(Module):
         mask = self._mask(key_padding_mask, attn_mask, (*q.shape[:-1], k.shape[-2]), is_causal)
         weights = attention_weights(type(self).__name__, q, k, mask, False)
         dropped = functional.dropout(weights, self.dropout, self.training, rng=self.rng)
-        out = ops.swapaxes(ops.matmul(dropped, v), 1, 2)  # (n, places, heads, length)
+        out = ops.swapaxes(ops.matmul(dropped, wide(v)), 1, 2)  # (n, places, heads, length)
+        if q.dtype == k.dtype == v.dtype == np.float16:
+            out, dropped = ops.astype(out, np.float16), ops.astype(dropped, np.float16)
         out = self.out_proj(ops.reshape(out, (*out.shape[:2], self.embed_dim)))
         shown: Tensor | None = None
         if need_weights:

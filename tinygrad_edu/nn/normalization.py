@@ -240,7 +240,8 @@ class RMSNorm(Module):
 
     Args:
         normalized_shape: Lengths of the last axes, or the length of the last one.
-        eps: Added to the mean square; if None, what 1 and the next number of the input's dtype differ by.
+        eps: Added to the mean square; if None, what 1 and the next number of the input's dtype differ by, of float32 at
+            least.
         elementwise_affine: Whether there is a weight.
         dtype: Floating dtype of the weight.
 
