@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Named", "answering_for", "others_by_name", "wrong_arguments"]
+__all__ = ["Default", "Named", "answering_for", "others_by_name", "wrong_arguments"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,27 +22,36 @@ ONE_WAY = "there is one implementation, for arrays on the CPU"
 ONE_BATCH = "batches are made in this process"
 NEAREST = "each pixel is a copy of the nearest one, and the mode 'nearest' has no such option"
 LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
+    "_weight": "Embedding.from_pretrained(table) takes values",
     "add_bias_kv": "concatenate a row to key and value",
     "add_zero_attn": "concatenate a row of zeros to key and value",
     "align_corners": NEAREST,
+    "amsgrad": "Adam and AdamW have it",
     "antialias": NEAREST,
     "batch_sampler": ONE_BATCH,
     "capturable": ONE_WAY,
+    "closure": "compute the loss and call backward() before the step",
     "decoupled_weight_decay": "AdamW takes the weight decay off the weights",
     "device": "everything is on the CPU",
+    "dtype": "change that of the input, as with x.astype(np.float32)",
     "differentiable": "tinygrad_edu.grad differentiates a step that you write yourself",
     "enable_gqa": "repeat the heads of key and value with np.repeat",
+    "epoch": "the schedule counts its own steps; load_state_dict goes on from another one",
     "end_factor": "the warm-up ends at the full rate; LinearLR has it",
     "foreach": ONE_WAY,
     "fused": ONE_WAY,
     "generator": "pass rng=np.random.default_rng(seed)",
+    "in_order": ONE_BATCH,
     "inplace": "each call makes a new Tensor",
     "last_epoch": "a schedule is resumed with load_state_dict",
     "max_norm": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",
     "maximize": "minimize the negative, -loss",
+    "multiprocessing_context": ONE_BATCH,
+    "norm_type": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",
     "num_workers": ONE_BATCH,
     "persistent_workers": ONE_BATCH,
     "pin_memory": ONE_BATCH,
+    "pin_memory_device": ONE_BATCH,
     "prefetch_factor": ONE_BATCH,
     "recompute_scale_factor": NEAREST,
     "proj_size": "h has hidden_size numbers; Linear(hidden_size, n) after it makes the outputs shorter",
@@ -50,6 +59,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "return_indices": "only the values are returned",
     "sampler": "shuffle=True, or Subset(dataset, indices) in the order that you want",
     "scale_grad_by_freq": "divide the gradients yourself, w.grad / np.maximum(counts, 1)[:, None]",
+    "set_to_none": "a gradient that is forgotten is None; for zeros write p.grad = np.zeros(p.shape)",
     "size_average": "say it with reduction='mean' or 'sum'",
     "sparse": "a gradient has a row for each of the table's",
     "threshold": "nothing overflows without it",
@@ -58,16 +68,45 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "weight": "weigh the losses that reduction='none' leaves: (weight * losses).mean()",
     "worker_init_fn": ONE_BATCH,
 }
+NEXT = {  # the option that comes, by position, after those that are here
+    "add_bias_kv": "MultiheadAttention",
+    "align_corners": "interpolate Upsample",
+    "dtype": "log_softmax softmax",
+    "inplace": "Dropout dropout ELU elu LeakyReLU leaky_relu ReLU relu SiLU silu",
+    "last_epoch": "CosineAnnealingLR CosineAnnealingWarmRestarts ExponentialLR LambdaLR LinearLR MultiStepLR "
+    "OneCycleLR SequentialLR StepLR",
+    "max_norm": "Embedding embedding",
+    "return_indices": "MaxPool2d max_pool2d",
+    "size_average": "BCELoss BCEWithLogitsLoss CrossEntropyLoss HingeEmbeddingLoss MultiMarginLoss NLLLoss",
+    "threshold": "Softplus softplus",
+    "weight": "huber_loss",
+}
+FIRST = ("input", "tensor")  # PyTorch's names for what is given first
+
+
+class Default(int):
+    """A default that can be told from the same number given by the caller."""
 
 
 def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:
     """Python's error about a call's arguments, in the name of what was meant; other errors as they are."""
     if not str(error).startswith(start):
         return error
+    text, parameters = str(error).removeprefix(start), signature.parameters.values()
+    leading = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     takes = ", ".join(signature.parameters) or "none"
-    option = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    hint = f". PyTorch's {option[1]} is left out: {LEFT_OUT[option[1]]}" if option and option[1] in LEFT_OUT else ""
-    return TypeError(f"{instead}{str(error).removeprefix(start)}; its arguments are: {takes}{hint}")
+    takes += f" ({', '.join(named)} by name only)" if named and leading else ""
+    option = re.search(r"unexpected keyword argument '(\w+)'", text)
+    missing = option[1] if option else ""
+    if count := re.match(r" takes (?:from \d+ to )?(\d+) positional arguments? but (\d+)", text):
+        given = int(count[2]) - int(count[1]) + len(leading)  # Python counts self too
+        text = f" takes at most {len(leading)} arguments by position, but {given} were given"
+        missing = next((option for option, names in NEXT.items() if instead[:-2] in names.split()), "")
+    hint = f". PyTorch's {missing} is left out: {LEFT_OUT[missing]}" if missing in LEFT_OUT else ""
+    if missing in FIRST and leading:
+        hint = f". PyTorch's {missing}= is here {leading[0]}, the first argument: write it first, without a name"
+    return TypeError(f"{instead}{text}; its arguments are: {takes}{hint}")
 
 
 class Named(ABCMeta):
@@ -99,13 +138,20 @@ class Named(ABCMeta):
 
 
 def answering_for(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator for functions that PyTorch has too: an error about the arguments says what replaces an option."""
+    """Decorator for functions that PyTorch has too: an error about the arguments says what replaces an option.
+
+    Of two names for what is given first, PyTorch's input= works besides the function's own.
+    """
+    parameters = inspect.signature(function).parameters
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
+            first = [name for name in FIRST if name in kwargs and name not in parameters]
+            if first and not args:
+                return call(kwargs.pop(first[0]), **kwargs)  # type: ignore[arg-type]
             name = f"{function.__qualname__}()"
             better = wrong_arguments(error, name, name, inspect.signature(function))
             if better is error:

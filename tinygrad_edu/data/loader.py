@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu.arguments import Named
+from tinygrad_edu.arguments import Default, Named
 from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
 from tinygrad_edu.data.dataset import Items, TensorDataset, as_array, check_dataset, default_collate, sliced
 from tinygrad_edu.engine import is_tensor
@@ -20,10 +20,6 @@ WHAT = (
     "two arrays make DataLoader(images, labels), a pair of them DataLoader(*pair), several or one alone "
     "DataLoader(TensorDataset(images, ...))"
 )
-
-
-class Default(int):
-    """A default that can be told from the same number given by the caller."""
 
 
 THIRTY_TWO = Default(32)

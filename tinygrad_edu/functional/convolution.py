@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_choice, check_int, check_pair, check_positive_int
-from tinygrad_edu.ops import Operand, as_operand, convolution
+from tinygrad_edu.ops import Operand, checked_operand, convolution
 from tinygrad_edu.ops.convolution import Pair, reach
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def batch_or_one(ndim: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tenso
     def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
         @wraps(function)
         def call(x: Operand, *args: Any, **kwargs: Any) -> Any:
-            x, of_batches = as_operand(x), cast(Any, function)
+            x, of_batches = checked_operand(function.__name__, x), cast(Any, function)
             return of_batches(x[None], *args, **kwargs)[0] if x.ndim == ndim - 1 else of_batches(x, *args, **kwargs)
 
         return cast("Callable[P, Tensor]", call)
@@ -139,12 +139,13 @@ def conv_transpose2d(
         TypeError: Sizes that are not integers.
         ValueError: Shapes or sizes that do not fit.
     """
-    name, x, weight = "conv_transpose2d", check_images("conv_transpose2d", x), as_operand(weight)
-    bias = None if bias is None else as_operand(bias)
+    name = "conv_transpose2d"
+    x, weight = check_images(name, x), checked_operand(name, weight, "weight")
+    bias = None if bias is None else checked_operand(name, bias, "bias")
     groups = check_positive_int(f"{name}: groups", groups, wrong_type=TypeError)
     out = weight.shape[1] * groups if weight.ndim == 4 else 0
-    if weight.ndim != 4 or weight.shape[0] % groups or (bias is not None and bias.shape != (out,)):
-        fits = "they must be (channels, out / groups, height, width) and (out,)"
+    if not weight.size or weight.ndim != 4 or weight.shape[0] % groups or (bias is not None and bias.shape != (out,)):
+        fits = "they must be (channels, out / groups, height, width) and (out,), no length of them 0"
         raise ValueError(f"{name}: {described(weight, bias)} and groups={groups}; {fits}")
     if x.shape[1] != weight.shape[0]:
         raise ValueError(f"{name}: input of shape {x.shape} has {x.shape[1]} channels; weight takes {weight.shape[0]}")
@@ -175,7 +176,8 @@ def convolve(
     padding_mode: str,
 ) -> Tensor:
     """Of images with so many axes, 1 or 2; the other arguments as above, `name` is what errors call the caller."""
-    x, weight, bias = check_images(name, x, ndim), as_operand(weight), None if bias is None else as_operand(bias)
+    x, weight = check_images(name, x, ndim), checked_operand(name, weight, "weight")
+    bias = None if bias is None else checked_operand(name, bias, "bias")
     groups = check_positive_int(f"{name}: groups", groups, wrong_type=TypeError)
     check_kernels(name, x, weight, bias, groups)
     steps, gaps = check_sizes(f"{name}: stride", stride, 1, ndim), check_sizes(f"{name}: dilation", dilation, 1, ndim)
@@ -195,9 +197,11 @@ def convolve(
 
 def check_images(name: str, x: Operand, ndim: int = 2) -> Tensor:
     """Images with so many axes of their own; integers, which would wrap around and know no -inf, become floats."""
-    x = as_operand(x)
+    x = checked_operand(name, x)
     if x.ndim != ndim + 2:
         raise ValueError(f"{name}: input of shape {x.shape}; it must be {AXES[ndim]}, or without n")
+    if 0 in x.shape[1:]:
+        raise ValueError(f"{name}: input of shape {x.shape} has no {'pixels' if x.shape[1] else 'channels'}")
     return x.astype(np.result_type(x.dtype, np.float32)) if x.dtype.kind in "biu" else x
 
 
@@ -216,9 +220,14 @@ def described(weight: Tensor, bias: Tensor | None) -> str:
 
 def check_kernels(name: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
     """Raises an error about kernels that do not fit the images."""
-    if weight.ndim != x.ndim or (bias is not None and bias.shape != weight.shape[:1]) or len(weight) % groups:
+    if (
+        not weight.size
+        or weight.ndim != x.ndim
+        or (bias is not None and bias.shape != weight.shape[:1])
+        or len(weight) % groups
+    ):
         axes = AXES[x.ndim - 2].replace("(n, channels", "(out, channels / groups")
-        fits = f"they must be {axes} and (out,), and out a multiple of groups"
+        fits = f"they must be {axes} and (out,), no length of them 0, and out a multiple of groups"
         raise ValueError(f"{name}: {described(weight, bias)}, groups={groups}; {fits}")
     if x.shape[1] != weight.shape[1] * groups:
         takes = f"the weight of shape {weight.shape} takes {weight.shape[1] * groups}"

@@ -14,8 +14,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_number, check_positive_int
-from tinygrad_edu.engine import plain
-from tinygrad_edu.ops import Operand, as_operand, fused
+from tinygrad_edu.ops import Operand, as_operand, checked_operand, fused
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
@@ -42,7 +41,7 @@ def layer_norm(
     Raises:
         ValueError: Shapes that do not fit, or eps below 0.
     """
-    x, shape = as_operand(x), check_lengths("layer_norm: normalized_shape", normalized_shape)
+    x, shape = checked_operand("layer_norm", x), check_lengths("layer_norm: normalized_shape", normalized_shape)
     check_shapes("layer_norm", x, shape, weight, bias)
     return standardized(x, len(shape), weight, bias, check_number("layer_norm: eps", eps, at_least=0))
 
@@ -62,7 +61,7 @@ def rms_norm(
     Raises:
         ValueError: Shapes that do not fit, or eps below 0.
     """
-    x, shape = as_operand(x), check_lengths("rms_norm: normalized_shape", normalized_shape)
+    x, shape = checked_operand("rms_norm", x), check_lengths("rms_norm: normalized_shape", normalized_shape)
     check_shapes("rms_norm", x, shape, weight)
     return over_rms(x, len(shape), weight, None if eps is None else check_number("rms_norm: eps", eps, at_least=0))
 
@@ -82,15 +81,15 @@ def group_norm(
     Raises:
         ValueError: Shapes that do not fit, a batch with a single value in each group, or eps below 0.
     """
-    x, groups = as_operand(x), check_positive_int("group_norm: num_groups", num_groups)
+    x = checked_operand("group_norm", x)
+    groups = check_positive_int("group_norm: num_groups", num_groups)
     if x.ndim < 2 or x.shape[1] % groups:
         fits = f"it must be (n, channels, ...) with a multiple of {groups} channels"
         raise ValueError(f"group_norm: input of shape {x.shape} in {groups} groups; {fits}")
     if x.size == groups:
         few = "with one value in each group, which is its own mean, so all results would be 0"
         raise ValueError(f"group_norm: input of shape {x.shape} in {groups} groups, {few}; take fewer groups")
-    each = [None if p is None else as_operand(p) for p in (weight, bias)]
-    check_parameters("group_norm", x.shape[1:2], *each)
+    each = check_parameters("group_norm", x.shape[1:2], weight, bias)
     rows = ops.reshape(wide(x, *each), (len(x), groups, math.prod(x.shape[1:]) // groups))
     normal = fused.standardize(rows, (-1,), check_number("group_norm: eps", eps, at_least=0))
     columns = (-1, *[1] * (x.ndim - 2))
@@ -129,11 +128,14 @@ def check_shapes(name: str, x: Tensor, shape: tuple[int, ...], *parameters: Oper
     check_parameters(name, shape, *parameters)
 
 
-def check_parameters(name: str, shape: tuple[int, ...], *parameters: Operand | None) -> None:
-    """Raises an error unless weight and bias have the shape: others would be broadcast."""
-    for what, p in zip(("weight", "bias"), parameters, strict=False):
-        if p is not None and np.shape(plain(p)) != shape:
-            raise ValueError(f"{name}: {what} of shape {np.shape(plain(p))}; it must be {shape}")
+def check_parameters(name: str, shape: tuple[int, ...], *parameters: Operand | None) -> list[Tensor | None]:
+    """Weight and bias, if they have the shape: others would be broadcast."""
+    named = zip(("weight", "bias"), parameters, strict=False)
+    checked = [None if p is None else checked_operand(name, p, what) for what, p in named]
+    for what, p in zip(("weight", "bias"), checked, strict=False):
+        if p is not None and p.shape != shape:
+            raise ValueError(f"{name}: {what} of shape {p.shape}; it must be {shape}")
+    return checked
 
 
 def wide(x: Tensor, *parameters: Operand | None) -> Tensor:

@@ -12,7 +12,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_bool, check_choice, check_int, check_number, check_pair, check_positive_int
 from tinygrad_edu.functional.convolution import batch_or_one, check_fit, check_images
-from tinygrad_edu.ops import Operand, as_operand, convolution
+from tinygrad_edu.ops import Operand, checked_operand, convolution
 from tinygrad_edu.ops.convolution import Pair, reach
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def avg_pool2d(
 
     Raises: As max_pool2d.
     """
-    x = as_operand(x)
+    x = checked_operand("avg_pool2d", x)
     if x.dtype == np.float16:  # a sum of float16 may overflow where the mean does not
         options = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
         return ops.astype(avg_pool2d(ops.astype(x, np.float32), *options), np.float16)
@@ -188,7 +188,7 @@ def interpolate(
         TypeError: A size is not an integer.
         ValueError: Both or none of size and scale_factor, another number of axes, or an image without pixels.
     """
-    x, (what, given) = as_operand(x), check_scaling("interpolate", size, scale_factor, mode)
+    x, (what, given) = checked_operand("interpolate", x), check_scaling("interpolate", size, scale_factor, mode)
     if x.ndim < 3:
         raise ValueError(f"interpolate: input of shape {x.shape}; it must be (n, channels, height, width)")
     each = given if isinstance(given, (tuple, list)) else (given,) * (x.ndim - 2)

@@ -14,7 +14,7 @@ from tinygrad_edu.functional.normalization import wide
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops import Operand, as_operand, checked_operand
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 
@@ -176,7 +176,8 @@ class MultiheadAttention(Module):
             TypeError: A mask that is neither of booleans nor of floats.
             ValueError: Shapes that do not fit.
         """
-        operands = [as_operand(x) for x in (query, key, value)]
+        every = {"query": query, "key": key, "value": value}
+        operands = [checked_operand(self, x, what) for what, x in every.items()]
         single = operands[0].ndim == 2
         self._check(operands)
         if single:
@@ -256,7 +257,7 @@ def xavier(name: str, rows: int, columns: int, rng: np.random.Generator | None, 
 
 def forbidden(name: str, mask: Any, shapes: list[tuple[int, ...]]) -> Tensor:
     """A mask as numbers to be added, where True forbids."""
-    mask = as_operand(mask)
+    mask = checked_operand(name, mask, "")
     if mask.shape not in shapes:
         raise ValueError(f"{name} has shape {mask.shape}; it must be {' or '.join(map(str, shapes))}")
     if mask.dtype.kind not in "bf":

@@ -23,7 +23,7 @@ from tinygrad_edu.nn.activations import ACTIVATIONS, PReLU
 from tinygrad_edu.nn.layers import Dropout, Init, Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d
-from tinygrad_edu.ops import as_operand
+from tinygrad_edu.ops import checked_operand
 from tinygrad_edu.random import generator_or_default
 
 __all__ = ["MLP", "ModuleDict", "ModuleList", "Residual", "Sequential"]
@@ -142,11 +142,11 @@ class Sequential(Row):
         else:
             self.extend(layers)  # type: ignore[arg-type]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """Runs the layers in order."""
         for layer in self:
-            x = layer(x)
-        return x
+            input = layer(input)
+        return input
 
     def __add__(self, other: Sequential) -> Sequential:
         for part in (self, other):
@@ -177,13 +177,13 @@ class Residual(Sequential):
     Args and Raises: As for Sequential; together the layers must keep the shape of x.
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """(...) -> (...).
 
         Raises:
             ValueError: The layers change the shape.
         """
-        x = as_operand(x)
+        x = checked_operand(self, input)
         change = super().forward(x)
         if change.shape != x.shape:
             raise ValueError(
