@@ -59,7 +59,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "return_indices": "only the values are returned",
     "sampler": "shuffle=True, or Subset(dataset, indices) in the order that you want",
     "scale_grad_by_freq": "divide the gradients yourself, w.grad / np.maximum(counts, 1)[:, None]",
-    "set_to_none": "a gradient that is forgotten is None; for zeros write p.grad = np.zeros(p.shape)",
+    "set_to_none": "a gradient that is forgotten is always None; for zeros write p.grad = np.zeros(p.shape)",
     "size_average": "say it with reduction='mean' or 'sum'",
     "sparse": "a gradient has a row for each of the table's",
     "threshold": "nothing overflows without it",
@@ -70,6 +70,9 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
 }
 NEXT = {  # the option that comes, by position, after those that are here
     "add_bias_kv": "MultiheadAttention",
+    "closure": "Optimizer.step",
+    "epoch": "Scheduler.step",
+    "set_to_none": "Module.zero_grad Optimizer.zero_grad",
     "align_corners": "interpolate Upsample",
     "dtype": "log_softmax softmax",
     "inplace": "Dropout dropout ELU elu LeakyReLU leaky_relu ReLU relu SiLU silu",
@@ -92,16 +95,20 @@ def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspe
     """Python's error about a call's arguments, in the name of what was meant; other errors as they are."""
     if not str(error).startswith(start):
         return error
-    text, parameters = str(error).removeprefix(start), signature.parameters.values()
+    text = str(error).removeprefix(start)
+    parameters = [p for p in signature.parameters.values() if p.name != "self"]
     leading = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    takes = ", ".join(signature.parameters) or "none"
+    takes = ", ".join([p.name for p in parameters]) or "none"
     takes += f" ({', '.join(named)} by name only)" if named and leading else ""
     option = re.search(r"unexpected keyword argument '(\w+)'", text)
     missing = option[1] if option else ""
-    if count := re.match(r" takes (?:from \d+ to )?(\d+) positional arguments? but (\d+)", text):
-        given = int(count[2]) - int(count[1]) + len(leading)  # Python counts self too
-        text = f" takes at most {len(leading)} arguments by position, but {given} were given"
+    if count := re.match(r" (?:takes (?:from \d+ to )?(\d+) positional arguments? but (\d+)|too many)", text):
+        most = f"{len(leading)} argument{'s' * (len(leading) != 1)}" if leading else "no arguments"
+        given = (
+            f", and got {int(count[2]) - int(count[1]) + len(leading)}" if count[1] else ""
+        )  # Python counts self too
+        text = f" takes {'' if not leading else 'at most '}{most} by position{given}"
         missing = next((option for option, names in NEXT.items() if instead[:-2] in names.split()), "")
     hint = f". PyTorch's {missing} is left out: {LEFT_OUT[missing]}" if missing in LEFT_OUT else ""
     if missing in FIRST and leading:
@@ -129,12 +136,22 @@ class Named(ABCMeta):
         except TypeError as error:
             start = f"{getattr(getattr(cls, '__init__'), '__qualname__', '')}()"  # noqa: B009
             if str(error) == f"{cls.__name__}() takes no arguments":  # Python's words, which do not say what it got
-                got = f"an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else f"{len(args)} arguments"
-                error = TypeError(f"{start} takes no arguments, but got {got}")
+                takes = f"takes 0 positional arguments but {len(args)} were given"
+                got = f"got an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else takes
+                error = TypeError(f"{start} {got}")
             better = wrong_arguments(error, start, f"{cls.__name__}()", inspect.signature(cls))
             if better is error:
                 raise
             raise better from None
+
+
+def unbound(function: Callable[..., Any], args: Any, kwargs: Any) -> TypeError | None:
+    """The error about arguments that a function does not take."""
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        return TypeError(f"{function.__qualname__}() {error}")
+    return None
 
 
 def answering_for(function: Callable[P, T]) -> Callable[P, T]:
@@ -153,6 +170,8 @@ def answering_for(function: Callable[P, T]) -> Callable[P, T]:
             if first and not args:
                 return call(kwargs.pop(first[0]), **kwargs)  # type: ignore[arg-type]
             name = f"{function.__qualname__}()"
+            if str(error).startswith(f"{function.__name__} takes ("):  # an op's words
+                error = unbound(function, args, kwargs) or error
             better = wrong_arguments(error, name, name, inspect.signature(function))
             if better is error:
                 raise

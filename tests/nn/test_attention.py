@@ -184,3 +184,16 @@ def test_float16_beyond_its_largest_score_and_nan_in_a_mask():
     mask = np.where(np.arange(3)[:, None] == 1, np.nan, np.zeros((3, 3)))
     out, weights = layer(x, x, x, attn_mask=mask)
     assert np.isnan(weights.data[:, 1]).all() and np.isfinite(out.data[:, ::2]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, int])
+def test_an_embedding_of_a_given_table(dtype):
+    table = np.arange(6).reshape(3, 2).astype(dtype)
+    layer = nn.Embedding.from_pretrained(table, padding_idx=-1)
+    assert layer(np.array([2, 0])).data.tolist() == [[4, 5], [0, 1]] and repr(layer) == "Embedding(3, 2, padding_idx=2)"
+    assert not layer.weight.requires_grad and layer.weight.dtype == (np.float32 if dtype is int else dtype)
+    assert nn.Embedding.from_pretrained(table, freeze=False).weight.requires_grad
+    with pytest.raises(ValueError, match=r"Embedding.from_pretrained: embeddings of shape \(2,\)"):
+        nn.Embedding.from_pretrained(table[0])
+    with pytest.raises(TypeError, match="Embedding.from_pretrained: freeze is 1"):
+        nn.Embedding.from_pretrained(table, freeze=1)

@@ -280,7 +280,7 @@ def test_flatten_of_an_empty_batch_and_of_too_few_axes():
 @given(generators, st.sampled_from([0.1, 0.5, 0.9]))
 def test_dropout_keeps_the_mean(rng, p):
     x = np.full((200, 200), 3.0, np.float32)
-    out = nn.Dropout(p, rng)(x)
+    out = nn.Dropout(p, rng=rng)(x)
     zero = out == 0
     np.testing.assert_allclose(out[~zero], np.float32(3 / (1 - p)), rtol=1e-6)
     assert abs(zero.mean() - p) < 6 * np.sqrt(p * (1 - p) / x.size)

@@ -17,10 +17,14 @@ from tinygrad_edu.ops import Operand, checked_operand
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["elu", "gelu", "log_softmax", "prelu", "silu", "softmax", "softplus"]
+__all__ = [
+    "elu", "gelu", "leaky_relu", "log_softmax", "prelu", "relu", "sigmoid", "silu", "softmax", "softplus", "tanh",
+]  # fmt: skip
 
 
 LAST = Default(-1)
+leaky_relu, sigmoid = answering_for(ops.leaky_relu), answering_for(ops.sigmoid)
+relu, tanh = answering_for(ops.relu), answering_for(ops.tanh)
 
 
 def with_limits(name: str, f: Callable[[Tensor], Tensor], x: Operand) -> Tensor:

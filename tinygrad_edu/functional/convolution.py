@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_choice, check_int, check_pair, check_positive_int
+from tinygrad_edu.functional.padding import MODES, check_border
 from tinygrad_edu.ops import Operand, checked_operand, convolution
 from tinygrad_edu.ops.convolution import Pair, reach
 
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "MODES", "batch_or_one", "borders", "check_fit", "check_images", "check_sizes", "conv1d", "conv2d",
+    "batch_or_one", "borders", "check_fit", "check_images", "check_sizes", "conv1d", "conv2d",
     "conv_transpose2d",
 ]  # fmt: skip
 
 P = ParamSpec("P")
 Padding: TypeAlias = "int | Pair | str"
-MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # in the words of np.pad
 AXES = {1: "(n, channels, length)", 2: "(n, channels, height, width)"}
 
 
@@ -184,7 +184,8 @@ def convolve(
     around = borders(name, padding, weight.shape[2:], steps, gaps)
     check_fit(name, x.shape[2:], around, weight.shape[2:], gaps)
     if padding_mode != "zeros" or any(before != after for before, after in around):
-        check_mode(name, padding_mode, around, x.shape[2:])
+        check_choice(f"{name}: padding_mode", padding_mode, MODES)
+        check_border(name, padding_mode, around, x.shape[2:])
         x, around = ops.pad(x, [(0, 0), (0, 0), *around], MODES[padding_mode]), [(0, 0)] * ndim
     before = tuple([width for width, _ in around])
     if ndim == 1:
@@ -262,12 +263,3 @@ def check_fit(
         raise ValueError(
             f"{name}: a kernel of {tuple(size)}{far} does not fit into images of {lengths} with their border"
         )
-
-
-def check_mode(name: str, mode: str, around: Sequence[Pair], shape: Sequence[int]) -> None:
-    """Raises an error if a border cannot be made of the pixels that there are."""
-    check_choice(f"{name}: padding_mode", mode, MODES)
-    spare = {"reflect": 1, "circular": 0}.get(mode)
-    if spare is not None and any(max(widths) > n - spare for widths, n in zip(around, shape, strict=True)):
-        most = "at most as wide as the images" if mode == "circular" else "narrower than the images"
-        raise ValueError(f"{name}: padding {list(around)} of images of {tuple(shape)}; a {mode} border must be {most}")

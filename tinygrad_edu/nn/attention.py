@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu import functional, ops
+from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_bool, check_dtype, check_int, check_number, check_positive_int
+from tinygrad_edu.engine import plain
 from tinygrad_edu.functional.attention import attention_weights
 from tinygrad_edu.functional.normalization import wide
 from tinygrad_edu.nn import init
@@ -20,6 +22,7 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Embedding", "MultiheadAttention"]
 
+E = TypeVar("E", bound="Embedding")
 APART = ("q_proj_weight", "k_proj_weight", "v_proj_weight")  # PyTorch's names where their lengths differ
 
 
@@ -63,6 +66,30 @@ class Embedding(Module):
         )
         if padding_idx is not None:
             self.weight.assign(np.where(np.arange(n)[:, None] == padding_idx, 0, self.weight.data))
+
+    @classmethod
+    @answering_for
+    def from_pretrained(cls: type[E], embeddings: Operand, freeze: bool = True, padding_idx: int | None = None) -> E:
+        """A layer whose table has these values.
+
+        Args:
+            embeddings: Shape (num_embeddings, embedding_dim).
+            freeze: Whether they stay as they are, as without a gradient; False lets them be trained.
+            padding_idx: As for the class, but its row keeps its values.
+
+        Raises:
+            TypeError: freeze is not a bool.
+            ValueError: The values are no matrix.
+        """
+        name = f"{cls.__name__}.from_pretrained"
+        values = plain(checked_operand(name, embeddings, "embeddings"))
+        if values.ndim != 2:
+            raise ValueError(f"{name}: embeddings of shape {values.shape}; they must be (rows, length of a row)")
+        n, length = values.shape
+        layer = cls(n, length, padding_idx, dtype=values.dtype if values.dtype.kind == "f" else np.float32)
+        layer.weight.assign(values)
+        layer.weight.requires_grad = not check_bool(f"{name}: freeze", freeze)
+        return layer
 
     def forward(self, input: ArrayLike) -> Tensor:
         """(...) integers -> (..., embedding_dim).

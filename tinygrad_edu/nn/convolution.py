@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional
 from tinygrad_edu.checks import check_choice, check_dtype, check_pair, check_positive_int
-from tinygrad_edu.functional.convolution import MODES, borders, check_sizes
+from tinygrad_edu.functional.convolution import borders, check_sizes
+from tinygrad_edu.functional.padding import MODES
 from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, checked_operand

@@ -112,7 +112,7 @@ class Dropout(Module):
 
     _shown = ("p",)
 
-    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
+    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
         self.p = check_number("Dropout: p, the probability to drop an element,", p, at_least=0, at_most=1)
         self.rng = None if rng is None else generator_or_default(rng)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.arguments import Named
+from tinygrad_edu.arguments import Named, answering_for
 from tinygrad_edu.checks import check_number, check_positive_int, refuse_mask
 from tinygrad_edu.optim.parameters import (
     Group,
@@ -140,11 +140,13 @@ class Optimizer(metaclass=Named):
         for group in self.param_groups:
             group["lr"] = value
 
+    @answering_for
     def zero_grad(self) -> None:
         """Forgets the gradients: backward() adds to what is there."""
         for p in self.params:
             p.grad = None
 
+    @answering_for
     def step(self) -> None:
         """Updates every parameter that has a gradient.
 
