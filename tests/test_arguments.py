@@ -96,7 +96,6 @@ def test_an_option_that_only_pytorch_has_is_refused_with_what_to_do_instead(call
         (lambda: functional.softmax(X, 1, 3), "at most 2 arguments", "dtype"),
         (lambda: nn.ReLU(True), "no arguments", "inplace"),
         (lambda: nn.LeakyReLU(0.1, True), "at most 1 argument", "inplace"),
-        (lambda: nn.Dropout(0.5, True), "at most 1 argument", "inplace"),
         (
             lambda: nn.MaxPool2d(2, 2, 0, 1, True),
             r"at most 4 arguments by position, and got 5;.*\(ceil",

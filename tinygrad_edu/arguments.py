@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Default", "Named", "answering_for", "others_by_name", "wrong_arguments"]
+__all__ = ["LEFT_OUT", "Default", "Named", "answering_for", "others_by_name", "wrong_arguments"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,7 +75,7 @@ NEXT = {  # the option that comes, by position, after those that are here
     "set_to_none": "Module.zero_grad Optimizer.zero_grad",
     "align_corners": "interpolate Upsample",
     "dtype": "log_softmax softmax",
-    "inplace": "Dropout dropout ELU elu LeakyReLU leaky_relu ReLU relu SiLU silu",
+    "inplace": "dropout ELU elu LeakyReLU leaky_relu ReLU relu SiLU silu",
     "last_epoch": "CosineAnnealingLR CosineAnnealingWarmRestarts ExponentialLR LambdaLR LinearLR MultiStepLR "
     "OneCycleLR SequentialLR StepLR",
     "max_norm": "Embedding embedding",

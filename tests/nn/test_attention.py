@@ -195,5 +195,5 @@ def test_an_embedding_of_a_given_table(dtype):
     assert nn.Embedding.from_pretrained(table, freeze=False).weight.requires_grad
     with pytest.raises(ValueError, match=r"Embedding.from_pretrained: embeddings of shape \(2,\)"):
         nn.Embedding.from_pretrained(table[0])
-    with pytest.raises(TypeError, match="Embedding.from_pretrained: freeze is 1"):
+    with pytest.raises(TypeError, match=r"Embedding.from_pretrained: freeze is 1"):
         nn.Embedding.from_pretrained(table, freeze=1)

@@ -280,7 +280,7 @@ def test_flatten_of_an_empty_batch_and_of_too_few_axes():
 @given(generators, st.sampled_from([0.1, 0.5, 0.9]))
 def test_dropout_keeps_the_mean(rng, p):
     x = np.full((200, 200), 3.0, np.float32)
-    out = nn.Dropout(p, rng=rng)(x)
+    out = nn.Dropout(p, rng)(x)
     zero = out == 0
     np.testing.assert_allclose(out[~zero], np.float32(3 / (1 - p)), rtol=1e-6)
     assert abs(zero.mean() - p) < 6 * np.sqrt(p * (1 - p) / x.size)
@@ -379,7 +379,10 @@ def test_schemes(scheme, std):
         (lambda: nn.Linear(2, 3, rng=0), "got 0; make one with default_rng"),
         (lambda: nn.Maxout(2, 3, rng=0), "got 0; make one with default_rng"),
         (lambda: nn.Dropout(0.5, rng=0), "got 0; make one with default_rng"),
-        (lambda: nn.Dropout(0.5, True), "got True; make one"),  # PyTorch's second argument is inplace
+        (
+            lambda: nn.Dropout(0.5, True),
+            "rng got True; PyTorch's inplace is left out",
+        ),  # PyTorch's second argument is inplace
         (lambda: nn.Linear(2, 3, "orthogonal"), "bias is 'orthogonal'; it must be True or False.* init=..."),
         (lambda: nn.Maxout(2, 3, bias=2), "bias is 2"),
         (lambda: nn.Linear(2, 3, init=lambda w: np.ones(w.shape)), "returned a new ndarray.* fill the weight in place"),

@@ -246,7 +246,7 @@ class MLP(Sequential):
                 self.append(BatchNorm1d(n_out, dtype=dtype))
             self.append(PReLU(dtype=dtype) if make_activation is PReLU else make_activation())
             if dropout:
-                self.append(Dropout(dropout, rng=rng))
+                self.append(Dropout(dropout, rng))
         self.append(Linear(sizes[-2], sizes[-1], init=weight_init, rng=rng, dtype=dtype))
 
 

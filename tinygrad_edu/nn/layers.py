@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional, ops
+from tinygrad_edu.arguments import LEFT_OUT
 from tinygrad_edu.checks import check_axis, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
@@ -112,8 +113,10 @@ class Dropout(Module):
 
     _shown = ("p",)
 
-    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         self.p = check_number("Dropout: p, the probability to drop an element,", p, at_least=0, at_most=1)
+        if isinstance(rng, bool):
+            raise TypeError(f"Dropout: rng got {rng}; PyTorch's inplace is left out: {LEFT_OUT['inplace']}")
         self.rng = None if rng is None else generator_or_default(rng)
 
     def forward(self, input: Operand) -> Tensor:
