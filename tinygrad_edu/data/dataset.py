@@ -111,6 +111,7 @@ class Subset(Dataset):
 
     def __init__(self, dataset: Items, indices: Sequence[int] | NDArray[np.integer[Any]]) -> None:
         self.dataset = check_dataset("Subset", dataset)
+        refuse_mask("Subset: indices", indices)
         found = np.asarray(indices)
         found = found.astype(np.intp) if not found.size else found
         if found.ndim != 1 or found.dtype.kind not in "iu":
