@@ -53,10 +53,13 @@ class Row(Holder):
         try:
             return keys[operator.index(index)]
         except TypeError:
-            hint = f"; write the attribute, model.{index}" if isinstance(index, str) else ""
+            hint = ""
+            if isinstance(index, str):
+                hint = f"; write model[{index}]" if index.isdecimal() else f"; write the attribute, model.{index}"
             raise TypeError(f"{name}: index is {index!r:.60}; it must be an integer or a slice{hint}") from None
         except IndexError:
-            raise IndexError(f"{name}: index {index} is out of range; the modules are {len(keys)}") from None
+            has = {0: "no modules", 1: "one module, number 0"}.get(len(keys), f"modules 0 to {len(keys) - 1}")
+            raise IndexError(f"{name}: index {index} is out of range; it has {has}") from None
 
     def _renumber(self, modules: Iterable[Module]) -> None:
         """Lets these be the modules, with the names "0", "1" and so on."""

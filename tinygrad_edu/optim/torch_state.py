@@ -22,6 +22,12 @@ TORCH_ONLY = {  # what PyTorch's groups hold besides: how a step is computed, an
 }  # fmt: skip
 
 
+MARKS = {  # a hyperparameter by which PyTorch's groups tell whose they are
+    "ns_steps": "Muon", "momentum_decay": "NAdam", "amsgrad": "Adam", "centered": "RMSprop", "lr_decay": "Adagrad",
+    "dampening": "SGD",
+}  # fmt: skip
+
+
 class Translated(Protocol):
     """What is needed of an optimizer here."""
 
@@ -62,7 +68,12 @@ def from_torch(optimizer: Translated, state: Mapping[str, Any]) -> dict[str, Any
     groups, entries = parts_of(state, where)
     scales, own_groups = {}, []
     for group in groups:
+        group = {key: plain_numbers(value) for key, value in group.items()}
         decoupled = group.get("decoupled_weight_decay")
+        other, mine = [next((MARKS[k] for k in MARKS if k in held), "") for held in (group, optimizer.defaults)]
+        if other != mine:
+            other = "AdamW" if other == "Adam" and decoupled else other or "another optimizer"
+            raise ValueError(f"{where}: this is the state of {other}; make that optimizer, then load its state")
         if name in ("Adam", "AdamW") and decoupled in (True, False) and decoupled != (name == "AdamW"):
             other = "AdamW" if decoupled else "Adam"
             raise ValueError(f"{where}: the weight decay is that of {other}; make that optimizer, then load its state")
@@ -82,6 +93,13 @@ def from_torch(optimizer: Translated, state: Mapping[str, Any]) -> dict[str, Any
         if own.get("step") != 0:  # PyTorch's Adagrad has a state before the first step
             states[i] = own
     return {"optimizer": name, "state": states, "param_groups": own_groups}
+
+
+def plain_numbers(value: Any) -> Any:
+    """What is an array or a tensor of shape () as a number, also in a pair."""
+    if isinstance(value, tuple):
+        return tuple(map(plain_numbers, value))
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
 
 
 def parts_of(state: Any, where: str) -> tuple[list[Mapping[str, Any]], Mapping[Any, Mapping[str, Any]]]:
