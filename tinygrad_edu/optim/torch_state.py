@@ -69,14 +69,7 @@ def from_torch(optimizer: Translated, state: Mapping[str, Any]) -> dict[str, Any
     scales, own_groups = {}, []
     for group in groups:
         group = {key: plain_numbers(value) for key, value in group.items()}
-        decoupled = group.get("decoupled_weight_decay")
-        other, mine = [next((MARKS[k] for k in MARKS if k in held), "") for held in (group, optimizer.defaults)]
-        if other != mine:
-            other = "AdamW" if other == "Adam" and decoupled else other or "another optimizer"
-            raise ValueError(f"{where}: this is the state of {other}; make that optimizer, then load its state")
-        if name in ("Adam", "AdamW") and decoupled in (True, False) and decoupled != (name == "AdamW"):
-            other = "AdamW" if decoupled else "Adam"
-            raise ValueError(f"{where}: the weight decay is that of {other}; make that optimizer, then load its state")
+        check_owner(optimizer, group, where)
         own_groups.append({k: v for k, v in group.items() if k in optimizer.defaults or k not in TORCH_ONLY})
         values = check_hyperparameters(where, {**optimizer.defaults, **hyperparameters(own_groups[-1])})
         if isinstance(numbers := group.get("params"), (list, tuple)):
@@ -93,6 +86,21 @@ def from_torch(optimizer: Translated, state: Mapping[str, Any]) -> dict[str, Any
         if own.get("step") != 0:  # PyTorch's Adagrad has a state before the first step
             states[i] = own
     return {"optimizer": name, "state": states, "param_groups": own_groups}
+
+
+def check_owner(optimizer: Translated, group: Mapping[str, Any], where: str) -> None:
+    """Refuses a group of another optimizer's state, by its hyperparameters."""
+    name, decoupled = type(optimizer).__name__, group.get("decoupled_weight_decay")
+    theirs, own = [next((MARKS[k] for k in MARKS if k in held), None) for held in (group, optimizer.defaults)]
+    if theirs and theirs != own:
+        theirs = "AdamW" if theirs == "Adam" and decoupled else theirs
+        raise ValueError(f"{where}: this is the state of {theirs}; make that optimizer, then load its state")
+    if theirs != own:
+        lacking = ", ".join([k for k in optimizer.defaults if k not in group])
+        raise ValueError(f"{where}: param_groups lack {lacking}; is this the state of another optimizer?")
+    if name in ("Adam", "AdamW") and decoupled in (True, False) and decoupled != (name == "AdamW"):
+        other = "AdamW" if decoupled else "Adam"
+        raise ValueError(f"{where}: the weight decay is that of {other}; make that optimizer, then load its state")
 
 
 def plain_numbers(value: Any) -> Any:
