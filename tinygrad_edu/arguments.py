@@ -33,8 +33,8 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "closure": "compute the loss and call backward() before the step",
     "decoupled_weight_decay": "AdamW takes the weight decay off the weights",
     "device": "everything is on the CPU",
-    "dtype": "change that of the input, as with x.astype(np.float32)",
     "differentiable": "tinygrad_edu.grad differentiates a step that you write yourself",
+    "dtype": "change that of the input, as with x.astype(np.float32)",
     "enable_gqa": "repeat the heads of key and value with np.repeat",
     "epoch": "the schedule counts its own steps; load_state_dict goes on from another one",
     "end_factor": "the warm-up ends at the full rate; LinearLR has it",
@@ -70,17 +70,19 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
 }
 NEXT = {  # the option that comes, by position, after those that are here
     "add_bias_kv": "MultiheadAttention",
-    "closure": "Optimizer.step",
-    "epoch": "Scheduler.step",
-    "set_to_none": "Module.zero_grad Optimizer.zero_grad",
     "align_corners": "interpolate Upsample",
+    "closure": "Optimizer.step",
     "dtype": "log_softmax softmax",
+    "epoch": "Scheduler.step",
     "inplace": "dropout ELU elu LeakyReLU leaky_relu ReLU relu SiLU silu",
     "last_epoch": "CosineAnnealingLR CosineAnnealingWarmRestarts ExponentialLR LambdaLR LinearLR MultiStepLR "
     "OneCycleLR SequentialLR StepLR",
     "max_norm": "Embedding embedding",
     "return_indices": "MaxPool2d max_pool2d",
-    "size_average": "BCELoss BCEWithLogitsLoss CrossEntropyLoss HingeEmbeddingLoss MultiMarginLoss NLLLoss",
+    "set_to_none": "Module.zero_grad Optimizer.zero_grad",
+    "size_average": "BCELoss BCEWithLogitsLoss CrossEntropyLoss HingeEmbeddingLoss KLDivLoss L1Loss MSELoss "
+    "MultiMarginLoss NLLLoss SmoothL1Loss binary_cross_entropy binary_cross_entropy_with_logits cross_entropy "
+    "hinge_embedding_loss kl_div l1_loss mse_loss multi_margin_loss nll_loss smooth_l1_loss",
     "threshold": "Softplus softplus",
     "weight": "huber_loss",
 }
@@ -104,16 +106,19 @@ def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspe
     option = re.search(r"unexpected keyword argument '(\w+)'", text)
     missing = option[1] if option else ""
     if count := re.match(r" (?:takes (?:from \d+ to )?(\d+) positional arguments? but (\d+)|too many)", text):
-        most = f"{len(leading)} argument{'s' * (len(leading) != 1)}" if leading else "no arguments"
-        given = (
-            f", and got {int(count[2]) - int(count[1]) + len(leading)}" if count[1] else ""
-        )  # Python counts self too
-        text = f" takes {'' if not leading else 'at most '}{most} by position{given}"
+        text = too_many(count, len(leading))
         missing = next((option for option, names in NEXT.items() if instead[:-2] in names.split()), "")
     hint = f". PyTorch's {missing} is left out: {LEFT_OUT[missing]}" if missing in LEFT_OUT else ""
     if missing in FIRST and leading:
         hint = f". PyTorch's {missing}= is here {leading[0]}, the first argument: write it first, without a name"
     return TypeError(f"{instead}{text}; its arguments are: {takes}{hint}")
+
+
+def too_many(count: re.Match[str], most: int) -> str:
+    """What is said of more arguments by position than there may be; of a method Python counts self too."""
+    takes = f"at most {most} argument{'s' * (most > 1)}" if most else "no arguments"
+    got = f", and got {int(count[2]) - int(count[1]) + most}" if count[1] else ""
+    return f" takes {takes} by position{got}"
 
 
 class Named(ABCMeta):
@@ -145,12 +150,12 @@ class Named(ABCMeta):
             raise better from None
 
 
-def unbound(function: Callable[..., Any], args: Any, kwargs: Any) -> TypeError | None:
+def unbound(signature: inspect.Signature, name: str, args: Any, kwargs: Any) -> TypeError | None:
     """The error about arguments that a function does not take."""
     try:
-        inspect.signature(function).bind(*args, **kwargs)
+        signature.bind(*args, **kwargs)
     except TypeError as error:
-        return TypeError(f"{function.__qualname__}() {error}")
+        return TypeError(f"{name} {error}")
     return None
 
 
@@ -159,23 +164,22 @@ def answering_for(function: Callable[P, T]) -> Callable[P, T]:
 
     Of two names for what is given first, PyTorch's input= works besides the function's own.
     """
-    parameters = inspect.signature(function).parameters
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            first = [name for name in FIRST if name in kwargs and name not in parameters]
-            if first and not args:
-                return call(kwargs.pop(first[0]), **kwargs)  # type: ignore[arg-type]
-            name = f"{function.__qualname__}()"
-            if str(error).startswith(f"{function.__name__} takes ("):  # an op's words
-                error = unbound(function, args, kwargs) or error
-            better = wrong_arguments(error, name, name, inspect.signature(function))
-            if better is error:
-                raise
-            raise better from None
+            signature, name = inspect.signature(function), f"{function.__qualname__}()"
+            first = next((name for name in FIRST if name in kwargs and name not in signature.parameters), None)
+            if not first or args:
+                if str(error).startswith(f"{function.__name__} takes ("):  # an op's words
+                    error = unbound(signature, name, args, kwargs) or error
+                better = wrong_arguments(error, name, name, signature)
+                if better is error:
+                    raise
+                raise better from None
+        return call(kwargs.pop(first), **kwargs)  # type: ignore[arg-type]
 
     return call
 
