@@ -151,7 +151,7 @@ def log_softmax(x: Operand, dim: int = LAST, *, axis: int | None = None) -> Tens
 def one_axis(name: str, x: Tensor, dim: int, axis: int | None) -> int:
     """The axis of x by one of its two names."""
     if axis is None:
-        return check_axis(f"{name}: dim", dim, x.shape)
+        return check_axis(f"{name}: dim", -1 if dim is LAST else dim, x.shape)
     if dim is not LAST:
         raise TypeError(f"{name}: dim is {dim!r:.60} and axis {axis!r:.60}, which mean the same; give one of them")
     return check_axis(f"{name}: axis", axis, x.shape)

@@ -16,6 +16,7 @@ from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.functional.layers import dropout
+from tinygrad_edu.functional.losses import HALF
 from tinygrad_edu.functional.normalization import wide
 from tinygrad_edu.ops import Operand, checked_operand
 from tinygrad_edu.tensor import Tensor
@@ -67,7 +68,7 @@ def scaled_dot_product_attention(
     except ValueError:
         have = f"values of shape {value.shape} for weights of shape {weights.shape}"
         raise ValueError(f"{name}: {have}; the axes before the last two must be equal, or 1, or missing") from None
-    return ops.astype(out, np.float16) if query.dtype == key.dtype == value.dtype == np.float16 else out
+    return ops.astype(out, HALF) if value.dtype == HALF and query.dtype == key.dtype == HALF else out
 
 
 def attention_weights(

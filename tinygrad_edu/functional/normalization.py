@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_number, check_positive_int
+from tinygrad_edu.functional.losses import HALF
 from tinygrad_edu.ops import Operand, as_operand, checked_operand, fused
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def check_parameters(name: str, shape: tuple[int, ...], *parameters: Operand | N
 
 def wide(x: Tensor, *parameters: Operand | None) -> Tensor:
     """float16, where the square of 256 overflows, as float32 at least, and integers as floats."""
-    if x.dtype.kind == "f" and x.dtype != np.float16:
+    if x.dtype.kind == "f" and x.dtype != HALF:
         return x
     return ops.astype(
         x, np.result_type(x.dtype, np.float32, *[as_operand(p).dtype for p in parameters if p is not None])
@@ -151,6 +152,6 @@ def scaled(normal: Tensor, x: Tensor, weight: Operand | None, bias: Operand | No
     """normal * weight + bias, of float16 x in the dtype that NumPy makes of x's and theirs."""
     out = normal if weight is None else ops.multiply(normal, weight)
     out = out if bias is None else ops.add(out, bias)
-    if x.dtype != np.float16:
+    if x.dtype != HALF:
         return out
     return ops.astype(out, np.result_type(x.dtype, *[as_operand(p).dtype for p in (weight, bias) if p is not None]))

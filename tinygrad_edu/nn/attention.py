@@ -12,6 +12,7 @@ from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_bool, check_dtype, check_int, check_number, check_positive_int
 from tinygrad_edu.engine import plain
 from tinygrad_edu.functional.attention import attention_weights
+from tinygrad_edu.functional.losses import HALF
 from tinygrad_edu.functional.normalization import wide
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.layers import Linear
@@ -216,8 +217,8 @@ class MultiheadAttention(Module):
         weights = attention_weights(type(self).__name__, q, k, mask, False)
         dropped = functional.dropout(weights, self.dropout, self.training, rng=self.rng)
         out = ops.swapaxes(ops.matmul(dropped, wide(v)), 1, 2)  # (n, places, heads, length)
-        if q.dtype == k.dtype == v.dtype == np.float16:
-            out, dropped = ops.astype(out, np.float16), ops.astype(dropped, np.float16)
+        if v.dtype == HALF and q.dtype == k.dtype == HALF:
+            out, dropped = ops.astype(out, HALF), ops.astype(dropped, HALF)
         out = self.out_proj(ops.reshape(out, (*out.shape[:2], self.embed_dim)))
         shown: Tensor | None = None
         if need_weights:
