@@ -76,6 +76,12 @@ ACTIVATIONS = [functional.relu, functional.leaky_relu, functional.sigmoid, funct
         *[(partial(f, x), "inplace") for f in ACTIVATIONS for x in (X, Tensor(X))],
         *[(partial(f, X), "dtype") for f in (functional.softmax, functional.log_softmax)],
         *[(o.zero_grad, "set_to_none") for o in (optim.Adam(P), nn.Linear(2, 3))],
+        *[
+            (partial(getattr(nn.init, name), Tensor(X)), "generator")
+            for name in ("uniform", "kaiming_normal", "orthogonal")
+        ],
+        *[(partial(clip, P, 1.0), "foreach") for clip in (optim.clip_grad_norm_, optim.clip_grad_value_)],
+        (partial(functional.normalize, X), "out"),
         (optim.SGD(P).step, "closure"),
         (optim.StepLR(optim.SGD(P), 1).step, "epoch"),
     ],
@@ -104,6 +110,8 @@ def test_an_option_that_only_pytorch_has_is_refused_with_what_to_do_instead(call
         (lambda: nn.MultiheadAttention(8, 2, 0.0, True, False), "at most 4 arguments", "add_bias_kv"),
         (lambda: nn.CrossEntropyLoss(None, True), "at most 1 argument", "size_average"),
         (lambda: optim.StepLR(optim.SGD(P), 1, 0.1, -1), "at most 3 arguments", "last_epoch"),
+        (lambda: nn.init.xavier_uniform(Tensor(X), 1.0, None), "at most 2 arguments", "generator"),
+        (lambda: optim.ReduceLROnPlateau(optim.SGD(P)).step(1.0, 3), "at most 1 argument", "epoch"),
         (lambda: optim.SGD(P).step(lambda: 1.0), "no arguments", "closure"),
         (lambda: optim.SGD(P).zero_grad(True), "no arguments", "set_to_none"),
     ],

@@ -49,6 +49,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "multiprocessing_context": ONE_BATCH,
     "norm_type": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",
     "num_workers": ONE_BATCH,
+    "out": "each call makes a new Tensor",
     "persistent_workers": ONE_BATCH,
     "pin_memory": ONE_BATCH,
     "pin_memory_device": ONE_BATCH,
@@ -73,7 +74,9 @@ NEXT = {  # the option that comes, by position, after those that are here
     "align_corners": "interpolate Upsample",
     "closure": "Optimizer.step",
     "dtype": "log_softmax softmax",
-    "epoch": "Scheduler.step",
+    "epoch": "ReduceLROnPlateau.step Scheduler.step",
+    "foreach": "clip_grad_value_",
+    "generator": "kaiming_normal kaiming_uniform normal orthogonal uniform xavier_normal xavier_uniform",
     "inplace": "dropout ELU elu LeakyReLU leaky_relu ReLU relu SiLU silu",
     "last_epoch": "CosineAnnealingLR CosineAnnealingWarmRestarts ExponentialLR LambdaLR LinearLR MultiStepLR "
     "OneCycleLR SequentialLR StepLR",
@@ -86,7 +89,7 @@ NEXT = {  # the option that comes, by position, after those that are here
     "threshold": "Softplus softplus",
     "weight": "huber_loss",
 }
-FIRST = ("input", "tensor")  # PyTorch's names for what is given first
+FIRST = ("input", "tensor", "batch")  # PyTorch's names for what is given first
 
 
 class Default(int):

@@ -192,6 +192,7 @@ def sliced(dataset: object, index: NDArray[np.intp]) -> tuple[Any, ...] | None:
     return None
 
 
+@answering_for
 def default_collate(items: Sequence[Any]) -> Any:
     """One batch of several items of the same structure.
 

@@ -242,6 +242,7 @@ class ReduceLROnPlateau(Scheduler):
         self.best = math.inf if self.mode == "min" else -math.inf
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
 
+    @answering_for
     def step(self, metrics: float) -> None:  # type: ignore[override]  # as PyTorch has it
         """Goes to the next epoch.
 
