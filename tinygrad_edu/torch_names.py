@@ -243,8 +243,8 @@ def name_hint(module: str, name: str) -> str:
                 found = places.setdefault(letters(public), {})
                 found.setdefault(id(vars(where).get(public)), f"{room or 'tinygrad_edu'}.{public}")
     close = [letters(name)] if letters(name) in places else []
-    if not close and len(name) > 2:  # a class for a class
-        alike = [k for k, found in places.items() if any(is_class(p) == is_class(name) for p in found.values())]
+    if not close and len(name) > 2:
+        alike = [k for k, found in places.items() if not is_class(name) or any(map(is_class, found.values()))]
         close = get_close_matches(letters(name), alike, 1, 0.81) or [k for k in alike if k.startswith(letters(name))]
     return f"; did you mean {' or '.join([*places[close[0]].values()][:2])}?" if close else ""
 
