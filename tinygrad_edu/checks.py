@@ -167,7 +167,7 @@ def as_array(name: str, value: Any) -> np.ndarray[Any, Any]:
         if "inhomogeneous" not in str(error):
             raise ValueError(f"{name}: {error}") from None
         how = "the rows of an array have one length: cut them, fill them up, or give them one by one"
-        raise ValueError(f"{name} is {value!r:.60}, with parts of different lengths; {how}") from None
+        raise ValueError(f"{name}: {value!r:.60} has parts of different lengths; {how}") from None
 
 
 def refuse_mask(name: str, value: object) -> None:

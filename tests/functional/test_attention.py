@@ -118,7 +118,7 @@ def test_linear_names_the_weight_as_it_was_given(bias):
     for x in (np.ones((2, 3)), Tensor(np.ones((2, 3)))):
         with pytest.raises(ValueError, match=message):
             F.linear(x, np.ones((2, 4)), bias)
-    with pytest.raises(ValueError, match=r"^linear: weight is \[\[1\], \[1, 2\]\], with parts of different lengths"):
+    with pytest.raises(ValueError, match=r"^linear: weight: \[\[1\], \[1, 2\]\] has parts of different lengths"):
         F.linear(np.ones((2, 3)), [[1], [1, 2]], bias)
     assert F.linear(input=np.ones((2, 3)), weight=np.ones((2, 3)), bias=bias).shape == (2, 2)
 

@@ -105,11 +105,9 @@ def standardized(x: Tensor, ndim: int, weight: Operand | None, bias: Operand | N
 def over_rms(x: Tensor, ndim: int, weight: Operand | None, eps: float | None) -> Tensor:
     """rms_norm over so many last axes, without checks."""
     y = wide(x, weight)
-    eps = (
-        float(np.finfo(np.promote_types(x.dtype if x.dtype.kind == "f" else y.dtype, np.float32)).eps)
-        if eps is None
-        else eps
-    )
+    if eps is None:
+        own = x.dtype if x.dtype.kind == "f" else y.dtype
+        eps = float(np.finfo(np.promote_types(own, np.float32)).eps)
     mean = ops.mean(ops.multiply(y, y), tuple(range(-ndim, 0)), keepdims=True)
     return scaled(ops.divide(y, ops.sqrt(mean + eps)), x, weight)
 

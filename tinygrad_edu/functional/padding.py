@@ -38,9 +38,9 @@ def pad(x: Operand, pad: Sequence[int], mode: str = "constant", value: float | N
     """
     x, around = checked_operand("pad", x), pairs("pad: pad", pad)
     check_choice("pad: mode", mode, ("constant", *list(MODES)[1:]))
-    if value is not None and mode != "constant":
-        raise ValueError(f"pad: value is {value!r:.60} and mode {mode!r}; only a constant border is made of a value")
     fill = 0 if value is None else check_number("pad: value", value, finite=False)
+    if fill and mode != "constant":
+        raise ValueError(f"pad: value is {value!r:.60} and mode {mode!r}; only a constant border is made of a value")
     around = [(0, 0)] * (x.ndim - len(around)) + around
     if len(around) > x.ndim or any(n < -min(a, 0) - min(b, 0) for n, (a, b) in zip(x.shape, around, strict=True)):
         raise ValueError(
