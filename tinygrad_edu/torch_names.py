@@ -178,6 +178,7 @@ KEYWORDS = {
     "unbiased": "ddof, 1 for True and 0 for False",
     "descending": "flip() of the result",
     "input": "the first argument",
+    "inplace": "needless: each call makes a new Tensor",
     "other": "the second argument",
     "retain_graph": "needless: the graph stays as long as its output does",
 }

@@ -100,7 +100,7 @@ def conv2d(
 
     Raises:
         TypeError: Sizes that are not integers.
-        ValueError: Shapes or sizes that do not fit.
+        ValueError: Shapes or sizes that do not fit, or images without pixels or channels; PyTorch lets the latter pass.
     """
     return convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, padding_mode)
 

@@ -57,6 +57,8 @@ def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", d
         d**2 / 2                    where d <= delta
         delta * (d - delta / 2)     elsewhere
 
+    Where the line begins the second derivative is 0, as in PyTorch.
+
     Args:
         input: Predictions of any shape.
         target: Of the same shape.
@@ -89,6 +91,8 @@ def smooth_l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean
 
         d**2 / (2 * beta)     where d < beta, for the distance d = |input - target|
         d - beta / 2          elsewhere
+
+    Where the line begins the second derivative is 0.
 
     Args:
         input, target, reduction: As for huber_loss.
