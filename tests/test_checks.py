@@ -3,7 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from tinygrad_edu.checks import broadcasts_to, check_choice, check_int, check_number, check_pair, check_positive_int
+from tinygrad_edu.checks import (
+    as_array,
+    broadcasts_to,
+    check_choice,
+    check_int,
+    check_number,
+    check_pair,
+    check_positive_int,
+)
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int8(7), np.uint64(2)])
@@ -100,3 +108,11 @@ def test_shapes_that_broadcast_to_another():
     for shape in ((2,), (1, 2, 3), (3, 2), (0,)):
         assert not broadcasts_to(shape, (2, 3))
     assert broadcasts_to((1,), (0,)) and not broadcasts_to((2, 3), (3,))
+
+
+def test_an_array_of_rows_of_one_length():
+    assert as_array("f", [[1, 2]]).tolist() == [[1, 2]] and as_array("f", 3).shape == ()
+    with pytest.raises(ValueError, match=r"^f: x: \[\[1\], \[1, 2\]\] has parts of different lengths; the rows"):
+        as_array("f: x", [[1], [1, 2]])
+    with pytest.raises(TypeError, match=r"^f: x: some entries are masked"):
+        as_array("f: x", [np.ma.array([1, 2], mask=[True, False])])

@@ -166,6 +166,9 @@ def test_a_function_of_pytorchs_is_answered_by_ours(name):
         ("nn.init.xavier_uniform_", "nn.init.xavier_uniform"),
         ("optim.adam", "optim.Adam"),
         ("optim.Zebra", ""),
+        ("optim.lr_scheduler.Counter", ""),  # not functional.outer
+        ("functional.batch_norm", "nn.BatchNorm2d"),
+        ("nn.ReLU7", "nn.ReLU or functional.relu"),
         ("functional.Dropout", "functional.dropout or nn.Dropout"),
         ("data.Dataloader", "data.DataLoader"),
         ("training.Accuracy", "training.accuracy"),

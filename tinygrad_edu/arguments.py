@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Named", "answering_for", "better_error", "others_by_name", "wrong_arguments"]
+__all__ = ["LEFT_OUT", "Default", "Named", "answering_for", "corrected", "others_by_name", "wrong_arguments"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,27 +22,37 @@ ONE_WAY = "there is one implementation, for arrays on the CPU"
 ONE_BATCH = "batches are made in this process"
 NEAREST = "each pixel is a copy of the nearest one, and the mode 'nearest' has no such option"
 LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
+    "_weight": "Embedding.from_pretrained(table) takes values",
     "add_bias_kv": "concatenate a row to key and value",
     "add_zero_attn": "concatenate a row of zeros to key and value",
     "align_corners": NEAREST,
+    "amsgrad": "Adam and AdamW have it",
     "antialias": NEAREST,
     "batch_sampler": ONE_BATCH,
     "capturable": ONE_WAY,
+    "closure": "compute the loss and call backward() before the step",
     "decoupled_weight_decay": "AdamW takes the weight decay off the weights",
     "device": "everything is on the CPU",
     "differentiable": "tinygrad_edu.grad differentiates a step that you write yourself",
+    "dtype": "change that of the input, as with x.astype(np.float32)",
     "enable_gqa": "repeat the heads of key and value with np.repeat",
+    "epoch": "the schedule counts its own steps; load_state_dict goes on from another one",
     "end_factor": "the warm-up ends at the full rate; LinearLR has it",
     "foreach": ONE_WAY,
     "fused": ONE_WAY,
     "generator": "pass rng=np.random.default_rng(seed)",
+    "in_order": ONE_BATCH,
     "inplace": "each call makes a new Tensor",
     "last_epoch": "a schedule is resumed with load_state_dict",
     "max_norm": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",
     "maximize": "minimize the negative, -loss",
+    "multiprocessing_context": ONE_BATCH,
+    "norm_type": "clip the table after a step: w.assign(w.data * np.minimum(1, most / norms))",
     "num_workers": ONE_BATCH,
+    "out": "each call makes a new Tensor",
     "persistent_workers": ONE_BATCH,
     "pin_memory": ONE_BATCH,
+    "pin_memory_device": ONE_BATCH,
     "prefetch_factor": ONE_BATCH,
     "recompute_scale_factor": NEAREST,
     "proj_size": "h has hidden_size numbers; Linear(hidden_size, n) after it makes the outputs shorter",
@@ -50,6 +60,7 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "return_indices": "only the values are returned",
     "sampler": "shuffle=True, or Subset(dataset, indices) in the order that you want",
     "scale_grad_by_freq": "divide the gradients yourself, w.grad / np.maximum(counts, 1)[:, None]",
+    "set_to_none": "a gradient that is forgotten is always None; for zeros write p.grad = np.zeros(p.shape)",
     "size_average": "say it with reduction='mean' or 'sum'",
     "sparse": "a gradient has a row for each of the table's",
     "threshold": "nothing overflows without it",
@@ -58,16 +69,59 @@ LEFT_OUT = {  # PyTorch's options that are not here, and what to do instead
     "weight": "weigh the losses that reduction='none' leaves: (weight * losses).mean()",
     "worker_init_fn": ONE_BATCH,
 }
+NEXT = {  # the option that comes, by position, after those that are here
+    "add_bias_kv": "MultiheadAttention",
+    "align_corners": "interpolate Upsample",
+    "closure": "Optimizer.step",
+    "dtype": "log_softmax softmax",
+    "epoch": "ReduceLROnPlateau.step Scheduler.step",
+    "foreach": "clip_grad_value_",
+    "generator": "kaiming_normal kaiming_uniform normal orthogonal uniform xavier_normal xavier_uniform",
+    "inplace": "dropout ELU elu LeakyReLU leaky_relu ReLU relu SiLU silu",
+    "last_epoch": "CosineAnnealingLR CosineAnnealingWarmRestarts ExponentialLR LambdaLR LinearLR MultiStepLR "
+    "OneCycleLR SequentialLR StepLR",
+    "max_norm": "Embedding embedding",
+    "return_indices": "MaxPool2d max_pool2d",
+    "set_to_none": "Module.zero_grad Optimizer.zero_grad",
+    "size_average": "BCELoss BCEWithLogitsLoss CrossEntropyLoss HingeEmbeddingLoss KLDivLoss L1Loss MSELoss "
+    "MultiMarginLoss NLLLoss SmoothL1Loss binary_cross_entropy binary_cross_entropy_with_logits cross_entropy "
+    "hinge_embedding_loss kl_div l1_loss mse_loss multi_margin_loss nll_loss smooth_l1_loss",
+    "threshold": "Softplus softplus",
+    "weight": "huber_loss",
+}
+FIRST = ("input", "tensor", "batch")  # PyTorch's names for what is given first
+
+
+class Default(int):
+    """A default that can be told from the same number given by the caller."""
 
 
 def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:
     """Python's error about a call's arguments, in the name of what was meant; other errors as they are."""
     if not str(error).startswith(start):
         return error
-    takes = ", ".join(signature.parameters) or "none"
-    option = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    hint = f". PyTorch's {option[1]} is left out: {LEFT_OUT[option[1]]}" if option and option[1] in LEFT_OUT else ""
-    return TypeError(f"{instead}{str(error).removeprefix(start)}; its arguments are: {takes}{hint}")
+    text = str(error).removeprefix(start)
+    parameters = [p for p in signature.parameters.values() if p.name != "self"]
+    leading = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    takes = ", ".join([p.name for p in parameters]) or "none"
+    takes += f" ({', '.join(named)} by name only)" if named and leading else ""
+    option = re.search(r"unexpected keyword argument '(\w+)'", text)
+    missing = option[1] if option else ""
+    if count := re.match(r" (?:takes (?:from \d+ to )?(\d+) positional arguments? but (\d+)|too many)", text):
+        text = too_many(count, len(leading))
+        missing = next((option for option, names in NEXT.items() if instead[:-2] in names.split()), "")
+    hint = f". PyTorch's {missing} is left out: {LEFT_OUT[missing]}" if missing in LEFT_OUT else ""
+    if missing in FIRST and leading:
+        hint = f". PyTorch's {missing}= is here {leading[0]}, the first argument: write it first, without a name"
+    return TypeError(f"{instead}{text}; its arguments are: {takes}{hint}")
+
+
+def too_many(count: re.Match[str], most: int) -> str:
+    """What is said of more arguments by position than there may be; of a method Python counts self too."""
+    takes = f"at most {most} argument{'s' * (most > 1)}" if most else "no arguments"
+    got = f", and got {int(count[2]) - int(count[1]) + most}" if count[1] else ""
+    return f" takes {takes} by position{got}"
 
 
 class Named(ABCMeta):
@@ -90,34 +144,54 @@ class Named(ABCMeta):
         except TypeError as error:
             start = f"{getattr(getattr(cls, '__init__'), '__qualname__', '')}()"  # noqa: B009
             if str(error) == f"{cls.__name__}() takes no arguments":  # Python's words, which do not say what it got
-                got = f"an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else f"{len(args)} arguments"
-                error = TypeError(f"{start} takes no arguments, but got {got}")
+                takes = f"takes 0 positional arguments but {len(args)} were given"
+                got = f"got an unexpected keyword argument {next(iter(kwargs))!r}" if kwargs else takes
+                error = TypeError(f"{start} {got}")
             better = wrong_arguments(error, start, f"{cls.__name__}()", inspect.signature(cls))
             if better is error:
                 raise
             raise better from None
 
 
+def unbound(signature: inspect.Signature, name: str, args: Any, kwargs: Any) -> TypeError | None:
+    """The error about arguments that a function does not take."""
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        return TypeError(f"{name} {error}")
+    return None
+
+
 def answering_for(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator for functions that PyTorch has too: an error about the arguments says what replaces an option."""
+    """Decorator for functions that PyTorch has too: an error about the arguments says what replaces an option.
+
+    Of two names for what is given first, PyTorch's input= works besides the function's own.
+    """
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            better = better_error(function, error)
-            if better is error:
-                raise
-            raise better from None
+            return corrected(call, function, error, args, kwargs)
 
     return call
 
 
-def better_error(function: Callable[..., Any], error: TypeError) -> TypeError:
-    """Python's error about the arguments of a function, with what replaces an option; other errors as they are."""
-    name = f"{function.__qualname__}()"
-    return wrong_arguments(error, name, name, inspect.signature(function))
+def corrected(
+    call: Callable[..., T], function: Callable[..., T], error: TypeError, args: Any, kwargs: dict[str, Any]
+) -> T:
+    """What a call that failed returns with the first argument under the function's own name; else an error."""
+    signature, name = inspect.signature(function), f"{function.__qualname__}()"
+    first = next((name for name in FIRST if name in kwargs and name not in signature.parameters), None)
+    if first and not args:
+        return call(kwargs.pop(first), **kwargs)
+    if str(error).startswith(f"{function.__name__} takes ("):  # an op's words
+        error = unbound(signature, name, args, kwargs) or error
+    better = wrong_arguments(error, name, name, signature)
+    if better is error:
+        raise error
+    raise better from None
 
 
 def others_by_name(function: Callable[P, T]) -> Callable[P, T]:

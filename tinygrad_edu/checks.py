@@ -16,7 +16,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 __all__ = [
-    "broadcasts_to", "check_axis", "check_bool", "check_choice", "check_dtype", "check_int", "check_number",
+    "as_array", "broadcasts_to", "check_axis", "check_bool", "check_choice", "check_dtype", "check_int", "check_number",
     "check_pair", "check_positive_int", "refuse_mask",
 ]  # fmt: skip
 
@@ -54,9 +54,13 @@ def check_int(
     return number
 
 
-def check_axis(name: str, value: object) -> int:
+def check_axis(name: str, value: object, shape: tuple[int, ...] | None = None) -> int:
     """The number of an axis, counted from the front or, below 0, from the end; arrays have up to 64."""
-    return check_int(name, value, -64, 63, wrong_type=TypeError)
+    axis = check_int(name, value, -64, 63, wrong_type=TypeError)
+    if shape is not None and not -len(shape) <= axis < len(shape):
+        axes = f"axes {-len(shape)} to {len(shape) - 1}" if shape else "no axes"
+        raise np.exceptions.AxisError(f"{name} is {axis}, but the input of shape {shape} has {axes}")
+    return axis
 
 
 def check_number(
@@ -152,6 +156,18 @@ def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(shape, target) == target
     except ValueError:
         return False
+
+
+def as_array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """An array of what a list holds, without masked entries and of rows of one length."""
+    refuse_mask(name, value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise ValueError(f"{name}: {error}") from None
+        how = "the rows of an array have one length: cut them, fill them up, or give them one by one"
+        raise ValueError(f"{name}: {value!r:.60} has parts of different lengths; {how}") from None
 
 
 def refuse_mask(name: str, value: object) -> None:

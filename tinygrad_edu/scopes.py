@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from tinygrad_edu.arguments import better_error
+from tinygrad_edu.arguments import corrected
 from tinygrad_edu.engine import Node, new_number
 from tinygrad_edu.torch_names import keyword_error
 
@@ -40,18 +40,26 @@ def mark(out: T, call: object, start: int) -> T:
 def library_function(function: Callable[P, T]) -> Callable[P, T]:
     """Decorator for functions that PyTorch has too: pictures draw the ops of a call in one box.
 
-    And an error about the arguments says what replaces an option, as with `answering_for`.
+    And calls are answered as by `answering_for`.
     """
-    return boxed(function, lambda error, _: better_error(function, error))
+    return boxed(function, corrected)
 
 
 def composed(function: Callable[P, T]) -> Callable[P, T]:
     """The same for functions that NumPy has too; their errors say what PyTorch's dim= is called here."""
-    return boxed(function, keyword_error)
+    return boxed(function, explained)
 
 
-def boxed(function: Callable[P, T], explain: Callable[[TypeError, dict[str, Any]], TypeError]) -> Callable[P, T]:
-    """The function, whose result is marked; its TypeErrors are explained."""
+def explained(_: object, __: object, error: TypeError, args: Any, kwargs: dict[str, Any]) -> NoReturn:
+    """Raises the error of a call, with what to write instead of a keyword of PyTorch's."""
+    better = keyword_error(error, kwargs)
+    if better is error:
+        raise error
+    raise better from None
+
+
+def boxed(function: Callable[P, T], correct: Callable[..., Any]) -> Callable[P, T]:
+    """The function, whose result is marked; `correct` answers its TypeErrors."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -59,10 +67,7 @@ def boxed(function: Callable[P, T], explain: Callable[[TypeError, dict[str, Any]
         try:
             out = function(*args, **kwargs)
         except TypeError as error:
-            better = explain(error, kwargs)
-            if better is error:
-                raise
-            raise better from None
+            return correct(call, function, error, args, kwargs)  # type: ignore[no-any-return]
         if isinstance(out, Node) and out._number > start + 1 and out._op is not None:  # a single op needs no box
             out._scopes = (*(out._scopes or ()), (call, start))
         return out

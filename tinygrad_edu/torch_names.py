@@ -152,6 +152,10 @@ FUNCTIONS = {  # what stands in torch itself, besides the functions that are met
     "Parameter": "a Tensor, as an attribute of a module",
     "F": "tinygrad_edu.functional",
     "utils": "data.DataLoader and optim.clip_grad_norm_",
+    "ConstantLR": "LambdaLR(optimizer, lambda epoch: factor if epoch < total_iters else 1.0)",
+    "PolynomialLR": "LambdaLR(optimizer, lambda epoch: max(0.0, 1 - epoch / total_iters) ** power)",
+    "RandomSampler": "DataLoader(dataset, shuffle=True)",
+    "SequentialSampler": "DataLoader(dataset), in the order of its items",
     "train_test_split": "data.random_split(data.TensorDataset(x, y), [0.8, 0.2])",
     "relu6": "x.clip(0, 6)",
     "Swish": "nn.SiLU()",
@@ -174,6 +178,7 @@ KEYWORDS = {
     "unbiased": "ddof, 1 for True and 0 for False",
     "descending": "flip() of the result",
     "input": "the first argument",
+    "inplace": "needless: each call makes a new Tensor",
     "other": "the second argument",
     "retain_graph": "needless: the graph stays as long as its output does",
 }
@@ -240,8 +245,14 @@ def name_hint(module: str, name: str) -> str:
                 found.setdefault(id(vars(where).get(public)), f"{room or 'tinygrad_edu'}.{public}")
     close = [letters(name)] if letters(name) in places else []
     if not close and len(name) > 2:
-        close = get_close_matches(letters(name), places, 1, 0.81) or [k for k in places if k.startswith(letters(name))]
+        alike = [k for k, found in places.items() if not is_class(name) or any(map(is_class, found.values()))]
+        close = get_close_matches(letters(name), alike, 1, 0.81) or [k for k in alike if k.startswith(letters(name))]
     return f"; did you mean {' or '.join([*places[close[0]].values()][:2])}?" if close else ""
+
+
+def is_class(name: str) -> bool:
+    """Whether the last part of a name is that of a class."""
+    return name.rpartition(".")[2][:1].isupper()
 
 
 def letters(name: str) -> str:

@@ -133,6 +133,7 @@ def test_structures_are_kept():
         (lambda: Subset(X, [6]), IndexError, "Subset: index 6 is outside of a data set of 6 items"),
         (lambda: Subset(X, [-7]), IndexError, "index -7"),
         (lambda: Subset(X, Y > 3), TypeError, r"indices are of dtype bool and shape \(6,\); .* np.flatnonzero\(mask\)"),
+        (lambda: Subset(X, np.ma.array([0, 1], mask=[1, 0])), TypeError, "Subset: indices: some entries are masked"),
         (lambda: Subset(X, [0.0]), TypeError, "indices are of dtype float64"),
         (lambda: Subset(X, 3), TypeError, r"and shape \(\)"),
         (lambda: random_split(X, [4, 1]), ValueError, r"the lengths \[4, 1\] add up to 5, but there are 6 items"),

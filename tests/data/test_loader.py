@@ -109,6 +109,16 @@ def test_takes_array_likes():
         ({"images": [1, 2], "labels": 0}, ValueError, "batch_size is 0"),
         ({"images": [1, 2], "labels": True}, ValueError, "labels is True, which has no first axis"),
         ({"labels": 2.0}, ValueError, "labels is 2.0, which has no first axis"),
+        *[
+            ({"images": TensorDataset(IMAGES, LABELS), "labels": wrong}, TypeError, "DataLoader: batch_size is ")
+            for wrong in (2.5, True, "32", np.float64(3), np.array(3.0), Tensor(3.0))
+        ],
+        (
+            {"images": TensorDataset(IMAGES, LABELS)},
+            TypeError,
+            "got a TensorDataset, which brings its labels, and labels",
+        ),
+        ({"images": [1, 2], "labels": 2, "batch_size": "yes"}, TypeError, "shuffle is 'yes'; it must be True or False"),
         ({"batch_size": None}, TypeError, "batch_size is None"),
         ({"collate_fn": 1}, TypeError, "collate_fn must be callable"),
         ({"images": np.ma.masked_equal(IMAGES, 5)}, TypeError, "images: some entries are masked"),

@@ -79,15 +79,15 @@ def too_long(net, idx):
 CASES = {  # name: the module, its inputs, what failed, the words of its error, its operands
     "wrong width": (
         Net(width, fc1=nn.Linear(4, 3), fc2=nn.Linear(2, 2)), [ones(5, 4)],
-        "Linear(2, 2)", "its last axis must be 2", {"x": ("h", "[5×3]"), "weight": ("net.fc2.weight", "[2×2]")},
+        "Linear(2, 2)", "its last axis must be 2", {"input": ("h", "[5×3]"), "weight": ("net.fc2.weight", "[2×2]")},
     ),
     "no Flatten": (
         Net(no_flatten, conv=nn.Conv2d(1, 2, 3), fc=nn.Linear(72, 10)), [ones(2, 1, 8, 8)],
-        "Linear(72, 10)", "put Flatten() before it", {"x": ("h", "[2×2×6×6]")},
+        "Linear(72, 10)", "put Flatten() before it", {"input": ("h", "[2×2×6×6]")},
     ),
     "channels last": (
         Net(no_flatten, conv=nn.Conv2d(3, 2, 3), fc=nn.Linear(72, 10)), [ones(2, 8, 8, 3)],
-        "Conv2d(3, 2)", "move the channels to axis 1", {"x": ("images", "[2×8×8×3]")},
+        "Conv2d(3, 2)", "move the channels to axis 1", {"input": ("images", "[2×8×8×3]")},
     ),
     "broadcast in the loss": (
         Net(loss_of_column, fc=nn.Linear(4, 1)), [ones(5, 4), ones(5)],
@@ -111,7 +111,7 @@ CASES = {  # name: the module, its inputs, what failed, the words of its error, 
     ),
     "channels of a norm": (
         Net(normalized, conv=nn.Conv2d(1, 2, 3), norm=nn.BatchNorm2d(3)), [ones(2, 1, 8, 8)],
-        "BatchNorm2d(3, 1e−5, 0.1)", "must have length 3", {"x": ("h", "[2×2×6×6]"), "weight": ("", "[3]")},
+        "BatchNorm2d(3, 1e−5, 0.1)", "must have length 3", {"input": ("h", "[2×2×6×6]"), "weight": ("", "[3]")},
     ),
     "size of a reshape": (
         Net(reshaped, fc=nn.Linear(4, 3)), [ones(4, 4)],
@@ -119,7 +119,7 @@ CASES = {  # name: the module, its inputs, what failed, the words of its error, 
     ),
     "a tuple as a tensor": (
         Net(tuple_as_tensor, lstm=nn.LSTM(3, 4), fc=nn.Linear(4, 2)), [ones(2, 1, 3)],
-        "Linear(4, 2)", "one of several results", {"x[0]": ("h[0]", "[2×1×4]"), "x[1][1]": ("", "[1×1×4]")},
+        "Linear(4, 2)", "one of several results", {"input[0]": ("h[0]", "[2×1×4]"), "input[1][1]": ("", "[1×1×4]")},
     ),
     "too long a sequence": (
         Net(too_long, token=nn.Embedding(10, 4), position=nn.Embedding(6, 4)), [np.arange(8)],
@@ -213,7 +213,7 @@ def test_a_function_without_a_result_yet_shows_what_it_got():
         (lambda x: x * 2 + "one", "add", "'one' is not a Tensor"),
         (lambda x: float(x * 2), "float", "would lose the gradient"),
         (lambda x: np.ones((2, 3)) @ np.ones((2, 3)) * x, "line", "mismatch"),
-        (lambda x: nn.Linear(3, 2)(x, 1, 2), "Linear(3, 2)", "positional arguments"),
+        (lambda x: nn.Linear(3, 2)(x, 1, 2), "Linear(3, 2)", "by position"),
         (lambda x: te.linalg.inv(x), "inv", "LinAlgError"),
         (lambda x: functional.cross_entropy(x[None], [9]), "cross_entropy", "labels run from 9"),
     ],

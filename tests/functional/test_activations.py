@@ -107,3 +107,17 @@ def test_the_axis_has_two_names(f):
 def test_the_smooth_bend_has_a_sharpness():
     with pytest.raises(ValueError, match="softplus: beta is 0; it must be a number, above 0"):
         functional.softplus(1.0, beta=0)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_the_axis_of_softmax(name):
+    function, x = getattr(functional, name), np.ones((2, 3))
+    for options in ({"dim": 5}, {"axis": 2}, {"dim": -3}):
+        with pytest.raises(
+            np.exceptions.AxisError, match=rf"^{name}: (dim|axis) is .*, but the input of shape \(2, 3\)"
+        ):
+            function(Tensor(x), **options)
+    for dim in (-1, 1, True):
+        with pytest.raises(TypeError, match=f"{name}: dim is {dim} and axis 1, which mean the same"):
+            function(x, dim, axis=1)
+    np.testing.assert_array_equal(function(x, axis=-1), function(x))

@@ -77,6 +77,24 @@ def test_a_row_of_padding_gets_no_gradient():
     assert table.grad.tolist() == [[1, 1], [0, 0], [0, 0]]
 
 
+def test_scores_beyond_the_largest_number_of_float16():
+    query, key, value = [(400 * x).astype(np.float16) for x in (Q, K, V)]
+    out = F.scaled_dot_product_attention(query, Tensor(key), value, np.tri(3, 5, dtype=bool))
+    wide = [x.astype(float) for x in (query, key, value)]
+    exact = F.scaled_dot_product_attention(*wide, np.tri(3, 5, dtype=bool))
+    assert out.dtype == np.float16
+    np.testing.assert_allclose(out.data, exact, rtol=1e-3)
+    assert F.scaled_dot_product_attention(query, key, V).dtype == np.float64
+
+
+def test_nan_in_a_mask_is_seen():
+    mask = np.where(np.arange(3)[:, None] == 1, np.nan, np.zeros((3, 5)))
+    value = Tensor(V)
+    out = F.scaled_dot_product_attention(Q, K, value, mask)
+    out[:, 1].sum().backward()
+    assert np.isnan(out.data[:, 1]).all() and np.isfinite(out.data[:, ::2]).all() and np.isnan(value.grad).all()
+
+
 @pytest.mark.parametrize("mask", ["none", "causal", "booleans", "numbers"])
 def test_pytorchs_values_and_gradients(mask):
     torch = pytest.importorskip("torch")
@@ -90,3 +108,26 @@ def test_pytorchs_values_and_gradients(mask):
     (out**2).sum().backward(), (expected**2).sum().backward()
     for x, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(x.grad, other.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [None, np.ones(2)])
+def test_linear_names_the_weight_as_it_was_given(bias):
+    message = (
+        r"^linear: input of shape \(2, 3\) and weight of shape \(2, 4\); they must be \(\.\.\., in\) and \(out, in\)"
+    )
+    for x in (np.ones((2, 3)), Tensor(np.ones((2, 3)))):
+        with pytest.raises(ValueError, match=message):
+            F.linear(x, np.ones((2, 4)), bias)
+    with pytest.raises(ValueError, match=r"^linear: weight: \[\[1\], \[1, 2\]\] has parts of different lengths"):
+        F.linear(np.ones((2, 3)), [[1], [1, 2]], bias)
+    assert F.linear(input=np.ones((2, 3)), weight=np.ones((2, 3)), bias=bias).shape == (2, 2)
+
+
+def test_batch_axes_that_do_not_fit():
+    x, y = np.ones((2, 5, 4)), np.ones((3, 5, 4))
+    with pytest.raises(
+        ValueError, match=r"^scaled_dot_product_attention: queries \(2, 5, 4\) and keys \(3, 5, 4\); the"
+    ):
+        F.scaled_dot_product_attention(x, y, y)
+    with pytest.raises(ValueError, match=r"^scaled_dot_product_attention: values of shape \(3, 5, 4\) for weights of"):
+        F.scaled_dot_product_attention(x, Tensor(x), y)

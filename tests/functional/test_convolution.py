@@ -254,3 +254,17 @@ IMAGES, KERNELS, LINES = np.zeros((2, 3, 5, 6)), np.zeros((4, 3, 3, 3)), np.zero
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("function", [conv1d, conv2d, conv_transpose2d])
+def test_no_pixels_no_channels_and_kernels_of_size_0(function):
+    axes = 1 if function is conv1d else 2
+    name = function.__name__
+    with pytest.raises(ValueError, match=rf"^{name}: input of shape \(1, 0, 3.* has no channels"):
+        function(np.ones((1, 0, *[3] * axes)), np.ones((2, 0, *[2] * axes)))
+    with pytest.raises(ValueError, match=rf"^{name}: input of shape \(1, 1, 0.* has no pixels"):
+        function(np.ones((1, 1, 0, *[3] * (axes - 1))), np.ones((1, 1, *[2] * axes)), padding=1)
+    for shape in [(1, 1, 0, *[2] * (axes - 1)), (1, 0, *[2] * axes), (0, 1, *[2] * axes)]:
+        with pytest.raises(ValueError, match=rf"^{name}: weight of shape .*, no length of them 0"):
+            function(np.ones((1, 1, *[3] * axes)), np.ones(shape))
+    assert function(np.ones((0, 1, *[3] * axes)), np.ones((1, 1, *[2] * axes))).shape[0] == 0

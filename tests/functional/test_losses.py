@@ -1,5 +1,7 @@
 """Losses: PyTorch as a reference, and the hard cases; test_composed.py walks over all of them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from domains.losses import LOSSES, REDUCTIONS
@@ -7,7 +9,7 @@ from finite_differences import check
 from hypothesis import given, settings, strategies as st
 from strategies import arrays, full_nd
 
-from tinygrad_edu import Tensor, functional
+from tinygrad_edu import Tensor, functional, grad
 
 RNG = np.random.default_rng
 
@@ -295,6 +297,28 @@ def test_a_weight_of_0_drops_an_infinite_loss():
     loss.backward(np.ones(4))
     np.testing.assert_array_equal(loss.data, [0, 0, np.inf, 0])
     np.testing.assert_array_equal(x.grad, [0, 0, 1, 0])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+@pytest.mark.filterwarnings("ignore:.*(invalid value|divide by zero)")
+def test_the_mean_of_labels_that_all_have_the_weight_0_is_nan(smoothing, dtype):
+    x = Tensor(X.astype(dtype))
+    loss = functional.cross_entropy(x, LABELS * 0 + 2, weight=WEIGHT, label_smoothing=smoothing)
+    loss.backward()
+    assert np.isnan(loss.data) and np.isnan(x.grad).all()
+    assert np.isnan(functional.nll_loss(X, LABELS * 0 + 2, weight=WEIGHT))
+
+
+@pytest.mark.parametrize("name", ["huber_loss", "smooth_l1_loss"])
+@pytest.mark.parametrize("bend", [0.5, 1.0, 1e30])
+def test_the_derivatives_where_the_line_begins(name, bend):
+    loss = partial(getattr(functional, name), target=0.0, **{"delta" if name == "huber_loss" else "beta": bend})
+    steep = bend if name == "huber_loss" else 1.0
+    for sign in (-1, 1):
+        assert grad(loss)(sign * bend) == sign * steep
+        assert grad(grad(loss))(sign * bend) == 0
+        np.testing.assert_allclose(grad(grad(loss))(0.9 * sign * bend), steep / bend)
 
 
 @pytest.mark.parametrize("name", ["huber_loss", "l1_loss"])

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as npst
 from torch_steps import check_alike
 
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, nn
 from tinygrad_edu.functional import group_norm, layer_norm, rms_norm
 
 RNG = np.random.default_rng
@@ -75,9 +75,10 @@ def test_the_formulas():
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_without_eps_rms_norm_takes_that_of_the_dtype(dtype):
-    eps = float(np.finfo(dtype).eps)
+    eps = float(np.finfo(np.promote_types(dtype, np.float32)).eps)
     x = np.full(4, eps**0.5, dtype)
     np.testing.assert_allclose(rms_norm(x, 4), np.sqrt(1 / 2), rtol=1e-3)
+    np.testing.assert_array_equal(nn.RMSNorm(4, dtype=dtype)(x).data, rms_norm(x, 4))
 
 
 FUNCTIONS = [
@@ -132,6 +133,8 @@ X = np.ones((2, 6, 5))
         (lambda: group_norm(X[0, 0], 1), ValueError, r"group_norm: input of shape \(5,\)"),
         (lambda: group_norm(X, 0), ValueError, "group_norm: num_groups is 0"),
         (lambda: group_norm(X, 2, np.ones(5)), ValueError, r"group_norm: weight of shape \(5,\); it must be \(6,\)"),
+        (lambda: group_norm(X[:1, :, 0], 6), ValueError, r"\(1, 6\) in 6 groups, with one value in each group"),
+        (lambda: nn.GroupNorm(6, 6)(X[:1, :, :1]), ValueError, r"\(1, 6, 1\) in 6 groups, with one value"),
         (lambda: group_norm(X, 2, eps=-1), ValueError, "group_norm: eps is -1"),
     ],
 )

@@ -118,6 +118,16 @@ def test_each_pixel_of_a_larger_image_is_a_copy():
     np.testing.assert_array_equal(x.grad, [[[[4, 2, 2], [4, 2, 2]]]])
 
 
+@pytest.mark.parametrize("ndim", [3, 4, 5])
+@pytest.mark.parametrize("length, factor", [(6, 2.15), (6, 1.1), (5, 2.19), (4, 2.0), (4, 3.1), (6, 0.9)])
+def test_a_factor_that_comes_out_twice_or_the_same(ndim, length, factor):
+    torch = pytest.importorskip("torch")
+    x = np.arange(length * 1.0).reshape(1, 1, *[1] * (ndim - 3), length)
+    factors = (1.0,) * (ndim - 3) + (factor,)
+    expected = torch.nn.functional.interpolate(torch.tensor(x), scale_factor=factors)
+    np.testing.assert_array_equal(interpolate(x, scale_factor=factors), expected)
+
+
 @pytest.mark.parametrize("pool", [max_pool2d, avg_pool2d, adaptive_avg_pool2d])
 def test_a_single_image_is_a_batch_of_one(pool):
     x = Tensor(RNG(0).standard_normal((3, 5, 4)))

@@ -74,7 +74,7 @@ ONES = np.ones((2, 3))
             ValueError,
             r"cosine_similarity: x1 of shape \(2, 3\) and x2 of shape \(2, 2\)",
         ),
-        (lambda: functional.cosine_similarity(ONES, ONES, 5), (ValueError, IndexError), "axis 5"),
+        (lambda: functional.cosine_similarity(ONES, ONES, 5), (ValueError, IndexError), "cosine_similarity: dim is 5"),
     ],
 )
 def test_refusals(call, error, message):

@@ -174,3 +174,26 @@ def test_float16_and_float32_keep_their_dtype():
         out, weights = layer(x, x, x, is_causal=True)
         out.sum().backward()
         assert out.dtype == weights.dtype == x.grad.dtype == layer.in_proj_weight.grad.dtype == dtype
+
+
+def test_float16_beyond_its_largest_score_and_nan_in_a_mask():
+    layer = nn.MultiheadAttention(4, 2, batch_first=True, dtype=np.float16)
+    x = (400 * np.random.default_rng(0).normal(size=(2, 3, 4))).astype(np.float16)
+    out, weights = layer(x, x, x)
+    assert out.dtype == weights.dtype == np.float16 and np.isfinite(out.data).all()
+    mask = np.where(np.arange(3)[:, None] == 1, np.nan, np.zeros((3, 3)))
+    out, weights = layer(x, x, x, attn_mask=mask)
+    assert np.isnan(weights.data[:, 1]).all() and np.isfinite(out.data[:, ::2]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, int])
+def test_an_embedding_of_a_given_table(dtype):
+    table = np.arange(6).reshape(3, 2).astype(dtype)
+    layer = nn.Embedding.from_pretrained(table, padding_idx=-1)
+    assert layer(np.array([2, 0])).data.tolist() == [[4, 5], [0, 1]] and repr(layer) == "Embedding(3, 2, padding_idx=2)"
+    assert not layer.weight.requires_grad and layer.weight.dtype == (np.float32 if dtype is int else dtype)
+    assert nn.Embedding.from_pretrained(table, freeze=False).weight.requires_grad
+    with pytest.raises(ValueError, match=r"Embedding.from_pretrained: embeddings of shape \(2,\)"):
+        nn.Embedding.from_pretrained(table[0])
+    with pytest.raises(TypeError, match=r"Embedding.from_pretrained: freeze is 1"):
+        nn.Embedding.from_pretrained(table, freeze=1)

@@ -194,7 +194,10 @@ PAIR = nn.Sequential(nn.ReLU(), nn.Tanh())
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: PAIR[2], IndexError, "Sequential: index 2 is out of range; the modules are 2"),
+        (lambda: PAIR[2], IndexError, "Sequential: index 2 is out of range; it has modules 0 to 1"),
+        (lambda: nn.Sequential(nn.ReLU())[3], IndexError, "index 3 is out of range; it has one module, number 0"),
+        (lambda: nn.ModuleList()[0], IndexError, "ModuleList: index 0 is out of range; it has no modules"),
+        (lambda: PAIR["0"], TypeError, r"index is '0'; it must be an integer or a slice; write model\[0\]"),
         (lambda: PAIR["fc"], TypeError, r"index is 'fc'; it must be an integer or a slice; write the attribute"),
         (lambda: PAIR[1.0], TypeError, "index is 1.0; it must be an integer or a slice$"),
         (lambda: PAIR.insert(3, nn.ReLU()), IndexError, "index 3 is out of range"),

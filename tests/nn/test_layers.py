@@ -379,7 +379,10 @@ def test_schemes(scheme, std):
         (lambda: nn.Linear(2, 3, rng=0), "got 0; make one with default_rng"),
         (lambda: nn.Maxout(2, 3, rng=0), "got 0; make one with default_rng"),
         (lambda: nn.Dropout(0.5, rng=0), "got 0; make one with default_rng"),
-        (lambda: nn.Dropout(0.5, True), "got True; make one"),  # PyTorch's second argument is inplace
+        (
+            lambda: nn.Dropout(0.5, True),
+            "rng got True; PyTorch's inplace is left out",
+        ),  # PyTorch's second argument is inplace
         (lambda: nn.Linear(2, 3, "orthogonal"), "bias is 'orthogonal'; it must be True or False.* init=..."),
         (lambda: nn.Maxout(2, 3, bias=2), "bias is 2"),
         (lambda: nn.Linear(2, 3, init=lambda w: np.ones(w.shape)), "returned a new ndarray.* fill the weight in place"),

@@ -134,6 +134,11 @@ def test_class_weights_are_buffers_of_their_own():
         (lambda: nn.CrossEntropyLoss(reduction=None), ValueError, "CrossEntropyLoss: reduction is None"),
         (lambda: nn.CrossEntropyLoss("sum"), TypeError, "takes one number per class; write reduction='sum'"),
         (lambda: nn.NLLLoss(WEIGHT[:2])(LOGITS, LABELS), ValueError, r"weight has shape \(2,\)"),
+        (
+            lambda: nn.BCEWithLogitsLoss(pos_weight="2"),
+            TypeError,
+            "pos_weight is .2., but it takes one number per class$",
+        ),
         (lambda: nn.BCELoss("sum"), TypeError, "BCELoss: weight is 'sum', .* write reduction='sum'"),
         (lambda: nn.SmoothL1Loss(beta=-1), ValueError, "SmoothL1Loss: beta is -1"),
         (lambda: nn.KLDivLoss("batch"), ValueError, "KLDivLoss: reduction is 'batch'; .*'none' or 'batchmean'"),

@@ -175,3 +175,60 @@ def test_a_bias_fits_its_weight():
         functional.l1_penalty(np.ones(2), 0.1)
     with pytest.raises(ValueError, match=r"elu: alpha is nan"):
         functional.elu(X, math.nan)
+
+
+F = functional
+ATTENTION = nn.MultiheadAttention(3, 1)
+SPOILED = {
+    "ragged": [[1], [1, 2]],
+    "text": [["a", "b", "c"]],
+    "complex": np.ones((2, 3), complex),
+    "masked": np.ma.array(np.ones((2, 3)), mask=np.eye(2, 3)),
+    "None": None,
+}
+ONES = np.ones((2, 3))
+TAKERS = [
+    *[(name, getattr(F, name)) for name in ("softmax", "log_softmax", "gelu", "silu", "elu", "dropout", "normalize")],
+    *[(name, getattr(F, name)) for name in ("one_hot", "adaptive_avg_pool2d", "embedding", "layer_norm", "rms_norm")],
+    *[(name, getattr(F, name)) for name in ("linear", "conv1d", "conv2d", "conv_transpose2d", "max_pool2d")],
+    *[(name, getattr(F, name)) for name in ("avg_pool2d", "interpolate", "group_norm", "prelu", "cosine_similarity")],
+    ("scaled_dot_product_attention", lambda x, *_: F.scaled_dot_product_attention(x, ONES, ONES)),
+    ("scaled_dot_product_attention: key", lambda x, *_: F.scaled_dot_product_attention(ONES, x, ONES)),
+    ("scaled_dot_product_attention: value", lambda x, *_: F.scaled_dot_product_attention(ONES, ONES, x)),
+    ("layer_norm: weight", lambda x, *_: F.layer_norm(ONES, 3, "a" if x is None else x)),
+    ("conv2d: weight", lambda x, *_: F.conv2d(np.ones((1, 1, 3, 3)), x)),
+    ("MultiheadAttention: query", lambda x, *_: ATTENTION(x, ONES, ONES)),
+    ("MultiheadAttention: key", lambda x, *_: ATTENTION(ONES, x, ONES)),
+    *[
+        (type(layer).__name__, lambda x, *_, layer=layer: layer(x))
+        for layer in (
+            nn.Linear(3, 2), nn.Flatten(), nn.Residual(), nn.BatchNorm1d(3), nn.LayerNorm(3), nn.RMSNorm(3),
+            nn.GroupNorm(1, 3), nn.Conv1d(3, 2, 1), nn.Conv2d(3, 2, 1), nn.ConvTranspose2d(3, 2, 1), nn.LSTM(3, 2),
+            nn.GRU(3, 2), nn.RNN(3, 2), nn.LSTMCell(3, 2), nn.GRUCell(3, 2),
+        )
+    ],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoiled", SPOILED)
+@pytest.mark.parametrize(("name", "take"), TAKERS, ids=[name for name, _ in TAKERS])
+def test_what_is_no_array_of_numbers_is_refused_by_name(name, take, spoiled):
+    needed = inspect.signature(take).parameters.values() if hasattr(F, name) else ()
+    more = sum(p.default is p.empty for p in needed) - 1
+    with pytest.raises((TypeError, ValueError), match=rf"^{name}\b") as caught:
+        take(SPOILED[spoiled], *[np.ones(3) if name == "prelu" else 3] * more)
+    assert spoiled != "masked" or "masked" in str(caught.value)
+    assert spoiled != "ragged" or "of different lengths" in str(caught.value)
+
+
+def test_masks_that_are_masked_arrays():
+    mask = np.ma.array(np.ones((2, 2), bool), mask=[[1, 0], [0, 0]])
+    with pytest.raises(TypeError, match="scaled_dot_product_attention: attn_mask: some entries are masked"):
+        F.scaled_dot_product_attention(ONES, ONES, ONES, mask)
+    for option in ("attn_mask", "key_padding_mask"):
+        with pytest.raises(TypeError, match=f"MultiheadAttention: {option}: some entries are masked"):
+            ATTENTION(ONES, ONES, ONES, **{option: mask if option == "attn_mask" else mask[0]})
+    with pytest.raises(TypeError, match="embedding: input: some entries are masked"):
+        nn.Embedding(3, 2)(np.ma.array([1, 2], mask=[True, False]))
+    with pytest.raises(TypeError, match="GRU: hx: some entries are masked"):
+        nn.GRU(3, 2)(ONES, np.ma.array(np.ones((1, 2)), mask=[[1, 0]]))

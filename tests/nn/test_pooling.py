@@ -76,7 +76,11 @@ def test_the_settings_are_shown():
         (lambda: nn.MaxPool2d(None), TypeError, "MaxPool2d: kernel_size is None"),
         (lambda: nn.MaxPool2d(2, dilation=0), ValueError, "MaxPool2d: dilation is 0"),
         (lambda: nn.MaxPool2d(2, ceil_mode=None), TypeError, "MaxPool2d: ceil_mode is None"),
-        (lambda: nn.MaxPool2d(2, 2, 0, 1, False), TypeError, "positional"),  # PyTorch's fifth is return_indices
+        (
+            lambda: nn.MaxPool2d(2, 2, 0, 1, False),
+            TypeError,
+            "takes at most 4 arguments by position, and got 5",
+        ),  # PyTorch's fifth is return_indices
         (lambda: nn.MaxPool2d(2, return_indices=True), TypeError, "return_indices is left out"),
         (lambda: nn.MaxPool2d(2, padding=2)(X), ValueError, "more than half of the kernel"),
         (lambda: nn.MaxPool2d(9)(X), ValueError, r"a kernel of \(9, 9\) does not fit into images of \(7, 8\)"),

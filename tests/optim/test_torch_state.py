@@ -218,6 +218,49 @@ def test_the_state_of_adam_is_not_that_of_adamw():
         optim.AdamW([Tensor([1.0])]).from_torch(state)
 
 
+@pytest.mark.parametrize("name", [*[cls.__name__ for cls in OPTIONS], "RAdam", "ASGD", "Adadelta"])
+@pytest.mark.parametrize("cls", OPTIONS, ids=lambda cls: cls.__name__)
+def test_the_state_of_another_optimizer_is_refused_by_its_name(double, cls, name):
+    state = getattr(double.optim, name)([double.ones(2, 2)]).state_dict()
+    step = cls([Tensor(np.ones((2, 2)))])
+    if name == cls.__name__:
+        return step.from_torch(state)
+    known = name in {cls.__name__ for cls in OPTIONS}
+    message = "the weight decay is that" if {name, cls.__name__} == {"Adam", "AdamW"} else ""
+    with pytest.raises(
+        ValueError, match=rf"^{cls.__name__}.from_torch: {message}.* {name if known else 'another optimizer.$'}"
+    ):
+        step.from_torch(state)
+
+
+def test_errors_have_pytorchs_names_and_say_from_torch():
+    step = optim.Adam([with_grad([1.0, 2.0], [1.0, 1.0])])
+    step.step()
+    state = step.to_torch()
+    with pytest.raises(
+        ValueError, match=r"^Adam.load_state_dict: .* PyTorch's optimizer is loaded with from_torch\(\)"
+    ):
+        step.load_state_dict(state)
+    state["state"][0]["exp_avg_sq"] = np.ones(3)
+    with pytest.raises(ValueError, match=r"^Adam.from_torch: parameter 0 needs .* the state has exp_avg_sq of shape"):
+        step.from_torch(state)
+
+
+@pytest.mark.parametrize("number", [np.asarray, np.float32])
+def test_hyperparameters_that_are_arrays(number):
+    step = optim.Adam([Tensor([1.0])])
+    state = step.to_torch()
+    state["param_groups"][0].update(lr=number(0.25), betas=(number(0.5), number(0.75)), amsgrad=np.asarray(True))
+    step.from_torch(state)
+    assert step.lr == 0.25 and step.param_groups[0]["betas"] == (0.5, 0.75) and step.param_groups[0]["amsgrad"] is True
+
+
+def test_a_rate_that_is_a_tensor(double):
+    step = optim.Adam([Tensor([1.0])])
+    step.from_torch(double.optim.Adam([double.ones(1)], lr=double.tensor(0.5)).state_dict())
+    assert step.lr == 0.5
+
+
 def test_tensors_of_a_dtype_that_numpy_lacks(double):
     step = optim.Adam([with_grad([1.0, 2.0], [1.0, 1.0])])
     step.step()

@@ -111,6 +111,7 @@ class Subset(Dataset):
 
     def __init__(self, dataset: Items, indices: Sequence[int] | NDArray[np.integer[Any]]) -> None:
         self.dataset = check_dataset("Subset", dataset)
+        refuse_mask("Subset: indices", indices)
         found = np.asarray(indices)
         found = found.astype(np.intp) if not found.size else found
         if found.ndim != 1 or found.dtype.kind not in "iu":
@@ -191,6 +192,7 @@ def sliced(dataset: object, index: NDArray[np.intp]) -> tuple[Any, ...] | None:
     return None
 
 
+@answering_for
 def default_collate(items: Sequence[Any]) -> Any:
     """One batch of several items of the same structure.
 

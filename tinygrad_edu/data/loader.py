@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu.arguments import Named
+from tinygrad_edu.arguments import Default, Named
 from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
 from tinygrad_edu.data.dataset import Items, TensorDataset, as_array, check_dataset, default_collate, sliced
 from tinygrad_edu.engine import is_tensor
@@ -20,10 +20,6 @@ WHAT = (
     "two arrays make DataLoader(images, labels), a pair of them DataLoader(*pair), several or one alone "
     "DataLoader(TensorDataset(images, ...))"
 )
-
-
-class Default(int):
-    """A default that can be told from the same number given by the caller."""
 
 
 THIRTY_TWO = Default(32)
@@ -79,13 +75,17 @@ class DataLoader(metaclass=Named):
         *,
         dataset: Items | None = None,
     ) -> None:
-        if isinstance(labels, (int, np.integer)) and not isinstance(labels, bool):  # DataLoader(dataset, 64, True)
-            if isinstance(batch_size, bool) and not shuffle:
+        is_count = isinstance(labels, (int, np.integer)) and not isinstance(labels, bool)
+        if is_count or (labels is not None and has_items_alone(images)):  # DataLoader(dataset, 64, True)
+            if not shuffle and (isinstance(batch_size, bool) or not isinstance(batch_size, (int, float, np.number))):
                 shuffle = batch_size
             elif batch_size is not THIRTY_TWO:
                 raise TypeError(f"DataLoader: labels is {labels!r}, a second batch_size beside {batch_size!r}; {WHAT}")
-            batch_size = int(labels)
-            labels = None
+            if np.ndim(labels):  # type: ignore[arg-type]
+                raise TypeError(
+                    f"DataLoader got a {type(images).__name__}, which brings its labels, and labels; {WHAT}"
+                )
+            batch_size, labels = labels, None  # type: ignore[assignment]
         self.dataset: Items = as_dataset(images, labels, dataset)
         for name, function in (("transform", transform), ("collate_fn", collate_fn)):
             if function is not None and not callable(function):
@@ -137,6 +137,12 @@ class DataLoader(metaclass=Named):
             how = f"and a batch is a {type(batch).__name__}; change its items in the data set or a collate_fn"
             raise TypeError(f"DataLoader: transform takes the first part of a batch, {how}")
         return transformed(self.transform, batch)
+
+
+def has_items_alone(images: Any) -> bool:
+    """Whether this is a data set that is no array or list."""
+    is_array = isinstance(images, (list, tuple, str)) or is_tensor(images) or hasattr(images, "__array__")
+    return not is_array and hasattr(images, "__getitem__")
 
 
 def as_dataset(images: Any, labels: Any, dataset: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.checks import refuse_mask
+from tinygrad_edu.checks import as_array
 from tinygrad_edu.torch_names import keyword_hint, values_hint
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ class Op:
 
     def constant(self, x: object) -> Array:
         """Makes an array of an operand that is neither a Tensor nor in CONSTANTS; refuses what is not real."""
-        refuse_mask(self.name, x)
-        if (array := np.asarray(x)).dtype.kind not in "biuf":
+        if (array := as_array(self.name, x)).dtype.kind not in "biuf":
             raise TypeError(f"{self.name}: {x!r:.60} is not a Tensor, a real array or a number")
         return array
 

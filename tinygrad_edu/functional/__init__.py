@@ -14,6 +14,7 @@ from tinygrad_edu.functional.layers import *
 from tinygrad_edu.functional.losses import *
 from tinygrad_edu.functional.margins import *
 from tinygrad_edu.functional.normalization import *
+from tinygrad_edu.functional.padding import *
 from tinygrad_edu.functional.penalties import *
 from tinygrad_edu.functional.pooling import *
 from tinygrad_edu.functional.vectors import *
@@ -26,16 +27,12 @@ from tinygrad_edu.ops import (
     einsum,
     flatten,
     flip,
-    leaky_relu,
     logsumexp,
     moveaxis,
     outer,
-    pad,
     ravel,
-    relu,
     repeat,
     roll,
-    sigmoid,
     sort,
     split,
     square,
@@ -43,7 +40,6 @@ from tinygrad_edu.ops import (
     stack,
     std,
     swapaxes,
-    tanh,
     tile,
     trace,
     tril,

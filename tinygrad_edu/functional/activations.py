@@ -9,20 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.arguments import Default, answering_for
 from tinygrad_edu.checks import check_axis, check_choice, check_number
 from tinygrad_edu.engine import is_tensor, plain
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops import Operand, checked_operand
 from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["elu", "gelu", "log_softmax", "prelu", "silu", "softmax", "softplus"]
+__all__ = [
+    "elu", "gelu", "leaky_relu", "log_softmax", "prelu", "relu", "sigmoid", "silu", "softmax", "softplus", "tanh",
+]  # fmt: skip
 
 
-def with_limits(f: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
+LAST = Default(-1)
+leaky_relu, sigmoid = answering_for(ops.leaky_relu), answering_for(ops.sigmoid)
+relu, tanh = answering_for(ops.relu), answering_for(ops.tanh)
+
+
+def with_limits(name: str, f: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
     """x times a factor that goes from 0 to 1, with its limits at -inf and inf: as a product, 0 * inf."""
-    x = as_operand(x)
+    x = checked_operand(name, x)
     infinite = np.isinf(plain(x))
     if not infinite.any():
         return f(x)
@@ -32,7 +40,7 @@ def with_limits(f: Callable[[Tensor], Tensor], x: Operand) -> Tensor:
 @library_function
 def silu(x: Operand) -> Tensor:
     """x * sigmoid(x): Elfwing, Uchibe & Doya 2018; called swish by Ramachandran, Zoph & Le 2017."""
-    return with_limits(lambda x: ops.multiply(x, ops.sigmoid(x)), x)
+    return with_limits("silu", lambda x: ops.multiply(x, ops.sigmoid(x)), x)
 
 
 @library_function
@@ -40,7 +48,8 @@ def elu(x: Operand, alpha: float = 1.0) -> Tensor:
     """x, or alpha * (exp(x) - 1) where x <= 0: Clevert, Unterthiner & Hochreiter 2016. The slope at 0 is alpha."""
     if not is_tensor(alpha):  # which may be learned
         alpha = check_number("elu: alpha", alpha)
-    positive = plain(as_operand(x)) > 0
+    x = checked_operand("elu", x)
+    positive = plain(x) > 0
     left = ops.expm1(ops.where(positive, 0, x))  # of min(x, 0): exp(x) overflows where it is not wanted
     return ops.where(positive, x, ops.multiply(left, alpha))
 
@@ -58,7 +67,7 @@ def gelu(x: Operand, approximate: str = "none") -> Tensor:
         ValueError: Another approximation.
     """
     check_choice("gelu: approximate", approximate, ("none", "tanh"))
-    return with_limits(by_erf if approximate == "none" else by_tanh, x)
+    return with_limits("gelu", by_erf if approximate == "none" else by_tanh, x)
 
 
 def by_erf(x: Tensor) -> Tensor:
@@ -83,7 +92,7 @@ def prelu(x: Operand, weight: Operand) -> Tensor:
     Raises:
         ValueError: The number of slopes is neither 1 nor the length of axis 1.
     """
-    x, weight = as_operand(x), as_operand(weight)
+    x, weight = checked_operand("prelu", x), checked_operand("prelu", weight, "weight")
     if weight.size != 1 and (weight.ndim != 1 or x.shape[1:2] != weight.shape):
         raise ValueError(
             f"prelu: weight of shape {weight.shape} for input {x.shape}; it takes one slope, or one for each place of "
@@ -114,7 +123,7 @@ def softplus(x: Operand, beta: float = 1.0) -> Tensor:
 
 
 @library_function
-def softmax(x: Operand, dim: int = -1, *, axis: int | None = None) -> Tensor:
+def softmax(x: Operand, dim: int = LAST, *, axis: int | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along an axis: Boltzmann 1868, Bridle 1990. Positive numbers that add up to 1.
 
     Args:
@@ -123,24 +132,27 @@ def softmax(x: Operand, dim: int = -1, *, axis: int | None = None) -> Tensor:
         axis: NumPy's word for it, as in np.sum; give one of the two.
 
     Raises:
+        AxisError: x has no such axis.
         TypeError: Both are given, or one that is not an integer.
     """
-    return ops.softmax(x, one_axis("softmax", dim, axis))
+    x = checked_operand("softmax", x)
+    return ops.softmax(x, one_axis("softmax", x, dim, axis))
 
 
 @library_function
-def log_softmax(x: Operand, dim: int = -1, *, axis: int | None = None) -> Tensor:
+def log_softmax(x: Operand, dim: int = LAST, *, axis: int | None = None) -> Tensor:
     """log(softmax(x)) along an axis, exact where softmax itself would round to 0.
 
     Args and Raises: As for softmax.
     """
-    return ops.log_softmax(x, one_axis("log_softmax", dim, axis))
+    x = checked_operand("log_softmax", x)
+    return ops.log_softmax(x, one_axis("log_softmax", x, dim, axis))
 
 
-def one_axis(name: str, dim: int, axis: int | None) -> int:
-    """The axis by one of its two names."""
+def one_axis(name: str, x: Tensor, dim: int, axis: int | None) -> int:
+    """The axis of x by one of its two names."""
     if axis is None:
-        return check_axis(f"{name}: dim", dim)
-    if dim != -1:
+        return check_axis(f"{name}: dim", -1 if dim is LAST else dim, x.shape)
+    if dim is not LAST:
         raise TypeError(f"{name}: dim is {dim!r:.60} and axis {axis!r:.60}, which mean the same; give one of them")
-    return check_axis(f"{name}: axis", axis)
+    return check_axis(f"{name}: axis", axis, x.shape)

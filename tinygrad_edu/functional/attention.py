@@ -15,7 +15,9 @@ from tinygrad_edu import ops
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.functional.layers import dropout
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.functional.losses import HALF
+from tinygrad_edu.functional.normalization import wide
+from tinygrad_edu.ops import Operand, checked_operand
 from tinygrad_edu.scopes import library_function
 from tinygrad_edu.tensor import Tensor
 
@@ -54,18 +56,28 @@ def scaled_dot_product_attention(
         TypeError: A mask that is neither of booleans nor of floats.
         ValueError: Shapes that do not fit, both a mask and is_causal, or dropout_p outside [0, 1].
     """
-    name, value = "scaled_dot_product_attention", as_operand(value)
+    name = "scaled_dot_product_attention"
+    query, key = checked_operand(name, query, "query"), checked_operand(name, key, "key")
+    value = checked_operand(name, value, "value")
     weights = attention_weights(name, query, key, attn_mask, is_causal, scale)
     if value.ndim < 2 or value.shape[-2] != weights.shape[-1]:
         raise ValueError(f"{name}: values of shape {value.shape} for {weights.shape[-1]} keys; it must be (..., m, e)")
-    return ops.matmul(dropout(weights, dropout_p, rng=rng), value)
+    dropped = dropout(weights, dropout_p, rng=rng)
+    try:
+        out = ops.matmul(dropped, wide(value))
+    except ValueError:
+        have = f"values of shape {value.shape} for weights of shape {weights.shape}"
+        raise ValueError(f"{name}: {have}; the axes before the last two must be equal, or 1, or missing") from None
+    return ops.astype(out, HALF) if value.dtype == HALF and query.dtype == key.dtype == HALF else out
 
 
 def attention_weights(
-    name: str, query: Operand, key: Operand, attn_mask: Operand | None, is_causal: bool, scale: float | None = None
+    name: str, query: Tensor, key: Tensor, attn_mask: Operand | None, is_causal: bool, scale: float | None = None
 ) -> Tensor:
-    """The weights of all queries, of shape (..., n, m); arguments as above, `name` is what errors call the caller."""
-    query, key = as_operand(query), as_operand(key)
+    """The weights of all queries, of shape (..., n, m); arguments as above, `name` is what errors call the caller.
+
+    Of float16 they are float32, as a score soon overflows float16.
+    """
     if query.ndim < 2 or key.ndim < 2 or query.shape[-1] != key.shape[-1]:
         raise ValueError(
             f"{name}: queries {query.shape} and keys {key.shape}; they must be (..., n, d) and (..., m, d)"
@@ -77,7 +89,11 @@ def attention_weights(
             )
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else check_number(f"{name}: scale", scale)
-    scores = ops.matmul(ops.multiply(query, scale), ops.swapaxes(key, -1, -2))
+    try:
+        scores = ops.matmul(ops.multiply(wide(query), scale), ops.swapaxes(wide(key), -1, -2))
+    except ValueError:
+        have = f"queries {query.shape} and keys {key.shape}"
+        raise ValueError(f"{name}: {have}; the axes before the last two must be equal, or 1, or missing") from None
     if attn_mask is None:
         return ops.softmax(scores)
     mask, blind = additive(name, attn_mask, scores)
@@ -87,7 +103,7 @@ def attention_weights(
 
 def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Operand, Array]:
     """The mask as numbers to be added, and which queries look nowhere: theirs are 0, as softmax would give NaN."""
-    mask = as_operand(mask)
+    mask = checked_operand(name, mask, "attn_mask")
     mask = mask if is_tensor(mask) or mask.dtype.kind != "f" else mask.astype(scores.dtype)  # it must not widen them
     if not broadcasts_to(mask.shape, scores.shape):
         raise ValueError(f"{name}: a mask of shape {mask.shape} for scores of shape {scores.shape}")
@@ -95,7 +111,7 @@ def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Operand, Array]:
         raise TypeError(
             f"{name}: a mask of dtype {mask.dtype}; it must be of booleans, True where a query may look, or floats"
         )
-    allowed = plain(mask) if mask.dtype.kind == "b" else plain(mask) > -np.inf
+    allowed = plain(mask) if mask.dtype.kind == "b" else plain(mask) != -np.inf
     blind = ~allowed.any(axis=-1, keepdims=True)
     if mask.dtype.kind == "b":
         mask = np.where(allowed | blind, 0, -np.inf).astype(scores.dtype)

@@ -14,7 +14,8 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import check_choice, check_int, check_pair, check_positive_int
-from tinygrad_edu.ops import Operand, as_operand, convolution
+from tinygrad_edu.functional.padding import MODES, check_border
+from tinygrad_edu.ops import Operand, checked_operand, convolution
 from tinygrad_edu.ops.convolution import Pair, reach
 from tinygrad_edu.scopes import library_function
 
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "MODES", "batch_or_one", "borders", "check_fit", "check_images", "check_sizes", "conv1d", "conv2d",
+    "batch_or_one", "borders", "check_fit", "check_images", "check_sizes", "conv1d", "conv2d",
     "conv_transpose2d",
 ]  # fmt: skip
 
 P = ParamSpec("P")
 Padding: TypeAlias = "int | Pair | str"
-MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # in the words of np.pad
 AXES = {1: "(n, channels, length)", 2: "(n, channels, height, width)"}
 
 
@@ -38,7 +38,7 @@ def batch_or_one(ndim: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tenso
     def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
         @wraps(function)
         def call(x: Operand, *args: Any, **kwargs: Any) -> Any:
-            x, of_batches = as_operand(x), cast(Any, function)
+            x, of_batches = checked_operand(function.__name__, x), cast(Any, function)
             return of_batches(x[None], *args, **kwargs)[0] if x.ndim == ndim - 1 else of_batches(x, *args, **kwargs)
 
         return cast("Callable[P, Tensor]", call)
@@ -100,7 +100,7 @@ def conv2d(
 
     Raises:
         TypeError: Sizes that are not integers.
-        ValueError: Shapes or sizes that do not fit.
+        ValueError: Shapes or sizes that do not fit, or images without pixels or channels; PyTorch lets the latter pass.
     """
     return convolve("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, padding_mode)
 
@@ -139,12 +139,13 @@ def conv_transpose2d(
         TypeError: Sizes that are not integers.
         ValueError: Shapes or sizes that do not fit.
     """
-    name, x, weight = "conv_transpose2d", check_images("conv_transpose2d", x), as_operand(weight)
-    bias = None if bias is None else as_operand(bias)
+    name = "conv_transpose2d"
+    x, weight = check_images(name, x), checked_operand(name, weight, "weight")
+    bias = None if bias is None else checked_operand(name, bias, "bias")
     groups = check_positive_int(f"{name}: groups", groups, wrong_type=TypeError)
     out = weight.shape[1] * groups if weight.ndim == 4 else 0
-    if weight.ndim != 4 or weight.shape[0] % groups or (bias is not None and bias.shape != (out,)):
-        fits = "they must be (channels, out / groups, height, width) and (out,)"
+    if not weight.size or weight.ndim != 4 or weight.shape[0] % groups or (bias is not None and bias.shape != (out,)):
+        fits = "they must be (channels, out / groups, height, width) and (out,), no length of them 0"
         raise ValueError(f"{name}: {described(weight, bias)} and groups={groups}; {fits}")
     if x.shape[1] != weight.shape[0]:
         raise ValueError(f"{name}: input of shape {x.shape} has {x.shape[1]} channels; weight takes {weight.shape[0]}")
@@ -175,14 +176,16 @@ def convolve(
     padding_mode: str,
 ) -> Tensor:
     """Of images with so many axes, 1 or 2; the other arguments as above, `name` is what errors call the caller."""
-    x, weight, bias = check_images(name, x, ndim), as_operand(weight), None if bias is None else as_operand(bias)
+    x, weight = check_images(name, x, ndim), checked_operand(name, weight, "weight")
+    bias = None if bias is None else checked_operand(name, bias, "bias")
     groups = check_positive_int(f"{name}: groups", groups, wrong_type=TypeError)
     check_kernels(name, x, weight, bias, groups)
     steps, gaps = check_sizes(f"{name}: stride", stride, 1, ndim), check_sizes(f"{name}: dilation", dilation, 1, ndim)
     around = borders(name, padding, weight.shape[2:], steps, gaps)
     check_fit(name, x.shape[2:], around, weight.shape[2:], gaps)
     if padding_mode != "zeros" or any(before != after for before, after in around):
-        check_mode(name, padding_mode, around, x.shape[2:])
+        check_choice(f"{name}: padding_mode", padding_mode, MODES)
+        check_border(name, padding_mode, around, x.shape[2:])
         x, around = ops.pad(x, [(0, 0), (0, 0), *around], MODES[padding_mode]), [(0, 0)] * ndim
     before = tuple([width for width, _ in around])
     if ndim == 1:
@@ -195,9 +198,11 @@ def convolve(
 
 def check_images(name: str, x: Operand, ndim: int = 2) -> Tensor:
     """Images with so many axes of their own; integers, which would wrap around and know no -inf, become floats."""
-    x = as_operand(x)
+    x = checked_operand(name, x)
     if x.ndim != ndim + 2:
         raise ValueError(f"{name}: input of shape {x.shape}; it must be {AXES[ndim]}, or without n")
+    if 0 in x.shape[1:]:
+        raise ValueError(f"{name}: input of shape {x.shape} has no {'pixels' if x.shape[1] else 'channels'}")
     return x.astype(np.result_type(x.dtype, np.float32)) if x.dtype.kind in "biu" else x
 
 
@@ -216,9 +221,14 @@ def described(weight: Tensor, bias: Tensor | None) -> str:
 
 def check_kernels(name: str, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:
     """Raises an error about kernels that do not fit the images."""
-    if weight.ndim != x.ndim or (bias is not None and bias.shape != weight.shape[:1]) or len(weight) % groups:
+    if (
+        not weight.size
+        or weight.ndim != x.ndim
+        or (bias is not None and bias.shape != weight.shape[:1])
+        or len(weight) % groups
+    ):
         axes = AXES[x.ndim - 2].replace("(n, channels", "(out, channels / groups")
-        fits = f"they must be {axes} and (out,), and out a multiple of groups"
+        fits = f"they must be {axes} and (out,), no length of them 0, and out a multiple of groups"
         raise ValueError(f"{name}: {described(weight, bias)}, groups={groups}; {fits}")
     if x.shape[1] != weight.shape[1] * groups:
         takes = f"the weight of shape {weight.shape} takes {weight.shape[1] * groups}"
@@ -253,12 +263,3 @@ def check_fit(
         raise ValueError(
             f"{name}: a kernel of {tuple(size)}{far} does not fit into images of {lengths} with their border"
         )
-
-
-def check_mode(name: str, mode: str, around: Sequence[Pair], shape: Sequence[int]) -> None:
-    """Raises an error if a border cannot be made of the pixels that there are."""
-    check_choice(f"{name}: padding_mode", mode, MODES)
-    spare = {"reflect": 1, "circular": 0}.get(mode)
-    if spare is not None and any(max(widths) > n - spare for widths, n in zip(around, shape, strict=True)):
-        most = "at most as wide as the images" if mode == "circular" else "narrower than the images"
-        raise ValueError(f"{name}: padding {list(around)} of images of {tuple(shape)}; a {mode} border must be {most}")

@@ -57,6 +57,8 @@ def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", d
         d**2 / 2                    where d <= delta
         delta * (d - delta / 2)     elsewhere
 
+    Where the line begins the second derivative is 0, as in PyTorch.
+
     Args:
         input: Predictions of any shape.
         target: Of the same shape.
@@ -75,15 +77,12 @@ def huber_loss(input: Operand, target: Operand, reduction: Reduction = "mean", d
 
 def bent(difference: Tensor, delta: float, unit: float = 1.0) -> Tensor:
     """The losses of huber_loss, divided by the unit."""
-    infinite = np.isinf(plain(difference))
-    near = ops.where(infinite, 0.0, difference) if infinite.any() else difference
-    slope = ops.minimum(ops.maximum(near, -delta), delta)
-    scaled = slope if unit == 1 else slope / unit
-    losses = scaled * (near - 0.5 * slope)  # both lines of the formula, and no square overflows
-    if infinite.any():
-        far = delta / unit * ops.abs(ops.where(infinite, difference, 1.0))
-        losses = ops.where(infinite, far, losses)
-    return losses
+    near = (np.abs(plain(difference)) < delta) | (delta == np.inf)
+    inside = difference if near.all() else ops.where(near, difference, 0.0)
+    losses = inside * (0.5 * inside) if unit == 1 else (inside / unit) * (0.5 * inside)  # no square overflows
+    if near.all():
+        return losses
+    return ops.where(near, losses, delta / unit * (ops.abs(difference) - 0.5 * delta))
 
 
 @library_function
@@ -92,6 +91,8 @@ def smooth_l1_loss(input: Operand, target: Operand, reduction: Reduction = "mean
 
         d**2 / (2 * beta)     where d < beta, for the distance d = |input - target|
         d - beta / 2          elsewhere
+
+    Where the line begins the second derivative is 0.
 
     Args:
         input, target, reduction: As for huber_loss.

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import check_bool, check_int, check_number
+from tinygrad_edu.checks import as_array, check_bool, check_int, check_number
 from tinygrad_edu.engine import is_tensor, new_number, plain
-from tinygrad_edu.ops import Operand, as_operand, fused
+from tinygrad_edu.ops import Operand, checked_operand, fused
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.scopes import library_function, mark
 
@@ -23,16 +23,23 @@ if TYPE_CHECKING:
 __all__ = ["dropout", "embedding", "linear"]
 
 
-def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
-    """x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
+def linear(input: Operand, weight: Operand, bias: Operand | None = None) -> Tensor:
+    """input @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
 
     Raises:
         ValueError: Shapes that do not fit.
     """
-    if bias is None:
-        start = new_number()
-        return mark(ops.matmul(x, ops.transpose(weight)), linear, start)
-    return fused.linear(x, weight, bias)
+    start = new_number()
+    try:
+        if bias is None:
+            return mark(ops.matmul(input, ops.transpose(weight)), linear, start)
+        return fused.linear(input, weight, bias)
+    except (TypeError, ValueError):
+        x, w = checked_operand("linear", input), checked_operand("linear", weight, "weight")
+        if x.ndim and w.ndim in (1, 2) and x.shape[-1] == w.shape[-1]:
+            raise
+        have = f"input of shape {x.shape} and weight of shape {w.shape}"
+        raise ValueError(f"linear: {have}; they must be (..., in) and (out, in), with the same number in") from None
 
 
 @library_function
@@ -49,7 +56,8 @@ def dropout(x: Operand, p: float = 0.5, training: bool = True, *, rng: np.random
         TypeError: `training` is not a bool, or rng not a generator.
         ValueError: p is not a number in [0, 1].
     """
-    p, x = check_number("dropout: p, the probability to drop an element,", p, at_least=0, at_most=1), as_operand(x)
+    x = checked_operand("dropout", x)
+    p = check_number("dropout: p, the probability to drop an element,", p, at_least=0, at_most=1)
     if not check_bool("dropout: training", training) or p == 0:
         return x
     dtype = np.result_type(x.dtype, 0.5)  # the input's own if that is a floating one
@@ -70,7 +78,8 @@ def embedding(input: ArrayLike, weight: Operand, padding_idx: int | None = None)
         TypeError: `input` is not of integers.
         ValueError: An integer without a row, or a table that is not a matrix.
     """
-    weight, indices = as_operand(weight), np.asarray(plain(input))
+    weight = checked_operand("embedding", weight, "weight")
+    indices = plain(input) if is_tensor(input) else as_array("embedding: input", input)
     if weight.ndim != 2:
         raise ValueError(f"embedding: weight of shape {weight.shape}; it must be (rows, length)")
     if indices.dtype.kind not in "iu" or is_tensor(input):

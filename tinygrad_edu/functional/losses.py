@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import broadcasts_to, check_bool, check_int, check_number, refuse_mask
+from tinygrad_edu.checks import as_array, broadcasts_to, check_bool, check_int, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
-from tinygrad_edu.ops import Operand, as_operand, fused
+from tinygrad_edu.ops import Operand, as_operand, checked_operand, fused
 from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
@@ -57,21 +57,9 @@ def check_reduction(reduction: object, more: str = "") -> None:
         raise ValueError(f"reduction must be {more}'mean', 'sum' or 'none', not {reduction!r:.60}{hint}")
 
 
-def checked_operand(name: str, x: Operand) -> Tensor:
-    """x with a shape, if it is a Tensor or holds real numbers."""
-    if is_tensor(x) or hasattr(x, "__op__"):
-        return as_operand(x)
-    if type(x) is not np.ndarray:
-        refuse_mask(name, x)
-        x = x if isinstance(x, np.generic) else np.asarray(x)
-    if x.dtype.kind not in "biuf":
-        raise TypeError(f"{name} is of dtype {x.dtype}; it must hold real numbers")
-    return as_operand(x)
-
-
 def as_floating(name: str, x: Operand) -> Tensor:
     """x with a shape; integers and booleans as floats, since unsigned differences wrap around: 1 - 2 = 255."""
-    x = checked_operand(name, x)
+    x = checked_operand(name, x, "")
     return x.astype(np.result_type(x.dtype, np.float32)) if x.dtype.kind in "biu" else x
 
 
@@ -199,8 +187,7 @@ def binary_cross_entropy_with_logits(
 def checked_labels(name: str, target: Operand) -> Tensor:
     """Labels or distributions with a shape, without a mask."""
     if type(target) is not np.ndarray and not is_tensor(target) and not hasattr(target, "__op__"):
-        refuse_mask(f"{name}: target", target)
-        target = np.asarray(target)
+        target = as_array(f"{name}: target", target)
     return as_operand(target)
 
 
@@ -208,7 +195,7 @@ def checked_weights(name: str, weight: Operand) -> Operand:
     """Weights of losses, which are finite numbers of at least 0; a Tensor as it is, since it may be learned."""
     if is_tensor(weight):
         return weight
-    weight = checked_operand(name, weight)
+    weight = checked_operand(name, weight, "")
     if weight.size and not (weight.min() >= 0 and weight.max() < np.inf):
         raise ValueError(f"{name} runs from {weight.min()} to {weight.max()}; weights are finite and at least 0")
     return weight
@@ -263,6 +250,8 @@ def of_those_that_count(
 def check_distributions(name: str, target: Tensor) -> None:
     """Refuses targets of the logits' shape that are not probabilities, such as labels that were repeated."""
     values, hint = plain(target), "; class labels have no axis for the classes"
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: target is of dtype {values.dtype}; it must hold integers or real numbers")
     if not values.size:
         return
     low, high = values.item(values.argmin()), values.item(values.argmax())  # faster than min and max
@@ -293,7 +282,10 @@ def class_weights(name: str, weight: Operand | None, input: Tensor) -> Tensor:
 def weighted(losses: Tensor, weights: Tensor, reduction: str) -> Tensor:
     """Weighted losses, reduced; the mean divides by the sum of the weights."""
     check_reduction(reduction)
-    return ops.sum(losses) / ops.sum(weights) if reduction == "mean" else reduced(losses, reduction)
+    if reduction != "mean":
+        return reduced(losses, reduction)
+    total = ops.sum(weights)
+    return ops.sum(losses) * bool(plain(total)) / total  # without any weight 0 / 0, NaN, also if smoothing adds a loss
 
 
 def pick(input: Tensor, target: Array) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.checks import check_bool, check_choice, check_int, check_number, check_pair, check_positive_int
 from tinygrad_edu.functional.convolution import batch_or_one, check_fit, check_images
-from tinygrad_edu.ops import Operand, as_operand, convolution
+from tinygrad_edu.ops import Operand, checked_operand, convolution
 from tinygrad_edu.ops.convolution import Pair, reach
 from tinygrad_edu.scopes import library_function
 
@@ -73,7 +73,7 @@ def avg_pool2d(
 
     Raises: As max_pool2d.
     """
-    x = as_operand(x)
+    x = checked_operand("avg_pool2d", x)
     if x.dtype == np.float16:  # a sum of float16 may overflow where the mean does not
         options = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
         return ops.astype(avg_pool2d(ops.astype(x, np.float32), *options), np.float16)
@@ -174,8 +174,9 @@ def interpolate(
 ) -> Tensor:
     """Images of another size, each pixel a copy of the one whose place it takes: (n, c, ...) -> (n, c, *size).
 
-    Pixel i is that at floor(i * old size / new size), or at floor(i / scale_factor), as in PyTorch: the nearest to the
-    upper left.
+    Pixel i is that at floor(i * old size / new size), or at floor(i / scale_factor), the nearest to the upper left. As
+    in PyTorch, an image (n, c, height, width) whose height comes out the same, or exactly twice as large, has each row
+    equally often whatever the factor, such as 2.15, which makes 12 pixels of 6; so with the width.
 
     Args:
         x: Images (n, c, height, width), or of any other number of axes after the channels.
@@ -187,7 +188,7 @@ def interpolate(
         TypeError: A size is not an integer.
         ValueError: Both or none of size and scale_factor, another number of axes, or an image without pixels.
     """
-    x, (what, given) = as_operand(x), check_scaling("interpolate", size, scale_factor, mode)
+    x, (what, given) = checked_operand("interpolate", x), check_scaling("interpolate", size, scale_factor, mode)
     if x.ndim < 3:
         raise ValueError(f"interpolate: input of shape {x.shape}; it must be (n, channels, height, width)")
     each = given if isinstance(given, (tuple, list)) else (given,) * (x.ndim - 2)
@@ -220,7 +221,8 @@ def stretched(x: Tensor, axis: int, what: str, number: float) -> Tensor:
     length, step = (int(number), n / number) if what == "size" else (math.floor(n * number), 1 / number)
     if not n or not length:
         raise ValueError(f"interpolate: {n} pixels along axis {axis} would become {length}; there must be at least one")
-    if n == length:
+    step = n / length if x.ndim == 4 and length in (n, 2 * n) else step
+    if step == 1:
         return x
     places = np.floor(np.arange(length, dtype=np.float32) * np.float32(step)).astype(int)  # PyTorch's float32 decides
     if length % n == 0 and np.array_equal(places, np.repeat(np.arange(n), length // n)):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import check_axis, check_int, check_number, refuse_mask
+from tinygrad_edu.checks import as_array, check_axis, check_int, check_number
 from tinygrad_edu.engine import is_tensor
 from tinygrad_edu.functional.losses import HALF, as_floating, check_integers, check_range
 from tinygrad_edu.ops import Operand, linalg
@@ -32,8 +32,7 @@ def one_hot(labels: ArrayLike, num_classes: int = -1) -> NDArray[np.int64]:
         TypeError: Labels or num_classes that are not integers.
         ValueError: A label out of range, or no labels of which to take the largest.
     """
-    refuse_mask("one_hot: labels", labels)
-    values: Any = labels if is_tensor(labels) else np.asarray(labels)
+    values: Any = labels if is_tensor(labels) else as_array("one_hot: labels", labels)
     check_integers("one_hot", values)
     classes = check_int("one_hot: num_classes", num_classes, -1, wrong_type=TypeError)
     if classes == -1:
@@ -66,7 +65,7 @@ def normalize(x: Operand, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> T
     x = as_floating("normalize: x", x)
     p, eps = check_number("normalize: p", p, finite=False), check_number("normalize: eps", eps, above=0)
     wide = in_float32(x)
-    norm: Any = linalg.vector_norm(wide, axis=check_axis("normalize: dim", dim), keepdims=True, ord=p)
+    norm: Any = linalg.vector_norm(wide, axis=check_axis("normalize: dim", dim, x.shape), keepdims=True, ord=p)
     out = ops.divide(wide, ops.clip(norm, eps, None))
     return ops.astype(out, x.dtype) if out.dtype != x.dtype else out
 
@@ -84,7 +83,6 @@ def cosine_similarity(x1: Operand, x2: Operand, dim: int = 1, eps: float = 1e-8)
         TypeError: dim is not an integer.
         ValueError: Shapes that do not broadcast, or eps is not above 0.
     """
-    dim = check_axis("cosine_similarity: dim", dim)
     eps = check_number("cosine_similarity: eps", eps, above=0)
     x1, x2 = [as_floating(f"cosine_similarity: {name}", x) for name, x in (("x1", x1), ("x2", x2))]
     half = x1.dtype == x2.dtype == HALF
@@ -93,5 +91,6 @@ def cosine_similarity(x1: Operand, x2: Operand, dim: int = 1, eps: float = 1e-8)
     except ValueError:
         have = f"x1 of shape {x1.shape} and x2 of shape {x2.shape}"
         raise ValueError(f"cosine_similarity: {have} do not broadcast; give each x1 its x2, or one for all") from None
+    dim = check_axis("cosine_similarity: dim", dim, x1.shape)
     out = ops.sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), axis=dim)
     return ops.astype(out, HALF) if half else out

@@ -32,17 +32,17 @@ Approximation = Literal["none", "tanh"]
 class Identity(Module):
     """Returns its input."""
 
-    def forward(self, x: Operand) -> Operand:
+    def forward(self, input: Operand) -> Operand:
         """(...) -> (...)."""
-        return x
+        return input
 
 
 class ReLU(Module):
     """max(x, 0) as a module: Nair & Hinton 2010."""
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...)."""
-        return ops.relu(x)
+        return ops.relu(input)
 
 
 class LeakyReLU(Module):
@@ -53,9 +53,9 @@ class LeakyReLU(Module):
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = check_number("LeakyReLU: negative_slope", negative_slope)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...)."""
-        return functional.leaky_relu(x, self.negative_slope)
+        return functional.leaky_relu(input, self.negative_slope)
 
 
 class PReLU(Module):
@@ -81,9 +81,9 @@ class PReLU(Module):
         slope, dtype = check_number("PReLU: init", init), check_dtype("PReLU: dtype", dtype)
         self.weight = Tensor(np.full(self.num_parameters, slope, dtype), name="weight")
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...), or (n, num_parameters, ...) -> the same."""
-        return functional.prelu(x, self.weight)
+        return functional.prelu(input, self.weight)
 
 
 class ELU(Module):
@@ -94,9 +94,9 @@ class ELU(Module):
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = check_number("ELU: alpha", alpha)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...)."""
-        return functional.elu(x, self.alpha)
+        return functional.elu(input, self.alpha)
 
 
 class GELU(Module):
@@ -113,9 +113,9 @@ class GELU(Module):
         check_choice("GELU: approximate", approximate, get_args(Approximation))
         self.approximate: Approximation = approximate
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...)."""
-        return functional.gelu(x, self.approximate)
+        return functional.gelu(input, self.approximate)
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
@@ -124,9 +124,9 @@ class GELU(Module):
 class SiLU(Module):
     """x * sigmoid(x): Elfwing, Uchibe & Doya 2018; called swish by Ramachandran, Zoph & Le 2017."""
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...)."""
-        return functional.silu(x)
+        return functional.silu(input)
 
 
 class Softplus(Module):
@@ -144,25 +144,25 @@ class Softplus(Module):
     def __init__(self, beta: float = 1.0) -> None:
         self.beta = check_number("Softplus: beta", beta, above=0)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...)."""
-        return functional.softplus(x, self.beta)
+        return functional.softplus(input, self.beta)
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(-x)) as a module: Verhulst 1845; in networks Rumelhart, Hinton & Williams 1986."""
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...)."""
-        return ops.sigmoid(x)
+        return ops.sigmoid(input)
 
 
 class Tanh(Module):
     """Hyperbolic tangent, 2 * sigmoid(2 * x) - 1, as a module: advised by LeCun, Bottou, Orr & Müller 1998."""
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...)."""
-        return ops.tanh(x)
+        return ops.tanh(input)
 
 
 class Softmax(Module):
@@ -180,17 +180,17 @@ class Softmax(Module):
     def __init__(self, dim: int = -1) -> None:
         self.dim = check_axis(f"{type(self).__name__}: dim", dim)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...), positive and with the sum 1 along the axis."""
-        return functional.softmax(x, self.dim)
+        return functional.softmax(input, self.dim)
 
 
 class LogSoftmax(Softmax):
     """The logarithm of Softmax along `dim`, exact where Softmax itself would round to 0; goes before NLLLoss."""
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...), at most 0."""
-        return functional.log_softmax(x, self.dim)
+        return functional.log_softmax(input, self.dim)
 
 
 ACTIVATIONS: dict[str, tuple[type[Module], Callable[..., Tensor]]] = {  # name: module, weights of the layer before it

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu import functional, ops
+from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_bool, check_dtype, check_int, check_number, check_positive_int
+from tinygrad_edu.engine import plain
 from tinygrad_edu.functional.attention import attention_weights
+from tinygrad_edu.functional.losses import HALF
+from tinygrad_edu.functional.normalization import wide
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops import Operand, as_operand, checked_operand
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Embedding", "MultiheadAttention"]
 
+E = TypeVar("E", bound="Embedding")
 APART = ("q_proj_weight", "k_proj_weight", "v_proj_weight")  # PyTorch's names where their lengths differ
 
 
@@ -62,6 +67,30 @@ class Embedding(Module):
         )
         if padding_idx is not None:
             self.weight.assign(np.where(np.arange(n)[:, None] == padding_idx, 0, self.weight.data))
+
+    @classmethod
+    @answering_for
+    def from_pretrained(cls: type[E], embeddings: Operand, freeze: bool = True, padding_idx: int | None = None) -> E:
+        """A layer whose table has these values.
+
+        Args:
+            embeddings: Shape (num_embeddings, embedding_dim).
+            freeze: Whether they stay as they are, as without a gradient; False lets them be trained.
+            padding_idx: As for the class, but its row keeps its values.
+
+        Raises:
+            TypeError: freeze is not a bool.
+            ValueError: The values are no matrix.
+        """
+        name = f"{cls.__name__}.from_pretrained"
+        values = plain(checked_operand(name, embeddings, "embeddings"))
+        if values.ndim != 2:
+            raise ValueError(f"{name}: embeddings of shape {values.shape}; they must be (rows, length of a row)")
+        n, length = values.shape
+        layer = cls(n, length, padding_idx, dtype=values.dtype if values.dtype.kind == "f" else np.float32)
+        layer.weight.assign(values)
+        layer.weight.requires_grad = not check_bool(f"{name}: freeze", freeze)
+        return layer
 
     def forward(self, input: ArrayLike) -> Tensor:
         """(...) integers -> (..., embedding_dim).
@@ -175,7 +204,8 @@ class MultiheadAttention(Module):
             TypeError: A mask that is neither of booleans nor of floats.
             ValueError: Shapes that do not fit.
         """
-        operands = [as_operand(x) for x in (query, key, value)]
+        every = {"query": query, "key": key, "value": value}
+        operands = [checked_operand(self, x, what) for what, x in every.items()]
         single = operands[0].ndim == 2
         self._check(operands)
         if single:
@@ -186,7 +216,9 @@ class MultiheadAttention(Module):
         mask = self._mask(key_padding_mask, attn_mask, (*q.shape[:-1], k.shape[-2]), is_causal)
         weights = attention_weights(type(self).__name__, q, k, mask, False)
         dropped = functional.dropout(weights, self.dropout, self.training, rng=self.rng)
-        out = ops.swapaxes(ops.matmul(dropped, v), 1, 2)  # (n, places, heads, length)
+        out = ops.swapaxes(ops.matmul(dropped, wide(v)), 1, 2)  # (n, places, heads, length)
+        if v.dtype == HALF and q.dtype == k.dtype == HALF:
+            out, dropped = ops.astype(out, HALF), ops.astype(dropped, HALF)
         out = self.out_proj(ops.reshape(out, (*out.shape[:2], self.embed_dim)))
         shown: Tensor | None = None
         if need_weights:
@@ -253,7 +285,7 @@ def xavier(name: str, rows: int, columns: int, rng: np.random.Generator | None, 
 
 def forbidden(name: str, mask: Any, shapes: list[tuple[int, ...]]) -> Tensor:
     """A mask as numbers to be added, where True forbids."""
-    mask = as_operand(mask)
+    mask = checked_operand(name, mask, "")
     if mask.shape not in shapes:
         raise ValueError(f"{name} has shape {mask.shape}; it must be {' or '.join(map(str, shapes))}")
     if mask.dtype.kind not in "bf":

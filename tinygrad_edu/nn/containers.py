@@ -23,7 +23,7 @@ from tinygrad_edu.nn.activations import ACTIVATIONS, PReLU
 from tinygrad_edu.nn.layers import Dropout, Init, Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d
-from tinygrad_edu.ops import as_operand
+from tinygrad_edu.ops import checked_operand
 from tinygrad_edu.random import generator_or_default
 
 __all__ = ["MLP", "ModuleDict", "ModuleList", "Residual", "Sequential"]
@@ -53,10 +53,13 @@ class Row(Holder):
         try:
             return keys[operator.index(index)]
         except TypeError:
-            hint = f"; write the attribute, model.{index}" if isinstance(index, str) else ""
+            hint = ""
+            if isinstance(index, str):
+                hint = f"; write model[{index}]" if index.isdecimal() else f"; write the attribute, model.{index}"
             raise TypeError(f"{name}: index is {index!r:.60}; it must be an integer or a slice{hint}") from None
         except IndexError:
-            raise IndexError(f"{name}: index {index} is out of range; the modules are {len(keys)}") from None
+            has = {0: "no modules", 1: "one module, number 0"}.get(len(keys), f"modules 0 to {len(keys) - 1}")
+            raise IndexError(f"{name}: index {index} is out of range; it has {has}") from None
 
     def _renumber(self, modules: Iterable[Module]) -> None:
         """Lets these be the modules, with the names "0", "1" and so on."""
@@ -142,11 +145,11 @@ class Sequential(Row):
         else:
             self.extend(layers)  # type: ignore[arg-type]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """Runs the layers in order."""
         for layer in self:
-            x = layer(x)
-        return x
+            input = layer(input)
+        return input
 
     def __add__(self, other: Sequential) -> Sequential:
         for part in (self, other):
@@ -177,13 +180,13 @@ class Residual(Sequential):
     Args and Raises: As for Sequential; together the layers must keep the shape of x.
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """(...) -> (...).
 
         Raises:
             ValueError: The layers change the shape.
         """
-        x = as_operand(x)
+        x = checked_operand(self, input)
         change = super().forward(x)
         if change.shape != x.shape:
             raise ValueError(

@@ -16,10 +16,11 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional
 from tinygrad_edu.checks import check_choice, check_dtype, check_pair, check_positive_int
-from tinygrad_edu.functional.convolution import MODES, borders, check_sizes
+from tinygrad_edu.functional.convolution import borders, check_sizes
+from tinygrad_edu.functional.padding import MODES
 from tinygrad_edu.nn.layers import Init, initialize, zero_bias
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops import Operand, checked_operand
 from tinygrad_edu.ops.convolution import Pair, reach
 from tinygrad_edu.tensor import Tensor
 
@@ -64,13 +65,13 @@ class Convolution(Module):
         self.bias = zero_bias(self.out_channels, bias, dtype)
         initialize(self.weight, self.bias, init, rng)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(n, in_channels, *sizes) -> (n, out_channels, *sizes), both perhaps without n.
 
         Raises:
             ValueError: Another number of axes or channels, or images smaller than the kernel.
         """
-        x = self._checked(x)
+        x = self._checked(input)
         how: Any = (self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
         convolve = functional.conv1d if len(self.axes) == 1 else functional.conv2d
         return convolve(x, *how, padding_mode=self.padding_mode)
@@ -97,7 +98,7 @@ class Convolution(Module):
 
     def _checked(self, x: Operand) -> Tensor:
         """The input, if it fits."""
-        x, ndim, channels = as_operand(x), len(self.axes), self.in_channels
+        x, ndim, channels = checked_operand(self, x), len(self.axes), self.in_channels
         if x.ndim in (ndim + 1, ndim + 2) and x.shape[-ndim - 1] == channels:
             return x
         name = f"{type(self).__name__}({channels}, {self.out_channels})"
@@ -212,17 +213,17 @@ class ConvTranspose2d(Convolution):
             limits = f"the stride {self.stride} or the dilation {self.dilation}"
             raise ValueError(f"ConvTranspose2d: output_padding is {output_padding}; it must be less than {limits}")
 
-    def forward(self, x: Operand, output_size: int | Pair | None = None) -> Tensor:
+    def forward(self, input: Operand, output_size: int | Pair | None = None) -> Tensor:
         """(n, in_channels, h, w) -> (n, out_channels, rows, columns), both perhaps without n.
 
         Args:
-            x: Images.
+            input: Images.
             output_size: (rows, columns) instead of the output_padding that leads there.
 
         Raises:
             ValueError: Another number of axes or channels, or an output_size that is out of reach.
         """
-        x = self._checked(x)
+        x = self._checked(input)
         more = self.output_padding if output_size is None else self._padding_to(output_size, x.shape[-2:])
         how: Any = (self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation)
         return functional.conv_transpose2d(x, *how)

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_choice, check_number
 from tinygrad_edu.random import (  # generator, generators_in and manual_seed can be imported from here, too
     default_generator,
@@ -55,12 +56,14 @@ def constant(tensor: Tensor, val: float) -> Tensor:
     return checked(tensor).assign(check_number("constant: val", val, finite=False))
 
 
+@answering_for
 def normal(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
     """Independent draws from N(mean, std**2)."""
     mean, std = check_number("normal: mean", mean), check_number("normal: std", std, at_least=0)
     return checked(tensor).assign(generator_or_default(rng).normal(mean, std, tensor.shape))
 
 
+@answering_for
 def uniform(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
     """Independent draws from the uniform distribution over [a, b)."""
     a = check_number("uniform: a", a)
@@ -107,12 +110,14 @@ def xavier_std(tensor: Tensor, gain: float) -> float:
     return check_number("xavier: gain", gain, at_least=0) * math.sqrt(2 / sum(fans(tensor)))
 
 
+@answering_for
 def xavier_uniform(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
     """Uniform over +-gain * sqrt(6 / (fan_in + fan_out)): Glorot & Bengio 2010, for tanh and sigmoid."""
     bound = math.sqrt(3) * xavier_std(tensor, gain)  # the uniform distribution over +-b has variance b**2 / 3
     return uniform(tensor, -bound, bound, rng=rng)
 
 
+@answering_for
 def xavier_normal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
     """Normal with std gain * sqrt(2 / (fan_in + fan_out)): Glorot & Bengio 2010, for tanh and sigmoid."""
     return normal(tensor, 0.0, xavier_std(tensor, gain), rng=rng)
@@ -126,6 +131,7 @@ def kaiming_std(tensor: Tensor, a: float, mode: FanMode, nonlinearity: str) -> f
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
 
+@answering_for
 def kaiming_uniform(
     tensor: Tensor,
     a: float = 0.0,
@@ -147,6 +153,7 @@ def kaiming_uniform(
     return uniform(tensor, -bound, bound, rng=rng)
 
 
+@answering_for
 def kaiming_normal(
     tensor: Tensor,
     a: float = 0.0,
@@ -159,6 +166,7 @@ def kaiming_normal(
     return normal(tensor, 0.0, kaiming_std(tensor, a, mode, nonlinearity), rng=rng)
 
 
+@answering_for
 def orthogonal(tensor: Tensor, gain: float = 1.0, *, rng: np.random.Generator | None = None) -> Tensor:
     """gain times a random orthogonal matrix: Saxe, McClelland & Ganguli 2014.
 

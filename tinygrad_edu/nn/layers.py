@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional, ops
+from tinygrad_edu.arguments import LEFT_OUT
 from tinygrad_edu.checks import check_axis, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops import Operand, checked_operand
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 
@@ -78,13 +79,13 @@ class Flatten(Module):
         self.start_dim = check_axis("Flatten: start_dim", start_dim)
         self.end_dim = check_axis("Flatten: end_dim", end_dim)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(n, ...) -> (n, product of the rest).
 
         Raises:
             ValueError: The input lacks one of the axes, or the last comes before the first.
         """
-        x = as_operand(x)
+        x = checked_operand(self, input)
         axes = range(x.ndim)
         try:
             start, end = axes[self.start_dim], axes[self.end_dim]
@@ -114,11 +115,13 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         self.p = check_number("Dropout: p, the probability to drop an element,", p, at_least=0, at_most=1)
+        if isinstance(rng, bool):
+            raise TypeError(f"Dropout: rng got {rng}; PyTorch's inplace is left out: {LEFT_OUT['inplace']}")
         self.rng = None if rng is None else generator_or_default(rng)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(...) -> (...); draws anew at each call in training."""
-        return functional.dropout(x, self.p, self.training, rng=self.rng)
+        return functional.dropout(input, self.p, self.training, rng=self.rng)
 
 
 class Linear(Module):
@@ -161,13 +164,13 @@ class Linear(Module):
         self.bias = zero_bias(self.out_features, bias, dtype)
         initialize(self.weight, self.bias, init, rng)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(..., in_features) -> (..., out_features).
 
         Raises:
             ValueError: The last axis has another length.
         """
-        x = as_operand(x)
+        x = checked_operand(self, input)
         if x.shape[-1:] != (self.in_features,):
             would_fit = x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features
             hint = "; put Flatten() before it" if would_fit else ""
@@ -216,7 +219,7 @@ class Maxout(Module):
         self.pieces = check_positive_int("Maxout: pieces", pieces)
         self.linear = Linear(in_features, self.pieces * self.out_features, bias, init=init, rng=rng, dtype=dtype)
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
-        y = self.linear(x)  # (..., pieces * out_features)
+        y = self.linear(input)  # (..., pieces * out_features)
         return ops.max(y.reshape((*y.shape[:-1], self.pieces, self.out_features)), axis=-2)

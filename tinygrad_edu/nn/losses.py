@@ -299,7 +299,8 @@ class CrossEntropyLoss(NLLLoss):
 def weight_buffer(name: str, weight: ArrayLike | Tensor | None) -> NDArray[np.floating] | Tensor | None:
     """Weights as an array of their own; None and a Tensor, which is a parameter, as they are."""
     if isinstance(weight, str):
-        raise TypeError(f"{name} is {weight!r}, but it takes one number per class; write reduction={weight!r}")
+        hint = f"; write reduction={weight!r}" if weight in get_args(BatchReduction) else ""
+        raise TypeError(f"{name} is {weight!r:.60}, but it takes one number per class{hint}")
     if weight is None or isinstance(weight, Tensor):
         return weight
     array = np.asarray(checked_weights(name, weight))

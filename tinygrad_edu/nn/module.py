@@ -31,7 +31,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
-from tinygrad_edu.arguments import Named as NamedClass, wrong_arguments
+from tinygrad_edu.arguments import Named as NamedClass, answering_for, wrong_arguments
 from tinygrad_edu.checks import check_bool, refuse_mask
 from tinygrad_edu.engine import new_number, plain
 from tinygrad_edu.nn.paths import (
@@ -166,11 +166,10 @@ class Module(metaclass=Kind):
 
     def _new_buffer(self, name: str, value: Any) -> Any:
         """A copy that is a buffer from now on; the array itself if it is a new one that a running forward keeps."""
-        if name in self._names():
-            return np.array(value, subok=True)
-        if start_of_call() is not None:
-            return value
-        vars(self)["_buffer_names"] = self._names() | {name}
+        if name not in self._names():
+            if start_of_call() is not None:
+                return value
+            vars(self)["_buffer_names"] = self._names() | {name}
         return np.array(value, subok=True)
 
     def _note_inputs(self, name: str, value: object) -> None:
@@ -337,6 +336,7 @@ class Module(metaclass=Kind):
         """The same as train(False): evaluation mode."""
         return self.train(False)
 
+    @answering_for
     def zero_grad(self) -> None:
         """Forgets the gradients of all parameters: backward() adds to what is there."""
         for p in self.parameters():

@@ -26,7 +26,7 @@ from tinygrad_edu.engine import plain
 from tinygrad_edu.functional.normalization import check_lengths, over_rms, standardized
 from tinygrad_edu.nn.convolution import shape_hint
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops import Operand, checked_operand
 from tinygrad_edu.sums import first_along
 from tinygrad_edu.tensor import Tensor
 
@@ -85,13 +85,13 @@ class BatchNorm(Module):
         self.running_var = np.ones(num_features, wide) if track_running_stats else None
         self.num_batches_tracked = np.array(0, np.int64) if track_running_stats else None
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(n, c, ...) -> (n, c, ...).
 
         Raises:
             ValueError: Another number of axes or channels, or, in training, fewer than two values in a channel.
         """
-        x = as_operand(x)
+        x = checked_operand(self, input)
         if x.dtype == np.float16:
             return through_float32(self, x)
         self._check_shape(x.shape)
@@ -220,13 +220,13 @@ class LayerNorm(Module):
         self.weight = Tensor(np.ones(self.normalized_shape, dtype), name="weight") if elementwise_affine else None
         self.bias = Tensor(np.zeros(self.normalized_shape, dtype), name="bias") if elementwise_affine and bias else None
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(..., *normalized_shape) -> the same shape.
 
         Raises:
             ValueError: The last axes have other lengths.
         """
-        return standardized(check_last_axes(self, x), len(self.normalized_shape), self.weight, self.bias, self.eps)
+        return standardized(check_last_axes(self, input), len(self.normalized_shape), self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         settings = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
@@ -240,7 +240,8 @@ class RMSNorm(Module):
 
     Args:
         normalized_shape: Lengths of the last axes, or the length of the last one.
-        eps: Added to the mean square; if None, what 1 and the next number of the input's dtype differ by.
+        eps: Added to the mean square; if None, what 1 and the next number of the input's dtype differ by, of float32 at
+            least.
         elementwise_affine: Whether there is a weight.
         dtype: Floating dtype of the weight.
 
@@ -265,13 +266,13 @@ class RMSNorm(Module):
         elementwise_affine = check_bool("RMSNorm: elementwise_affine", elementwise_affine)
         self.weight = Tensor(np.ones(self.normalized_shape, dtype), name="weight") if elementwise_affine else None
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(..., *normalized_shape) -> the same shape.
 
         Raises:
             ValueError: The last axes have other lengths.
         """
-        return over_rms(check_last_axes(self, x), len(self.normalized_shape), self.weight, self.eps)
+        return over_rms(check_last_axes(self, input), len(self.normalized_shape), self.weight, self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
@@ -320,13 +321,13 @@ class GroupNorm(Module):
         self.weight = Tensor(np.ones(self.num_channels, dtype), name="weight") if affine else None
         self.bias = Tensor(np.zeros(self.num_channels, dtype), name="bias") if affine and bias else None
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(n, num_channels, ...) -> the same shape.
 
         Raises:
             ValueError: Another number of channels.
         """
-        x, c = as_operand(x), self.num_channels
+        x, c = checked_operand(self, input), self.num_channels
         if x.ndim < 2 or x.shape[1] != c:
             hint = "; move the channels to axis 1: np.moveaxis(x, -1, 1)" if x.ndim > 2 and x.shape[-1] == c else ""
             name = f"GroupNorm({self.num_groups}, {c})"
@@ -340,7 +341,7 @@ class GroupNorm(Module):
 
 def check_last_axes(layer: LayerNorm | RMSNorm, x: Operand) -> Tensor:
     """The input, if its last axes are the layer's."""
-    x, shape = as_operand(x), layer.normalized_shape
+    x, shape = checked_operand(layer, x), layer.normalized_shape
     if x.shape[-len(shape) :] != shape:
         name = f"{type(layer).__name__}({shape})"
         raise ValueError(f"{name} got input of shape {x.shape}; its last axes must be {shape}")

@@ -61,9 +61,9 @@ class MaxPool2d(Pool):
         check_pair("MaxPool2d: dilation", dilation, 1)
         self.dilation = dilation
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(n, c, h, w) -> (n, c, rows, columns); see functional.max_pool2d."""
-        return functional.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+        return functional.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
 class AvgPool2d(Pool):
@@ -98,10 +98,10 @@ class AvgPool2d(Pool):
             divisor_override = check_positive_int("AvgPool2d: divisor_override", divisor_override)
         self.divisor_override = divisor_override
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(n, c, h, w) -> (n, c, rows, columns); see functional.avg_pool2d."""
         counting = (self.ceil_mode, self.count_include_pad, self.divisor_override)
-        return functional.avg_pool2d(x, self.kernel_size, self.stride, self.padding, *counting)
+        return functional.avg_pool2d(input, self.kernel_size, self.stride, self.padding, *counting)
 
 
 class AdaptiveAvgPool2d(Module):
@@ -123,9 +123,9 @@ class AdaptiveAvgPool2d(Module):
         check_output_size("AdaptiveAvgPool2d", output_size)
         self.output_size = output_size
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(n, c, h, w) -> (n, c, *output_size); see functional.adaptive_avg_pool2d."""
-        return functional.adaptive_avg_pool2d(x, self.output_size)
+        return functional.adaptive_avg_pool2d(input, self.output_size)
 
 
 class Upsample(Module):
@@ -150,9 +150,9 @@ class Upsample(Module):
         check_scaling("Upsample", size, scale_factor, mode)
         self.size, self.scale_factor, self.mode = size, scale_factor, mode
 
-    def forward(self, x: Operand) -> Tensor:
+    def forward(self, input: Operand) -> Tensor:
         """(n, c, h, w) -> (n, c, *size); see functional.interpolate."""
-        return functional.interpolate(x, self.size, self.scale_factor, self.mode)
+        return functional.interpolate(input, self.size, self.scale_factor, self.mode)
 
     def extra_repr(self) -> str:
         name = "size" if self.scale_factor is None else "scale_factor"

@@ -19,7 +19,7 @@ from tinygrad_edu import functional, ops
 from tinygrad_edu.checks import check_bool, check_choice, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import Operand, as_operand
+from tinygrad_edu.ops import Operand, checked_operand
 from tinygrad_edu.random import generator_or_default
 from tinygrad_edu.tensor import Tensor
 
@@ -117,7 +117,7 @@ class Weights(Module):
             raise TypeError(
                 f"{name}: hx is a {type(hx).__name__}{size}; it must be {wanted} of shape {shape}, or None for zeros"
             )
-        states = tuple([as_operand(state) for state in given])
+        states = tuple([checked_operand(self, state, "hx") for state in given])
         for state in states:
             if state.shape != shape:
                 raise ValueError(f"{name}: hx has shape {state.shape}; it must be {wanted} of shape {shape}")
@@ -174,7 +174,7 @@ class Recurrent(Weights):
         Raises:
             ValueError: Shapes that do not fit.
         """
-        x = as_operand(input)
+        x = checked_operand(self, input)
         name = f"{type(self).__name__}({self.input_size}, {self.hidden_size})"
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             axes = "n, time" if self.batch_first else "time, n"
@@ -315,7 +315,7 @@ class Cell(Weights):
         Raises:
             ValueError: Shapes that do not fit.
         """
-        x = as_operand(input)
+        x = checked_operand(self, input)
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             name = f"{type(self).__name__}({self.input_size}, {self.hidden_size})"
             raise ValueError(f"{name} got input of shape {x.shape}; it takes (n, {self.input_size}), one step in time")

@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from tinygrad_edu.checks import refuse_mask
-from tinygrad_edu.engine import Array, is_tensor, op, plain
+from tinygrad_edu.checks import as_array
+from tinygrad_edu.engine import Array, Node, is_tensor, op, plain
 
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Operand", "abs", "absolute", "add", "as_float", "as_operand", "astype", "cbrt", "conj", "conjugate", "copy",
-    "divide", "erf", "exp", "exp2", "expm1", "fabs", "flat", "float_power", "leaky_relu", "log", "log1p", "log2",
-    "log10", "logaddexp", "logaddexp2", "maximum", "minimum", "multiply", "negative", "positive", "pow", "power",
-    "real", "reciprocal", "relu", "sigmoid", "sign", "softplus", "sqrt", "square", "subtract", "true_divide",
-    "unless_nan", "where",
+    "Operand", "abs", "absolute", "add", "as_float", "as_operand", "astype", "cbrt", "checked_operand", "conj",
+    "conjugate", "copy", "divide", "erf", "exp", "exp2", "expm1", "fabs", "flat", "float_power", "leaky_relu", "log",
+    "log1p", "log2", "log10", "logaddexp", "logaddexp2", "maximum", "minimum", "multiply", "negative", "positive",
+    "pow", "power", "real", "reciprocal", "relu", "sigmoid", "sign", "softplus", "sqrt", "square", "subtract",
+    "true_divide", "unless_nan", "where",
 ]  # fmt: skip
 
 Operand: TypeAlias = "Tensor | ArrayLike"
@@ -41,10 +41,22 @@ math_erf = np.frompyfunc(math.erf, 1, 1)
 
 def as_operand(x: Operand) -> Tensor:
     """x with a shape: lists and numbers become arrays, which for the type checker are Tensors, as they do the same."""
-    if hasattr(x, "shape"):
+    if type(x) is np.ndarray or isinstance(x, Node) or (hasattr(x, "shape") and not hasattr(x, "mask")):
         return x  # type: ignore[return-value]
-    refuse_mask("a list", x)
-    return np.asarray(x)  # type: ignore[return-value]
+    return as_array("an operand", x)  # type: ignore[return-value]
+
+
+def checked_operand(owner: object, x: Operand, what: str = "input") -> Tensor:
+    """x with a shape, if it is a Tensor or holds real numbers; errors name the owner, a layer or a text, and `what`."""
+    if isinstance(x, Node) or (type(x) is np.ndarray and x.dtype.kind in "biuf") or hasattr(x, "__op__"):
+        return x  # type: ignore[return-value]
+    name = owner if isinstance(owner, str) else type(owner).__name__
+    name = f"{name}: {what}" if what else name
+    array = x if isinstance(x, (np.ndarray, np.generic)) and not hasattr(x, "mask") else as_array(name, x)
+    if array.dtype.kind not in "biuf":
+        found = f"of dtype {array.dtype}" if array.ndim else f"{x!r:.60}"
+        raise TypeError(f"{name} is {found}; it must hold real numbers")
+    return array  # type: ignore[return-value]
 
 
 def as_float(x: Operand) -> Tensor:

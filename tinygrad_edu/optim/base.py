@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.arguments import Named
+from tinygrad_edu.arguments import Named, answering_for
 from tinygrad_edu.checks import check_number, check_positive_int, refuse_mask
 from tinygrad_edu.optim.parameters import (
     Group,
@@ -140,11 +140,13 @@ class Optimizer(metaclass=Named):
         for group in self.param_groups:
             group["lr"] = value
 
+    @answering_for
     def zero_grad(self) -> None:
         """Forgets the gradients: backward() adds to what is there."""
         for p in self.params:
             p.grad = None
 
+    @answering_for
     def step(self) -> None:
         """Updates every parameter that has a gradient.
 
@@ -271,10 +273,16 @@ class Optimizer(metaclass=Named):
             ValueError: It is the state of another class of optimizer, or of other groups or shapes of parameters, or
                 has moments of other names, such as PyTorch's, for which there is from_torch().
         """
-        where = f"{type(self).__name__}.load_state_dict"
+        self._load(state, "load_state_dict", {})
+
+    def _load(self, state: Mapping[str, Any], method: str, shown: Mapping[str, str]) -> None:
+        """Restores a state; errors name the method, and moments as `shown` has them."""
+        where = f"{type(self).__name__}.{method}"
         if not isinstance(state, Mapping) or state.keys() != {"optimizer", "state", "param_groups"}:
             keys = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
-            raise ValueError(f"{where}: expected the keys optimizer, state, param_groups, got {keys}")
+            is_torchs = isinstance(state, Mapping) and state.keys() == {"state", "param_groups"}
+            hint = "; the state of PyTorch's optimizer is loaded with from_torch()" if is_torchs else ""
+            raise ValueError(f"{where}: expected the keys optimizer, state, param_groups, got {keys}{hint}")
         made_by = state["optimizer"]
         if not isinstance(made_by, str) or made_by != type(self).__name__:
             raise ValueError(f"{where}: this is the state of {made_by!s:.60}; make that optimizer, then load it")
@@ -297,7 +305,7 @@ class Optimizer(metaclass=Named):
         entries = {int(i): entry for i, entry in moments.items() if entry}
         if not entries.keys() <= set(range(len(self.state))):
             raise ValueError(f"{where}: the state is of parameters {[*entries]}, this optimizer has {len(self.state)}")
-        arrays = [self._moment_arrays(i, entries.get(i, {}), where) for i in range(len(self.state))]
+        arrays = [self._moment_arrays(i, entries.get(i, {}), where, shown) for i in range(len(self.state))]
         for group, seen, new in zip(self.param_groups, self._seen, values, strict=True):  # nothing can fail from here
             group.update(new)
             seen.update(new)
@@ -338,24 +346,26 @@ class Optimizer(metaclass=Named):
         Raises:
             ValueError: As load_state_dict.
         """
-        self.load_state_dict(from_torch(self, state))
+        self._load(from_torch(self, state), "from_torch", self.torch_names)
 
-    def _moment_arrays(self, i: int, entry: Mapping[str, Any], where: str) -> dict[str, ndarray]:
+    def _moment_arrays(
+        self, i: int, entry: Mapping[str, Any], where: str, shown: Mapping[str, str]
+    ) -> dict[str, ndarray]:
         """The arrays that the saved moments of parameter i will be written to; missing ones are made."""
         if entry and check_positive_int(f"{where}: parameter {i}: step", entry.get("step")) > 2**53:
             raise ValueError(f"{where}: parameter {i}: step is {entry['step']!r:.60}; a float counts no further")
         known, arrays = self.moments(self.defaults), {}
         for name in self.scalars:
-            check_number(f"{where}: parameter {i}: {name}", entry.get(name, 0), at_least=0)
+            check_number(f"{where}: parameter {i}: {shown.get(name, name)}", entry.get(name, 0), at_least=0)
         for name in [name for name in entry if name not in ("step", *self.scalars)]:
             if name not in known:
                 keeps = f"{type(self).__name__} keeps {', '.join([*known, *self.scalars]) or 'nothing'}"
                 why = "PyTorch's are scaled differently and have other names; from_torch() loads them"
                 raise ValueError(f"{where}: parameter {i} has {name}, but {keeps}; {why}")
-            refuse_mask(f"{where}: parameter {i}: {name}", entry[name])
+            refuse_mask(f"{where}: parameter {i}: {shown.get(name, name)}", entry[name])
             value = np.asarray(entry[name])
             arrays[name] = array = self.state[i].get(name, np.empty_like(self._work[i][1]))
             if value.shape != array.shape or not np.can_cast(value.dtype, array.dtype, "same_kind"):
-                found = f"{name} of shape {value.shape} {value.dtype}"
+                found = f"{shown.get(name, name)} of shape {value.shape} {value.dtype}"
                 raise ValueError(f"{where}: parameter {i} needs {array.shape} {array.dtype}, the state has {found}")
         return arrays

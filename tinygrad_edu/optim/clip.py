@@ -15,6 +15,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_bool, check_number
 from tinygrad_edu.optim.parameters import check_parameters, gradient_array
 from tinygrad_edu.tensor import Tensor
@@ -22,6 +23,7 @@ from tinygrad_edu.tensor import Tensor
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "p_norm"]
 
 
+@answering_for
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
 ) -> float:
@@ -60,6 +62,7 @@ def clip_grad_norm_(
     return norm
 
 
+@answering_for
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Clips each entry of each gradient to [-clip_value, clip_value], in place; that changes the direction.
 

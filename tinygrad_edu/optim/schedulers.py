@@ -17,7 +17,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from tinygrad_edu.arguments import Named, others_by_name
+from tinygrad_edu.arguments import Named, answering_for, others_by_name
 from tinygrad_edu.checks import check_bool, check_choice, check_int, check_number, refuse_mask
 from tinygrad_edu.optim.base import Optimizer
 
@@ -73,6 +73,7 @@ class Scheduler(metaclass=Named):
         """The learning rate in an epoch, counted from 0, of a group whose initial rate is `base_lr`."""
         raise NotImplementedError(f"{type(self).__name__} has no lr_at, so it is not a schedule; define lr_at in it")
 
+    @answering_for
     def step(self) -> None:
         """Goes to the next epoch.
 
@@ -241,6 +242,7 @@ class ReduceLROnPlateau(Scheduler):
         self.best = math.inf if self.mode == "min" else -math.inf
         self.last_epoch = self.num_bad_epochs = self.cooldown_counter = 0
 
+    @answering_for
     def step(self, metrics: float) -> None:  # type: ignore[override]  # as PyTorch has it
         """Goes to the next epoch.
 

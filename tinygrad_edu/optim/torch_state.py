@@ -22,6 +22,12 @@ TORCH_ONLY = {  # what PyTorch's groups hold besides: how a step is computed, an
 }  # fmt: skip
 
 
+MARKS = {  # a hyperparameter by which PyTorch's groups tell whose they are
+    "ns_steps": "Muon", "momentum_decay": "NAdam", "amsgrad": "Adam", "centered": "RMSprop", "lr_decay": "Adagrad",
+    "dampening": "SGD",
+}  # fmt: skip
+
+
 class Translated(Protocol):
     """What is needed of an optimizer here."""
 
@@ -62,10 +68,8 @@ def from_torch(optimizer: Translated, state: Mapping[str, Any]) -> dict[str, Any
     groups, entries = parts_of(state, where)
     scales, own_groups = {}, []
     for group in groups:
-        decoupled = group.get("decoupled_weight_decay")
-        if name in ("Adam", "AdamW") and decoupled in (True, False) and decoupled != (name == "AdamW"):
-            other = "AdamW" if decoupled else "Adam"
-            raise ValueError(f"{where}: the weight decay is that of {other}; make that optimizer, then load its state")
+        group = {key: plain_numbers(value) for key, value in group.items()}
+        check_owner(optimizer, group, where)
         own_groups.append({k: v for k, v in group.items() if k in optimizer.defaults or k not in TORCH_ONLY})
         values = check_hyperparameters(where, {**optimizer.defaults, **hyperparameters(own_groups[-1])})
         if isinstance(numbers := group.get("params"), (list, tuple)):
@@ -82,6 +86,28 @@ def from_torch(optimizer: Translated, state: Mapping[str, Any]) -> dict[str, Any
         if own.get("step") != 0:  # PyTorch's Adagrad has a state before the first step
             states[i] = own
     return {"optimizer": name, "state": states, "param_groups": own_groups}
+
+
+def check_owner(optimizer: Translated, group: Mapping[str, Any], where: str) -> None:
+    """Refuses a group of another optimizer's state, by its hyperparameters."""
+    name, decoupled = type(optimizer).__name__, group.get("decoupled_weight_decay")
+    theirs, own = [next((MARKS[k] for k in MARKS if k in held), None) for held in (group, optimizer.defaults)]
+    if theirs and theirs != own:
+        theirs = "AdamW" if theirs == "Adam" and decoupled else theirs
+        raise ValueError(f"{where}: this is the state of {theirs}; make that optimizer, then load its state")
+    if theirs != own:
+        lacking = ", ".join([k for k in optimizer.defaults if k not in group])
+        raise ValueError(f"{where}: param_groups lack {lacking}; is this the state of another optimizer?")
+    if name in ("Adam", "AdamW") and decoupled in (True, False) and decoupled != (name == "AdamW"):
+        other = "AdamW" if decoupled else "Adam"
+        raise ValueError(f"{where}: the weight decay is that of {other}; make that optimizer, then load its state")
+
+
+def plain_numbers(value: Any) -> Any:
+    """What is an array or a tensor of shape () as a number, also in a pair."""
+    if isinstance(value, tuple):
+        return tuple(map(plain_numbers, value))
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
 
 
 def parts_of(state: Any, where: str) -> tuple[list[Mapping[str, Any]], Mapping[Any, Mapping[str, Any]]]:
