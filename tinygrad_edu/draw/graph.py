@@ -116,6 +116,9 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         check_choice("graph: rankdir", rankdir, get_args(Rankdir))
         if theme is not None:
             check_choice("graph: theme", theme, get_args(Theme))
+        if isinstance(fold, type):
+            how = f"lambda module: isinstance(module, {fold.__name__})"
+            raise TypeError(f"graph: fold is the class {fold.__name__}; write a function of a module: {how}")
         if not (callable(fold) or isinstance(fold, bool) or (isinstance(fold, str) and fold == "auto")):
             fold = check_int('graph: fold, unless it is "auto", True, False or a function,', fold, 1)
         check_choice("graph: gradients", gradients, get_args(Gradients))

@@ -133,7 +133,7 @@ def irregular(n):
     return x
 
 
-def folded(found, depth=None, most=150, **options):
+def folded(found, depth=None, most=ENOUGH, **options):
     """What is drawn of a graph that is too large."""
     return plan(found, depth, fits=lambda drawn: drawn.size <= most, **options)
 

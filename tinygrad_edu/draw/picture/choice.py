@@ -36,13 +36,14 @@ def choose(graph: Graph) -> tuple[Painter, str]:
     With the style "auto" all is drawn in full if that is legible on a slide, else in compact style, and what is still
     too large is folded until it is legible. With another style what is larger than two slides is folded.
     """
-    options, known = graph.options, graph.record.choices
-    key = tuple([options[name] for name in ("style", "fold", "depth", "rankdir", "precision", "gradients")])
+    options, known, fold = graph.options, graph.record.choices, graph.options["fold"]
+    others = [options[name] for name in ("style", "depth", "rankdir", "precision", "gradients")]
+    key = (*others, type(fold), id(fold) if callable(fold) else fold)  # True is not 1
     if key in known:
-        drawn, style, direction = known[key]
+        drawn, style, direction, _ = known[key]
         return Painter(graph, drawn, style), direction
     painter, direction = chosen(graph)
-    known[key] = painter.plan, painter.style, direction
+    known[key] = painter.plan, painter.style, direction, fold  # which keeps its id
     return painter, direction
 
 

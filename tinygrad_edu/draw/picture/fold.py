@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENOUGH", "Item", "Link", "Plan", "by_call", "connect", "gate_ids", "op_items", "plan", "title_of"]
 
-ENOUGH = 32  # a picture of so many nodes is not opened further
-FEW_NODES, MANY_NODES = 12, 45  # one of at most FEW_NODES may be opened once more, up to MANY_NODES
+ENOUGH = 32  # nodes of a folded picture
 LEAVES = 8  # operands of its own that one node may have in a folded picture
 SHARED = 2  # operands that the same nodes share, before they become one node
 
@@ -243,7 +242,7 @@ def unfold(found: Record, items: list[Item], nodes: list[Stretch], best: Plan, f
         late, *_, stretch = heapq.heappop(waiting)
         opened[stretch] = opened_parts(items, stretch)
         larger = connect(found, shown_items(items, nodes, opened), True)
-        if larger.size > (ENOUGH if best.size > FEW_NODES else MANY_NODES) or not fits(larger):
+        if not fits(larger):
             del opened[stretch]
             continue
         best = larger
