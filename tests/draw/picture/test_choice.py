@@ -90,7 +90,7 @@ def test_folding_can_be_forbidden_and_forced():
     assert Graph(record(chain(60)), fold=4).plan.size == 4  # operand, first op, the rest, last op
     assert Graph(record(f_of_xyz()), fold=True).style == "gates"  # there is nothing to fold
     assert Graph(found, fold=1).plan.size == 3 < some.plan.size  # True is not 1
-    with pytest.raises(TypeError, match="class Linear.*isinstance\\(module, Linear\\)"):
+    with pytest.raises(TypeError, match=r"class Linear.*isinstance\(module, Linear\)"):
         Graph(found, fold=nn.Linear)
 
 

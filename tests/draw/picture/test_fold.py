@@ -10,7 +10,7 @@ import tinygrad_edu as te
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.names import name_cards
-from tinygrad_edu.draw.picture.fold import ENOUGH, Item, plan
+from tinygrad_edu.draw.picture.fold import Item, plan
 from tinygrad_edu.draw.record import record
 
 
@@ -133,7 +133,7 @@ def irregular(n):
     return x
 
 
-def folded(found, depth=None, most=ENOUGH, **options):
+def folded(found, depth=None, most=32, **options):
     """What is drawn of a graph that is too large."""
     return plan(found, depth, fits=lambda drawn: drawn.size <= most, **options)
 
@@ -194,7 +194,7 @@ def test_runs_are_in_phase_with_neurons(form, options):
     extra = form == "sum from 0"  # one more add
     ops = {16: 33 + extra, 8: 17 + extra} if form != "b last" else {16: 33, 8: 17}
     assert runs(drawn, 10) == [(14, ops[8]), (14, ops[16])]
-    assert len([item for item in drawn.items if item.kind != "chip"]) <= ENOUGH
+    assert len([item for item in drawn.items if item.kind != "chip"]) <= 32
     first, second = [item for item in drawn.items if item.kind == "run" and item.ops > 200]
     assert all(card.op.name == "tanh" for card in first.outputs + second.outputs)
     assert len(first.outputs) == len(second.outputs) == 14
@@ -211,11 +211,11 @@ def test_layers_of_equal_neurons_are_not_one_run(widths):
 
 def test_a_loss_over_examples_is_folded_by_examples_and_by_layers():
     found = record(moons(4))
-    drawn = folded(found)
+    drawn = folded(found, most=45)
     check(found, drawn)
     example = 16 * 5 + 16 * 33 + 32 + 3
     assert runs(drawn, 5) == [(14, 5), (14, 33), (2, example)]
-    assert len([item for item in drawn.items if item.kind != "chip"]) <= ENOUGH
+    assert len([item for item in drawn.items if item.kind != "chip"]) <= 45
     chips = {item.cards[0].name for item in drawn.items if item.kind == "chip"}
     assert "238 inputs" in chips  # the weights of 14 neurons
 
@@ -244,7 +244,7 @@ def test_any_large_graph_becomes_small(make):
     found = record(make())
     drawn = folded(found)
     check(found, drawn)
-    assert drawn.folded and drawn.size <= 150
+    assert drawn.folded and drawn.size <= 32
 
 
 @given(st.integers(1, 60), st.integers(0, 5), st.integers(1, 6), st.integers(0, 2**32 - 1))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENOUGH", "Item", "Link", "Plan", "by_call", "connect", "gate_ids", "op_items", "plan", "title_of"]
 
-ENOUGH = 32  # nodes of a folded picture
+ENOUGH = 24  # nodes of a folded picture
 LEAVES = 8  # operands of its own that one node may have in a folded picture
 SHARED = 2  # operands that the same nodes share, before they become one node
 
