@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn, no_grad
-from tinygrad_edu.draw.explain.words import TREE_LINES, alt_text, speak_name, tree
+from tinygrad_edu.draw.explain.words import TREE_LINES, alt_text, speak_name, speak_text, tree
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
 
@@ -127,6 +127,26 @@ def test_numbers_are_said():
         text = alt_text(named(Tensor(-1.25e-7, name="x") * np.inf * 0.0))
     assert "x, input minus 1.25 times 10 to the power minus 7" in text
     assert "x times infinity, which is minus infinity" in text and "not a number" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "largest difference at [0, 1]: −3.3e−8 instead of 1e12",
+            "largest difference at 0, 1: minus 3.3 times 10 to the power minus 8 instead of 1 times 10 to the power 12",
+        ),
+        ("right step, but h2e and x1e5_2 have a wrong", "right step, but h2e and x1e5 2 have a wrong"),
+        ("2e−5 times the right one", "2 times 10 to the power minus 5 times the right one"),
+        ("off by 1e−5%", "off by 1 times 10 to the power minus 5 percent"),
+        ("shape [2×3] instead of ()", "shape 2 by 3 instead of a single number"),
+        ("did backward() run twice?", "did backward run twice?"),
+        ("NaNny: NaN or −∞", "NaNny: not a number or minus infinity"),
+        ("≈0", "about 0"),
+    ],
+)
+def test_numbers_within_sentences_are_said(text, said):
+    assert speak_text(text) == said
 
 
 def test_alt_text_of_a_large_graph_is_a_summary():

@@ -39,6 +39,12 @@ PHRASES = {
     "solve": "the solution x of {} x = {}", "norm": "the length of {}",
 }  # fmt: skip
 
+POWER = re.compile(rf"(?<![\w.])({numbers.MINUS}?\d+(?:\.\d+)?)e({numbers.MINUS}?\d+)\b")
+SAID = {
+    "≈": "about ", "∞": "infinity", numbers.MINUS: "minus ", "×": " by ", " ()": " a single number", "()": "",
+    "%": " percent", "[": "", "]": "", "_": " ",
+}  # fmt: skip
+
 
 def tree(found: Record, precision: int = 3, width: int = 100, verdicts: Mapping[Card, Verdict] | None = None) -> str:
     """The graph as an indented tree, the output first and operands below their result.
@@ -172,9 +178,7 @@ def verdict_sentences(verdicts: Mapping[Card, Verdict]) -> list[str]:
     wrong = [(card, verdict) for card, verdict in verdicts.items() if verdict.status == "wrong"]
     for card, verdict in wrong[:SMALL]:
         own = "" if verdict.own is None else f", {speak_array(verdict.own)},"
-        why = "; ".join(
-            [speak_text(text).replace("×", " by ") for text in (verdict.hint, verdict.difference()) if text]
-        )
+        why = "; ".join([speak_text(text) for text in (verdict.hint, verdict.difference()) if text])
         sentences.append(f"That of {speak_name(card.name)}{own} is wrong{f': {why}' if why else ''}")
     return sentences
 
@@ -295,10 +299,11 @@ def speak_number(x: Number) -> str:
 
 
 def speak_text(text: str) -> str:
-    text = text.replace("≈", "about ").replace("∞", "infinity").replace("NaN", "not a number")
-    mantissa, found, exponent = text.partition("e") if re.search(r"\de", text) else (text, "", "")
-    text = f"{mantissa} times 10 to the power {exponent}" if found else text
-    return text.replace(numbers.MINUS, "minus ")
+    """A text with numbers in it, as it is said; what has digits in its name stays as it is."""
+    text = POWER.sub(r"\1 times 10 to the power \2", re.sub(r"\bNaN\b", "not a number", text))
+    for sign, words in SAID.items():
+        text = text.replace(sign, words)
+    return text
 
 
 def speak_name(name: str) -> str:
