@@ -69,6 +69,29 @@ def test_the_other_modes_keep_the_options():
     assert graph.both().options == graph.options and graph.both().precision == 5
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("theme", "light", "dark"),
+        ("theme", "dark", "light"),
+        ("theme", "dark", "auto"),
+        ("title", None, "T"),
+        ("title", "T", None),
+        ("mode", "both", "forward"),
+    ],
+)
+def test_what_is_set_draws_the_picture_anew(name, before, after):
+    found = record(f_of_xyz())
+    graph, expected = Graph(found, **{name: before}), Graph(found, **{name: after})
+    for picture in (graph, expected):
+        picture.node("mine")
+    setattr(graph, name, after)
+    assert getattr(graph, name) == after and graph.source == expected.source
+    assert graph.both().source == expected.both().source and graph.alt_text == expected.alt_text
+    with pytest.raises(ValueError, match="mode is 'sideways'"):
+        graph.mode = "sideways"
+
+
 def test_printing_shows_the_tree_and_not_the_source():
     graph = Graph(record(f_of_xyz()))
     assert "digraph" not in str(graph) and "q" in str(graph)

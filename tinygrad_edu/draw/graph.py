@@ -94,8 +94,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         record: What is drawn.
         plan: What of it is folded.
         style: "gates", "fused" or "compact".
-        mode: As given; so is title.
-        theme: Of files; "light" if none was given.
+        mode, title: As given; set, they draw the picture anew.
+        theme: Of files, "light" if none was given; set, it draws the picture anew.
         options: style, fold, rankdir, depth, precision and gradients as given.
         verdicts: On what stands in each `.grad`, if gradients="grad".
         time_limit: Of a layout, in seconds.
@@ -126,8 +126,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             depth = check_int("graph: depth, unless it is None,", depth, 0)
         precision = check_int("graph: precision", precision, 1, 17)
         self.record = record(output) if isinstance(output, Tensor) else output
-        self.mode, self._theme = mode, theme
-        self.title = None if title is None else str(title)
+        self._mode, self._theme, self._title = mode, theme, None if title is None else str(title)
         self.options: Options = {
             "style": style, "fold": fold, "rankdir": rankdir, "depth": depth, "precision": precision,
             "gradients": gradients,
@@ -135,9 +134,16 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         if names is not None or not all(card.name for card in self.record.cards):
             name_cards(self.record, names, caller_variables())
         self.verdicts = judge_all(self.record) if gradients == "grad" else {}
+        self._lines = 0
+        self._draw()
+
+    def _draw(self) -> None:
+        """Writes the DOT, in place of what was drawn before; what a user has added stays."""
         painter, self.rankdir = choose(self)
         self.plan, self.style = painter.plan, painter.style
-        self.body += painter.directed(self.rankdir).body
+        drawn = painter.directed(self.rankdir).body
+        self.body[: self._lines] = drawn
+        self._lines = len(drawn)
 
     @property
     def error(self) -> Exception | None:
@@ -158,6 +164,28 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     def theme(self, theme: Theme) -> None:
         check_choice("graph: theme", theme, get_args(Theme))
         self._theme = theme
+        self._draw()
+
+    @property
+    def title(self) -> str | None:
+        """The heading."""
+        return self._title
+
+    @title.setter
+    def title(self, title: str | None) -> None:
+        self._title = None if title is None else str(title)
+        self._draw()
+
+    @property
+    def mode(self) -> PictureMode:
+        """ "forward", "backward" or "both"."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: PictureMode) -> None:
+        check_choice("graph: mode", mode, get_args(PictureMode))
+        self._mode = mode
+        self._draw()
 
     @property
     def notebook_theme(self) -> Theme:
