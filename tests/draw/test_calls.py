@@ -86,12 +86,29 @@ def test_results_of_which_one_is_made_of_the_others():
 def test_several_results_are_drawn_forward():
     graph = nn.LSTM(2, 3).graph(np.ones((2, 1, 2), np.float32))
     assert [card.name for card in graph.record.ends()] == ["stack3", "stack1", "stack2"]
-    assert graph.source.count(LIGHT["output"]) == 3 and "gradient" not in graph.source
+    assert graph.source.count(LIGHT["output"]) == 3 and "gradient," not in graph.source
     assert "computes stack3, stack1 and stack2 in" in graph.alt_text and "\nstack2 [1×1×3]" in str(graph)
     folded = nn.LSTM(2, 3).graph(np.ones((2, 1, 2), np.float32), depth=0)
     assert len(folded.plan.items[-1].outputs) == 3
     two = draw.call(lambda x, y: (x, y), Tensor(1.0), Tensor(2.0))
     assert len(two.plan.items) == 2
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "why"),
+    [
+        (lambda x: (x * 2, x + 1), {}, "no gradients: 2 outputs; draw one of them, or a loss"),
+        (lambda x: (x * 2, x + 1), {"style": "compact"}, "no gradients: 2 outputs; draw one of them, or a loss"),
+        (lambda x: x @ x, {"gradients": "grad"}, "no gradients, no .grad: the forward pass failed"),
+        (lambda x: x.detach(), {"gradients": "grad"}, "no gradients, no .grad: nothing here needs one"),
+    ],
+)
+def test_why_there_are_no_gradients_is_said_in_picture_tree_and_words(function, options, why):
+    graph = draw.call(function, Tensor(np.ones((2, 3))), mode="backward", **options)
+    legend = next(line for line in graph.source.splitlines() if "value, forward" in line)
+    assert f'"{LIGHT["muted"]}" POINT-SIZE="11">{why}' in legend
+    assert str(graph).endswith(f"\n{why}") and why.capitalize() in graph.alt_text
+    assert f'"transparent" POINT-SIZE="11">{why}' in graph.forward().source
 
 
 def test_only_tensors_have_graphs():

@@ -148,7 +148,7 @@ def test_a_forward_that_fails_is_drawn_up_to_there(name):
         assert all(text in row for text in texts), row
     assert type(graph.error).__name__ in " ".join(rows) and any("line" in row for row in rows)
     assert graph.record.seed is None and all(card.gradient is None for card in graph.record.cards)
-    assert "no gradient" not in graph.source and LIGHT["output"] not in graph.source
+    assert "no gradient " not in graph.source and LIGHT["output"] not in graph.source
 
 
 def test_the_error_can_be_raised_with_its_traceback():

@@ -23,10 +23,10 @@ from tinygrad_edu.draw.picture.notebook import mimebundle, themed_svg
 from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on, picture_format, sharpen
 from tinygrad_edu.draw.picture.svg import finish, parse
 from tinygrad_edu.draw.player import Page, Player, frames, page, player
-from tinygrad_edu.draw.record import Record, record
+from tinygrad_edu.draw.record import Card, Record, record
 from tinygrad_edu.draw.theme import Theme, palette
 from tinygrad_edu.draw.variables import caller_variables
-from tinygrad_edu.draw.verdict import judge_all
+from tinygrad_edu.draw.verdict import Verdict, judge_all
 from tinygrad_edu.files import StrPath, write_atomically
 from tinygrad_edu.tensor import Tensor
 
@@ -263,13 +263,18 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         return page(self, path, title=title)
 
     @property
+    def _asked(self) -> dict[Card, Verdict] | None:
+        """The verdicts, if they were asked for."""
+        return self.verdicts if self.options["gradients"] == "grad" else None
+
+    @property
     def alt_text(self) -> str:
         """The picture in words, for screen readers."""
-        return alt_text(self.record, self.title, self.verdicts)
+        return alt_text(self.record, self.title, self._asked)
 
     def text(self) -> str:
         """The graph as an indented tree, for a terminal."""
-        return tree(self.record, precision=self.precision, verdicts=self.verdicts)
+        return tree(self.record, precision=self.precision, verdicts=self._asked)
 
     def __str__(self) -> str:
         return self.text()

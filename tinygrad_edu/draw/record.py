@@ -28,8 +28,8 @@ from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, set
 from tinygrad_edu.tensor import Tensor, seed
 
 __all__ = [
-    "Card", "Failure", "Record", "Scope", "Wire", "hand_back", "placeholder_op", "record", "record_ends", "slope",
-    "stand_in",
+    "Card", "Failure", "Record", "Scope", "Wire", "hand_back", "no_gradients", "placeholder_op", "record",
+    "record_ends", "slope", "stand_in",
 ]  # fmt: skip
 
 Kind = Literal["parameter", "input", "data", "op"]
@@ -232,6 +232,25 @@ def record_ends(ends: Sequence[Tensor]) -> Record:
     for wire in found.cards.pop().wires:
         wire.source._uses.pop()
     return Record(max([cards[id(end)] for end in ends], key=found.cards.index), found.cards)
+
+
+def no_gradients(found: Record, own: bool = False) -> str:
+    """Why there are no gradients to draw; "" if there are, or if none was asked for and nothing needs one.
+
+    Args:
+        own: Whether what stands in each `.grad` was asked for.
+    """
+    ends, why = found.ends(), "recorded without a backward pass"
+    needed = any(end.needs_gradient for end in ends)
+    if found.seed is not None or not (needed or own or found.failure):
+        return ""
+    if found.failure is not None:
+        why = "the forward pass failed"
+    elif not needed:
+        why = "nothing here needs one"
+    elif len(ends) > 1:
+        why = f"{len(ends)} outputs; draw one of them, or a loss"
+    return f"no gradients{', no .grad' if own else ''}: {why}"
 
 
 def stand_in(op: Op, operands: Sequence[Any], scopes: Iterable[tuple[object, int]] = ()) -> Tensor:

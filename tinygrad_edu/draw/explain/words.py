@@ -20,7 +20,7 @@ from tinygrad_edu.draw import numbers
 from tinygrad_edu.draw.algebra.formulas import symbol
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, SMALL, Number, format_array, format_number
-from tinygrad_edu.draw.record import Card, Failure, Record, Scope
+from tinygrad_edu.draw.record import Card, Failure, Record, Scope, no_gradients
 from tinygrad_edu.draw.verdict import Verdict, verdict_text
 
 __all__ = ["alt_text", "tree"]
@@ -52,7 +52,7 @@ def tree(found: Record, precision: int = 3, width: int = 100, verdicts: Mapping[
     One line for each tensor or constant: name, shape, what made it, value, gradient; a tensor that is met again is a
     reference, "↑ q, above". Of a line longer than `width` columns the last entries are left out, "…"; no number is cut.
     There are at most about TREE_LINES lines and width / 8 levels; the rest is counted, "⋯ 4970 more". What failed comes
-    with its error, and what was computed besides after it.
+    with its error, and what was computed besides after it. The last line says why there are no gradients.
     """
     lines: list[str] = []
     seen: set[Card] = set()
@@ -80,7 +80,7 @@ def tree(found: Record, precision: int = 3, width: int = 100, verdicts: Mapping[
         waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
     if hidden := count_unseen([card for card, *_ in waiting], seen):
         lines.append(more_line(hidden))
-    return "\n".join(lines)
+    return "\n".join([*lines, *filter(None, [no_gradients(found, verdicts is not None)])])
 
 
 def failure_lines(failure: Failure, card: Card, width: int) -> list[str]:
@@ -164,7 +164,7 @@ def alt_text(found: Record, title: str | None = None, verdicts: Mapping[Card, Ve
         constants = [speak_name(card.name) for card in leaves if not card.needs_gradient]
         if constants:
             sentences.append(f"{speak_list(constants)} {'needs' if len(constants) == 1 else 'need'} no gradient")
-    sentences += verdict_sentences(verdicts or {})
+    sentences += [no_gradients(found, verdicts is not None).capitalize(), *verdict_sentences(verdicts or {})]
     return " ".join([sentence + "." * (sentence[-1] not in "?!") for sentence in sentences if sentence])
 
 

@@ -20,6 +20,7 @@ from tinygrad_edu.draw.picture.failed import failed_label
 from tinygrad_edu.draw.picture.fold import Item, Link, Plan, by_call, gate_ids, title_of
 from tinygrad_edu.draw.picture.sizes import Labels, extent
 from tinygrad_edu.draw.picture.svg import tooltip_text
+from tinygrad_edu.draw.record import no_gradients
 from tinygrad_edu.draw.theme import FONT, palette
 from tinygrad_edu.draw.verdict import verdict_counts
 
@@ -191,6 +192,8 @@ class Painter:
             if zeros := [wire for wire in record.wires() if wire.zero]:
                 blocked = any(wire.blocked for wire in zeros)
                 entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
+        if words := no_gradients(record, self.graph.options["gradients"] == "grad"):
+            entries.append(("data", words))
         if self.failure is not None:
             entries.append(("highlight", FAILED))
         if self.graph.verdicts:
