@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as npst
 import tinygrad_edu as te
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.draw.names import name_cards, shorten
-from tinygrad_edu.draw.picture.cards import common_path, node_label, wire_label, wire_rule
+from tinygrad_edu.draw.picture.cards import common_path, formula_lines, node_label, wire_label, wire_rule
 from tinygrad_edu.draw.picture.fold import plan
 from tinygrad_edu.draw.picture.markup import Look
 from tinygrad_edu.draw.record import record
@@ -135,6 +135,22 @@ def test_a_wire_between_tensors_has_the_rule_as_a_formula():
     h = named(te.relu(a), "h")
     texts = [words(wire_label(link, look())) for link in links(named(h @ w, "y").sum())]
     assert texts[:3] == [["∂h ⊙ [a > 0]"], ["∂y @ wᵀ"], ["hᵀ @ ∂y"]]
+
+
+def test_a_long_formula_on_a_wire_is_broken_before_it_is_cut():
+    x = Tensor(np.arange(12.0).reshape(3, 4), name="x")
+    (link,) = links(named(te.functional.softmax(x), "softmax1"))
+    text = words(wire_label(link, look()))
+    assert " ".join(text) == wire_rule(link.wires[0]) and len(text) == 3
+    long = formula_lines(" + ".join(["a_long_name"] * 20), 24)
+    assert len(long) == 4 and long[-1].endswith(" …") and max(map(len, long)) <= 26
+    assert formula_lines("x" * 100, 24) == ["x" * 47 + "…"]
+
+
+def test_a_local_derivative_is_broken_before_it_is_cut():
+    a, b = Tensor(3.0, name="a_rather_long_a"), Tensor(2.0, name="a_rather_long_b")
+    *local, _ = words(wire_label(links(named(a / b, "q"))[1], look()))
+    assert "…" not in "".join(local) and "".join(local).startswith("local: ") and local[-1].endswith(" = −0.75")
 
 
 def test_wires_to_data_have_no_label():

@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, role, symbol, vjp_formula
 from tinygrad_edu.draw.algebra.terms import break_lines
-from tinygrad_edu.draw.names import shorten
+from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import (
     format_count,
     format_number,
@@ -37,7 +37,8 @@ __all__ = [
     "weight_gradient", "wire_label", "wire_rule",
 ]  # fmt: skip
 
-LINE = 24  # of a formula on a wire
+LINE, LOCAL = 24, 38  # characters of a line of a formula on a wire, and of a local derivative
+LINES = 4  # of a formula
 HINT = 34  # characters of a line about a wrong gradient
 
 
@@ -250,15 +251,27 @@ def wire_label(link: Link, look: Look) -> str:
     if wire.contribution is None or not link.single:
         return ""
     if wire.local is None:
-        lines = break_lines(shorten(wire_rule(wire), 2 * LINE, keep_start=True), LINE)
+        lines = formula_lines(wire_rule(wire), LINE)
         return "<BR/>".join([font(line, look["gradient_text"], 11, "B") for line in lines])
     upstream = wire.target.gradient
     assert upstream is not None
     value, text = look.format(wire.local), local_formula(rule_call(wire))
-    line = f"local: {value}" if text in ("", value) else f"local: {shorten(text, 32)} = {value}"
+    lines = [f"local: {value}"]
+    if text not in ("", value):
+        lines = formula_lines(f"local: {text}", LOCAL)
+        lines[-1] += f" = {value}"
     muted = "transparent" if look.mode == "forward" else look["muted"]
+    words = [font(line, muted, 10) for line in lines]
     result = format_product(wire.local, upstream, look.precision)
-    return f"{font(line, muted, 10)}<BR/>{font(result, look['gradient_text'], 12, 'B')}"
+    return "<BR/>".join([*words, font(result, look["gradient_text"], 12, "B")])
+
+
+def formula_lines(formula: str, width: int) -> list[str]:
+    """A formula in at most LINES lines; of a longer one the end is cut, and of what cannot be broken too."""
+    lines = break_lines(printable(formula), width)
+    if len(lines) > LINES:
+        lines[LINES - 1 :] = [f"{lines[LINES - 1]} …"]
+    return [shorten(line, 2 * width, keep_start=True) for line in lines]
 
 
 def wire_rule(wire: Wire) -> str:
