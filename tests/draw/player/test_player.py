@@ -148,7 +148,7 @@ def test_a_step_finds_its_parts_by_the_ids_of_the_graph(program, monkeypatch):
         assert {int(found[name]["data-from"]) for name in (item.id, f"{item.id}-value")} == {times.values[item.id]}
         for leaf in item.leaves if item.folded else []:
             if leaf.kind == "parameter":
-                assert int(found[f"{item.id}-norm-{leaf.id}"]["data-from"]) == times.norms[item.id]
+                assert int(found[f"{item.id}-norm-{leaf.id}"]["data-from"]) == times.cells[f"{item.id}-norm-{leaf.id}"]
     for name, events in times.gradients.items():
         assert int(found[f"{name}-gradient"]["data-from"]) == events[-1][0]
     active = {part for step in page.steps() for part in step["active"]} - found.keys()

@@ -90,7 +90,35 @@ def test_listed_parameters_get_their_gradients_one_after_the_other():
     assert backward == [step.equation for step in steps if step.phase == "backward"]
     for item in graph.plan.items:
         if item.weights:
-            assert found.norms[item.id] > found.gradients[item.id][-1][0] > found.values[item.id]
+            times = [found.cells[f"{item.id}-norm-{leaf.id}"] for leaf in item.weights]
+            assert found.cells[f"{item.id}-norm"] == min(times) < max(times)
+            assert min(times) > found.gradients[item.id][-1][0] > found.values[item.id]
+
+
+def test_a_mark_stands_there_when_it_is_said():
+    net = nn.MLP([4, 8, 3], rng=np.random.default_rng(0))
+    loss = nn.CrossEntropyLoss()(net(np.eye(4, dtype=np.float32)), np.array([0, 1, 2, 0]))
+    loss.backward()
+    net[0].weight.grad *= -1
+    graph = loss.graph(gradients="grad", style="compact")
+    found = script(graph)
+    for item in graph.plan.items:
+        times = {leaf: found.cells[f"{item.id}-norm-{leaf.id}"] for leaf in item.weights}
+        if item.cards[-1] in graph.verdicts:
+            times[item.cards[-1]] = found.cells[f"{item.id}-own"]
+        for card, step in times.items():
+            assert f".grad of {card.name}" in found.steps[step].note
+
+
+def test_marks_of_a_folded_module_stand_there_when_all_inside_is_known():
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    loss = net(np.ones((4, 2), np.float32)).sum() + (net[2].weight * 2).sum()
+    graph = loss.graph(gradients="grad", depth=0)
+    found = script(graph)
+    folded = next(item for item in graph.plan.items if item.folded)
+    assert found.cells[f"{folded.id}-own"] == max(found.cells[f"{folded.id}-norm-{leaf.id}"] for leaf in folded.weights)
+    shared = next(item for item in graph.plan.items if item.cards[0].tensor is net[2].weight)
+    assert [step for step, _ in found.gradients[shared.id]][-1] == found.cells[f"{shared.id}-own"]
 
 
 def test_a_folded_module_is_one_step_forward():
@@ -101,7 +129,8 @@ def test_a_folded_module_is_one_step_forward():
     folded = next(item for item in graph.plan.items if item.folded)
     assert [step.phase for step in found.steps] == ["start", *["forward"] * 3, *["backward"] * 3]
     assert found.steps[found.values[folded.id]].note == "It stands for 3 ops."
-    assert found.norms[folded.id] == len(found.steps) - 1
+    times = [found.cells[f"{folded.id}-norm-{leaf.id}"] for leaf in folded.weights]
+    assert max(times) == len(found.steps) - 1 and min(times) == found.cells[f"{folded.id}-norm"] == len(found.steps) - 2
 
 
 @pytest.mark.parametrize("steps", [2, 80])

@@ -215,10 +215,8 @@ def mark_node(group: ET.Element, found: Script, precision: int) -> None:
         elif part == "sum":
             for text in cell.iter("text"):  # the colour of the row is there from the beginning
                 appear(text, arrived)
-        elif part == "own":
-            appear(cell, arrived)
-        elif part == "norm":
-            appear(cell, found.norms.get(name))
+        elif part in ("own", "norm"):
+            appear(cell, found.cells.get(dot_id(cell)))
 
 
 def add_sums(group: ET.Element, texts: list[ET.Element], events: list[tuple[int, ndarray]], precision: int) -> None:

@@ -57,7 +57,7 @@ class Script:
     steps: list[Step]  # the first one is the picture before anything is computed
     values: dict[str, int] = field(default_factory=dict)  # when a node has its value, a wire carries one
     gradients: dict[str, list[tuple[int, ndarray]]] = field(default_factory=dict)  # when one grows, with the sum so far
-    norms: dict[str, int] = field(default_factory=dict)  # when the parameters of a folded module have their gradients
+    cells: dict[str, int] = field(default_factory=dict)  # when listed parameters have gradients, and `.grad` is judged
     flows: dict[str, int] = field(default_factory=dict)  # when a gradient flows over a wire
 
     def add(self, step: Step) -> int:
@@ -173,7 +173,7 @@ def play_backward(graph: Graph, found: Script) -> None:
     holders = {card: item for item in graph.plan.items if item.kind != "chip" for card in item.cards}
     lines = {wire: link for link in graph.plan.links for wire in link.wires}
     last = {lines[wire]: wire for wire in graph.record.backward if wire in lines}  # a later wire replaces an earlier
-    listed: dict[Card, list[str]] = {}  # the folded modules that show a parameter
+    listed: dict[Card, list[str]] = {}  # the nodes that list a parameter
     for item in graph.plan.items:
         for leaf in item.leaves if item.folded else item.weights:
             listed.setdefault(leaf, []).append(item.id)
@@ -182,7 +182,7 @@ def play_backward(graph: Graph, found: Script) -> None:
     note = join_sentences("The backward pass begins at the output.", hook_sentence(output, graph, [seed]), own)
     node = holders[output].id
     step = found.add(Step("backward", equation, note, active=(node,)))
-    found.gradients[node] = [(step, seed)]
+    found.gradients[node], found.cells[f"{node}-own"] = [(step, seed)], step
     arrived: dict[Card, list[ndarray]] = {}
     for wire in graph.record.backward:
         assert wire.contribution is not None
@@ -198,9 +198,12 @@ def play_backward(graph: Graph, found: Script) -> None:
         elif link is None and not user.folded:  # to a parameter that the op lists
             found.add(backward_step(graph, item, user, None, wire, parts))
         now = len(found.steps) - 1
-        if source in listed:
-            found.norms.update(dict.fromkeys(listed[source], now))
-        elif not item.folded or source in item.outputs:
+        for node in listed.get(source, []):
+            found.cells.setdefault(f"{node}-norm", now)  # the heading
+            found.cells[f"{node}-norm-{source.id}"] = now
+        if item.folded or source is item.cards[-1]:
+            found.cells[f"{item.id}-own"] = now
+        if source in (item.outputs if item.folded else item.cards[-1:]):
             with np.errstate(all="ignore"):
                 found.gradients.setdefault(item.id, []).append((now, np.sum(parts, axis=0)))
 
