@@ -241,13 +241,29 @@ def test_alt_text_of_a_reduction_has_its_axes(f, text):
     assert text in alt_text(named(y, {"y": y}))
 
 
-def test_names_of_signs_alone_are_told_apart():
-    assert [speak_name(name) for name in ("<", ">", "a<b", "\n", "")] == [
-        "less-than sign",
-        "greater-than sign",
-        "a b",
-        *["unnamed"] * 2,
-    ]
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("w*", "w star"),
+        ("θ\u0302", "θ hat"),
+        ("y\u0302", "ŷ"),
+        ("a/b", "a over b"),
+        ("x+h", "x plus h"),
+        ("x−h", "x minus h"),
+        ("∂L/∂w\u2032", "partial L over partial w prime"),
+        ("weights[0]", "weights 0"),
+        ("net.0.weight", "net.0.weight"),
+        ("What flows back: f?", "What flows back: f?"),
+        ("a<b", "a less-than sign b"),
+        ("<", "less-than sign"),
+        ("🙂2", "slightly smiling face 2"),
+        ("_", "low line"),
+        ("\n", "unnamed"),
+        ("", "unnamed"),
+    ],
+)
+def test_signs_of_names_are_said(name, said):
+    assert speak_name(name) == said
 
 
 def test_words_of_what_overflows_raise_no_warning():

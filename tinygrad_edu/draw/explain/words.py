@@ -45,6 +45,12 @@ SAID = {
     "%": " percent", "[": "", "]": "", "_": " ",
 }  # fmt: skip
 
+SIGNS = dict.fromkeys(" _[](){}\"`…", "") | {
+    "+": "plus", numbers.MINUS: "minus", "*": "star", "·": "times", "×": "times", "⊙": "times", "/": "over", "@": "at",
+    "^": "to the power", "=": "equals", "∂": "partial", "→": "to", "&": "and", "%": "percent", "\\": "backslash",
+    "\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0305": "bar", "\u0307": "dot",
+}  # fmt: skip
+
 
 def tree(found: Record, precision: int = 3, width: int = 100, verdicts: Mapping[Card, Verdict] | None = None) -> str:
     """The graph as an indented tree, the output first and operands below their result.
@@ -307,12 +313,20 @@ def speak_text(text: str) -> str:
 
 
 def speak_name(name: str) -> str:
-    """A name without the signs that are read out one by one, "weights 0" for "weights[0]".
+    """A name with its signs in words, "w star" for "w*"; brackets, quotes and "_" are pauses, "weights 0".
 
-    A name of signs alone is read by their Unicode names.
+    A name of pauses alone is read by their Unicode names.
     """
-    words = " ".join(re.sub(r"[^\w\s.,'-]|_", " ", name).split())
+    said = [speak_sign(c) for c in unicodedata.normalize("NFC", name)]
+    words = " ".join("".join(said).split())
     return words or " and ".join([unicodedata.name(c, "").lower() for c in name if c.isprintable()][:3]) or "unnamed"
+
+
+def speak_sign(c: str) -> str:
+    """A letter or digit as it is, a sign as a word between spaces."""
+    if c.isalnum() or c in ".,:;?!'-":
+        return c
+    return f" {SIGNS[c] if c in SIGNS else unicodedata.name(c, '').lower().removeprefix('combining ')} "
 
 
 def speak_list(parts: list[str], comma: str = ", ") -> str:
