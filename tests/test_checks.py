@@ -1,4 +1,6 @@
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from tinygrad_edu.checks import (
     check_int,
     check_number,
     check_pair,
+    check_path,
     check_positive_int,
 )
 
@@ -35,6 +38,17 @@ def test_what_is_not_an_integer(value):
         check_int("n", value, 0)
     with pytest.raises(TypeError, match="n is "):
         check_positive_int("n", value, wrong_type=TypeError)
+
+
+def test_paths():
+    assert check_path("save: path", Path("a/b.gv"), "b.gv") == os.path.join("a", "b.gv")
+    assert check_path("save: folder", "", "out", folder=True) == ""
+    for value in (7, None, b"a.gv"):
+        with pytest.raises(TypeError, match=r"^save: path is .*; it must be a path, such as 'b.gv'$"):
+            check_path("save: path", value, "b.gv")
+    for value in ("", ".", "/", Path()):
+        with pytest.raises(ValueError, match=r"^save: path is .*; it must be the path of a file, such as 'b.gv'$"):
+            check_path("save: path", value, "b.gv")
 
 
 def test_numbers_become_pythons():

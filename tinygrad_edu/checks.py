@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Collection
 from contextlib import suppress
 from numbers import Real
+from pathlib import Path
 from typing import Any, SupportsIndex
 
 import numpy as np
 
 __all__ = [
     "as_array", "broadcasts_to", "check_axis", "check_bool", "check_choice", "check_dtype", "check_int", "check_number",
-    "check_pair", "check_positive_int", "refuse_mask",
+    "check_pair", "check_path", "check_positive_int", "refuse_mask",
 ]  # fmt: skip
 
 
@@ -148,6 +150,16 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> str:
         *first, last = [repr(choice) for choice in choices]
         raise ValueError(refusal(name, value, f"{', '.join(first)} or {last}" if first else last))
     return value
+
+
+def check_path(name: str, value: object, example: str, *, folder: bool = False) -> str:
+    """The path of a file or folder as text; what is no path is a TypeError, a file without a name a ValueError."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        raise TypeError(refusal(name, value, f"a path, such as {example!r}"))
+    if not (folder or Path(text).name):
+        raise ValueError(refusal(name, value, f"the path of a file, such as {example!r}"))
+    return text
 
 
 def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:

@@ -6,6 +6,7 @@ notebook. But it draws itself with either engine, and finishes its SVG.
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import graphviz
 
-from tinygrad_edu.checks import check_choice, check_int
+from tinygrad_edu.checks import check_choice, check_int, check_path
 from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, name_cards
 from tinygrad_edu.draw.picture.choice import choose
@@ -101,6 +102,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         time_limit: Of a layout, in seconds.
     """
 
+    filename: str  # graphviz's, of the DOT source; so is directory
+    directory: str
     time_limit = 20.0
 
     def __init__(
@@ -293,7 +296,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         if neato_no_op:
             layout = "nop2" if neato_no_op == 2 else "nop"
         kinds = (format or self.format, renderer or self.renderer, formatter or self.formatter)
-        full = ":".join(filter(None, kinds))
+        full = ":".join(map(str, filter(None, kinds)))
         picture = render(sharpen(self.source, full), full, self.time_limit, layout)
         if full == "svg":
             title = self.title or self.name or "graph"
@@ -308,13 +311,14 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         self, filename: StrPath | None = None, directory: StrPath | None = None, *, skip_existing: bool | None = False
     ) -> str:
         """Writes the DOT source into a file, and returns its path; the arguments are those of graphviz.Digraph.save."""
-        if filename is not None:
-            self.filename = filename
-        if directory is not None:
-            self.directory = directory
-        path = str(self.filepath)
+        name = self.filename if filename is None else check_path("save: filename", filename, "loss.gv")
+        folder = (
+            self.directory if directory is None else check_path("save: directory", directory, "pictures", folder=True)
+        )
+        path = os.path.join(folder, name)
         if not (skip_existing and Path(path).exists()):
             write_atomically(path, self.source.encode(self.encoding, "replace"), folders=True)
+        self.filename, self.directory = name, folder
         return path
 
     def render(
@@ -340,6 +344,12 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
             ValueError: The ending and the format contradict each other; or there is no such size.
             FileExistsError: raise_if_result_exists, and it does.
         """
+        check_choice("render: size", size, get_args(Paper))
+        for name, given in (("filename", filename), ("outfile", outfile)):
+            if given is not None:
+                check_path(f"render: {name}", given, "loss.png")
+        if directory is not None:
+            check_path("render: directory", directory, "pictures", folder=True)
         if outfile is not None and directory is None:
             directory = Path(outfile).parent
         middle = filter(None, (formatter or self.formatter, renderer or self.renderer))
@@ -374,7 +384,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         if outfile is None and picture_format(name):
             outfile, filename = Path(folder, name), None
         if outfile is None:
-            kind, source = format or self.format, Path(folder, name)
+            kind, source = str(format or self.format), Path(folder, name)
             return source.with_name(".".join([source.name, *middle, kind])), source, kind
         target, asked = Path(outfile), picture_format(outfile)
         if asked and format and asked != format:

@@ -89,6 +89,41 @@ def test_unknown_names_are_refused_with_those_there_are(option, value):
         render(SOURCE, **{option: value})
 
 
+@pytest.mark.parametrize("format", ["bmp", "png:nobody"])
+def test_what_this_graphviz_cannot_draw_is_refused_in_the_same_words(engine, format):
+    with pytest.raises(ValueError, match=rf"no format '{format}': the usual ones are svg, png and pdf; it has "):
+        render(SOURCE, format)
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "message"),
+    [
+        (lambda g: g.render(5), TypeError, "render: filename is 5; it must be a path"),
+        (lambda g: g.render(outfile=5), TypeError, "render: outfile is 5; it must be a path"),
+        (lambda g: g.render("a.svg", directory=5), TypeError, "render: directory is 5; it must be a path"),
+        (lambda g: g.render(""), ValueError, "render: filename is ''; it must be the path of a file"),
+        (lambda g: g.render("."), ValueError, r"render: filename is '\.'; it must be the path of a file"),
+        (lambda g: g.render("x.A5.jpg", size="A5"), ValueError, "render: size is 'A5'; it must be 'picture'"),
+        (lambda g: g.render("a", format=5), ValueError, "no format '5': the usual ones are svg"),
+        (lambda g: g.save(5), TypeError, "save: filename is 5; it must be a path"),
+        (lambda g: g.save(""), ValueError, "save: filename is ''; it must be the path of a file"),
+        (lambda g: g.frames(7), TypeError, "frames: pattern is 7; it must be a path, such as 'step_"),
+        (lambda g: g.player(7.5), TypeError, "player: path is 7.5; it must be a path"),
+        (lambda g: g.page(""), ValueError, "page: path is ''; it must be the path of a file"),
+    ],
+)
+def test_what_is_no_path_is_refused_and_not_kept(picture, use, error, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        use(picture)
+    assert not list(tmp_path.iterdir()) and picture.save() == "graph.gv"
+
+
+@pytest.mark.parametrize("make", ["player", "page"])
+def test_titles_become_texts(picture, make):
+    assert getattr(picture, make)(title=7).title == "7"
+
+
 def test_without_an_engine_the_error_names_both_ways(no_engine, picture, tmp_path):
     assert engines.engine() is None
     for draw in (lambda: render(SOURCE), picture.pipe, lambda: picture.render(tmp_path / "g")):
@@ -123,7 +158,7 @@ def test_pipe_finishes_the_svg(engine, picture):
 
 def test_a_renderer_can_be_chosen(engine, picture):
     assert picture.pipe("png", renderer="cairo", formatter="cairo").startswith(PNG)
-    with pytest.raises(ValueError, match="did not draw the graph"):
+    with pytest.raises(ValueError, match="no format 'png:dot'.*; it has png:cairo:cairo"):
         picture.pipe("png", renderer="dot")
 
 

@@ -9,6 +9,7 @@ Python's gets through. So both engines run in a process of their own, which can 
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,8 @@ def render(source: str, format: str = "svg", timeout: float = 20.0, layout: str 
     # Both draw what they can after an error: dot ends with code 1 then, pygraphviz with 0. Warnings are not errors.
     errors = [line for line in said if line.startswith("Error")]
     if done.returncode or errors or not done.stdout:
+        if unknown := re.search('Format: "[^"]*" not recognized. Use one of: (.*)', "\n".join(said)):
+            check_known("format", format, unknown[1].split(), "svg, png and pdf")
         reason = "\n".join(errors or said[-1:]) or f"it ended with code {done.returncode} and no message"
         raise ValueError(f"{found} did not draw the graph: {reason}")
     return done.stdout

@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinygrad_edu.checks import check_path
 from tinygrad_edu.draw.names import printable
 from tinygrad_edu.draw.picture.engines import render
 from tinygrad_edu.draw.picture.notebook import in_a_frame
@@ -63,7 +64,8 @@ def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None)
     """Makes the page; see Graph.page."""
     name = graph.record.output.name
     what = f"How {name} is computed" if graph.error is None else f"{name}: up to the failure"
-    heading = printable(title or graph.title or what)
+    heading = printable(str(title or graph.title or what))
+    written = None if path is None else Path(check_path("page: path", path, "page.html"))
     bare = graph.at(graph.mode, title=None)
     style, tree = tree_of(bare)
     states = tree.states()
@@ -84,7 +86,6 @@ def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None)
         hint=HINT if tree.any_set else f"{HINT} {ONE_AT_A_TIME}",
         view=here.joinpath("view.js").read_text(encoding="utf-8"),
     )  # fmt: skip
-    written = None if path is None else Path(path)
     if written is not None:
         write_atomically(written, text.encode("utf-8"), folders=True)
     return Page(text, written, heading, graph, len(states))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import html
 import math
-import os
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from numpy import ndarray
 
-from tinygrad_edu.checks import check_choice
+from tinygrad_edu.checks import check_choice, check_path
 from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.picture.arrays import number_rows
 from tinygrad_edu.draw.picture.engines import render
@@ -81,7 +80,8 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
     found = script(graph)
     what = "forward and backward" if graph.record.seed is not None else "forward"
     what = what if graph.error is None else "forward, up to the failure"
-    title = printable(title or graph.title or f"{graph.record.output.name}: {what}")
+    written = None if path is None else Path(check_path("player: path", path, "player.html"))
+    title = printable(str(title or graph.title or f"{graph.record.output.name}: {what}"))
     svg = marked(graph, found, None, title)
     for attribute in ("width", "height", "style"):  # the page says how large the picture is
         svg.attrib.pop(attribute, None)
@@ -100,7 +100,6 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
         svg=ET.tostring(svg, encoding="unicode"),
         steps=script_json(steps), view=here.joinpath("view.js").read_text(encoding="utf-8"),
     )  # fmt: skip
-    written = None if path is None else Path(path)
     if written is not None:
         write_atomically(written, text.encode("utf-8"), folders=True)
     return Player(text, written, title, graph)
@@ -109,7 +108,7 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
 def frames(graph: Graph, pattern: StrPath, size: Paper = "picture") -> list[Path]:
     """Writes the slides; see Graph.frames."""
     check_choice("frames: size", size, get_args(Paper))
-    found, pattern = script(graph), os.fspath(pattern)
+    found, pattern = script(graph), check_path("frames: pattern", pattern, "step_{:02d}.svg")
     count = len(found.steps)
     try:
         names = [pattern.format(i) for i in range(count)]
