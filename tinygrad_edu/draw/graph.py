@@ -312,9 +312,9 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     ) -> str:
         """Writes the DOT source into a file, and returns its path; the arguments are those of graphviz.Digraph.save."""
         name = self.filename if filename is None else check_path("save: filename", filename, "loss.gv")
-        folder = (
-            self.directory if directory is None else check_path("save: directory", directory, "pictures", folder=True)
-        )
+        folder = self.directory
+        if directory is not None:
+            folder = check_path("save: directory", directory, "pictures", folder=True)
         path = os.path.join(folder, name)
         if not (skip_existing and Path(path).exists()):
             write_atomically(path, self.source.encode(self.encoding, "replace"), folders=True)

@@ -158,7 +158,7 @@ def test_pipe_finishes_the_svg(engine, picture):
 
 def test_a_renderer_can_be_chosen(engine, picture):
     assert picture.pipe("png", renderer="cairo", formatter="cairo").startswith(PNG)
-    with pytest.raises(ValueError, match="no format 'png:dot'.*; it has png:cairo:cairo"):
+    with pytest.raises(ValueError, match=r"no format 'png:dot'.*; it has png:cairo:cairo"):
         picture.pipe("png", renderer="dot")
 
 
