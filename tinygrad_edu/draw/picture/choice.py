@@ -50,9 +50,13 @@ def choose(graph: Graph) -> tuple[Painter, str]:
 
 def chosen(graph: Graph) -> tuple[Painter, str]:
     """The first of the candidates that is legible, or the last."""
-    slides = 1 if graph.options["style"] == "auto" else 2
+    options = graph.options
+    slides = 1 if options["style"] == "auto" else 2
+    nothing_open = options["style"] != "auto" and isinstance(options["fold"], int) and options["rankdir"] != "auto"
     for drawn, style in candidates(graph, slides):
         painter = Painter(graph, drawn, style)
+        if nothing_open:
+            return painter, options["rankdir"]
         size, direction = laid_out(painter)
         if letters(size, style, slides) >= LEGIBLE:
             break
