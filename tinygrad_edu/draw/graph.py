@@ -221,7 +221,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
         It starts folded, with `depth` levels open. Every set of open modules has a layout if these are few; else one
         module at a time is open at each level. What `fold=lambda module: ...` closes stays closed. The style "auto" is
-        compact from 13 ops on.
+        compact from 13 ops on, and where the first picture would not be legible on a slide.
 
         Args:
             path: Where the page is written, with its folders; None shows it in a notebook only.

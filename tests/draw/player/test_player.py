@@ -303,9 +303,11 @@ def test_the_picture_is_moved_by_hand_and_the_page_still_scrolls(tmp_path):
         const send = (type, clientX, clientY, pointerId = 1) =>
           stage.dispatchEvent(new PointerEvent(type, { clientX, clientY, pointerId, ...up }));
         const wheel = (more) => !stage.dispatchEvent(new WheelEvent("wheel", { ...more, ...up }));
-        stage.setPointerCapture = () => {};
+        stage.setPointerCapture = (pointerId) =>  // what a finger came down on loses it
+          svg.querySelector("polygon").dispatchEvent(new PointerEvent("lostpointercapture", { pointerId, ...up }));
         const [x, y] = state.view, before = scale(), found = [wheel({ deltaY: 50 })];
-        send("pointerdown", 300, 300); send("pointermove", 350, 280); send("pointerup", 350, 280);
+        send("pointerdown", 300, 300); send("pointermove", 330, 290);
+        send("pointermove", 350, 280); send("pointerup", 350, 280);
         found.push(Math.round((x - state.view[0]) * scale()), Math.round((y - state.view[1]) * scale()));
         found.push(wheel({ deltaY: -20, ctrlKey: true }), scale() > before, stage.className, wheel({ deltaY: 50 }));
         send("pointerdown", 300, 300); send("pointerdown", 400, 300, 2);
