@@ -17,7 +17,7 @@ from tinygrad_edu.draw.picture.sizes import Size, ranks
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["choose"]
+__all__ = ["LEGIBLE", "choose", "laid_out", "letters"]
 
 GATES = 4  # ops: up to this many, all between single numbers, are drawn as nodes of their own
 RANKS = 7  # up to this many stand side by side, if letters stay legible
