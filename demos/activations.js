@@ -22,7 +22,7 @@ function update(settings) {
     const drawing = chart(id, title, { x: [-range, range], y, xlabel: "z" });
     drawing.points([[z, -99], [z, 99]], ["muted", "2 4"]);
     for (const name of names) {
-      drawing.curve((at) => f(name, at), STYLES[name]);
+      drawing.curve((at) => f(name, at), STYLES[name], name);
       drawing.dot(z, f(name, z), STYLES[name]);
     }
   }

@@ -50,10 +50,11 @@ function key(style, dot) {
 }
 
 const narrow = matchMedia("(max-width: 1000px)");  // charts are low there, so that the controls are seen beside them
+let onPaper = false;  // charts are high there, and fill a sheet
 
 // A chart to draw in, anew each time: { x: [low, high], y: [low, high], xlabel }; a style is [colour, dash].
 function chart(id, title, { x, y, xlabel }) {
-  const [left, right, top, bottom] = [50, 430, 10, narrow.matches ? 235 : 500];
+  const [left, right, top, bottom] = [50, 430, 10, onPaper ? 740 : narrow.matches ? 235 : 500];
   const px = (value) => left + ((value - x[0]) / (x[1] - x[0])) * (right - left);
   const py = (value) => bottom - ((value - y[0]) / (y[1] - y[0])) * (bottom - top);
   let figure = $(id);
@@ -128,6 +129,8 @@ const commands = {
   },
 };
 narrow.addEventListener("change", refresh);
+for (const name of ["beforeprint", "afterprint"])
+  addEventListener(name, () => { onPaper = name === "beforeprint"; refresh(); });
 $("reset").addEventListener("click", commands.r);
 $("theme").addEventListener("click", commands.t);
 $("controls").addEventListener("input", refresh);

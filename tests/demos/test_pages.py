@@ -1,11 +1,12 @@
 """The pages with sliders: what they show is what the library computes."""
 
+import html
 import json
 import re
 
 import numpy as np
 import pytest
-from chromium import needs_chromium, run
+from chromium import needs_chromium, print_page, run
 from demo_runs import import_demo
 
 from tinygrad_edu import grad
@@ -203,3 +204,44 @@ def test_controls_and_chart_are_seen_together(name, size, tmp_path):
         size=size,
     )
     assert found == [True] * 6
+
+
+@needs_chromium
+def test_no_page_is_wider_than_its_window(tmp_path):
+    pages = [html.escape(written(name, tmp_path)[1]) for name in LESSONS]
+    widths = (320, 390, 560, 561, 568, 640, 700, 701, 1000, 1001, 1024)
+    frames = [f'<iframe srcdoc="{page}" width="{width}" height="844"></iframe>' for page in pages for width in widths]
+    script = """
+    await new Promise((done) => addEventListener("load", done));
+    performance.clearResourceTimings();  // each frame counts as one
+    return [...document.querySelectorAll("iframe")].map((x) => {
+      const page = x.contentDocument, few = page.querySelector("input[type=range]").clientWidth < 40;
+      return few || page.documentElement.scrollWidth > x.clientWidth ? x.clientWidth : 0;
+    });
+    """
+    assert run(f"<style>iframe {{ border: 0 }}</style>{''.join(frames)}", script, tmp_path) == [0] * len(frames)
+
+
+@needs_chromium
+@READY
+def test_charts_fill_a_printed_sheet_and_say_what_their_curves_are(name, tmp_path):
+    page = written(name, tmp_path)[1]
+    low, high, back, keys = run(
+        page,
+        """
+        const send = (name) => dispatchEvent(new Event(name)), charts = () => [...document.querySelectorAll("figure")];
+        const shape = () => charts().map((x) => x.querySelector("svg[role]").viewBox.baseVal.height);
+        const found = [shape()];
+        for (const name of ["beforeprint", "afterprint"]) { send(name); found.push(shape()); }
+        const strokes = (x) => [...x.querySelectorAll("path[stroke-width]")]
+          .map((path) => path.style.stroke).filter((colour) => !colour.includes("muted"));
+        const told = (x) => strokes(x.querySelector("figcaption"));
+        return [...found, charts().map((x) => strokes(x.querySelector("svg[role]")).every((y) => told(x).includes(y)))];
+        """,
+        tmp_path,
+        size=(800, 844),
+    )
+    assert low == back and all(after > 2 * before for before, after in zip(low, high, strict=True))
+    assert keys == [True, True]
+    pdf = print_page(page, tmp_path)
+    assert len(re.findall(rb"/MediaBox", pdf)) == 1

@@ -219,6 +219,8 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     def frames(self, pattern: StrPath, *, size: Paper = "picture") -> list[Path]:
         """Writes one picture for each step, for slides. All have the same size, with the equation under the picture.
 
+        The steps are those of the passes that the mode shows; "backward" begins with all values.
+
         Args:
             pattern: A path with a place for the number of the step, "step_{:02d}.svg"; ".png" and ".pdf" do as well.
             size: "picture", or a page that it fits on: "slide" (16:9), "A4" or "letter".
@@ -234,7 +236,9 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         return frames(self, pattern, size)
 
     def player(self, path: StrPath | None = None, *, title: str | None = None) -> Player:
-        """Makes a page that plays the forward and backward pass step by step; it needs no network.
+        """Makes a page that plays the forward and backward pass step by step, or the one that is the mode.
+
+        It needs no network. The mode "backward" begins with all values.
 
         Args:
             path: Where the page is written, with its folders; None shows it in a notebook only.
@@ -252,7 +256,7 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
 
         It starts folded, with `depth` levels open. Every set of open modules has a layout if these are few; else one
         module at a time is open at each level. What `fold=lambda module: ...` closes stays closed. The style "auto" is
-        compact from 13 ops on.
+        compact from 13 ops on, and where the first picture would not be legible on a slide.
 
         Args:
             path: Where the page is written, with its folders; None shows it in a notebook only.

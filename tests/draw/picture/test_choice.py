@@ -31,6 +31,22 @@ def recurrent(steps):
     return (h * h).mean()
 
 
+def nested(levels):
+    """A module in a module, each with an op of its own."""
+
+    class Level(nn.Module):
+        def __init__(self, inside):
+            self.inside = inside
+
+        def forward(self, x):
+            return self.inside(x * 2)
+
+    model = nn.Linear(3, 3)
+    for _ in range(levels):
+        model = Level(model)
+    return model(Tensor(np.ones((2, 3)))).sum()
+
+
 def convolutional():
     net = nn.Sequential(
         *[nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)],
@@ -58,6 +74,7 @@ def shown_letters(graph):
         (convolutional, "compact", False),
         (lambda: recurrent(30), "compact", True),
         (lambda: chain(300), "compact", True),
+        (lambda: nested(14), "compact", True),
     ],
 )
 @pytest.mark.parametrize("rankdir", ["auto", "TB"])
@@ -90,6 +107,8 @@ def test_folding_can_be_forbidden_and_forced():
     assert Graph(record(chain(60)), fold=4).plan.size == 4  # operand, first op, the rest, last op
     assert Graph(record(f_of_xyz()), fold=True).style == "gates"  # there is nothing to fold
     assert Graph(found, fold=1).plan.size == 3 < some.plan.size  # True is not 1
+    y = chain(12)
+    assert {len(y.graph(fold=n).plan.items) for n in (False, 100, 1000)} == {len(y.graph(fold=False).plan.items)}
     with pytest.raises(TypeError, match=r"class Linear.*isinstance\(module, Linear\)"):
         Graph(found, fold=nn.Linear)
 

@@ -25,7 +25,9 @@ def test_an_op_lists_its_parameters_with_the_norms_of_their_gradients():
     graph = Graph(record(network()), style="compact")
     lines = [" ".join(text) for text in words(graph).values()]
     first = next(line for line in lines if line.startswith("@ +"))
-    assert re.fullmatch(r"@ \+ 0 · Linear\(2, 3\) \[4×3\] ‖·‖ \S+ weight \[3×2\] ‖·‖ \S+ bias \[3\] ‖·‖ \S+", first)
+    assert re.fullmatch(
+        r"@ \+ linear1 0 · Linear\(2, 3\) \[4×3\] ‖·‖ \S+ weight \[3×2\] ‖·‖ \S+ bias \[3\] ‖·‖ \S+", first
+    )
     shown = {item.cards[-1].name for item in graph.plan.items}
     assert not any("weight" in name or "bias" in name for name in shown)
 
@@ -85,5 +87,40 @@ def test_wrong_gradients_of_ones_own_are_marked():
     model.bias.grad *= -1
     graph = Graph(record(loss), style="compact", gradients="grad")
     (line,) = [" ".join(text) for text in words(graph).values() if "bias" in " ".join(text)]
-    assert re.search(r"weight \[1×2\] ‖·‖ \S+ ✓ bias \[1\] 3 ✗ −3", line)
+    assert re.search(r"weight \[1×2\] ‖·‖ \S+ ✓ bias \[1\] 3 ✗ .grad \[−3\]: wrong sign", line)
     assert f'BGCOLOR="{palette()["highlight"]}"' in graph.source
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_layer_has_the_name_of_its_result_and_its_own(named):
+    class Net(nn.Module):
+        def __init__(self):
+            self.fc1, self.fc2 = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            if not named:
+                return self.fc2(self.fc1(x).relu())
+            hidden = self.fc1(x)
+            active = hidden.relu()
+            scores = self.fc2(active)
+            return scores
+
+    texts = list(words(Net().graph(np.ones((2, 3)), style="compact")).values())
+    first = next(text for text in texts if "fc1 · Linear(3, 4)" in text)
+    assert first[1] == ("hidden" if named else "linear1")
+
+
+def test_what_is_not_finite_is_marked_where_it_is():
+    x = Tensor(np.array([0.0, 1.0, 4.0, 9.0, 16.0]), name="x")
+    with np.errstate(all="ignore"):
+        a = np.log(x)
+        b = a - a
+        graph = Graph(record((b * x + x).sum()), style="compact")
+    amber = f'BGCOLOR="{palette()["highlight"]}"'
+    labels = {name: text for text, name in re.findall(r'\[label=<(.*)> id="node-(\w+)"', graph.source)}
+    values = {key: amber in text and "-value" in text for key, text in labels.items()}
+    cards = {card.id: card.op.name if card.op else card.name for card in graph.record.cards}
+    assert {cards[key] for key, odd in values.items() if odd} == {"log", "subtract", "multiply", "add", "sum"}
+    assert "NaN" in labels["t2"] + labels["t3"] and "∞" in labels["t1"]
+    forward = graph.forward().source
+    assert forward.count(amber) == sum(values.values())

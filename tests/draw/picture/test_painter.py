@@ -63,7 +63,7 @@ def outputs(draw, most=25):
 @given(outputs(), st.sampled_from(["forward", "backward", "both"]), st.sampled_from(["gates", "fused", "compact"]))
 def test_every_tensor_and_every_operand_wire_is_there_once(output, mode, style):
     found = record(output)
-    graph = Graph(found, mode=mode, style=style, fold=False)
+    graph = Graph(found, mode=mode, style=style, fold=False, rankdir="LR")
     assert sorted(ids(graph, "node")) == sorted(f"node-{card.id}" for card in found.cards)
     wires = [name for name in ids(graph, "wire") if not name.endswith("-out")]
     assert sorted(wires) == sorted(f"wire-{wire.target.id}-{wire.position}" for wire in found.wires())
@@ -72,7 +72,7 @@ def test_every_tensor_and_every_operand_wire_is_there_once(output, mode, style):
 @given(outputs())
 def test_the_numbers_are_the_engine_s(output):
     found = record(output)
-    graph = Graph(found, style="fused", fold=False)
+    graph = Graph(found, style="fused", fold=False, rankdir="LR")
     labels = {name: text for text, name in re.findall(r'\[label=<(.*)> id="node-(\w+)"', graph.source)}
     leaves = [card for card in found.cards if card.op is None and card.needs_gradient]
     for card, gradient in zip(leaves, gradients(output, [card.tensor for card in leaves]), strict=True):

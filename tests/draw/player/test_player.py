@@ -303,9 +303,11 @@ def test_the_picture_is_moved_by_hand_and_the_page_still_scrolls(tmp_path):
         const send = (type, clientX, clientY, pointerId = 1) =>
           stage.dispatchEvent(new PointerEvent(type, { clientX, clientY, pointerId, ...up }));
         const wheel = (more) => !stage.dispatchEvent(new WheelEvent("wheel", { ...more, ...up }));
-        stage.setPointerCapture = () => {};
+        stage.setPointerCapture = (pointerId) =>  // what a finger came down on loses it
+          svg.querySelector("polygon").dispatchEvent(new PointerEvent("lostpointercapture", { pointerId, ...up }));
         const [x, y] = state.view, before = scale(), found = [wheel({ deltaY: 50 })];
-        send("pointerdown", 300, 300); send("pointermove", 350, 280); send("pointerup", 350, 280);
+        send("pointerdown", 300, 300); send("pointermove", 330, 290);
+        send("pointermove", 350, 280); send("pointerup", 350, 280);
         found.push(Math.round((x - state.view[0]) * scale()), Math.round((y - state.view[1]) * scale()));
         found.push(wheel({ deltaY: -20, ctrlKey: true }), scale() > before, stage.className, wheel({ deltaY: 50 }));
         send("pointerdown", 300, 300); send("pointerdown", 400, 300, 2);
@@ -315,6 +317,37 @@ def test_the_picture_is_moved_by_hand_and_the_page_still_scrolls(tmp_path):
         tmp_path,
     )
     assert found == [False, 50, -20, True, True, "zoomed", True, 1.5]
+
+
+@needs_chromium
+def test_paper_shows_all_of_the_last_step_where_none_was_taken(tmp_path):
+    found = run(
+        play(f_of_xyz()).html,
+        """
+        const found = [], send = (name) => dispatchEvent(new Event(name));
+        const pale = () => svg.querySelectorAll("[data-off]").length, home = svg.getAttribute("viewBox");
+        for (const step of [0, 3]) {
+          go(step); hand.zoom(2); send("beforeprint");
+          found.push(state.step, pale() === 0, svg.getAttribute("viewBox") === [left, top_, width, height].join(" "));
+          send("afterprint"); found.push(state.step);
+        }
+        return found;
+        """,
+        tmp_path,
+    )
+    assert found == [10, True, True, 0, 3, False, True, 3]
+
+
+@pytest.mark.parametrize("mode", ["forward", "backward"])
+def test_a_mode_plays_its_own_pass(mode, tmp_path):
+    graph = Graph(record(f_of_xyz()), mode=mode)
+    page = graph.player()
+    steps = Page(page).steps()
+    assert page.title == f"f: {mode}" and [step["phase"] for step in steps] == ["start", *[mode] * 5]
+    *_, last = graph.frames(tmp_path / "{}.svg")
+    assert len(list(tmp_path.iterdir())) == 6 and ('stroke="#d55e00"' in last.read_text()) == (mode == "backward")
+    shown, _ = page._repr_mimebundle_()
+    assert shown["image/png"] == graph._repr_mimebundle_()[0]["image/png"]
 
 
 @needs_chromium

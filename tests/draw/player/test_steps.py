@@ -40,6 +40,17 @@ def test_the_textbook_example_step_by_step():
     assert Counter(step.phase for step in found.steps) == {"start": 1, "forward": 5, "backward": 5}
 
 
+def test_each_mode_plays_its_passes_and_backward_begins_with_all_values():
+    both, forward, backward = (script(Graph(record(f_of_xyz()), mode=m)) for m in ("both", "forward", "backward"))
+    assert forward.steps == both.steps[:6] and not forward.gradients and forward.values == both.values
+    assert backward.steps[1:] == both.steps[6:] and backward.steps[0].equation == "How the gradient of f flows back"
+    assert backward.values == dict.fromkeys(both.values, 0)
+    assert {step - 5 for step in both.flows.values()} == set(backward.flows.values())
+    with no_grad():
+        (step,) = script(Graph(record(named(Tensor(2.0) * 3.0, "f")), mode="backward")).steps
+    assert (step.equation, step.note) == ("Nothing flows back from f", "It needs no gradient.")
+
+
 def test_a_gradient_grows_with_each_contribution():
     found = script(Graph(record(three_uses())))
     notes = [step.note for step in found.steps if step.equation.startswith("∂h/∂g")]

@@ -16,13 +16,19 @@ from tinygrad_edu.draw.numbers import FEW_ELEMENTS, MINUS, format_number, format
 from tinygrad_edu.draw.picture.markup import Look, cell, font, table
 from tinygrad_edu.draw.theme import heat
 
-__all__ = ["array_cells", "number_rows"]
+__all__ = ["array_cells", "kind_of", "number_rows"]
 
 CELLS = 8  # of a heat map, along each axis
 NUMBERS, ROWS, COLUMNS = 16, 8, 4  # the most that take no more room than a heat map
 LINE = 26  # characters of a vector's line
 NARROW = 2  # columns of numbers that fit beside a label
 HIGH_ROWS = 3  # more than these are set closer
+
+
+def kind_of(value: ndarray, part: str, most: int = NUMBERS) -> str:
+    """The part, "odd" if an array without a heat map, which would show it, has numbers that are not finite."""
+    finite = np.isfinite(value)
+    return part if finite.all() or (value.size > most and finite.any()) else f"odd {part}"
 
 
 def array_cells(value: ndarray, look: Look, part: str) -> tuple[str, bool]:

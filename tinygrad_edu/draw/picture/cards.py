@@ -26,7 +26,7 @@ from tinygrad_edu.draw.numbers import (
     format_size,
     format_sum,
 )
-from tinygrad_edu.draw.picture.arrays import array_cells
+from tinygrad_edu.draw.picture.arrays import array_cells, kind_of
 from tinygrad_edu.draw.picture.fold import Item, Link
 from tinygrad_edu.draw.picture.markup import Look, bordered, cell, edge_strip, font, table
 from tinygrad_edu.draw.record import Card, Wire
@@ -87,9 +87,10 @@ def symbol_of(card: Card) -> str:
 
 def value_row(item: Item, label: str, value: ndarray, look: Look, part: str = "value") -> list[str]:
     """A tinted row: a label, and beside it one line of numbers or below it what needs more room."""
-    ink, ground = look.tint(part)
+    kind = kind_of(value, part)
+    ink, ground = look.tint(kind)
     words = cell(font(label, ink, 10), 'ALIGN="LEFT"')
-    text, beside = array_cells(value, look, part)
+    text, beside = array_cells(value, look, kind)
     numbers = cell(text, f'ID="{item.id}-{part}" ALIGN="{"RIGHT" if beside else "LEFT"}"')
     content = table([[words, numbers]] if beside else [[words], [numbers]], 4)
     return [cell(content, f'BGCOLOR="{ground}"')]

@@ -17,7 +17,7 @@ from tinygrad_edu.draw.picture.sizes import Size, ranks
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["choose"]
+__all__ = ["LEGIBLE", "choose", "laid_out", "letters"]
 
 GATES = 4  # ops: up to this many, all between single numbers, are drawn as nodes of their own
 RANKS = 7  # up to this many stand side by side, if letters stay legible
@@ -26,7 +26,8 @@ ATTEMPTS = ENOUGH, 16, 10, 6  # nodes of a folded picture
 SLIDE = 1600.0, 900.0  # pixels
 LEGIBLE = 9.0  # pixels, of a letter
 SMALLEST = {"gates": 9.0, "fused": 9.0, "compact": 10.0}  # letter, in points
-DOUBT = 1.4  # an estimate may be wrong by this factor
+DOUBT = 1.4  # one of two estimates may be wrong by this factor
+SURE = 2.2  # further from it than this factor no picture is laid out
 PATIENCE = 5.0  # seconds for a layout
 
 
@@ -49,9 +50,13 @@ def choose(graph: Graph) -> tuple[Painter, str]:
 
 def chosen(graph: Graph) -> tuple[Painter, str]:
     """The first of the candidates that is legible, or the last."""
-    slides = 1 if graph.options["style"] == "auto" else 2
+    options = graph.options
+    slides = 1 if options["style"] == "auto" else 2
+    nothing_open = options["style"] != "auto" and isinstance(options["fold"], int) and options["rankdir"] != "auto"
     for drawn, style in candidates(graph, slides):
         painter = Painter(graph, drawn, style)
+        if nothing_open:
+            return painter, options["rankdir"]
         size, direction = laid_out(painter)
         if letters(size, style, slides) >= LEGIBLE:
             break
@@ -68,7 +73,9 @@ def candidates(graph: Graph, slides: int) -> Iterator[tuple[Plan, Detail]]:
     styles: list[Detail] = [style] if style != "auto" else ["fused", "compact"]
     for detail in styles:
         compact = detail == "compact"
-        drawn = plan(found, depth, closed, (lambda smaller: smaller.size <= count) if count else None, compact)
+        drawn = plan(found, depth, closed, compact=compact)
+        if count and (fold is True or drawn.size > count):
+            drawn = plan(found, depth, closed, lambda smaller: smaller.size <= count, compact)
         if drawn.size <= MOST or not by_size:
             yield drawn, "gates" if style == "auto" and not compact and is_small(drawn) else detail
     for most in ATTEMPTS if by_size else ():
@@ -113,7 +120,7 @@ def laid_out(painter: Painter) -> tuple[Size, str]:
     found = {name: letters(size, painter.style) for name, size in sizes.items()}
     best = max(found, key=lambda name: found[name])
     doubt = [name for name in found if found[name] * DOUBT >= found[best]]
-    if LEGIBLE / DOUBT / 2 <= found[best] <= LEGIBLE * DOUBT:
+    if LEGIBLE / SURE <= found[best] <= LEGIBLE * SURE:
         for name in doubt:
             sizes[name] = measured(painter, name) or sizes[name]
             found[name] = letters(sizes[name], painter.style)

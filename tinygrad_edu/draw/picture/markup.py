@@ -35,10 +35,14 @@ class Look:
         return "transparent" if self.mode == "forward" and part.startswith("gradient") else palette(self.theme)[part]
 
     def tint(self, part: str) -> tuple[str, str]:
-        """The ink and the ground of a row: of the "value", of the "gradient", or of a gradient that is "wrong"."""
-        if part != "wrong":
+        """The ink and the ground of a row: of the "value", of the "gradient", or of a gradient that is "wrong".
+
+        "odd value" and "odd gradient" are those of numbers that are not finite.
+        """
+        if part in ("value", "gradient"):
             return self[f"{part}_text"], self[f"{part}_fill"]
-        return ("transparent",) * 2 if self.mode == "forward" else (self["highlight_text"], self["highlight"])
+        hidden = self.mode == "forward" and part != "odd value"
+        return ("transparent",) * 2 if hidden else (self["highlight_text"], self["highlight"])
 
     def format(self, x: Number) -> str:
         return format_number(x, self.precision)

@@ -71,7 +71,7 @@ class Painter:
         self.clusters: list[Scope] = []  # what is drawn as cluster-0, cluster-1 ...
         self.strongest = max((strength(gradients_over(link)) for link in drawn.links), default=0.0)
         heading = self.title_and_legend()
-        self.labels = Labels(extent(heading), (self.space.nodes, self.space.ranks))
+        self.labels = Labels(extent(heading), (self.space.nodes, self.space.ranks), margin=self.space.clusters)
         self.into = graphviz.Digraph(name="graph")
         self.draw(heading)
 
@@ -113,6 +113,7 @@ class Painter:
                 margin=f"{self.space.clusters:g}", tooltip=tooltip_text(title),
             )  # fmt: skip
             self.clusters.append(part)
+            self.labels.levels.append(level)
             self.draw_inside(cluster, inner, level + 1)
             into.subgraph(cluster)
 
@@ -189,8 +190,8 @@ class Painter:
         entries = [("value_wire", "value, forward")]
         if record.seed is not None:
             entries.append(("gradient_wire", "gradient, backward"))
-            if zeros := [wire for wire in record.wires() if wire.zero]:
-                blocked = any(wire.blocked for wire in zeros)
+            if zeros := [link for link in self.plan.links if carries_nothing(link)]:
+                blocked = any(wire.blocked for link in zeros for wire in link.wires)
                 entries.append(("blocked", "blocked, 0 flows back" if blocked else "0 flows back"))
         if words := no_gradients(record, self.graph.options["gradients"] == "grad"):
             entries.append(("data", words))
@@ -235,6 +236,12 @@ def verdict_entry(graph: Graph) -> tuple[str, str]:
 
 def gradients_over(link: Link) -> list[ndarray]:
     return [wire.contribution for wire in link.wires if wire.contribution is not None]
+
+
+def carries_nothing(link: Link) -> bool:
+    """Whether only zeros flow back over a line."""
+    gradients = gradients_over(link)
+    return bool(gradients) and not any(gradient.any() for gradient in gradients)
 
 
 def strength(gradients: list[ndarray]) -> float:

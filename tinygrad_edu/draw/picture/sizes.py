@@ -16,7 +16,8 @@ __all__ = ["Labels", "Size", "extent", "ranks"]
 
 Size = tuple[float, float]  # width and height, in points
 
-SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass by and by margins of clusters
+SLACK = 1.3  # ranks are this much broader than their nodes, by lines that pass by
+TITLE = 16.0  # height of a cluster's title, in points
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Labels:
     nodes: dict[Item, Size] = field(default_factory=dict)
     gates: dict[Item, Size] = field(default_factory=dict)  # before the items that they make
     wires: dict[Link, Size] = field(default_factory=dict)
+    levels: list[int] = field(default_factory=list)  # of each cluster, how many are around it
+    margin: float = 0.0  # within a cluster
 
     def picture_size(self, placed: Mapping[Item, int], sideways: bool) -> Size:
         """The size of the picture if its ranks follow each other from left to right, or downwards."""
@@ -47,8 +50,13 @@ class Labels:
             gaps[rank] = max(gaps[rank], size[flow])
         length = sum(lengths.values()) + between_ranks * len(lengths) + sum(gaps.values())
         breadth = SLACK * max(breadths.values())
+        nested = max(self.levels, default=-1) + 1
+        behind = nested + (len(self.levels) - nested) / 2  # of those that are not nested, some stand side by side
+        length += 2 * self.margin * behind
+        breadth += 2 * self.margin * nested
         width, height = (length, breadth) if sideways else (breadth, length)
-        return max(width, self.heading[0]), height + self.heading[1]
+        titles = TITLE * (nested if sideways else behind)
+        return max(width, self.heading[0]), height + titles + self.heading[1]
 
 
 def ranks(drawn: Plan) -> dict[Item, int]:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from tinygrad_edu.checks import check_path
 from tinygrad_edu.draw.names import printable
+from tinygrad_edu.draw.picture.choice import LEGIBLE, laid_out, letters
 from tinygrad_edu.draw.picture.engines import render
 from tinygrad_edu.draw.picture.notebook import in_a_frame
 from tinygrad_edu.draw.picture.painter import Detail, Painter
-from tinygrad_edu.draw.picture.sizes import ranks
 from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, parse, script_json
 from tinygrad_edu.draw.player.parts import Part, State, Tree
 from tinygrad_edu.draw.player.player import PICTURE, Player, bounds, fill_template, lighten
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "beginning", "page", "tree_of"]
 
-FEW = 12  # ops: more are drawn in compact style
+FEW = 12  # ops: more are drawn in compact style, as they would not be legible in full when they are open
 DULL = 3  # nodes with ops: so few at the beginning are opened once
 BADGE = 6.5  # radius of the sign that says that something opens, in points
 FRAME = 640  # height in a notebook, in pixels: there is room for what opens
@@ -69,9 +69,11 @@ def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None)
     bare = graph.at(graph.mode, title=None)
     style, tree = tree_of(bare)
     states = tree.states()
-    pictures = draw_states(bare, tree, states, style, heading)
+    opened = beginning(bare, tree, states)
+    _, rankdir = laid_out(Painter(bare, tree.plan(opened)[0], style))
+    pictures = draw_states(bare, tree, states, style, rankdir, heading)
     keys = [key_of(state) for state in states]
-    first = key_of(beginning(bare, tree, states))
+    first = key_of(opened)
     packed = [base64.b64encode(gzip.compress(text.encode("utf-8"), mtime=0)).decode() for text in pictures]
     data = {
         "parts": [[part.title, part.around.number if part.around else -1] for part in tree.parts],
@@ -92,12 +94,20 @@ def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None)
 
 
 def tree_of(graph: Graph) -> tuple[Detail, Tree]:
-    """The style of the page, and what opens on it; what `fold=` closes stays closed."""
-    style, fold = graph.options["style"], graph.options["fold"]
-    if style == "auto":
-        style = "compact" if sum(card.op is not None for card in graph.record.cards) > FEW else "fused"
+    """The style of the page, and what opens on it; what `fold=` closes stays closed.
+
+    Few ops are drawn in full if what the page begins with is legible on a slide, else all in compact style.
+    """
+    found, style, fold = graph.record, graph.options["style"], graph.options["fold"]
     stays_closed = fold if callable(fold) else None
-    return style, Tree(graph.record, style == "compact", stays_closed)
+    if style == "auto":
+        style = "compact"
+        if sum(card.op is not None for card in found.cards) <= FEW:
+            tree = Tree(found, False, stays_closed)
+            size, _ = laid_out(Painter(graph, tree.plan(beginning(graph, tree, tree.states()))[0], "fused"))
+            if letters(size, "fused") >= LEGIBLE:
+                return "fused", tree
+    return style, Tree(found, style == "compact", stays_closed)
 
 
 def key_of(state: State) -> str:
@@ -116,16 +126,10 @@ def beginning(graph: Graph, tree: Tree, states: list[State]) -> State:
     return max((state for state in states if state <= wanted), key=len)
 
 
-def draw_states(graph: Graph, tree: Tree, states: list[State], style: Detail, title: str) -> list[str]:
-    """The SVG of each state. All run in the direction in which the largest is larger on a screen."""
+def draw_states(graph: Graph, tree: Tree, states: list[State], style: Detail, rankdir: str, title: str) -> list[str]:
+    """The SVG of each state, all in one direction."""
     drawn = [tree.plan(state) for state in states]
     painters = [Painter(graph, plan, style) for plan, _ in drawn]
-    rankdir = graph.options["rankdir"]
-    if rankdir == "auto":
-        largest = max(painters, key=lambda painter: painter.plan.size)
-        placed = ranks(largest.plan)
-        (wide, high), (wide2, high2) = (largest.labels.picture_size(placed, sideways) for sideways in (True, False))
-        rankdir = "LR" if max(wide / 16, high / 9) < max(wide2 / 16, high2 / 9) else "TB"
     with ThreadPoolExecutor() as pool:
         draw = partial(render, format="svg", timeout=graph.time_limit)
         pictures = list(pool.map(draw, [painter.directed(rankdir).source for painter in painters]))

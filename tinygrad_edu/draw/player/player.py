@@ -66,8 +66,8 @@ class Player:
         return in_a_frame(self.html, self.title, self._graph.notebook_theme)
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, Any]]:
-        """The frame and, for paper and for readers without scripts, the picture with both passes."""
-        still, sizes = mimebundle(self._graph.both(), {"image/png", "application/pdf"})
+        """The frame and, for paper and for readers without scripts, the picture."""
+        still, sizes = mimebundle(self._graph, {"image/png", "application/pdf"})
         return {"text/html": self._repr_html_(), **still, "text/plain": repr(self)}, sizes
 
     def __repr__(self) -> str:
@@ -78,7 +78,8 @@ class Player:
 def player(graph: Graph, path: StrPath | None = None, *, title: str | None = None) -> Player:
     """Makes the page; see Graph.player."""
     found = script(graph)
-    what = "forward and backward" if graph.record.seed is not None else "forward"
+    both = "forward and backward" if graph.record.seed is not None else "forward"
+    what = both if graph.mode == "both" else graph.mode
     what = what if graph.error is None else "forward, up to the failure"
     written = None if path is None else Path(check_path("player: path", path, "player.html"))
     title = printable(str(title or graph.title or f"{graph.record.output.name}: {what}"))
@@ -161,7 +162,7 @@ def lighten(element: ET.Element) -> None:
 
 def marked(graph: Graph, found: Script, heading: str | None, title: str) -> ET.Element:
     """The drawn picture, each part of which says when it is there."""
-    svg = render(link_cells(graph.both(title=heading).source), "svg").decode()
+    svg = render(link_cells(graph.at(graph.mode, title=heading).source), "svg").decode()
     root = parse(finish(svg, title=title, description=graph.alt_text, theme=graph.theme, prefix=PICTURE))
     root.set("xmlns", NAMESPACE)
     for group in list(root.iter("g")):

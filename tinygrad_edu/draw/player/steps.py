@@ -66,13 +66,29 @@ class Script:
 
 
 def script(graph: Graph) -> Script:
-    """The steps of a picture: of every node forward, of every wire backward; what is folded away has none."""
+    """The steps of a picture: of every node forward, of every wire backward; what is folded away has none.
+
+    The mode says which passes are played; backward alone begins with all values.
+    """
     name = shorten(graph.record.output.name)
     what = f"How {name} is computed" if graph.record.failure is None else "How far the forward pass comes"
     found = Script([Step("start", what, "Nothing has been computed yet.")])
     play_forward(graph, found)
-    play_backward(graph, found)
+    if graph.mode == "backward":
+        found = Script([backward_start(graph)], dict.fromkeys(found.values, 0))
+    if graph.mode != "forward":
+        play_backward(graph, found)
     return found
+
+
+def backward_start(graph: Graph) -> Step:
+    """What is there before the backward pass, if that is played alone."""
+    name = shorten(graph.record.output.name)
+    if graph.record.failure is not None:
+        return Step("start", f"{name} fails: nothing flows back", graph.record.failure.text)
+    if graph.record.seed is None:
+        return Step("start", f"Nothing flows back from {name}", "It needs no gradient.")
+    return Step("start", f"How the gradient of {name} flows back", "All values have been computed.")
 
 
 def play_forward(graph: Graph, found: Script) -> None:

@@ -56,7 +56,10 @@ function byHand(stage, { get, set, whole }) {
     if (apart && before[2]) zoom(apart / before[2], x, y);
   });
   for (const name of ["pointerup", "pointercancel", "lostpointercapture"])
-    stage.addEventListener(name, (event) => fingers.delete(event.pointerId));
+    stage.addEventListener(name, (event) => {
+      // a part of the picture that a finger came down on loses it to the stage, which goes on
+      if (name !== "lostpointercapture" || event.target === stage) fingers.delete(event.pointerId);
+    });
   stage.addEventListener("click", (event) => {
     if (dragged) { event.stopPropagation(); event.preventDefault(); }  // it was no click
     dragged = false;
