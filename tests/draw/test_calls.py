@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, draw, functional, nn
+from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.theme import LIGHT
 
 
@@ -108,6 +109,7 @@ def test_why_there_are_no_gradients_is_said_in_picture_tree_and_words(function, 
     legend = next(line for line in graph.source.splitlines() if "value, forward" in line)
     assert f'"{LIGHT["muted"]}" POINT-SIZE="11">{why}' in legend
     assert str(graph).endswith(f"\n{why}") and why.capitalize() in graph.alt_text
+    assert graph.error or script(graph).steps[0].note == f"{why.capitalize()}."
     assert f'"transparent" POINT-SIZE="11">{why}' in graph.forward().source
 
 

@@ -29,7 +29,7 @@ from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, MINUS, format_array, format_number, format_product, format_shape
 from tinygrad_edu.draw.picture import cards
 from tinygrad_edu.draw.picture.fold import Item, Link, gate_ids
-from tinygrad_edu.draw.record import Card, Wire
+from tinygrad_edu.draw.record import Card, Wire, no_gradients
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
@@ -87,7 +87,8 @@ def backward_start(graph: Graph) -> Step:
     if graph.record.failure is not None:
         return Step("start", f"{name} fails: nothing flows back", graph.record.failure.text)
     if graph.record.seed is None:
-        return Step("start", f"Nothing flows back from {name}", "It needs no gradient.")
+        why = no_gradients(graph.record, graph.options["gradients"] == "grad").capitalize()
+        return Step("start", f"Nothing flows back from {name}", f"{why or 'It needs no gradient'}.")
     return Step("start", f"How the gradient of {name} flows back", "All values have been computed.")
 
 
