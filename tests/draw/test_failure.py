@@ -246,6 +246,13 @@ def test_a_long_loop_that_fails_is_folded_but_for_the_failure():
     assert len(graph.plan.items) < 60 and graph.plan.items[-1].cards[-1] is graph.record.output
 
 
+def test_an_index_that_does_not_fit_is_an_operand():
+    index = np.array([0, 7])
+    graph = draw.call(lambda x: x[index], Tensor(np.ones(3)))
+    assert [name for name, _ in graph.record.failure.operands] == ["x", "index"]
+    assert [card.name for card in graph.record.cards] == ["x", "index", "getitem"]
+
+
 def test_the_player_plays_up_to_the_failure():
     net, inputs, *_ = CASES["wrong width"]
     page = net.graph(*inputs).player().html

@@ -150,3 +150,47 @@ def test_functions_that_numpy_has_too_are_boxes(function):
     found = record(output)
     name_cards(found)
     assert path_of(found.output) == [function] and found.output.name == f"{function}1"
+
+
+class Shifted(nn.Module):
+    """Attention after a preparation in NumPy, with positions and a mask of its own."""
+
+    def __init__(self):
+        self.fc, self.embedding = nn.Linear(3, 4), nn.Embedding(5, 4)
+
+    def forward(self, x):
+        if isinstance(x, np.ndarray):
+            x = x / 2
+        positions = np.arange(2)
+        causal = np.triu(np.full((2, 2), -np.inf), 1)
+        h = self.fc(x) + self.embedding(positions)
+        return (h @ h.T + causal) * SCALES
+
+
+SCALES = np.arange(2.0)
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_arrays_that_a_call_made_are_inside_but_what_it_got_is_not(prepared):
+    x = np.arange(6.0).reshape(2, 3)
+    found = paths((net := Shifted()).graph(x if prepared else Tensor(x)))
+    assert found["x"] == found["SCALES"] == [] and found["positions"] == ["net", "embedding"]
+    assert found["causal"] == ["net"] and net is not None
+
+
+@pytest.mark.parametrize("given", [np.ones((2, 3), np.float32), [[1.0, 2.0, 3.0]]])
+def test_the_mask_of_a_dropout_is_inside(given):
+    nn.init.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 2))
+    called = net.graph(given, depth=0)
+    for graph in (called, net(given).graph()):
+        assert paths(graph)["mask1"] == ["net", "2"]
+    assert len(called.plan.items) == 2
+
+
+def test_a_mask_is_told_from_a_factor():
+    x = Tensor(np.ones(2), name="x")
+    factor, mask = draw.record(x * np.array([0.0, 2.0])), draw.record(x + np.array([0.0, -np.inf]))
+    for found, name in ((factor, "data1"), (mask, "mask1")):
+        name_cards(found)
+        assert found.cards[1].name == name

@@ -57,7 +57,7 @@ def call(function: Any, *inputs: Any, within: AbstractContextManager[object] | N
     given = bound_arguments(function.forward if is_module(function) else function, inputs, {})
     inside = {id(x): name for name, x in given.items() if isinstance(x, (Tensor, ndarray)) and name.isidentifier()}
     name_cards(found, options.pop("names", None), {**inside, **observer.names, **callers})
-    put_inside(found, {*callers, *map(id, leaves(inputs))})
+    put_inside(found, leaves(inputs), {*callers, *observer.outer})
     return Graph(found, **options)
 
 

@@ -11,10 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.record import Card, Record
-from tinygrad_edu.draw.scopes import find_scopes, function_label, held_by, holder_scope
+from tinygrad_edu.draw.numbers import FEW_ELEMENTS
+from tinygrad_edu.draw.record import Card, Record, Scope
+from tinygrad_edu.draw.scopes import find_scopes, function_label, held_by, holder_scope, scope_of_uses
 from tinygrad_edu.draw.variables import Variables
 from tinygrad_edu.tensor import Tensor
 
@@ -69,6 +71,8 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
         if chosen is None and card.kind == "data" and card.tensor is not None and card.value.ndim == 0 and card.uses:
             card.constant, card.tensor = card.value, None  # a number in an expression like any other
         card.name = chosen or made_up_name(card, counts)
+        if chosen is None and is_dropout(scope := scope_of_uses(card)) and is_mask(card):
+            card.scope = scope
         if card.named:
             namesakes[card.name] += 1
             if namesakes[card.name] > 1:  # h, h₂, h₃
@@ -104,6 +108,25 @@ def part_name(array: object, variables: Variables) -> str | None:
     return None
 
 
+def is_mask(card: Card) -> bool:
+    """Whether a constant leaves out a part: it adds 0 and −∞, or multiplies by 0 and one other number, as dropout does.
+
+    Outside a module Dropout it must be large: [0, 2] may be anything.
+    """
+    array, ops = card.constant, {wire.target.op.name for wire in card.uses if wire.target.op is not None}
+    if not isinstance(array, ndarray) or array.dtype.kind != "f" or not array.size or (array != 0).all():
+        return False
+    if ops <= {"add", "subtract"}:
+        return bool((np.isneginf(array) | (array == 0)).all() and array.any())
+    scale = array.max()
+    large = array.size > FEW_ELEMENTS or is_dropout(scope_of_uses(card))
+    return ops == {"multiply"} and large and scale > 0 and scale != 1 and bool(((array == 0) | (array == scale)).all())
+
+
+def is_dropout(scope: Scope | None) -> bool:
+    return scope is not None and scope.label.startswith("Dropout")
+
+
 def made_up_name(card: Card, counts: Counter[str]) -> str:
     """A name for a card that has none: its digits, or what it is and a count."""
     if card.is_number:
@@ -111,8 +134,10 @@ def made_up_name(card: Card, counts: Counter[str]) -> str:
     stem = card.op.name if card.op is not None else card.kind
     if card.tensor is not None and (function := function_label(card.tensor)):
         stem = function  # mse_loss1, rather than mean1
-    if card.kind == "data" and card.value.dtype.kind == "b":
+    if card.kind == "data" and (card.value.dtype.kind == "b" or is_mask(card)):
         stem = "mask"
+    elif card.uses and all(wire.parameter for wire in card.uses):
+        stem = "index"
     elif card.kind == "data" and card.value.size and card.value.ndim:
         stem = next((name for name, x in (("zeros", 0), ("ones", 1)) if (card.value == x).all()), stem)
     counts[stem] += 1

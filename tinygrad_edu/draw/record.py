@@ -69,7 +69,7 @@ class Card:
     before_hooks: ndarray | None = None  # the gradient that arrived, if a hook changed it
     op: Op | None = None  # which made it
     params: dict[str, Any] = field(default_factory=dict)  # of the op, such as axis
-    wires: list[Wire] = field(default_factory=list, repr=False)  # from its operands, in their order
+    wires: list[Wire] = field(default_factory=list, repr=False)  # from its operands, in their order, then from indices
     scope: Scope | None = None  # the innermost module call that it was made in
     named: bool = False  # whether the name is its own, a path, or from a variable, rather than made up here
     _uses: list[ref[Wire]] = field(default_factory=list, repr=False)
@@ -92,6 +92,11 @@ class Card:
         """Whether it is a constant number without a name, which is called by its value."""
         return self.tensor is None and self.value.size == 1 and not self.named
 
+    @property
+    def operands(self) -> list[Card]:
+        """What the op computed with, but for the arrays among its parameters."""
+        return [wire.source for wire in self.wires if not wire.parameter]
+
     def contributions(self) -> list[Wire]:
         """The wires over which its gradient comes, in forward order."""
         return [wire for wire in self.uses if wire.contribution is not None]
@@ -104,6 +109,7 @@ class Wire:
     source: Card  # the operand
     position: int  # which operand of the op it is
     _target: ref[Card] = field(repr=False)
+    parameter: bool = False  # whether it comes from an array among the op's parameters, such as an index
     contribution: ndarray | None = None  # what the rule hands back over it, of the source's shape; None: nothing flows
     local: float | None = None  # d target / d source where both are single numbers and a gradient flows
 
@@ -204,7 +210,7 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
     cards: dict[int | tuple[int, int], Card] = {}
     for tensor in made or [output]:
         wires = []
-        for position, x in enumerate(tensor._inputs):
+        for position, x in enumerate((*tensor._inputs, *parameter_arrays(tensor))):
             if isinstance(x, Tensor) and x._number > tensor._number:
                 raise RuntimeError(outdated(x, tensor))
             key = id(x) if isinstance(x, (Tensor, ndarray)) else (id(tensor), position)  # a number: one card for each
@@ -215,7 +221,7 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
             wires.append((cards[key], position))
         card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
         for source, position in wires:
-            wire = Wire(source, position, ref(card))
+            wire = Wire(source, position, ref(card), position >= len(tensor._inputs))
             card.wires.append(wire)
             source._uses.append(ref(wire))
     found = Record(cards[id(output)], list(cards.values()))
@@ -266,6 +272,14 @@ def reachable(output: Tensor) -> Iterable[Tensor]:
                 seen[id(x)] = x
                 waiting.append(x)
     return seen.values()
+
+
+def parameter_arrays(tensor: Tensor) -> list[ndarray]:
+    """The arrays among the parameters of the op that made a tensor: the i and j of x[i, j]."""
+    if tensor._op is None:
+        return []
+    values = [x for value in (tensor._params or {}).values() for x in (value if type(value) is tuple else (value,))]
+    return [x for x in values if isinstance(x, ndarray) and x.ndim and x.dtype.kind in "biuf"]
 
 
 def card_of(tensor: Tensor, number: int) -> Card:

@@ -119,7 +119,7 @@ def tree_line(card: Card, outer: Scope | None, precision: int, room: int, verdic
 
 def line_entries(card: Card, outer: Scope | None, precision: int, brief: int, verdict: Verdict | None) -> list[str]:
     """What a line says, the most important first."""
-    what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
+    what = symbol(card.op, card.params, [x.value for x in card.operands]) if card.op is not None else card.kind
     parts = [f"{printable(card.name)} {numbers.format_shape(card.shape)}".rstrip(), what]
     parts.append(f"= {format_array(card.value, precision, brief)}")
     if card.gradient is not None:
@@ -210,11 +210,12 @@ def describe_leaf(card: Card) -> str:
 
 def describe_op(card: Card) -> str:
     assert card.op is not None
-    sources = [wire.source for wire in card.wires]
-    operands = [speak_array(x.value) if x.is_number else speak_name(x.name) for x in sources]
+    operands = [speak_array(x.value) if x.is_number else speak_name(x.name) for x in card.operands]
+    chosen = [speak_name(wire.source.name) for wire in card.wires if wire.parameter]
     phrase, axis = PHRASES.get(card.op.name, ""), card.params.get("axis")
     axes = [speak_number(k) for k in np.atleast_1d(() if axis is None else axis)]
     along = f" along {'axis' if len(axes) == 1 else 'axes'} {speak_list(axes)}" if axes else ""
+    along += f", chosen by {speak_list(chosen)}" if chosen else ""
     if phrase.count("{}") == len(operands):
         return phrase.format(*operands) + along
     return f"{speak_name(card.op.name)} of {speak_list(operands)}{along}"

@@ -81,7 +81,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
 
 def symbol_of(card: Card) -> str:
     assert card.op is not None
-    return shorten(symbol(card.op, card.params, [wire.source.value for wire in card.wires]), 16)
+    return shorten(symbol(card.op, card.params, [x.value for x in card.operands]), 16)
 
 
 def value_row(item: Item, label: str, value: ndarray, look: Look, part: str = "value") -> list[str]:
@@ -270,7 +270,7 @@ def rule_call(wire: Wire) -> RuleCall:
     """The call of the rule that hands a gradient back over a wire."""
     target = wire.target
     assert target.op is not None
-    short, sources = shorten(target.name, 16), [other.source for other in target.wires]
+    short, sources = shorten(target.name, 16), target.operands
     names = {"g": f"∂{short}", "out": short}
     for i, x in enumerate(sources):
         names[target.op.argument(i)] = format_number(x.value) if x.is_number else shorten(x.name, 16)
