@@ -253,6 +253,42 @@ def test_an_index_that_does_not_fit_is_an_operand():
     assert [card.name for card in graph.record.cards] == ["x", "index", "getitem"]
 
 
+def updated_since():
+    W = Tensor(np.ones((3, 2)), name="W")
+    loss = (np.ones((2, 3)) @ W).sum()
+    loss.backward()
+    W.assign(W.data - 1)
+    return loss
+
+
+def test_what_was_computed_before_an_update_is_drawn_without_its_operands():
+    loss = updated_since()
+    with pytest.raises(RuntimeError, match="updated after") as caught:
+        loss.backward()
+    graph = draw.failed(caught.value)
+    made = graph.record.cards[0]
+    assert (made.name, made.op, made.kind, made.note) == (
+        "matmul1",
+        None,
+        "data",
+        "made by matmul before an update of W",
+    )
+    assert made.note in str(graph) and made.note.split()[-1] in graph.source and graph.alt_text
+    assert "Made by matmul" in graph.player().html
+    with pytest.raises(RuntimeError, match="graph: tensor W"):
+        loss.graph()
+
+
+def test_an_update_hides_no_other_error():
+    cell, x = nn.RNNCell(3, 4), np.ones((2, 3))
+    h = cell(x)
+    for weight in cell.parameters():
+        weight.assign(weight.data * 2)
+    graph = draw.call(cell, np.ones((2, 5)), h)
+    assert isinstance(graph.error, ValueError)
+    assert [card.name for card in graph.record.cards if card.note] == ["linear1", "linear2"]
+
+
 def test_the_player_plays_up_to_the_failure():
     net, inputs, *_ = CASES["wrong width"]
     page = net.graph(*inputs).player().html

@@ -65,7 +65,7 @@ def failed_record(error: Exception, starts: Mapping[FrameType, Call], since: int
     others = [] if since is None else results_in(frames[first:], since)
     operands = [*[found.operands[i][1] for i in drawn], *others]
     end = stand_in(found.op, operands, running.values())
-    graph = record(end, backward=False)
+    graph = record(end, backward=False, cut=True)
     graph.output.params = dict(found.params)
     wires = graph.output.wires
     graph.output.wires = wires[: len(drawn)]

@@ -131,7 +131,8 @@ def made_up_name(card: Card, counts: Counter[str]) -> str:
     """A name for a card that has none: its digits, or what it is and a count."""
     if card.is_number:
         return f"{card.value.item():.6g}"
-    stem = card.op.name if card.op is not None else card.kind
+    op = None if card.tensor is None else card.tensor._op
+    stem = card.kind if op is None else op.name
     if card.tensor is not None and (function := function_label(card.tensor)):
         stem = function  # mse_loss1, rather than mean1
     if card.kind == "data" and (card.value.dtype.kind == "b" or is_mask(card)):

@@ -34,6 +34,7 @@ __all__ = [
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")
+UNRECORDED = "how it was computed was not recorded: no_grad() was on, or nothing in it needs a gradient"
 
 
 @dataclass(eq=False)
@@ -72,6 +73,7 @@ class Card:
     wires: list[Wire] = field(default_factory=list, repr=False)  # from its operands, in their order, then from indices
     scope: Scope | None = None  # the innermost module call that it was made in
     named: bool = False  # whether the name is its own, a path, or from a variable, rather than made up here
+    note: str = ""  # why what made it is not in the picture
     _uses: list[ref[Wire]] = field(default_factory=list, repr=False)
 
     @property
@@ -189,7 +191,9 @@ class Listener:
         self.parts.append((tensor, position, gradient))
 
 
-def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLike | None = None) -> Record:
+def record(
+    output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLike | None = None, cut: bool = False
+) -> Record:
     """Walks the graph of an output, without recursion, and runs a backward pass that leaves no trace in it.
 
     Args:
@@ -197,6 +201,7 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
         backward: False leaves out gradients and contributions.
         gradient: What the backward pass starts with, in the output's shape. By default 1 for a single number, so that
             gradients are derivatives; for an array what backward(gradient) left in `output.grad`, else ones.
+        cut: What was computed from a leaf that was updated since is drawn as a leaf with a note, instead of an error.
 
     Hooks of the tensors are called, as in any backward pass. Leaves show the values that they have now: an array
     that was written to after its use does not agree with what was computed from it.
@@ -205,14 +210,14 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
         RuntimeError: A leaf was updated after it was used: values that were computed with are gone. Draw before
             optimizer.step().
     """
-    made = [tensor for tensor in reachable(output) if tensor._op is not None]
+    made = [x for x in reachable(output, cut) if x._op is not None and not (cut and newer_operands(x))]
     made.sort(key=lambda tensor: tensor._number)  # a result is newer than its operands
     cards: dict[int | tuple[int, int], Card] = {}
     for tensor in made or [output]:
         wires = []
+        for x in newer_operands(tensor):
+            raise RuntimeError(outdated(x, tensor))
         for position, x in enumerate((*tensor._inputs, *parameter_arrays(tensor))):
-            if isinstance(x, Tensor) and x._number > tensor._number:
-                raise RuntimeError(outdated(x, tensor))
             key = id(x) if isinstance(x, (Tensor, ndarray)) else (id(tensor), position)  # a number: one card for each
             if key not in cards and isinstance(x, Tensor):
                 cards[key] = card_of(x, len(cards))
@@ -225,6 +230,7 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
             card.wires.append(wire)
             source._uses.append(ref(wire))
     found = Record(cards[id(output)], list(cards.values()))
+    note_what_is_missing(found)
     if backward and output.requires_grad:
         start = output.grad if gradient is None and output.size > 1 and output._op is not None else gradient
         run_backward(found, cards, seed(output, np.ones(output.shape) if start is None else plain(start), False))
@@ -237,7 +243,9 @@ def record_ends(ends: Sequence[Tensor]) -> Record:
     cards = {id(card.tensor): card for card in found.cards}
     for wire in found.cards.pop().wires:
         wire.source._uses.pop()
-    return Record(max([cards[id(end)] for end in ends], key=found.cards.index), found.cards)
+    found = Record(max([cards[id(end)] for end in ends], key=found.cards.index), found.cards)
+    note_what_is_missing(found)
+    return found
 
 
 def stand_in(op: Op, operands: Sequence[Any], scopes: Iterable[tuple[object, int]] = ()) -> Tensor:
@@ -264,10 +272,29 @@ def outdated(x: Tensor, consumer: Tensor) -> str:
     return f"graph: {changed} ({how}): {why}; draw or explain before optimizer.step(), or compute the output again"
 
 
-def reachable(output: Tensor) -> Iterable[Tensor]:
+def newer_operands(tensor: Tensor) -> list[Tensor]:
+    """The operands that were updated after the op that made a tensor had used them."""
+    return [x for x in tensor._inputs if isinstance(x, Tensor) and x._number > tensor._number]
+
+
+def note_what_is_missing(found: Record) -> None:
+    """Makes leaves of results that have no operands in the picture, and says why if no op was recorded at all."""
+    for card in found.cards:
+        if card.tensor is not None and (updated := newer_operands(card.tensor)):
+            names = ", ".join(dict.fromkeys([x.name or f"a tensor {x.shape}" for x in updated]))
+            card.kind, card.op, card.params = "data", None, {}
+            card.note = f"made by {card.tensor._op.name} before an update of {names}"
+    if not any(card.op for card in found.cards):
+        for card in found.cards:
+            if card.tensor is not None and card.tensor._op is None and card.tensor._params is not None:
+                card.note = UNRECORDED
+
+
+def reachable(output: Tensor, cut: bool = False) -> Iterable[Tensor]:
     seen, waiting = {id(output): output}, [output]
     while waiting:
-        for x in waiting.pop()._inputs:
+        tensor = waiting.pop()
+        for x in () if cut and newer_operands(tensor) else tensor._inputs:
             if type(x) is Tensor and id(x) not in seen:
                 seen[id(x)] = x
                 waiting.append(x)

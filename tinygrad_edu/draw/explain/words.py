@@ -69,6 +69,9 @@ def tree(found: Record, precision: int = 3, width: int = 100, verdicts: Mapping[
         else:
             verdict = (verdicts or {}).get(card)
             lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch), verdict)}")
+            lines += [
+                f"{below}   {line}" for line in textwrap.wrap(printable(card.note), max(width - len(below) - 3, 20))
+            ]
         operands = [wire.source for wire in card.wires]
         branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
         waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
@@ -182,7 +185,8 @@ def verdict_sentences(verdicts: Mapping[Card, Verdict]) -> list[str]:
 def opening_sentence(ends: list[Card], ops: list[Card], leaves: list[Card]) -> str:
     output = ends[0]
     if not ops:
-        return f"{speak_name(output.name)} is a single tensor, {describe_leaf(output)}, which no operation made"
+        why = f"; {output.note}" if output.note else ", which no operation made"
+        return f"{speak_name(output.name)} is a single tensor, {describe_leaf(output)}{why}"
     sources = [f"{speak_name(card.name)}, {describe_leaf(card)}" for card in leaves if card is not output]
     if len(sources) > SMALL:
         sources = [f"{len(sources)} tensors"]

@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from tinygrad_edu.draw.algebra.formulas import RuleCall, local_formula, role, symbol, vjp_formula
 from tinygrad_edu.draw.algebra.terms import break_lines
-from tinygrad_edu.draw.names import shorten
+from tinygrad_edu.draw.names import printable, shorten
 from tinygrad_edu.draw.numbers import (
     format_count,
     format_number,
@@ -56,6 +56,9 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
     header = table([[name, cell(font("  ".join(words), look["muted"], 10), 'ALIGN="RIGHT"')]], 4)
     rows = [[cell(header)], value_row(item, "value", card.value, look)]
+    if card.note:
+        lines = [note_row(line, look["muted"]) for line in textwrap.wrap(printable(card.note), HINT)]
+        rows.append([cell(table(lines), 'ALIGN="LEFT" CELLPADDING="4"')])
     if card.gradient is not None:
         label = f"∂{shorten(look.output, 12)}/∂{shorten(card.name, 16)}"
         if is_output and card.before_hooks is None:

@@ -105,7 +105,9 @@ def forward_words(item: Item, precision: int) -> tuple[str, str]:
         return f"{result} = {shorten(item.title, 40)}", note
     if card.op is None:
         kinds = {"parameter": "A parameter.", "input": "An input.", "data": "Data: it needs no gradient."}
-        return f"{shorten(card.name)} = {format_value(card.value, precision)}", kinds[card.kind]
+        return f"{shorten(card.name)} = {format_value(card.value, precision)}", kinds[card.kind] + (
+            f" {card.note[0].upper()}{card.note[1:]}." if card.note else ""
+        )
     return op_words(card, precision)
 
 
