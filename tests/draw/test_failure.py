@@ -87,7 +87,7 @@ CASES = {  # name: the module, its inputs, what failed, the words of its error, 
     ),
     "channels last": (
         Net(no_flatten, conv=nn.Conv2d(3, 2, 3), fc=nn.Linear(72, 10)), [ones(2, 8, 8, 3)],
-        "Conv2d(3, 2)", "move the channels to axis 1", {"input": ("images", "[2×8×8×3]")},
+        "Conv2d(3, 2, 3)", "move the channels to axis 1", {"input": ("images", "[2×8×8×3]")},
     ),
     "broadcast in the loss": (
         Net(loss_of_column, fc=nn.Linear(4, 1)), [ones(5, 4), ones(5)],
@@ -111,7 +111,7 @@ CASES = {  # name: the module, its inputs, what failed, the words of its error, 
     ),
     "channels of a norm": (
         Net(normalized, conv=nn.Conv2d(1, 2, 3), norm=nn.BatchNorm2d(3)), [ones(2, 1, 8, 8)],
-        "BatchNorm2d(3, 1e−5, 0.1)", "must have length 3", {"input": ("h", "[2×2×6×6]"), "weight": ("", "[3]")},
+        "BatchNorm2d(3)", "must have length 3", {"input": ("h", "[2×2×6×6]"), "weight": ("", "[3]")},
     ),
     "size of a reshape": (
         Net(reshaped, fc=nn.Linear(4, 3)), [ones(4, 4)],
@@ -251,6 +251,19 @@ def test_an_index_that_does_not_fit_is_an_operand():
     graph = draw.call(lambda x: x[index], Tensor(np.ones(3)))
     assert [name for name, _ in graph.record.failure.operands] == ["x", "index"]
     assert [card.name for card in graph.record.cards] == ["x", "index", "getitem"]
+
+
+class SilentError(Exception):
+    def __str__(self):
+        raise KeyError("text")
+
+
+def test_an_error_without_a_text_is_drawn():
+    def forward(x):
+        raise SilentError
+
+    graph = draw.call(forward, Tensor(1.0))
+    assert isinstance(graph.error, SilentError) and "__str__ raises KeyError" in str(graph) + graph.alt_text
 
 
 def updated_since():

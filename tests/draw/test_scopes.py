@@ -4,6 +4,7 @@ import pytest
 from tinygrad_edu import Tensor, draw, functional, nn, ops
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.scopes import call_label
 
 
 def path_of(card):
@@ -194,3 +195,31 @@ def test_a_mask_is_told_from_a_factor():
     for found, name in ((factor, "data1"), (mask, "mask1")):
         name_cards(found)
         assert found.cards[1].name == name
+
+
+@pytest.mark.parametrize(
+    ("layer", "title"),
+    [
+        (nn.LayerNorm(8), "LayerNorm(8)"),
+        (nn.LayerNorm((4, 3)), "LayerNorm((4, 3))"),
+        (nn.BatchNorm1d(8), "BatchNorm1d(8)"),
+        (nn.Conv2d(1, 8, 3), "Conv2d(1, 8, 3)"),
+        (nn.Conv2d(4, 8, (3, 5), stride=2, padding=1, groups=2), "Conv2d(4, 8, (3, 5), stride=2, padding=1, groups=2)"),
+        (nn.MaxPool2d(2), "MaxPool2d(2)"),
+        (nn.MaxPool2d(3, 1), "MaxPool2d(3, stride=1)"),
+        (nn.Dropout(0.5), "Dropout(0.5)"),
+        (nn.MultiheadAttention(4, 2, dropout=0.5), "MultiheadAttention(4, 2)"),
+        (nn.RNN(3, 4, num_layers=2), "RNN(3, 4, num_layers=2)"),
+        (nn.GELU(), "GELU"),
+    ],
+)
+def test_titles_have_the_sizes_of_a_layer(layer, title):
+    assert call_label(layer) == title
+
+
+def test_an_object_may_call_itself_as_it_likes():
+    class Twice:
+        def __call__(me, x):
+            return x * 2 + x
+
+    assert paths(draw.call(Twice(), Tensor(1.0)))["add1"] == ["Twice"]

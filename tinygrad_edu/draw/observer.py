@@ -59,8 +59,9 @@ class Observer:
             if frame.f_back is not None and is_users(frame.f_back):
                 self.look(frame.f_back)
             if frame.f_code.co_name == "__call__" and is_users(frame):
-                called = frame.f_locals.get("self")
-                if called is not None and not is_module(called):
+                code = frame.f_code
+                called = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+                if callable(called) and not is_module(called):
                     self.starts[frame] = called, new_number()
         elif event == "return" and is_users(frame):
             if frame.f_code.co_flags & CO_OPTIMIZED:

@@ -151,7 +151,10 @@ class Failure:
     @property
     def text(self) -> str:
         """The error as Python writes it."""
-        said = str(self.error)
+        try:
+            said = str(self.error)
+        except Exception as problem:  # of a class of the user's own
+            said = f"its text cannot be shown, as __str__ raises {type(problem).__name__}"
         return f"{type(self.error).__name__}: {said}" if said else type(self.error).__name__
 
 

@@ -31,6 +31,9 @@ __all__ = [
     "scope_of_uses",
 ]
 
+SETTING = re.compile(r"(?:(\w+)=)?(\([^()]*\)|[^,()=]+)(?:, |$)")  # of a repr
+UNSEEN = {"eps", "momentum", "dropout"}  # which do not say what a layer is
+USUAL = {"stride": "1", "padding": "0", "dilation": "1", "groups": "1", "num_layers": "1", "padding_idx": ""}
 MOST = 10_000  # objects that are looked at within one
 
 
@@ -97,12 +100,31 @@ def is_module(owner: object) -> bool:
 
 
 def call_label(called: Any) -> str:
-    """The class of a module and its numbers: Linear(784, 128); of another object the class alone."""
+    """The class of a module and its sizes: Conv2d(1, 8, 3, stride=2); of another object the class alone."""
     if not is_module(called):
         return type(called).__name__
-    numbers = re.findall(r"(?:^|=|, )(-?[\d.]+(?:e-?\d+)?)(?=,|$)", called.extra_repr())
-    shown = ", ".join([format_number(float(x)) for x in numbers])
+    sizes: dict[str, str] = {}
+    for place, (name, text) in enumerate(SETTING.findall(called.extra_repr())):
+        usual = USUAL.get(name)
+        if name == "stride" and "0" not in sizes:  # a pooling layer, without channels
+            usual = sizes.get("kernel_size")
+        shown = size_text(text, same=bool(name))
+        if shown and name not in UNSEEN and shown != usual:
+            sizes[name or str(place)] = shown
+    shown = ", ".join([f"{name}={text}" if name in USUAL else text for name, text in sizes.items()])
     return f"{type(called).__name__}({shown})" if shown else type(called).__name__
+
+
+def size_text(text: str, same: bool) -> str:
+    """A number of a repr, or a tuple of numbers, of which one stands for all if they are the `same`; else ""."""
+    tuple_of = [part for part in text.strip("()").split(",") if part.strip()]
+    try:
+        numbers = [format_number(float(part)) for part in tuple_of]
+    except ValueError:
+        return ""
+    if len(numbers) == 1 or (same and len(set(numbers)) == 1):
+        return numbers[0]
+    return f"({', '.join(numbers)})" if numbers else ""
 
 
 def held_by(owner: Any) -> Iterator[tuple[str, Any]]:
