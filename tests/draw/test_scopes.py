@@ -189,6 +189,12 @@ def test_the_mask_of_a_dropout_is_inside(given):
     assert len(called.plan.items) == 2
 
 
+def test_the_masks_within_an_attention_are_inside_also_without_a_call():
+    attention, x = nn.MultiheadAttention(4, 2, dropout=0.5), ones(3, 1, 4)
+    found = paths(attention(x, x, x, attn_mask=np.triu(np.full((3, 3), -np.inf), 1))[0].graph())
+    assert [path for name, path in found.items() if name.startswith("mask")] == [["attention"]] * 2
+
+
 def test_a_mask_is_told_from_a_factor():
     x = Tensor(np.ones(2), name="x")
     factor, mask = draw.record(x * np.array([0.0, 2.0])), draw.record(x + np.array([0.0, -np.inf]))

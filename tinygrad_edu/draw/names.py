@@ -71,8 +71,8 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
         if chosen is None and card.kind == "data" and card.tensor is not None and card.value.ndim == 0 and card.uses:
             card.constant, card.tensor = card.value, None  # a number in an expression like any other
         card.name = chosen or made_up_name(card, counts)
-        if chosen is None and is_dropout(scope := scope_of_uses(card)) and is_mask(card):
-            card.scope = scope
+        if chosen is None and is_mask(card):
+            card.scope = scope_of_uses(card)
         if card.named:
             namesakes[card.name] += 1
             if namesakes[card.name] > 1:  # h, h₂, h₃
@@ -92,10 +92,12 @@ def names_by_id(names: Names) -> Variables:
 
 
 def part_name(array: object, variables: Variables) -> str | None:
-    """The name of a row or of rows of an array that has a name: "xs[3]", "images[64:128]"."""
+    """The name of an array in another shape, or of rows of it: "xs", "xs[3]", "images[64:128]"."""
     if not isinstance(array, ndarray) or not isinstance(base := array.base, ndarray):
         return None
     name = variables.get(id(base))
+    if name and array.size == base.size and array.flags.c_contiguous and base.flags.c_contiguous:
+        return name if array.dtype == base.dtype else None  # another shape of the same
     if name is None or not (array.size and base.ndim and base.strides[0]):
         return None
     start, rest = divmod(array.__array_interface__["data"][0] - base.__array_interface__["data"][0], base.strides[0])
