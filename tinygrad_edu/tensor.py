@@ -269,11 +269,11 @@ class Tensor(Methods):
         self._hooks = [*(self._hooks or ()), hook]
         return Handle(self, hook)
 
-    def graph(self, **options: Any) -> Graph:
+    def graph(self, *positional: Any, **options: Any) -> Graph:
         """A picture of how this tensor was computed and of its gradients; options as for `draw.Graph`."""
         from tinygrad_edu import draw  # most programs draw nothing
 
-        return draw.Graph(self, **options)
+        return draw.Graph(self, *positional, **options)
 
     def explain(self, *inputs: Tensor, precision: int = 3) -> Explanation:
         """The chain rule from this tensor to the inputs, worked out with its numbers; see `draw.explain`."""

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, draw, functional, nn
+from tinygrad_edu import Tensor, draw, functional, nn, no_grad
 from tinygrad_edu.draw.player.steps import script
 from tinygrad_edu.draw.theme import LIGHT
 
@@ -121,3 +121,27 @@ def test_only_tensors_have_graphs():
 def test_options_that_do_not_exist_are_errors_as_always():
     with pytest.raises(ValueError, match="style"):
         draw.call(lambda x: x @ np.ones(3), Tensor(np.ones(2)), style="none")
+
+
+def never(*_):
+    raise AssertionError("was called")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda net, x: net(x).graph(stlye="compact"), "no option stlye=; did you mean style=?"),
+        (lambda net, x: net(x).graph().forward(stlye="compact"), "did you mean style="),
+        (lambda net, x: draw.call(never, x, mask=x), r"draw.call\(lambda x: model\(x, mask=...\), x\)"),
+        (lambda net, x: net(x).graph("forward"), "given by name, mode='forward'"),
+        (lambda net, x: net(x).graph(x), "such as depth=1"),
+        (lambda net, x: draw.call(3, x), "3 is not a function or a module"),
+        (lambda net, x: draw.call(net(x)), r"loss.graph\(\)"),
+        (lambda net, x: draw.call(net, x, within=3), r"such as within=no_grad\(\)"),
+        (lambda net, x: draw.call(net, x, within=no_grad), r"with brackets, within=no_grad\(\)"),
+        (lambda net, x: net.graph(x, fold=lambda: True), "cannot be called with a module alone"),
+    ],
+)
+def test_options_that_cannot_be_are_told(wrong, words):
+    with pytest.raises(TypeError, match=words):
+        wrong(nn.Linear(3, 2), np.ones((1, 3)))

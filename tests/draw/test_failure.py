@@ -87,7 +87,7 @@ CASES = {  # name: the module, its inputs, what failed, the words of its error, 
     ),
     "channels last": (
         Net(no_flatten, conv=nn.Conv2d(3, 2, 3), fc=nn.Linear(72, 10)), [ones(2, 8, 8, 3)],
-        "Conv2d(3, 2)", "move the channels to axis 1", {"input": ("images", "[2×8×8×3]")},
+        "Conv2d(3, 2, 3)", "move the channels to axis 1", {"input": ("images", "[2×8×8×3]")},
     ),
     "broadcast in the loss": (
         Net(loss_of_column, fc=nn.Linear(4, 1)), [ones(5, 4), ones(5)],
@@ -111,7 +111,7 @@ CASES = {  # name: the module, its inputs, what failed, the words of its error, 
     ),
     "channels of a norm": (
         Net(normalized, conv=nn.Conv2d(1, 2, 3), norm=nn.BatchNorm2d(3)), [ones(2, 1, 8, 8)],
-        "BatchNorm2d(3, 1e−5, 0.1)", "must have length 3", {"input": ("h", "[2×2×6×6]"), "weight": ("", "[3]")},
+        "BatchNorm2d(3)", "must have length 3", {"input": ("h", "[2×2×6×6]"), "weight": ("", "[3]")},
     ),
     "size of a reshape": (
         Net(reshaped, fc=nn.Linear(4, 3)), [ones(4, 4)],
@@ -244,6 +244,62 @@ def test_a_long_loop_that_fails_is_folded_but_for_the_failure():
 
     graph = Net(loop, cell=nn.RNNCell(3, 4), out=nn.Linear(5, 2)).graph(ones(60, 1, 3))
     assert len(graph.plan.items) < 60 and graph.plan.items[-1].cards[-1] is graph.record.output
+
+
+def test_an_index_that_does_not_fit_is_an_operand():
+    index = np.array([0, 7])
+    graph = draw.call(lambda x: x[index], Tensor(np.ones(3)))
+    assert [name for name, _ in graph.record.failure.operands] == ["x", "index"]
+    assert [card.name for card in graph.record.cards] == ["x", "index", "getitem"]
+
+
+class SilentError(Exception):
+    def __str__(self):
+        raise KeyError("text")
+
+
+def test_an_error_without_a_text_is_drawn():
+    def forward(x):
+        raise SilentError
+
+    graph = draw.call(forward, Tensor(1.0))
+    assert isinstance(graph.error, SilentError) and "__str__ raises KeyError" in str(graph) + graph.alt_text
+
+
+def updated_since():
+    W = Tensor(np.ones((3, 2)), name="W")
+    loss = (np.ones((2, 3)) @ W).sum()
+    loss.backward()
+    W.assign(W.data - 1)
+    return loss
+
+
+def test_what_was_computed_before_an_update_is_drawn_without_its_operands():
+    loss = updated_since()
+    with pytest.raises(RuntimeError, match="updated after") as caught:
+        loss.backward()
+    graph = draw.failed(caught.value)
+    made = graph.record.cards[0]
+    assert (made.name, made.op, made.kind, made.note) == (
+        "matmul1",
+        None,
+        "data",
+        "made by matmul before an update of W",
+    )
+    assert made.note in str(graph) and made.note.split()[-1] in graph.source and graph.alt_text
+    assert "Made by matmul" in graph.player().html
+    with pytest.raises(RuntimeError, match="graph: tensor W"):
+        loss.graph()
+
+
+def test_an_update_hides_no_other_error():
+    cell, x = nn.RNNCell(3, 4), np.ones((2, 3))
+    h = cell(x)
+    for weight in cell.parameters():
+        weight.assign(weight.data * 2)
+    graph = draw.call(cell, np.ones((2, 5)), h)
+    assert isinstance(graph.error, ValueError)
+    assert [card.name for card in graph.record.cards if card.note] == ["linear1", "linear2"]
 
 
 def test_the_player_plays_up_to_the_failure():

@@ -239,3 +239,11 @@ def test_a_frozen_parameter_is_a_parameter():
     net.bias.requires_grad = False
     found = named(net(np.ones((1, 2))).sum(), net=net)
     assert {card.name: card.kind for card in found.cards}["net.bias"] == "parameter"
+
+
+def test_an_array_in_another_shape_has_the_same_name():
+    xs = np.arange(6.0)
+    output = Tensor(2.0, name="w") * xs.reshape(2, 3)
+    assert named(output, xs=xs).cards[1].name == "xs"
+    turned = xs.copy().reshape(2, 3)
+    assert named(Tensor(2.0, name="w") * turned.T, turned=turned).cards[1].name == "data1"

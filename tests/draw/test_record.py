@@ -213,3 +213,23 @@ def test_what_arrived_before_a_hook_changed_it():
 
     handle = x.register_hook(once)
     assert {id(c.tensor): c for c in record(y).cards}[id(x)].before_hooks == 12
+
+
+def test_index_arrays_are_cards_whose_wires_carry_no_gradient():
+    x, rows, keep = Tensor(np.arange(6.0).reshape(3, 2), name="x"), np.array([0, 2]), np.array([True, False])
+    y = (x[rows, rows // 2] * x[1:, 0])[keep].sum()
+    graph = y.graph()
+    cards = {card.name: card for card in graph.record.cards}
+    assert [wire.source.name for wire in cards["getitem1"].wires] == ["x", "rows", "index1"]
+    assert cards["getitem1"].operands == [cards["x"]] and cards["keep"].kind == "data"
+    assert [wire.source.name for wire in cards["getitem2"].wires] == ["x"]  # a slice and a number
+    assert not any(wire.contribution is not None for name in ("rows", "keep") for wire in cards[name].uses)
+    assert "├─ rows [2]  data  = [0, 2]" in str(graph) and "chosen by rows and index1" in graph.alt_text
+    assert np.array_equal(cards["x"].gradient, record(y).cards[0].gradient)
+
+
+def test_the_input_of_an_embedding_is_drawn_and_played():
+    ids = np.array([1, 2])
+    graph = nn.Embedding(6, 4).graph(ids)
+    assert [(card.name, card.scope is None) for card in graph.record.cards[:2]] == [("weight", False), ("ids", True)]
+    assert "getitem: [6×4], [2] → [2×4]" in graph.player().html

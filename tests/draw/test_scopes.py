@@ -4,6 +4,7 @@ import pytest
 from tinygrad_edu import Tensor, draw, functional, nn, ops
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
+from tinygrad_edu.draw.scopes import call_label
 
 
 def path_of(card):
@@ -150,3 +151,81 @@ def test_functions_that_numpy_has_too_are_boxes(function):
     found = record(output)
     name_cards(found)
     assert path_of(found.output) == [function] and found.output.name == f"{function}1"
+
+
+class Shifted(nn.Module):
+    """Attention after a preparation in NumPy, with positions and a mask of its own."""
+
+    def __init__(self):
+        self.fc, self.embedding = nn.Linear(3, 4), nn.Embedding(5, 4)
+
+    def forward(self, x):
+        if isinstance(x, np.ndarray):
+            x = x / 2
+        positions = np.arange(2)
+        causal = np.triu(np.full((2, 2), -np.inf), 1)
+        h = self.fc(x) + self.embedding(positions)
+        return (h @ h.T + causal) * SCALES
+
+
+SCALES = np.arange(2.0)
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_arrays_that_a_call_made_are_inside_but_what_it_got_is_not(prepared):
+    x = np.arange(6.0).reshape(2, 3)
+    found = paths((net := Shifted()).graph(x if prepared else Tensor(x)))
+    assert found["x"] == found["SCALES"] == [] and found["positions"] == ["net", "embedding"]
+    assert found["causal"] == ["net"] and net is not None
+
+
+@pytest.mark.parametrize("given", [np.ones((2, 3), np.float32), [[1.0, 2.0, 3.0]]])
+def test_the_mask_of_a_dropout_is_inside(given):
+    nn.init.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 2))
+    called = net.graph(given, depth=0)
+    for graph in (called, net(given).graph()):
+        assert paths(graph)["mask1"] == ["net", "2"]
+    assert len(called.plan.items) == 2
+
+
+def test_the_masks_within_an_attention_are_inside_also_without_a_call():
+    attention, x = nn.MultiheadAttention(4, 2, dropout=0.5), ones(3, 1, 4)
+    found = paths(attention(x, x, x, attn_mask=np.triu(np.full((3, 3), -np.inf), 1))[0].graph())
+    assert [path for name, path in found.items() if name.startswith("mask")] == [["attention"]] * 2
+
+
+def test_a_mask_is_told_from_a_factor():
+    x = Tensor(np.ones(2), name="x")
+    factor, mask = draw.record(x * np.array([0.0, 2.0])), draw.record(x + np.array([0.0, -np.inf]))
+    for found, name in ((factor, "data1"), (mask, "mask1")):
+        name_cards(found)
+        assert found.cards[1].name == name
+
+
+@pytest.mark.parametrize(
+    ("layer", "title"),
+    [
+        (nn.LayerNorm(8), "LayerNorm(8)"),
+        (nn.LayerNorm((4, 3)), "LayerNorm((4, 3))"),
+        (nn.BatchNorm1d(8), "BatchNorm1d(8)"),
+        (nn.Conv2d(1, 8, 3), "Conv2d(1, 8, 3)"),
+        (nn.Conv2d(4, 8, (3, 5), stride=2, padding=1, groups=2), "Conv2d(4, 8, (3, 5), stride=2, padding=1, groups=2)"),
+        (nn.MaxPool2d(2), "MaxPool2d(2)"),
+        (nn.MaxPool2d(3, 1), "MaxPool2d(3, stride=1)"),
+        (nn.Dropout(0.5), "Dropout(0.5)"),
+        (nn.MultiheadAttention(4, 2, dropout=0.5), "MultiheadAttention(4, 2)"),
+        (nn.RNN(3, 4, num_layers=2), "RNN(3, 4, num_layers=2)"),
+        (nn.GELU(), "GELU"),
+    ],
+)
+def test_titles_have_the_sizes_of_a_layer(layer, title):
+    assert call_label(layer) == title
+
+
+def test_an_object_may_call_itself_as_it_likes():
+    class Twice:
+        def __call__(me, x):
+            return x * 2 + x
+
+    assert paths(draw.call(Twice(), Tensor(1.0)))["add1"] == ["Twice"]

@@ -73,6 +73,7 @@ def test_numbers_from_paper_are_right(own, right, hint):
         (np.where(A == 0.25, 1.25, A), A, "wrong in 1 of 6 elements"),
         ([np.nan, 1.0], np.array([2.0, 1.0]), "NaN or ∞"),
         ("x", A, "not numbers, but a str"),
+        (A * 1j, A, "not real numbers, but complex128"),
         ([[1.0], [1.0, 2.0]], A, "not numbers, but a list"),
         ([Tensor(1.0)], np.ones(1), "not numbers, but a list"),
     ],

@@ -10,9 +10,10 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_edu.draw.failure import bound_arguments, failed_record, variables_of
-from tinygrad_edu.draw.graph import Graph
+from tinygrad_edu.draw.graph import CHOICES, Graph
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.observer import Observer
+from tinygrad_edu.draw.options import check_function, check_within, unknown_options
 from tinygrad_edu.draw.record import Record, record, record_ends
 from tinygrad_edu.draw.scopes import is_module, put_inside
 from tinygrad_edu.draw.variables import caller_variables
@@ -40,11 +41,15 @@ def call(function: Any, *inputs: Any, within: AbstractContextManager[object] | N
         options: Those of Graph.
 
     Raises:
-        TypeError: It returns something else.
+        TypeError: It returns something else, or cannot be called; or `within` cannot be entered.
 
     Example:
         draw.call(lambda x, y: mse_loss(model(x), y), x, y, depth=1)
     """
+    check_function(function)
+    check_within(within)
+    if unknown := [name for name in options if name not in CHOICES]:
+        raise unknown_options(unknown, (), CHOICES)
     observer, since = Observer(), new_number()
     try:
         with within or nullcontext(), observer:
@@ -57,7 +62,7 @@ def call(function: Any, *inputs: Any, within: AbstractContextManager[object] | N
     given = bound_arguments(function.forward if is_module(function) else function, inputs, {})
     inside = {id(x): name for name, x in given.items() if isinstance(x, (Tensor, ndarray)) and name.isidentifier()}
     name_cards(found, options.pop("names", None), {**inside, **observer.names, **callers})
-    put_inside(found, {*callers, *map(id, leaves(inputs))})
+    put_inside(found, leaves(inputs), {*callers, *observer.outer})
     return Graph(found, **options)
 
 

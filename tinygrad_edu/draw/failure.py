@@ -65,8 +65,8 @@ def failed_record(error: Exception, starts: Mapping[FrameType, Call], since: int
     others = [] if since is None else results_in(frames[first:], since)
     operands = [*[found.operands[i][1] for i in drawn], *others]
     end = stand_in(found.op, operands, running.values())
-    end._params = found.params
-    graph = record(end, backward=False)
+    graph = record(end, backward=False, cut=True)
+    graph.output.params = dict(found.params)
     wires = graph.output.wires
     graph.output.wires = wires[: len(drawn)]
     for i, wire in zip(drawn, graph.output.wires, strict=True):
@@ -105,7 +105,9 @@ def failed_op(frame: FrameType) -> Culprit | None:
     names = [op.argument(i) if op.variadic or i < len(op.names) else f"argument {i}" for i in range(len(inputs))]
     operands = [(name, x) for name, x in zip(names, inputs, strict=True) if not is_container(x)]
     operands += flat({name: x for name, x in zip(names, inputs, strict=True) if is_container(x)})
-    return Culprit(op, operands, local.get("params") or {})
+    params = dict(local.get("params") or {})
+    operands += flat({name: params.pop(name) for name, value in [*params.items()] if holds_arrays(value)})
+    return Culprit(op, operands, params)
 
 
 def failed_call(frame: FrameType) -> Culprit | None:
@@ -165,6 +167,10 @@ def flat(given: Mapping[str, Any]) -> Operands:
 
 def is_container(x: object) -> bool:
     return isinstance(x, (tuple, list, dict))
+
+
+def holds_arrays(x: object) -> bool:
+    return any(isinstance(part, ndarray) for part in (x if type(x) is tuple else (x,)))
 
 
 def is_drawable(x: object) -> bool:

@@ -17,6 +17,7 @@ import graphviz
 from tinygrad_edu.checks import check_choice, check_int, check_path
 from tinygrad_edu.draw.explain.words import alt_text, tree
 from tinygrad_edu.draw.names import Names, name_cards
+from tinygrad_edu.draw.options import check_fold, unknown_options
 from tinygrad_edu.draw.picture.choice import choose
 from tinygrad_edu.draw.picture.engines import NoEngineError, render
 from tinygrad_edu.draw.picture.markup import PictureMode
@@ -36,12 +37,16 @@ if TYPE_CHECKING:
 
     from tinygrad_edu.nn import Module
 
-__all__ = ["Graph"]
+__all__ = ["CHOICES", "Graph"]
 
 Style = Literal["auto", "gates", "fused", "compact"]
 Fold = Literal["auto"] | bool | int | Callable[["Module"], bool]
 Rankdir = Literal["auto", "LR", "TB"]
 Gradients = Literal["right", "grad"]
+CHOICES: dict[str, tuple[str, ...]] = {
+    "mode": get_args(PictureMode), "style": get_args(Style), "fold": (), "depth": (), "rankdir": get_args(Rankdir),
+    "precision": (), "theme": get_args(Theme), "names": (), "title": (), "gradients": get_args(Gradients),
+}  # fmt: skip
 
 
 class Options(TypedDict, total=False):
@@ -107,23 +112,22 @@ class Graph(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     time_limit = 20.0
 
     def __init__(
-        self, output: Tensor | Record, *, mode: PictureMode = "both", style: Style = "auto", fold: Fold = "auto",
-        depth: int | None = None, rankdir: Rankdir = "auto", precision: int = 3, theme: Theme | None = None,
-        names: Names | None = None, title: str | None = None, gradients: Gradients = "right",
+        self, output: Tensor | Record, *positional: Any, mode: PictureMode = "both", style: Style = "auto",
+        fold: Fold = "auto", depth: int | None = None, rankdir: Rankdir = "auto", precision: int = 3,
+        theme: Theme | None = None, names: Names | None = None, title: str | None = None,
+        gradients: Gradients = "right", **unknown: Any,
     ) -> None:  # fmt: skip
         if not isinstance(output, (Tensor, Record)):
             raise TypeError(f"a picture is drawn of a Tensor or a Record, not of {type(output).__name__}")
+        if positional or unknown:
+            raise unknown_options(unknown, positional, CHOICES)
         super().__init__(name="graph")
         check_choice("graph: mode", mode, get_args(PictureMode))
         check_choice("graph: style", style, get_args(Style))
         check_choice("graph: rankdir", rankdir, get_args(Rankdir))
         if theme is not None:
             check_choice("graph: theme", theme, get_args(Theme))
-        if isinstance(fold, type):
-            how = f"lambda module: isinstance(module, {fold.__name__})"
-            raise TypeError(f"graph: fold is the class {fold.__name__}; write a function of a module: {how}")
-        if not (callable(fold) or isinstance(fold, bool) or (isinstance(fold, str) and fold == "auto")):
-            fold = check_int('graph: fold, unless it is "auto", True, False or a function,', fold, 1)
+        fold = check_fold(fold)
         check_choice("graph: gradients", gradients, get_args(Gradients))
         if depth is not None:
             depth = check_int("graph: depth, unless it is None,", depth, 0)

@@ -11,10 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.record import Card, Record
-from tinygrad_edu.draw.scopes import find_scopes, function_label, held_by, holder_scope
+from tinygrad_edu.draw.numbers import FEW_ELEMENTS
+from tinygrad_edu.draw.record import Card, Record, Scope
+from tinygrad_edu.draw.scopes import find_scopes, function_label, held_by, holder_scope, scope_of_uses
 from tinygrad_edu.draw.variables import Variables
 from tinygrad_edu.tensor import Tensor
 
@@ -69,6 +71,8 @@ def name_cards(found: Record, names: Names | None = None, variables: Variables |
         if chosen is None and card.kind == "data" and card.tensor is not None and card.value.ndim == 0 and card.uses:
             card.constant, card.tensor = card.value, None  # a number in an expression like any other
         card.name = chosen or made_up_name(card, counts)
+        if chosen is None and is_mask(card):
+            card.scope = scope_of_uses(card)
         if card.named:
             namesakes[card.name] += 1
             if namesakes[card.name] > 1:  # h, h₂, h₃
@@ -88,10 +92,12 @@ def names_by_id(names: Names) -> Variables:
 
 
 def part_name(array: object, variables: Variables) -> str | None:
-    """The name of a row or of rows of an array that has a name: "xs[3]", "images[64:128]"."""
+    """The name of an array in another shape, or of rows of it: "xs", "xs[3]", "images[64:128]"."""
     if not isinstance(array, ndarray) or not isinstance(base := array.base, ndarray):
         return None
     name = variables.get(id(base))
+    if name and array.size == base.size and array.flags.c_contiguous and base.flags.c_contiguous:
+        return name if array.dtype == base.dtype else None  # another shape of the same
     if name is None or not (array.size and base.ndim and base.strides[0]):
         return None
     start, rest = divmod(array.__array_interface__["data"][0] - base.__array_interface__["data"][0], base.strides[0])
@@ -104,15 +110,37 @@ def part_name(array: object, variables: Variables) -> str | None:
     return None
 
 
+def is_mask(card: Card) -> bool:
+    """Whether a constant leaves out a part: it adds 0 and −∞, or multiplies by 0 and one other number, as dropout does.
+
+    Outside a module Dropout it must be large: [0, 2] may be anything.
+    """
+    array, ops = card.constant, {wire.target.op.name for wire in card.uses if wire.target.op is not None}
+    if not isinstance(array, ndarray) or array.dtype.kind != "f" or not array.size or (array != 0).all():
+        return False
+    if ops <= {"add", "subtract"}:
+        return bool((np.isneginf(array) | (array == 0)).all() and array.any())
+    scale = array.max()
+    large = array.size > FEW_ELEMENTS or is_dropout(scope_of_uses(card))
+    return ops == {"multiply"} and large and scale > 0 and scale != 1 and bool(((array == 0) | (array == scale)).all())
+
+
+def is_dropout(scope: Scope | None) -> bool:
+    return scope is not None and scope.label.startswith("Dropout")
+
+
 def made_up_name(card: Card, counts: Counter[str]) -> str:
     """A name for a card that has none: its digits, or what it is and a count."""
     if card.is_number:
         return f"{card.value.item():.6g}"
-    stem = card.op.name if card.op is not None else card.kind
+    op = None if card.tensor is None else card.tensor._op
+    stem = card.kind if op is None else op.name
     if card.tensor is not None and (function := function_label(card.tensor)):
         stem = function  # mse_loss1, rather than mean1
-    if card.kind == "data" and card.value.dtype.kind == "b":
+    if card.kind == "data" and (card.value.dtype.kind == "b" or is_mask(card)):
         stem = "mask"
+    elif card.uses and all(wire.parameter for wire in card.uses):
+        stem = "index"
     elif card.kind == "data" and card.value.size and card.value.ndim:
         stem = next((name for name, x in (("zeros", 0), ("ones", 1)) if (card.value == x).all()), stem)
     counts[stem] += 1

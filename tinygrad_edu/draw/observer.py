@@ -29,12 +29,14 @@ class Observer:
     """Context manager: observes this thread by sys.setprofile, unless a profiler does so; tracers are left alone.
 
     Attributes:
+        outer: The ids of arrays that the code takes from around it, from global variables and enclosing functions.
         starts: The calls of objects of plain classes that have not returned, with the numbers at which they began.
     """
 
     def __init__(self) -> None:
         self.seen: dict[int, tuple[object, str]] = {}  # by id; the object too, so that no other gets its id
         self.starts: dict[FrameType, tuple[object, int]] = {}
+        self.outer: set[int] = set()
 
     @property
     def names(self) -> Variables:
@@ -57,8 +59,9 @@ class Observer:
             if frame.f_back is not None and is_users(frame.f_back):
                 self.look(frame.f_back)
             if frame.f_code.co_name == "__call__" and is_users(frame):
-                called = frame.f_locals.get("self")
-                if called is not None and not is_module(called):
+                code = frame.f_code
+                called = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+                if callable(called) and not is_module(called):
                     self.starts[frame] = called, new_number()
         elif event == "return" and is_users(frame):
             if frame.f_code.co_flags & CO_OPTIMIZED:
@@ -68,7 +71,11 @@ class Observer:
                 mark(result, *self.starts.pop(frame))
 
     def look(self, frame: FrameType) -> None:
-        """Notes the tensors and arrays that the local variables of a function hold."""
+        """Notes the tensors and arrays that the variables of a function hold."""
+        code = frame.f_code
+        free = {name: frame.f_locals.get(name) for name in code.co_freevars}
+        around = free | {name: frame.f_globals.get(name) for name in code.co_names}
+        self.outer |= {id(x) for x in around.values() if type(x) is ndarray and id(x) not in self.seen}
         if frame.f_code.co_flags & CO_OPTIMIZED:
             for name, thing in frame.f_locals.items():
                 if name.isidentifier() and not name.startswith("_"):

@@ -34,6 +34,7 @@ __all__ = [
 
 Kind = Literal["parameter", "input", "data", "op"]
 T = TypeVar("T")
+UNRECORDED = "how it was computed was not recorded: no_grad() was on, or nothing in it needs a gradient"
 
 
 @dataclass(eq=False)
@@ -69,9 +70,10 @@ class Card:
     before_hooks: ndarray | None = None  # the gradient that arrived, if a hook changed it
     op: Op | None = None  # which made it
     params: dict[str, Any] = field(default_factory=dict)  # of the op, such as axis
-    wires: list[Wire] = field(default_factory=list, repr=False)  # from its operands, in their order
+    wires: list[Wire] = field(default_factory=list, repr=False)  # from its operands, in their order, then from indices
     scope: Scope | None = None  # the innermost module call that it was made in
     named: bool = False  # whether the name is its own, a path, or from a variable, rather than made up here
+    note: str = ""  # why what made it is not in the picture
     _uses: list[ref[Wire]] = field(default_factory=list, repr=False)
 
     @property
@@ -92,6 +94,11 @@ class Card:
         """Whether it is a constant number without a name, which is called by its value."""
         return self.tensor is None and self.value.size == 1 and not self.named
 
+    @property
+    def operands(self) -> list[Card]:
+        """What the op computed with, but for the arrays among its parameters."""
+        return [wire.source for wire in self.wires if not wire.parameter]
+
     def contributions(self) -> list[Wire]:
         """The wires over which its gradient comes, in forward order."""
         return [wire for wire in self.uses if wire.contribution is not None]
@@ -104,6 +111,7 @@ class Wire:
     source: Card  # the operand
     position: int  # which operand of the op it is
     _target: ref[Card] = field(repr=False)
+    parameter: bool = False  # whether it comes from an array among the op's parameters, such as an index
     contribution: ndarray | None = None  # what the rule hands back over it, of the source's shape; None: nothing flows
     local: float | None = None  # d target / d source where both are single numbers and a gradient flows
 
@@ -143,7 +151,10 @@ class Failure:
     @property
     def text(self) -> str:
         """The error as Python writes it."""
-        said = str(self.error)
+        try:
+            said = str(self.error)
+        except Exception as problem:  # of a class of the user's own
+            said = f"its text cannot be shown, as __str__ raises {type(problem).__name__}"
         return f"{type(self.error).__name__}: {said}" if said else type(self.error).__name__
 
 
@@ -183,7 +194,9 @@ class Listener:
         self.parts.append((tensor, position, gradient))
 
 
-def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLike | None = None) -> Record:
+def record(
+    output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLike | None = None, cut: bool = False
+) -> Record:
     """Walks the graph of an output, without recursion, and runs a backward pass that leaves no trace in it.
 
     Args:
@@ -191,6 +204,7 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
         backward: False leaves out gradients and contributions.
         gradient: What the backward pass starts with, in the output's shape. By default 1 for a single number, so that
             gradients are derivatives; for an array what backward(gradient) left in `output.grad`, else ones.
+        cut: What was computed from a leaf that was updated since is drawn as a leaf with a note, instead of an error.
 
     Hooks of the tensors are called, as in any backward pass. Leaves show the values that they have now: an array
     that was written to after its use does not agree with what was computed from it.
@@ -199,14 +213,14 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
         RuntimeError: A leaf was updated after it was used: values that were computed with are gone. Draw before
             optimizer.step().
     """
-    made = [tensor for tensor in reachable(output) if tensor._op is not None]
+    made = [x for x in reachable(output, cut) if x._op is not None and not (cut and newer_operands(x))]
     made.sort(key=lambda tensor: tensor._number)  # a result is newer than its operands
     cards: dict[int | tuple[int, int], Card] = {}
     for tensor in made or [output]:
         wires = []
-        for position, x in enumerate(tensor._inputs):
-            if isinstance(x, Tensor) and x._number > tensor._number:
-                raise RuntimeError(outdated(x, tensor))
+        for x in newer_operands(tensor):
+            raise RuntimeError(outdated(x, tensor))
+        for position, x in enumerate((*tensor._inputs, *parameter_arrays(tensor))):
             key = id(x) if isinstance(x, (Tensor, ndarray)) else (id(tensor), position)  # a number: one card for each
             if key not in cards and isinstance(x, Tensor):
                 cards[key] = card_of(x, len(cards))
@@ -215,10 +229,11 @@ def record(output: Tensor, *, backward: bool = True, gradient: Tensor | ArrayLik
             wires.append((cards[key], position))
         card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
         for source, position in wires:
-            wire = Wire(source, position, ref(card))
+            wire = Wire(source, position, ref(card), position >= len(tensor._inputs))
             card.wires.append(wire)
             source._uses.append(ref(wire))
     found = Record(cards[id(output)], list(cards.values()))
+    note_what_is_missing(found)
     if backward and output.requires_grad:
         start = output.grad if gradient is None and output.size > 1 and output._op is not None else gradient
         run_backward(found, cards, seed(output, np.ones(output.shape) if start is None else plain(start), False))
@@ -231,7 +246,9 @@ def record_ends(ends: Sequence[Tensor]) -> Record:
     cards = {id(card.tensor): card for card in found.cards}
     for wire in found.cards.pop().wires:
         wire.source._uses.pop()
-    return Record(max([cards[id(end)] for end in ends], key=found.cards.index), found.cards)
+    found = Record(max([cards[id(end)] for end in ends], key=found.cards.index), found.cards)
+    note_what_is_missing(found)
+    return found
 
 
 def no_gradients(found: Record, own: bool = False) -> str:
@@ -277,14 +294,41 @@ def outdated(x: Tensor, consumer: Tensor) -> str:
     return f"graph: {changed} ({how}): {why}; draw or explain before optimizer.step(), or compute the output again"
 
 
-def reachable(output: Tensor) -> Iterable[Tensor]:
+def newer_operands(tensor: Tensor) -> list[Tensor]:
+    """The operands that were updated after the op that made a tensor had used them."""
+    return [x for x in tensor._inputs if isinstance(x, Tensor) and x._number > tensor._number]
+
+
+def note_what_is_missing(found: Record) -> None:
+    """Makes leaves of results that have no operands in the picture, and says why if no op was recorded at all."""
+    for card in found.cards:
+        if card.tensor is not None and (updated := newer_operands(card.tensor)):
+            names = ", ".join(dict.fromkeys([x.name or f"a tensor {x.shape}" for x in updated]))
+            card.kind, card.op, card.params = "data", None, {}
+            card.note = f"made by {card.tensor._op.name} before an update of {names}"
+    if not any(card.op for card in found.cards):
+        for card in found.cards:
+            if card.tensor is not None and card.tensor._op is None and card.tensor._params is not None:
+                card.note = UNRECORDED
+
+
+def reachable(output: Tensor, cut: bool = False) -> Iterable[Tensor]:
     seen, waiting = {id(output): output}, [output]
     while waiting:
-        for x in waiting.pop()._inputs:
+        tensor = waiting.pop()
+        for x in () if cut and newer_operands(tensor) else tensor._inputs:
             if type(x) is Tensor and id(x) not in seen:
                 seen[id(x)] = x
                 waiting.append(x)
     return seen.values()
+
+
+def parameter_arrays(tensor: Tensor) -> list[ndarray]:
+    """The arrays among the parameters of the op that made a tensor: the i and j of x[i, j]."""
+    if tensor._op is None:
+        return []
+    values = [x for value in (tensor._params or {}).values() for x in (value if type(value) is tuple else (value,))]
+    return [x for x in values if isinstance(x, ndarray) and x.ndim and x.dtype.kind in "biuf"]
 
 
 def card_of(tensor: Tensor, number: int) -> Card:

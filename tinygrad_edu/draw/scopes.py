@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import Any
 
+import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.numbers import format_number
@@ -19,8 +20,20 @@ from tinygrad_edu.draw.record import Card, Record, Scope
 from tinygrad_edu.draw.variables import Variables, parts_of
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["call_label", "find_scopes", "function_label", "held_by", "holder_scope", "is_module", "put_inside"]
+__all__ = [
+    "call_label",
+    "find_scopes",
+    "function_label",
+    "held_by",
+    "holder_scope",
+    "is_module",
+    "put_inside",
+    "scope_of_uses",
+]
 
+SETTING = re.compile(r"(?:(\w+)=)?(\([^()]*\)|[^,()=]+)(?:, |$)")  # of a repr
+UNSEEN = {"eps", "momentum", "dropout"}  # which do not say what a layer is
+USUAL = {"stride": "1", "padding": "0", "dilation": "1", "groups": "1", "num_layers": "1", "padding_idx": ""}
 MOST = 10_000  # objects that are looked at within one
 
 
@@ -87,12 +100,31 @@ def is_module(owner: object) -> bool:
 
 
 def call_label(called: Any) -> str:
-    """The class of a module and its numbers: Linear(784, 128); of another object the class alone."""
+    """The class of a module and its sizes: Conv2d(1, 8, 3, stride=2); of another object the class alone."""
     if not is_module(called):
         return type(called).__name__
-    numbers = re.findall(r"(?:^|=|, )(-?[\d.]+(?:e-?\d+)?)(?=,|$)", called.extra_repr())
-    shown = ", ".join([format_number(float(x)) for x in numbers])
+    sizes: dict[str, str] = {}
+    for place, (name, text) in enumerate(SETTING.findall(called.extra_repr())):
+        usual = USUAL.get(name)
+        if name == "stride" and "0" not in sizes:  # a pooling layer, without channels
+            usual = sizes.get("kernel_size")
+        shown = size_text(text, same=bool(name))
+        if shown and name not in UNSEEN and shown != usual:
+            sizes[name or str(place)] = shown
+    shown = ", ".join([f"{name}={text}" if name in USUAL else text for name, text in sizes.items()])
     return f"{type(called).__name__}({shown})" if shown else type(called).__name__
+
+
+def size_text(text: str, same: bool) -> str:
+    """A number of a repr, or a tuple of numbers, of which one stands for all if they are the `same`; else ""."""
+    tuple_of = [part for part in text.strip("()").split(",") if part.strip()]
+    try:
+        numbers = [format_number(float(part)) for part in tuple_of]
+    except ValueError:
+        return ""
+    if len(numbers) == 1 or (same and len(set(numbers)) == 1):
+        return numbers[0]
+    return f"({', '.join(numbers)})" if numbers else ""
 
 
 def held_by(owner: Any) -> Iterator[tuple[str, Any]]:
@@ -143,19 +175,39 @@ def holds(owner: Any, thing: object) -> bool:
     )
 
 
-def put_inside(found: Record, outside: set[int]) -> None:
-    """Puts masks, zeros and ones that a call made for itself into the box of what uses them.
+def put_inside(found: Record, given: Sequence[Any], outside: set[int]) -> None:
+    """Puts the arrays that a call made for itself, such as masks and positions, into the boxes of what uses them.
 
     Args:
         found: The record.
-        outside: The ids of what the call got, and of the caller's variables.
+        given: What the call got. If nothing of that is in the picture, since the call computed with NumPy what it needs
+            of it, the first array in use stays outside in its place.
+        outside: The ids of what else there was before the call.
     """
+    got = {id(part) for thing in given for part in (thing, *[part for _, part in parts_of(thing)])}
+    shown = {id(x) for card in found.cards for x in (card.tensor, card.constant, getattr(card.constant, "base", None))}
+    has_input = not got or bool(got & shown)
+    copies = [np.asarray(x) for x in given if id(x) not in shown and isinstance(x, (ndarray, list, tuple, float, int))]
+    made = []
     for card in found.cards:
         array = card.constant
-        if not isinstance(array, ndarray) or card.scope or {id(array), id(array.base)} & outside:
+        before = {id(array), id(getattr(array, "base", None))} & (got | outside)
+        if not isinstance(array, ndarray) or not array.ndim or card.scope or before:
             continue
-        if array.ndim and (array.dtype == bool or (array == 0).all() or (array == 1).all()):
+        if any(x.shape == card.shape and np.array_equal(x, card.value) for x in copies):
+            has_input = True
+        else:
+            made.append(card)
+    inputs = [] if has_input else [card for card in made if not is_plain(card)][:1]
+    for card in made:
+        if card not in inputs:
             card.scope = scope_of_uses(card)
+
+
+def is_plain(card: Card) -> bool:
+    """Whether it is a mask, or all zeros or ones."""
+    array = card.value
+    return bool(array.dtype == bool or (array == 0).all() or (array == 1).all()) or card.name.startswith("mask")
 
 
 def scope_of_uses(card: Card) -> Scope | None:

@@ -98,7 +98,9 @@ def judge(
         return Verdict("not set", right)
     numbers = as_numbers(own)
     if numbers is None:
-        return Verdict("wrong", right, None, f"not numbers, but a {type(own).__name__}")
+        dtype = own.dtype if isinstance(own, ndarray) else None
+        hint = f"not real numbers, but {dtype}" if dtype else f"not numbers, but a {type(own).__name__}"
+        return Verdict("wrong", right, None, hint)
     right = np.asarray(right)
     equal = Equality(numbers, right, scale)
     if numbers.shape != right.shape:

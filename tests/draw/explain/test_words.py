@@ -6,7 +6,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, nn, no_grad
+from tinygrad_edu import Tensor, draw, nn, no_grad
 from tinygrad_edu.draw.explain.words import TREE_LINES, alt_text, speak_name, speak_text, tree
 from tinygrad_edu.draw.names import name_cards
 from tinygrad_edu.draw.record import record
@@ -72,7 +72,7 @@ def test_leaves_constants_and_what_needs_no_gradient():
     assert tree(named(Tensor(2.0, name="x"))) == "x  input  = 2  gradient 1"
     with no_grad():
         y = Tensor(2.0) * 3
-    assert tree(named(y, {"y": y})) == "y  data  = 6"
+    assert tree(named(y, {"y": y})).startswith("y  data  = 6\n   how it was computed was not recorded")
     w = Tensor(1.0, name="w") * -0.5
     assert tree(named(w, {"w2": w})).splitlines()[2] == "└─ −0.5"
 
@@ -275,3 +275,15 @@ def test_words_of_what_overflows_raise_no_warning():
 def test_a_mean_that_is_rounding_is_about_0():
     x = Tensor(np.array([1, -1, 1, -1, 1 - 2.0**-53], np.float64) - np.array([0, 0, 0, 0, 1]), name="x")
     assert "mean about 0" in alt_text(record(x * 1.0))
+
+
+def test_what_was_not_recorded_is_told():
+    layer = nn.Linear(3, 2)
+    with no_grad():
+        graph = layer(np.ones((1, 3))).graph()
+    frozen = draw.call(lambda x: (layer(x), x + 1), np.ones((1, 3)), within=no_grad())
+    for found in (graph, frozen):
+        said = "was not recorded: no_grad() was on"
+        assert said in str(found) and said in found.alt_text and "which no operation" not in found.alt_text
+    assert "no_grad() was on" in graph.source and "no_grad" in graph.player().html
+    assert "recorded" not in str(Tensor(2.0, requires_grad=False).graph())

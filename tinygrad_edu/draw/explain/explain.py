@@ -284,8 +284,7 @@ class Writer:
 
     def definition(self, card: Card) -> Term:
         assert card.op is not None
-        sources = [wire.source for wire in card.wires]
-        operands = [self.forms.terms[x] if self.scalars else card_term(x) for x in sources]
+        operands = [self.forms.terms[x] if self.scalars else card_term(x) for x in card.operands]
         term = forward_term(card.op, operands, card.params, card.value)
         if term.kind == "expand":
             return Term("index", term.parts, card.value)  # said even where NumPy does it by itself
@@ -307,7 +306,7 @@ class Writer:
         """What the rule of an op hands back to one operand, as a formula; dots for wires left out."""
         if wire is None:
             return Term("name", ("⋯", "dots"), 0.0)
-        target, operands = wire.target, [card_term(other.source) for other in wire.target.wires]
+        target, operands = wire.target, [card_term(x) for x in wire.target.operands]
         assert target.op is not None
         g = Term("name", (f"∂{target.name}", "g"), random_gradient(target.value))
         return vjp_term(target.op, wire.position, g, as_term(card_term(target)), operands, target.params)

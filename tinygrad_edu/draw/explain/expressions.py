@@ -48,7 +48,7 @@ class Expressions:
         inner, ops, terms = within_functions(self.found), dict[Card, int](), dict[Card, TermLike]()
         for card in self.found.cards:
             terms[card] = card_term(card)
-            sources = [wire.source for wire in card.wires]
+            sources = card.operands
             ops[card] = 1 + sum([ops[x] for x in sources if is_rewritten(x, terms[x])])
             users = {wire.target for wire in card.uses}
             if card.op is None or card.named or len(users) != 1 or ops[card] > LONGEST_EXPRESSION:
@@ -65,7 +65,7 @@ class Expressions:
         """What the op's rule makes of an upstream derivative, a single number; if need be, with the symbol ∂a/∂b."""
         target, source = wire.target, wire.source
         assert target.op is not None
-        operands = [self.terms[other.source] for other in target.wires]
+        operands = [self.terms[x] for x in target.operands]
         try:
             g, out = as_shape(upstream, target.shape), as_term(self.terms[target])
             term = trace_rule(target.op, wire.position, g, out, operands, target.params, local=True)

@@ -81,6 +81,9 @@ def tree(found: Record, precision: int = 3, width: int = 100, verdicts: Mapping[
         else:
             verdict = (verdicts or {}).get(card)
             lines.append(f"{margin}{branch}{tree_line(card, outer, precision, width - len(margin + branch), verdict)}")
+            lines += [
+                f"{below}   {line}" for line in textwrap.wrap(printable(card.note), max(width - len(below) - 3, 20))
+            ]
         operands = [wire.source for wire in card.wires]
         branches = ["├─ "] * (len(operands) - 1) + ["└─ "]
         waiting += [(x, below, b, card.scope) for x, b in zip(reversed(operands), reversed(branches), strict=False)]
@@ -131,7 +134,7 @@ def tree_line(card: Card, outer: Scope | None, precision: int, room: int, verdic
 
 def line_entries(card: Card, outer: Scope | None, precision: int, brief: int, verdict: Verdict | None) -> list[str]:
     """What a line says, the most important first."""
-    what = symbol(card.op, card.params, [w.source.value for w in card.wires]) if card.op is not None else card.kind
+    what = symbol(card.op, card.params, [x.value for x in card.operands]) if card.op is not None else card.kind
     parts = [f"{printable(card.name)} {numbers.format_shape(card.shape)}".rstrip(), what]
     parts.append(f"= {format_array(card.value, precision, brief)}")
     if card.gradient is not None:
@@ -192,7 +195,8 @@ def verdict_sentences(verdicts: Mapping[Card, Verdict]) -> list[str]:
 def opening_sentence(ends: list[Card], ops: list[Card], leaves: list[Card]) -> str:
     output = ends[0]
     if not ops:
-        return f"{speak_name(output.name)} is a single tensor, {describe_leaf(output)}, which no operation made"
+        why = f"; {output.note}" if output.note else ", which no operation made"
+        return f"{speak_name(output.name)} is a single tensor, {describe_leaf(output)}{why}"
     sources = [f"{speak_name(card.name)}, {describe_leaf(card)}" for card in leaves if card is not output]
     if len(sources) > SMALL:
         sources = [f"{len(sources)} tensors"]
@@ -220,11 +224,12 @@ def describe_leaf(card: Card) -> str:
 
 def describe_op(card: Card) -> str:
     assert card.op is not None
-    sources = [wire.source for wire in card.wires]
-    operands = [speak_array(x.value) if x.is_number else speak_name(x.name) for x in sources]
+    operands = [speak_array(x.value) if x.is_number else speak_name(x.name) for x in card.operands]
+    chosen = [speak_name(wire.source.name) for wire in card.wires if wire.parameter]
     phrase, axis = PHRASES.get(card.op.name, ""), card.params.get("axis")
     axes = [speak_number(k) for k in np.atleast_1d(() if axis is None else axis)]
     along = f" along {'axis' if len(axes) == 1 else 'axes'} {speak_list(axes)}" if axes else ""
+    along += f", chosen by {speak_list(chosen)}" if chosen else ""
     if phrase.count("{}") == len(operands):
         return phrase.format(*operands) + along
     return f"{speak_name(card.op.name)} of {speak_list(operands)}{along}"

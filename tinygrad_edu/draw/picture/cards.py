@@ -57,6 +57,9 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
     name = cell(font(shorten(card.name), look["text"], 14, "B"), 'ALIGN="LEFT"')
     header = table([[name, cell(font("  ".join(words), look["muted"], 10), 'ALIGN="RIGHT"')]], 4)
     rows = [[cell(header)], value_row(item, "value", card.value, look)]
+    if card.note:
+        lines = [note_row(line, look["muted"]) for line in textwrap.wrap(printable(card.note), HINT)]
+        rows.append([cell(table(lines), 'ALIGN="LEFT" CELLPADDING="4"')])
     if card.gradient is not None:
         label = f"∂{shorten(look.output, 12)}/∂{shorten(card.name, 16)}"
         if is_output and card.before_hooks is None:
@@ -82,7 +85,7 @@ def node_label(item: Item, look: Look, fused: bool = True) -> str:
 
 def symbol_of(card: Card) -> str:
     assert card.op is not None
-    return shorten(symbol(card.op, card.params, [wire.source.value for wire in card.wires]), 16)
+    return shorten(symbol(card.op, card.params, [x.value for x in card.operands]), 16)
 
 
 def value_row(item: Item, label: str, value: ndarray, look: Look, part: str = "value") -> list[str]:
@@ -284,7 +287,7 @@ def rule_call(wire: Wire) -> RuleCall:
     """The call of the rule that hands a gradient back over a wire."""
     target = wire.target
     assert target.op is not None
-    short, sources = shorten(target.name, 16), [other.source for other in target.wires]
+    short, sources = shorten(target.name, 16), target.operands
     names = {"g": f"∂{short}", "out": short}
     for i, x in enumerate(sources):
         names[target.op.argument(i)] = format_number(x.value) if x.is_number else shorten(x.name, 16)

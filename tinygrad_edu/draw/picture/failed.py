@@ -49,7 +49,10 @@ def operand_text(value: object) -> str:
     """Shape and dtype of a tensor or an array; other values as Python writes them."""
     if isinstance(value, (Tensor, ndarray)):
         return f"{format_shape(value.shape) or 'a number'} {value.dtype}"
-    return shorten(f"{value!r}", 40, keep_start=True)
+    try:
+        return shorten(f"{value!r}", 40, keep_start=True)
+    except Exception:  # of a class of the user's own
+        return f"a {type(value).__name__}"
 
 
 def wrap(text: str) -> list[str]:

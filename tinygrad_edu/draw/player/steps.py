@@ -122,14 +122,16 @@ def forward_words(item: Item, precision: int) -> tuple[str, str]:
         return f"{result} = {shorten(item.title, 40)}", note
     if card.op is None:
         kinds = {"parameter": "A parameter.", "input": "An input.", "data": "Data: it needs no gradient."}
-        return f"{shorten(card.name)} = {format_value(card.value, precision)}", kinds[card.kind]
+        return f"{shorten(card.name)} = {format_value(card.value, precision)}", kinds[card.kind] + (
+            f" {card.note[0].upper()}{card.note[1:]}." if card.note else ""
+        )
     return op_words(card, precision)
 
 
 def op_words(card: Card, precision: int) -> tuple[str, str]:
     """ "q = x + y = −2 + 5 = 3" and "The op add."; "y = h @ W" and "The op matmul: [4×2], [2×3] → [4×3]."."""
     assert card.op is not None
-    sources = [wire.source for wire in card.wires]
+    sources = card.operands
     symbols = [format_number(x.value, precision) if x.is_number else shorten(x.name, SHORT) for x in sources]
     texts = [expression(card, symbols, precision)]
     numbers = all(x.value.size == 1 and x.shape in ((), card.shape) for x in sources)
@@ -140,7 +142,8 @@ def op_words(card: Card, precision: int) -> tuple[str, str]:
     equation = " = ".join([shorten(card.name), *dict.fromkeys(texts)])  # each text once
     if all(x.value.size == 1 for x in (*sources, card)):
         return equation, f"The op {card.op.name}."
-    *shapes, shape = [format_shape(x.shape) or "a number" for x in (*sources, card)]
+    given = [wire.source for wire in card.wires]
+    *shapes, shape = [format_shape(x.shape) or "a number" for x in (*given, card)]
     return equation, f"The op {card.op.name}: {', '.join(shapes)} → {shape}."
 
 
@@ -159,7 +162,7 @@ def expression(card: Card, texts: list[str], precision: int) -> str:
     An operand is told by its place, so that x · x is not yet x², and x · 1 not yet x; exponents are what they are.
     """
     assert card.op is not None
-    sources = [wire.source for wire in card.wires]
+    sources = card.operands
     first = 1 if card.op.name == "negative" else 0  # a minus stands before its operand
     pairs = enumerate(zip(texts, sources, strict=True), first)
     operands: list[TermLike] = [Term("name", (text, place), x.value) for place, (text, x) in pairs]
