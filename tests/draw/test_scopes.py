@@ -179,10 +179,21 @@ def test_arrays_that_a_call_made_are_inside_but_what_it_got_is_not(prepared):
     assert found["causal"] == ["net"] and net is not None
 
 
+def test_what_a_call_got_may_be_of_any_kind():
+    class Settings:
+        rows, other = [[1.0], [2.0, 3.0]], None
+
+    settings = Settings()
+    settings.none = None
+    graph = draw.call(lambda x, rows, _: Shifted()(np.float32(x)), [[0.1, 1, 2], [3, 4, 5]], Settings.rows, settings)
+    assert not any(path_of(card) for card in graph.record.cards if card.shape == (2, 3) and card.kind == "data")
+    assert paths(graph)["causal"] == ["Shifted"]
+
+
 @pytest.mark.parametrize("given", [np.ones((2, 3), np.float32), [[1.0, 2.0, 3.0]]])
-def test_the_mask_of_a_dropout_is_inside(given):
-    nn.init.manual_seed(0)
-    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4, 2))
+@pytest.mark.parametrize("p", [0.5, 1.0])
+def test_the_mask_of_a_dropout_is_inside(given, p):
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(p), nn.Linear(4, 2))
     called = net.graph(given, depth=0)
     for graph in (called, net(given).graph()):
         assert paths(graph)["mask1"] == ["net", "2"]

@@ -113,16 +113,18 @@ def part_name(array: object, variables: Variables) -> str | None:
 def is_mask(card: Card) -> bool:
     """Whether a constant leaves out a part: it adds 0 and −∞, or multiplies by 0 and one other number, as dropout does.
 
-    Outside a module Dropout it must be large: [0, 2] may be anything.
+    Outside a module Dropout that must be a large array: [0, 2] may be anything.
     """
     array, ops = card.constant, {wire.target.op.name for wire in card.uses if wire.target.op is not None}
-    if not isinstance(array, ndarray) or array.dtype.kind != "f" or not array.size or (array != 0).all():
+    if not isinstance(array, ndarray) or array.dtype.kind != "f" or not array.size:
         return False
-    if ops <= {"add", "subtract"}:
-        return bool((np.isneginf(array) | (array == 0)).all() and array.any())
-    scale = array.max()
-    large = array.size > FEW_ELEMENTS or is_dropout(scope_of_uses(card))
-    return ops == {"multiply"} and large and scale > 0 and scale != 1 and bool(((array == 0) | (array == scale)).all())
+    if ops == {"multiply"} and is_dropout(scope_of_uses(card)):
+        return True
+    if not ops <= {"add", "subtract", "multiply"} or (array != 0).all() or not array.any():
+        return False
+    other = -np.inf if ops != {"multiply"} else array.max()
+    large = array.size > FEW_ELEMENTS or other == -np.inf
+    return large and other != 1 and bool(((array == 0) | (array == other)).all())
 
 
 def is_dropout(scope: Scope | None) -> bool:

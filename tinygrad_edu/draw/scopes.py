@@ -184,17 +184,17 @@ def put_inside(found: Record, given: Sequence[Any], outside: set[int]) -> None:
             of it, the first array in use stays outside in its place.
         outside: The ids of what else there was before the call.
     """
-    got = {id(part) for thing in given for part in (thing, *[part for _, part in parts_of(thing)])}
+    got = {id(part) for thing in given for part in (thing, *[part for _, part in parts_of(thing)])} - {id(None)}
     shown = {id(x) for card in found.cards for x in (card.tensor, card.constant, getattr(card.constant, "base", None))}
     has_input = not got or bool(got & shown)
-    copies = [np.asarray(x) for x in given if id(x) not in shown and isinstance(x, (ndarray, list, tuple, float, int))]
+    copied = [x for x in given if id(x) not in shown and isinstance(x, (ndarray, list, tuple))]
     made = []
     for card in found.cards:
         array = card.constant
         before = {id(array), id(getattr(array, "base", None))} & (got | outside)
         if not isinstance(array, ndarray) or not array.ndim or card.scope or before:
             continue
-        if any(x.shape == card.shape and np.array_equal(x, card.value) for x in copies):
+        if any(is_copy(card.value, x) for x in copied):
             has_input = True
         else:
             made.append(card)
@@ -202,6 +202,14 @@ def put_inside(found: Record, given: Sequence[Any], outside: set[int]) -> None:
     for card in made:
         if card not in inputs:
             card.scope = scope_of_uses(card)
+
+
+def is_copy(array: ndarray, thing: Any) -> bool:
+    """Whether an array has the numbers of another one or of a list, in its own dtype."""
+    try:
+        return np.shape(thing) == array.shape and np.array_equal(np.asarray(thing, array.dtype), array)
+    except (TypeError, ValueError):  # rows of different lengths, or no numbers
+        return False
 
 
 def is_plain(card: Card) -> bool:
