@@ -49,6 +49,8 @@ def compact_label(item: Item, look: Look, title: str) -> str:
     lines = [[cell(table([cells], 2), 'ALIGN="LEFT"')]]
     if item.weights and not item.folded:
         lines.append([cell(table(weight_lines(item, look), 1), 'ALIGN="LEFT"')])
+    if card.note and not item.folded:
+        lines.append([cell(font(THIN + card.note, look["muted"], 10, "I"), 'ALIGN="LEFT"')])
     lines += inside_row(item, look) if item.folded else []
     inside = cell(table(lines)) if len(lines) > 1 else lines[0][0]
     return bordered([*left, inside, *right], look, *(("muted", 2) if item.folded else ("rule", 1)))

@@ -16,6 +16,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from tinygrad_edu.draw.numbers import format_count
 from tinygrad_edu.draw.picture.runs import Nest, Stretch
 from tinygrad_edu.draw.record import Card, Record, Scope, Wire
@@ -206,7 +208,11 @@ def close_modules(items: list[Item], closed: Callable[[Module], bool], stay_open
         if module is None or scope in stay_open:
             return False
         if id(module) not in answers:
-            answers[id(module)] = bool(closed(module))
+            answer = closed(module)
+            if not isinstance(answer, (bool, np.bool_)):
+                what = f"returned {answer!r:.40} for {type(module).__name__}; it must be True or False"
+                raise TypeError(f"graph: the function fold {what}")
+            answers[id(module)] = bool(answer)
         return answers[id(module)]
 
     found: dict[Scope | Item, list[Item]] = {}
