@@ -154,5 +154,5 @@ def test_all_modes_show_the_same_and_other_options_choose_anew(monkeypatch):
 
 @pytest.mark.parametrize("answer", [None, 1, "yes", np.array([True, False])])
 def test_a_function_that_does_not_say_true_or_false_is_told(answer):
-    with pytest.raises(TypeError, match="the function fold returned .* for Linear; it must be True or False"):
+    with pytest.raises(TypeError, match=r"the function fold returned .* for Linear; it must be True or False"):
         nn.Linear(2, 1).graph(np.ones((3, 2)), fold=lambda module: answer)
