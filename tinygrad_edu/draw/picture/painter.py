@@ -38,15 +38,16 @@ ODD, FAILED = "NaN or ∞", "failed"  # in the legend
 
 
 class Space(NamedTuple):
-    """What is left free, in points."""
+    """What is left free, in points, and the size of arrows."""
 
     nodes: float  # between those of a rank
     ranks: float
     clusters: float  # within their borders
     edges: float  # around the picture
+    arrows: float  # in Graphviz's size
 
 
-WIDE, NARROW = Space(23, 30, 12, 18), Space(12, 14, 6, 9)
+WIDE, NARROW = Space(23, 30, 12, 18, 0.7), Space(12, 12, 5, 7, 0.6)
 SPACES: dict[Detail, Space] = {"gates": WIDE, "fused": WIDE, "compact": NARROW}
 
 
@@ -77,13 +78,13 @@ class Painter:
 
     def draw(self, heading: str) -> None:
         look = self.look
-        nodes, ranks, _, edges = (f"{points / 72:.3g}" for points in self.space)
+        nodes, ranks, _, edges = (f"{points / 72:.3g}" for points in self.space[:4])
         self.into.attr(
             nodesep=nodes, ranksep=ranks, ordering="in", outputorder="edgesfirst",
             pad=edges, fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
         )  # fmt: skip
         self.into.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
-        self.into.attr("edge", fontname=FONT, arrowsize=".7")
+        self.into.attr("edge", fontname=FONT, arrowsize=f"{self.space.arrows}")
         self.draw_inside(self.into, self.plan.items, 0)
         for link in self.plan.links:
             self.link(link)
