@@ -2,7 +2,7 @@
 
 A tensor is named, in this order, by the picture's own `names=`, by the path of the parameter or buffer in its model, by
 its `name`, by the variable that holds it where the picture is asked for, by a variable of the code that made it where
-the picture ran that code itself (see watch.py), by the array that it is a part of, or by its op and a number.
+the picture ran that code itself (see observer.py), by the array that it is a part of, or by its op and a number.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, set
 from tinygrad_edu.tensor import Tensor, seed
 
 __all__ = [
-    "Card", "Failure", "Record", "Scope", "Wire", "hand_back", "no_gradients", "placeholder_op", "record",
-    "record_ends", "slope", "stand_in",
+    "Card", "Failure", "Record", "Scope", "Wire", "common_scope", "hand_back", "no_gradients", "placeholder_op",
+    "record", "record_ends", "slope", "stand_in",
 ]  # fmt: skip
 
 Kind = Literal["parameter", "input", "data", "op"]
@@ -49,6 +49,13 @@ class Scope:
     def path(self) -> list[Scope]:
         """The scopes around this one, outermost first, and this one."""
         return [*(self.parent.path() if self.parent else ()), self]
+
+
+def common_scope(scopes: Iterable[Scope | None]) -> Scope | None:
+    """The innermost scope around all of them."""
+    paths = [scope.path() if scope else [] for scope in set(scopes)]
+    shared = [level[0] for level in zip(*paths, strict=False) if len(set(level)) == 1]
+    return shared[-1] if shared else None
 
 
 @dataclass(eq=False)

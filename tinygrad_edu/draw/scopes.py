@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.draw.numbers import format_number
-from tinygrad_edu.draw.record import Card, Record, Scope
+from tinygrad_edu.draw.record import Card, Record, Scope, common_scope
 from tinygrad_edu.draw.variables import Variables, parts_of
 from tinygrad_edu.tensor import Tensor
 
@@ -220,6 +220,4 @@ def is_plain(card: Card) -> bool:
 
 def scope_of_uses(card: Card) -> Scope | None:
     """The innermost scope around all that uses a card."""
-    paths = [wire.target.scope.path() if wire.target.scope else [] for wire in card.uses]
-    shared = [level[0] for level in zip(*paths, strict=False) if len(set(level)) == 1]
-    return shared[-1] if shared else None
+    return common_scope(wire.target.scope for wire in card.uses)

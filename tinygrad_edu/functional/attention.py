@@ -23,6 +23,8 @@ from tinygrad_edu.tensor import Tensor
 
 __all__ = ["attention_weights", "scaled_dot_product_attention"]
 
+BATCHES = "the axes before the last two must be equal, or 1, or missing"
+
 
 @library_function
 def scaled_dot_product_attention(
@@ -67,7 +69,7 @@ def scaled_dot_product_attention(
         out = ops.matmul(dropped, wide(value))
     except ValueError:
         have = f"values of shape {value.shape} for weights of shape {weights.shape}"
-        raise ValueError(f"{name}: {have}; the axes before the last two must be equal, or 1, or missing") from None
+        raise ValueError(f"{name}: {have}; {BATCHES}") from None
     return ops.astype(out, HALF) if value.dtype == HALF and query.dtype == key.dtype == HALF else out
 
 
@@ -93,7 +95,7 @@ def attention_weights(
         scores = ops.matmul(ops.multiply(wide(query), scale), ops.swapaxes(wide(key), -1, -2))
     except ValueError:
         have = f"queries {query.shape} and keys {key.shape}"
-        raise ValueError(f"{name}: {have}; the axes before the last two must be equal, or 1, or missing") from None
+        raise ValueError(f"{name}: {have}; {BATCHES}") from None
     if attn_mask is None:
         return ops.softmax(scores)
     mask, blind = additive(name, attn_mask, scores)

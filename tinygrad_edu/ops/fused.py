@@ -20,7 +20,7 @@ from tinygrad_edu.sums import add_up, first_along, mean_of
 __all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax", "standardize"]
 
 
-def largest(x: Array, axis: int) -> Array:
+def max_along(x: Array, axis: int) -> Array:
     """np.max along an axis, which keeps its length; of the last axis NumPy finds the place twice as fast."""
     if axis not in (-1, np.ndim(x) - 1):
         return np.max(x, axis, keepdims=True)
@@ -32,7 +32,7 @@ def log_softmax(x: Operand, axis: int = -1) -> Array:
     """log(softmax(x)) along an axis, exact where softmax itself would round to 0."""
     if not np.size(x):
         return x * 1.0
-    shifted = x - 1.0 * largest(x, axis)  # 1.0: unsigned integers would wrap around
+    shifted = x - 1.0 * max_along(x, axis)  # 1.0: unsigned integers would wrap around
     return shifted - np.log(add_up(np.exp(shifted), axis, keepdims=True))
 
 
@@ -56,7 +56,7 @@ def softmax(x: Operand, axis: int = -1) -> Array:
     """
     if not np.size(x):
         return x * 1.0
-    out = np.asarray(x - 1.0 * largest(x, axis))  # 1.0: unsigned integers would wrap around
+    out = np.asarray(x - 1.0 * max_along(x, axis))  # 1.0: unsigned integers would wrap around
     np.exp(out, out=out)
     out /= add_up(out, axis, keepdims=True)
     return out

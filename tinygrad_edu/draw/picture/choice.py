@@ -71,8 +71,11 @@ def candidates(graph: Graph, slides: int) -> Iterator[tuple[Plan, Detail]]:
     count = ENOUGH if fold is True else fold if isinstance(fold, int) else 0
     by_size = fold == "auto" or closed is not None
     styles: list[Detail] = [style] if style != "auto" else ["fused", "compact"]
+    too_many = depth is None and closed is None and sum(card.op is not None for card in found.cards) > MOST
     for detail in styles:
         compact = detail == "compact"
+        if by_size and too_many:  # no slide has room for it
+            continue
         drawn = plan(found, depth, closed, compact=compact)
         if count and (fold is True or drawn.size > count):
             drawn = plan(found, depth, closed, lambda smaller: smaller.size <= count, compact)

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinygrad_edu.draw.numbers import format_count
 from tinygrad_edu.draw.picture.runs import Nest, Stretch
-from tinygrad_edu.draw.record import Card, Record, Scope, Wire
+from tinygrad_edu.draw.record import Card, Record, Scope, Wire, common_scope
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn import Module
@@ -263,7 +263,7 @@ def opened_parts(items: list[Item], stretch: Stretch) -> list[Stretch]:
     """First block, what is between, and last block of a run; or the nodes of a block, in a cluster."""
     if not stretch.run:
         return [replace(part, scope=stretch.cluster or stretch.scope) for part in stretch.parts]
-    count, around = len(stretch.parts), common_scope(items[stretch.start : stretch.stop])
+    count, around = len(stretch.parts), common_scope(item.scope for item in items[stretch.start : stretch.stop])
     ends = []
     for place in (0, count - 1):  # steps of a loop, which are not calls of a module, get a cluster
         block, title = stretch.parts[place], f"{place + 1:,} of {count:,}"
@@ -290,7 +290,7 @@ def closed_item(items: list[Item], stretch: Stretch) -> Item:
     if len(group) == 1:
         return replace(group[0], scope=stretch.scope or group[0].scope)
     cards = [card for item in group for card in item.cards]
-    around = common_scope(group)
+    around = common_scope(item.scope for item in group)
     if around is not None and not stretch.run:
         neighbours = items[max(stretch.start - 1, 0) : stretch.start] + items[stretch.stop : stretch.stop + 1]
         for scope in around.path():
@@ -356,7 +356,7 @@ def leaf_items(leaves: list[Card], users: Sequence[Item], large: bool, visible: 
     if large and len(leaves) > (LEAVES if len(users) == 1 else SHARED):
         kind = leaves[0].kind
         title = f"{len(leaves):,} data" if kind == "data" else format_count(len(leaves), kind)
-        return [Item(leaves, "run", common_scope(leaves), title)]
+        return [Item(leaves, "run", common_scope(leaf.scope for leaf in leaves), title)]
     found = []
     for leaf in leaves:
         scope = users[0].scope if leaf.is_number else leaf.scope
@@ -364,13 +364,6 @@ def leaf_items(leaves: list[Card], users: Sequence[Item], large: bool, visible: 
             scope = scope.parent
         found.append(Item([leaf], scope=scope))
     return found
-
-
-def common_scope(things: Sequence[Item | Card]) -> Scope | None:
-    """The innermost scope around all of them."""
-    paths = [scope.path() if scope else [] for scope in {thing.scope for thing in things}]
-    shared = [level[0] for level in zip(*paths, strict=False) if len(set(level)) == 1]
-    return shared[-1] if shared else None
 
 
 def with_chips(items: list[Item], links: list[Link]) -> Plan:
