@@ -14,7 +14,6 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +85,7 @@ class Anomaly:
         op = tensor._op
         call = self.calls.get(tensor._number, UNSEEN)
         for name, array, before in call.used:
-            if crc32(array.tobytes()) != before:
+            if checksum(array) != before:
                 how = "a gradient of the new values would be wrong; change it after backward(), or give the op a copy"
                 raise RuntimeError(f"backward: {name} of {op.name}, called at {call.line}, was changed since; {how}")
         if what := worst(plain(gradient)):
@@ -112,7 +111,14 @@ def checksums(values: dict[str, Any]) -> Iterator[tuple[str, NDArray[Any], int]]
     for name, value in values.items():
         for part in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(part, np.ndarray):
-                yield name, part, crc32(part.tobytes())
+                yield name, part, checksum(part)
+
+
+def checksum(array: NDArray[Any]) -> int:
+    """A number that hardly any other array has."""
+    from zlib import crc32  # which takes a while to load
+
+    return crc32(array.tobytes())
 
 
 def worst(values: Any) -> str:

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -93,12 +91,14 @@ def write_atomically(path: StrPath, data: bytes, *, folders: bool = False) -> No
             remove_left_over(target.parent / name, int(match[1]))
         elif re.fullmatch(re.escape(target.name) + r"\.[0-9a-f]{16}\.part", name):  # of the first version of this file
             remove_left_over(target.parent / name)
-    temporary = target.with_name(f"{start}{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f"{start}{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with naming(path):
             with open(temporary, "xb") as file:
                 if target.exists():
-                    shutil.copymode(target, temporary)
+                    from shutil import copymode  # which takes a while to load
+
+                    copymode(target, temporary)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

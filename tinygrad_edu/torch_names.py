@@ -229,10 +229,10 @@ def answer_names(module: str) -> None:
 
 def name_hint(module: str, name: str) -> str:
     """What to write instead of a name, as the end of a sentence; empty if nothing is like it."""
-    from difflib import get_close_matches  # which takes a while to load, and only errors need
-
     if name.startswith("_"):  # what Python and its tools ask for
         return ""
+    from difflib import get_close_matches  # which takes a while to load, and only errors need
+
     if how := FUNCTIONS.get(name) or ATTRIBUTES.get(name):
         return f"; here it is {how}"
     own = module.removeprefix("tinygrad_edu").lstrip(".")

@@ -7,13 +7,13 @@ an operand to its results. So a graph lives as long as somebody holds its output
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arguments import names_and_defaults
 from tinygrad_edu.checks import as_array
 from tinygrad_edu.torch_names import keyword_hint, values_hint
 
@@ -66,9 +66,7 @@ class Op:
         self.vjps = vjps
         self.variadic = variadic
         self.name = forward.__name__.lstrip("_")
-        arguments = signature(forward).parameters
-        self.names = tuple([name for name, x in arguments.items() if x.kind is not x.VAR_POSITIONAL])
-        self.defaults = {name: x.default for name, x in arguments.items() if x.default is not x.empty}
+        self.names, self.defaults = names_and_defaults(forward)
         self.arity = len(vjps) if len(self.names) == len(vjps) and not variadic and None not in vjps else 0
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
