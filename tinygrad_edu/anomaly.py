@@ -12,15 +12,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_edu.engine import Op, plain, setting
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = ["calling_frame", "detect_anomaly"]
@@ -95,12 +96,12 @@ class Anomaly:
             raise anomaly(event, call.line, op, tensor._inputs, at)
 
 
-class Call(NamedTuple):
+class Call:
     """The line that called an op, and the arrays that it works with: name, array, checksum."""
 
-    line: str
-    used: list[tuple[str, NDArray[Any], int]]
-    alive: ref[Tensor] | None = None  # forgets the call when its tensor goes
+    def __init__(self, line: str, used: list[tuple[str, NDArray[Any], int]], alive: ref[Tensor] | None = None) -> None:
+        self.line, self.used = line, used
+        self.alive = alive  # forgets the call when its tensor goes
 
 
 UNSEEN = Call("a line outside detect_anomaly()", [])

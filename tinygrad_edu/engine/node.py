@@ -11,13 +11,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_edu.arguments import names_and_defaults
 from tinygrad_edu.checks import as_array
 from tinygrad_edu.torch_names import keyword_hint, values_hint
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = ["CONSTANTS", "REGISTRY", "Array", "Node", "Op", "described", "is_tensor", "new_number", "plain"]
