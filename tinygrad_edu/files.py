@@ -20,7 +20,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["StrPath", "check_regular", "naming", "on_terminal", "say", "visible", "write_atomically"]
 
@@ -78,6 +81,9 @@ def write_atomically(path: StrPath, data: bytes, *, folders: bool = False) -> No
         ValueError: The path is a folder or a device.
         OSError: The file cannot be written; it names the path, also where the disk is full.
     """
+    from pathlib import Path  # these take a while to load
+    from shutil import copymode
+
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise ValueError(f"{path} is a folder or a device or a pipe, and only a file can be replaced; add a file name")
@@ -96,8 +102,6 @@ def write_atomically(path: StrPath, data: bytes, *, folders: bool = False) -> No
         with naming(path):
             with open(temporary, "xb") as file:
                 if target.exists():
-                    from shutil import copymode  # which takes a while to load
-
                     copymode(target, temporary)
                 file.write(data)
                 file.flush()
