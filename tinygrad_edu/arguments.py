@@ -101,7 +101,7 @@ class Default(int):
 
 
 def names_and_defaults(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The names of a function's arguments without that of *args, and the defaults of those that have one."""
+    """The names of a function's arguments, but not of *args and **kwargs, and the defaults of those that have one."""
     if isinstance(function, FunctionType) and not vars(function):  # signature() takes ten times as long
         code, defaults = function.__code__, function.__defaults__ or ()
         optional = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
