@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, data, functional, nn, optim, training
-from tinygrad_edu.arguments import LEFT_OUT, Named, answering_for, names_and_defaults
+from tinygrad_edu.arguments import LEFT_OUT, Named, answering_for, names_and_defaults, splitter
 
 CLASSES = sorted(
     {getattr(place, name) for place in (nn, optim, training, data) for name in place.__all__ if name != "init"}
@@ -193,3 +193,11 @@ def test_names_and_defaults_are_those_of_the_signature():
         names = [x.name for x in arguments if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)]
         defaults = {x.name: x.default for x in arguments if x.default is not x.empty}
         assert names_and_defaults(function) == (tuple(names), defaults)
+
+
+def test_a_splitter_tells_operands_from_parameters():
+    split = splitter(lambda x, y, axis=0, ddof=1: 0, 2, False)
+    assert split(1, y=2, ddof=3) == ((1, 2), {"axis": 0, "ddof": 3})
+    with pytest.raises(TypeError, match="multiple values for argument 'x'"):
+        split(1, 2, x=3)
+    assert splitter(lambda first, *rest, axis=0: 0, 1, True)(1, 2, axis=3) == ((1, 2), {"axis": 3})

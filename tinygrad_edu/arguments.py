@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
-    "LEFT_OUT", "Default", "Named", "answering_for", "corrected", "names_and_defaults", "others_by_name",
+    "LEFT_OUT", "Default", "Named", "answering_for", "corrected", "names_and_defaults", "others_by_name", "splitter",
     "wrong_arguments",
 ]  # fmt: skip
 
@@ -110,6 +110,22 @@ def names_and_defaults(function: Callable[..., Any]) -> tuple[tuple[str, ...], d
     arguments = inspect.signature(function).parameters.values()  # also of what is wrapped
     names = tuple([x.name for x in arguments if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)])
     return names, {x.name: x.default for x in arguments if x.default is not x.empty}
+
+
+def splitter(function: Callable[..., Any], operands: int, variadic: bool) -> Callable[..., Any]:
+    """A function that Python itself binds the arguments of a call to; it returns (operands, a dict of the others).
+
+    Args:
+        function: Whose arguments they are.
+        operands: How many of them are operands; they come first.
+        variadic: Whether instead all that are given by position are operands.
+    """
+    names, defaults = names_and_defaults(function)
+    by_name = [x.name for x in inspect.signature(function).parameters.values() if x.kind is x.KEYWORD_ONLY]
+    first, others = (("*operands",), by_name) if variadic else (names[:operands], names[operands:])
+    takes = ", ".join([f"{x}={x}" if x in defaults else x for x in (*first, *others)])
+    makes = f"({', '.join(first)},), dict({', '.join([f'{x}={x}' for x in others])})"
+    return eval(f"lambda {takes}: ({makes})", defaults)  # type: ignore[no-any-return]
 
 
 def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from tinygrad_edu.arguments import names_and_defaults
+from tinygrad_edu.arguments import names_and_defaults, splitter
 from tinygrad_edu.checks import as_array
 from tinygrad_edu.torch_names import keyword_hint, values_hint
 
@@ -51,7 +51,7 @@ class Node:
 class Op:
     """A differentiable function on arrays, as `@op` made it."""
 
-    __slots__ = ("arity", "call", "defaults", "forward", "name", "names", "variadic", "vjps")
+    __slots__ = ("arity", "call", "defaults", "forward", "name", "names", "split", "variadic", "vjps")
 
     forward: Callable[..., Array]  # the function on arrays
     vjps: tuple[Any, ...]  # one function per operand that returns its gradient; None for an operand without one
@@ -59,36 +59,34 @@ class Op:
     name: str  # in the registry, in messages and pictures
     names: tuple[str, ...]  # of all arguments, operands first
     defaults: dict[str, Any]  # parameter -> default
+    split: Any  # takes the arguments of a call, returns (operands, parameters); made when it is first needed
     arity: int  # number of operands if a call needs no binding: no parameters, a vjp for each; else 0
     call: Callable[..., Any]  # the public face: takes Tensors too
 
     def __init__(self, forward: Callable[..., Array], vjps: tuple[Any, ...], variadic: bool) -> None:
-        self.forward = forward
-        self.vjps = vjps
-        self.variadic = variadic
+        self.forward, self.vjps, self.variadic = forward, vjps, variadic
         self.name = forward.__name__.lstrip("_")
         self.names, self.defaults = names_and_defaults(forward)
+        self.split = None
         self.arity = len(vjps) if len(self.names) == len(vjps) and not variadic and None not in vjps else 0
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
         if len(args) == self.arity and not kwargs:
             return args, self.defaults
-        operands, params = args, self.defaults | kwargs
-        if not self.variadic:
-            given = dict(zip(self.names, args, strict=False))
-            params |= given
-            twice = kwargs and given.keys() & kwargs
-            if twice or len(args) > len(self.names) or params.keys() != set(self.names):
-                got = f"{len(args)} arguments by position and ({', '.join(kwargs)}) by name{keyword_hint(kwargs)}"
-                raise TypeError(f"{self.name} takes ({', '.join(self.names)}); got {got}")
-            operands = tuple([params.pop(name) for name in self.names[: len(self.vjps)]])
-            for name, x, vjp in zip(self.names, operands, self.vjps, strict=False):
-                if vjp is None and getattr(x, "_requires_grad", False):
-                    raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
-        for name, value in params.items():
-            if isinstance(value, Node):
-                raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
+        if self.split is None:
+            self.split = splitter(self.forward, len(self.vjps), self.variadic)
+        try:
+            operands, params = self.split(*args, **kwargs)
+        except TypeError:
+            got = f"{len(args)} arguments by position and ({', '.join(kwargs)}) by name{keyword_hint(kwargs)}"
+            raise TypeError(f"{self.name} takes ({', '.join(self.names)}); got {got}") from None
+        constants = [name for name, value in params.items() if isinstance(value, Node)]
+        if None in self.vjps:
+            pairs = zip(self.names, operands, self.vjps, strict=False)
+            constants += [name for name, x, vjp in pairs if vjp is None and getattr(x, "_requires_grad", False)]
+        for name in constants:
+            raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
         return operands, params
 
     def argument(self, position: int) -> str:
