@@ -20,7 +20,7 @@ from typing import Any
 import lesson
 import numpy as np
 
-from tinygrad_edu.dispatch import NUMPY, REFUSED, TABLE, found
+from tinygrad_edu.dispatch import NUMPY, REFUSED, found, table
 from tinygrad_edu.draw.algebra.formulas import one_line, rule_source
 from tinygrad_edu.engine import REGISTRY, Op
 
@@ -63,7 +63,7 @@ def line(kind: str, name: str) -> str:
     function = found(np, name)
     if function is None:
         return f"(not in NumPy {np.__version__})"
-    _, entry = TABLE[function]
+    _, entry = table()[function]
     if kind == "V":
         return "NumPy's result for the values"
     if kind == "R":

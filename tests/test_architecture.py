@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import tinygrad_edu
+from tinygrad_edu import functional
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
 FILES = {
@@ -192,6 +193,7 @@ from tinygrad_edu import nn, optim, data, training, draw, functional, ops, plots
 from tinygrad_edu import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.functional import conv2d, cross_entropy, mse_loss, softmax
+from tinygrad_edu import conv2d, gelu, linear; from tinygrad_edu import linear as again; assert again is linear
 from tinygrad_edu.training.metrics import accuracy, confusion_matrix, most_confused_pair
 from tinygrad_edu.training import Checkpoint, EarlyStopping, History, diagnose, fit
 from tinygrad_edu.draw import Graph, explain, record
@@ -204,6 +206,37 @@ import tinygrad_edu.nn.init, tinygrad_edu.training.metrics, tinygrad_edu.functio
 def test_public_paths_work_in_a_new_process(line):
     done = subprocess.run([sys.executable, "-W", "error", "-c", line], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+WAITS = ["data", "draw", "figures", "files", "functional", "nn", "notebooks", "optim", "plots", "tables", "training"]
+LOADS = {  # what a program begins with: all that it needs of Python and NumPy; more would be time at every start
+    "import tinygrad_edu": "__future__, gc, heapq, inspect, numpy",
+    "from tinygrad_edu import nn, optim; optim.Adam(nn.MLP([2, 1]).parameters())":
+    "__future__, copy, gc, heapq, inspect, numpy.random, numpy.typing",
+}  # fmt: skip
+
+
+def loaded(needs, line):
+    """The modules that a line loads in a new process after those that it needs; with -S nobody has loaded others."""
+    paths = [str(PACKAGE.parent), *sys.path]
+    code = f"import {needs}; before = {{*sys.modules}}; {line}; print(*sys.modules.keys() - before)"
+    command = [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {paths!r}; {code}"]
+    return {*subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()}
+
+
+@pytest.mark.parametrize("line", LOADS)
+def test_what_can_wait_is_not_loaded(line):
+    found = loaded(LOADS[line], line)
+    assert [name for name in found if not name.startswith("tinygrad_edu")] == []
+    if line == "import tinygrad_edu":
+        assert [name for name in WAITS if f"tinygrad_edu.{name}" in found] == []
+
+
+def test_the_root_hands_out_what_functional_has():
+    for name in functional.__all__:
+        assert getattr(tinygrad_edu, name) in (getattr(functional, name), getattr(tinygrad_edu.ops, name, None))
+    for name in ("cross_entropy", "linear", "conv2d"):
+        assert getattr(tinygrad_edu, name) is getattr(functional, name)
 
 
 def test_ops_hands_out_what_its_chapters_name():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, data, functional, nn, optim, training
-from tinygrad_edu.arguments import LEFT_OUT, Named, answering_for
+from tinygrad_edu.arguments import LEFT_OUT, Named, answering_for, names_and_defaults, splitter
 
 CLASSES = sorted(
     {getattr(place, name) for place in (nn, optim, training, data) for name in place.__all__ if name != "init"}
@@ -179,3 +179,26 @@ def test_errors_from_inside_stay_as_they_are():
 
     with pytest.raises(TypeError, match=r"^object of type 'int' has no len"):
         Broken()
+
+
+def test_names_and_defaults_are_those_of_the_signature():
+    def plain(x, y, /, z=1, *, a, b=2):
+        unused = x
+        return unused
+
+    def variadic(*parts, axis=0, **others): ...
+
+    for function in (plain, variadic, answering_for(plain), partial(plain, z=3), lambda: 0, int.from_bytes):
+        arguments = inspect.signature(function).parameters.values()
+        names = [x.name for x in arguments if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)]
+        defaults = {x.name: x.default for x in arguments if x.default is not x.empty}
+        assert names_and_defaults(function) == (tuple(names), defaults)
+
+
+def test_a_splitter_tells_operands_from_parameters():
+    split = splitter(lambda x, y, axis=0, ddof=1: 0, 2, False)
+    assert split(1, y=2, ddof=3) == ((1, 2), {"axis": 0, "ddof": 3})
+    with pytest.raises(TypeError, match="multiple values for argument 'x'"):
+        split(1, 2, x=3)
+    assert splitter(lambda first, *rest, axis=0: 0, 1, True)(1, 2, axis=3) == ((1, 2), {"axis": 3})
+    assert splitter(lambda x, axis=0, *, out: 0, 1, False)(1, out=2) == ((1,), {"axis": 0, "out": 2})

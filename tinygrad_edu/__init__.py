@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu import functional
+if TYPE_CHECKING:  # what __getattr__ imports
+    from tinygrad_edu import data, draw, functional, nn, optim, plots, training
+    from tinygrad_edu.functional import *
+
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.engine import no_grad, op
-from tinygrad_edu.functional import *
 from tinygrad_edu.garbage import spare_growing_graphs
 from tinygrad_edu.gradcheck import gradcheck
-from tinygrad_edu.ops import *  # type: ignore[assignment]
+from tinygrad_edu.ops import *  # type: ignore[assignment, has-type]
 from tinygrad_edu.random import manual_seed
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.torch_names import NotCallable, name_hint
 from tinygrad_edu.transforms import *
 
-if TYPE_CHECKING:
-    from tinygrad_edu import data, draw, nn, optim, plots, training
-
-cross_entropy, linear = functional.cross_entropy, functional.linear  # those of ops do not check what they are given
+del globals()["cross_entropy"], globals()["linear"]  # those of functional check what they are given
 
 # The C library keeps freed memory up to twice the largest block that it has seen go. Else it would hand back what a
 # training step frees, and the system would clear it again for the next one: a third of the time of a deep network.
@@ -69,9 +68,12 @@ __all__ = [  # without what Python has too: a star import must not hide it
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a subpackage when it is first used: the engine alone needs none of them."""
-    if name in ("data", "draw", "nn", "optim", "plots", "training"):
+    """Imports a subpackage, or what `functional` has, when it is first used: the engine alone needs none of them."""
+    if name in ("data", "draw", "functional", "nn", "optim", "plots", "training"):
         return import_module(f"tinygrad_edu.{name}")
+    if not name.startswith("_") and name in (functional := import_module("tinygrad_edu.functional")).__all__:
+        value = globals()[name] = getattr(functional, name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{name_hint(__name__, name)}")
 
 

@@ -12,16 +12,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import ref
-from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_edu.engine import Op, plain, setting
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = ["calling_frame", "detect_anomaly"]
@@ -86,7 +86,7 @@ class Anomaly:
         op = tensor._op
         call = self.calls.get(tensor._number, UNSEEN)
         for name, array, before in call.used:
-            if crc32(array.tobytes()) != before:
+            if checksum(array) != before:
                 how = "a gradient of the new values would be wrong; change it after backward(), or give the op a copy"
                 raise RuntimeError(f"backward: {name} of {op.name}, called at {call.line}, was changed since; {how}")
         if what := worst(plain(gradient)):
@@ -96,12 +96,12 @@ class Anomaly:
             raise anomaly(event, call.line, op, tensor._inputs, at)
 
 
-class Call(NamedTuple):
+class Call:
     """The line that called an op, and the arrays that it works with: name, array, checksum."""
 
-    line: str
-    used: list[tuple[str, NDArray[Any], int]]
-    alive: ref[Tensor] | None = None  # forgets the call when its tensor goes
+    def __init__(self, line: str, used: list[tuple[str, NDArray[Any], int]], alive: ref[Tensor] | None = None) -> None:
+        self.line, self.used = line, used
+        self.alive = alive  # forgets the call when its tensor goes
 
 
 UNSEEN = Call("a line outside detect_anomaly()", [])
@@ -112,7 +112,14 @@ def checksums(values: dict[str, Any]) -> Iterator[tuple[str, NDArray[Any], int]]
     for name, value in values.items():
         for part in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(part, np.ndarray):
-                yield name, part, crc32(part.tobytes())
+                yield name, part, checksum(part)
+
+
+def checksum(array: NDArray[Any]) -> int:
+    """A number that hardly any other array has."""
+    from zlib import crc32  # which takes a while to load
+
+    return crc32(array.tobytes())
 
 
 def worst(values: Any) -> str:

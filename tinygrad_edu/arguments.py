@@ -11,9 +11,13 @@ import re
 from abc import ABCMeta
 from collections.abc import Callable
 from functools import wraps
+from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["LEFT_OUT", "Default", "Named", "answering_for", "corrected", "others_by_name", "wrong_arguments"]
+__all__ = [
+    "LEFT_OUT", "Default", "Named", "answering_for", "corrected", "names_and_defaults", "others_by_name", "splitter",
+    "wrong_arguments",
+]  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,6 +98,36 @@ FIRST = ("input", "tensor", "batch")  # PyTorch's names for what is given first
 
 class Default(int):
     """A default that can be told from the same number given by the caller."""
+
+
+def names_and_defaults(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The names of a function's arguments, but not of *args and **kwargs, and the defaults of those that have one."""
+    if isinstance(function, FunctionType) and not vars(function):  # signature() takes ten times as long
+        code, defaults = function.__code__, function.__defaults__ or ()
+        optional = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        return names, dict(zip(optional, defaults, strict=True)) | (function.__kwdefaults__ or {})
+    arguments = inspect.signature(function).parameters.values()  # also of what is wrapped
+    names = tuple([x.name for x in arguments if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)])
+    return names, {x.name: x.default for x in arguments if x.default is not x.empty}
+
+
+def splitter(function: Callable[..., Any], operands: int, variadic: bool) -> Callable[..., Any]:
+    """A function that Python itself binds the arguments of a call to; it returns (operands, a dict of the others).
+
+    Args:
+        function: Whose arguments they are.
+        operands: How many of them are operands; they come first.
+        variadic: Whether instead all that are given by position are operands.
+    """
+    names, defaults = names_and_defaults(function)
+    by_name = [x.name for x in inspect.signature(function).parameters.values() if x.kind is x.KEYWORD_ONLY]
+    first, others = (("*operands",), by_name) if variadic else (names[:operands], names[operands:])
+    takes = [f"{x}={x}" if x in defaults else x for x in (*first, *others)]
+    if by_name and not variadic:
+        takes.insert(-len(by_name), "*")
+    makes = f"({', '.join(first)},), dict({', '.join([f'{x}={x}' for x in others])})"
+    return eval(f"lambda {', '.join(takes)}: ({makes})", {"__name__": __name__, **defaults})  # type: ignore[no-any-return]
 
 
 def wrong_arguments(error: TypeError, start: str, instead: str, signature: inspect.Signature) -> TypeError:

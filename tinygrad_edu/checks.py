@@ -12,7 +12,6 @@ import os
 from collections.abc import Collection
 from contextlib import suppress
 from numbers import Real
-from pathlib import Path
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -154,6 +153,8 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> str:
 
 def check_path(name: str, value: object, example: str, *, folder: bool = False) -> str:
     """The path of a file or folder as text; what is no path is a TypeError, a file without a name a ValueError."""
+    from pathlib import Path  # which takes a while to load
+
     text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(text, str):
         raise TypeError(refusal(name, value, f"a path, such as {example!r}"))

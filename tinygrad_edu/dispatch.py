@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import is_tensor, plain
 
-__all__ = ["NUMPY", "REFUSED", "TABLE", "Entry", "dispatch", "dispatch_ufunc", "found", "full_name"]
+__all__ = ["NUMPY", "REFUSED", "Entry", "dispatch", "dispatch_ufunc", "found", "full_name", "table"]
 
 NUMPY = {
     "D": """
@@ -110,13 +110,7 @@ def ours(name: str) -> Any:
 
 
 OTHER_NAMES = {"amax": ops.max, "amin": ops.min}
-TABLE: dict[Any, Entry] = {
-    found(np, name): ("R", reason) for names, reason in REFUSED.items() for name in names.split()
-}
-TABLE |= {
-    found(np, name): (kind, OTHER_NAMES.get(name) or ours(name)) for kind in "VZD" for name in NUMPY[kind].split()
-}
-TABLE.pop(None, None)  # what this NumPy lacks
+TABLE: dict[Any, Entry] = {}  # by function; what reads it calls `table` first
 UNKNOWN = ("R", "is in no class of our table, so no derivative of it is known; pass tensor.data for plain values")
 
 KEYWORDS = {  # why a keyword of NumPy's is refused where ours does not have it
@@ -134,6 +128,17 @@ LOST = {  # the place and name of an argument whose derivative a function of cla
 HANDS_ON = {"apply_along_axis", "piecewise"}  # further keywords to the function that they call
 REDUCE = {np.add: ops.sum, np.multiply: ops.prod, np.maximum: ops.max, np.minimum: ops.min, np.logaddexp: ops.logsumexp}
 ACCUMULATE = {np.add: ops.cumsum, np.multiply: ops.cumprod}
+
+
+def table() -> dict[Any, Entry]:
+    """TABLE, filled at the first call: np.fft takes a while to load."""
+    if not TABLE:
+        entries = {found(np, name): ("R", reason) for names, reason in REFUSED.items() for name in names.split()}
+        for kind in "VZD":
+            entries |= {found(np, name): (kind, OTHER_NAMES.get(name) or ours(name)) for name in NUMPY[kind].split()}
+        entries.pop(None, None)  # what this NumPy lacks
+        TABLE.update(entries)  # at once, as threads may ask
+    return TABLE
 
 
 def full_name(func: Any) -> str:
@@ -194,7 +199,7 @@ def dispatch(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, An
     Raises:
         TypeError: The function, or one of its keywords, is refused.
     """
-    kind, entry = TABLE.get(func, UNKNOWN)
+    kind, entry = TABLE.get(func) or table().get(func, UNKNOWN)
     if kind == "R":
         raise TypeError(f"{full_name(func)} {entry}")
     if kind == "V" or (func is np.where and len(args) == 1):
@@ -219,7 +224,7 @@ def dispatch_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: 
     Raises:
         TypeError: The ufunc, its method, or one of the keywords is refused.
     """
-    kind, entry = TABLE.get(ufunc, UNKNOWN)
+    kind, entry = TABLE.get(ufunc) or table().get(ufunc, UNKNOWN)
     if method == "__call__" and not kwargs and kind in "DZ":
         return entry(*inputs)
     if kind == "V":

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["StrPath", "check_regular", "naming", "on_terminal", "say", "visible", "write_atomically"]
 
@@ -80,6 +81,9 @@ def write_atomically(path: StrPath, data: bytes, *, folders: bool = False) -> No
         ValueError: The path is a folder or a device.
         OSError: The file cannot be written; it names the path, also where the disk is full.
     """
+    from pathlib import Path  # these take a while to load
+    from shutil import copymode
+
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise ValueError(f"{path} is a folder or a device or a pipe, and only a file can be replaced; add a file name")
@@ -93,12 +97,12 @@ def write_atomically(path: StrPath, data: bytes, *, folders: bool = False) -> No
             remove_left_over(target.parent / name, int(match[1]))
         elif re.fullmatch(re.escape(target.name) + r"\.[0-9a-f]{16}\.part", name):  # of the first version of this file
             remove_left_over(target.parent / name)
-    temporary = target.with_name(f"{start}{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f"{start}{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with naming(path):
             with open(temporary, "xb") as file:
                 if target.exists():
-                    shutil.copymode(target, temporary)
+                    copymode(target, temporary)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Node, plain
@@ -18,6 +17,8 @@ from tinygrad_edu.ops import Operand
 from tinygrad_edu.torch_names import Answer, answering
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Methods"]

@@ -8,10 +8,10 @@ the states of all generators, so `generators_in` finds those that an object draw
 from __future__ import annotations  # importing numpy.random can wait until it is used
 
 import dis
+from _thread import allocate_lock as Lock  # as in engine/autograd.py
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from threading import Lock
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np

@@ -7,7 +7,6 @@ structure. Dicts, named tuples and empty lists are always structures, and None i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -65,6 +64,8 @@ def rebuild(tree: Any, values: Iterable[Any]) -> Any:
         return next(values)
     new = [rebuild(child, values) for child in below.values()]
     if isinstance(tree, dict):
+        from copy import copy  # which takes a while to load
+
         filled = copy(tree)  # keeps the class and what else it holds, as a defaultdict does
         filled.update(zip(below, new, strict=True))
         return filled

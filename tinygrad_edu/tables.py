@@ -6,9 +6,8 @@ is what becomes LaTeX when a notebook is exported.
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 __all__ = ["escape_markdown", "format_table", "html_table", "markdown_table"]
 
@@ -27,18 +26,18 @@ def format_table(rows: Rows, right: Collection[str]) -> list[str]:
 
 def html_table(rows: Rows, right: Collection[str], below: Sequence[str] = ()) -> str:
     """The table with a paragraph below it, whose lines are `below`."""
+    from html import escape  # which takes a while to load
+
     sides = ["right" if header in right else "left" for header in rows[0]]
-    head, *body = [html_row(row, "td" if i else "th", sides) for i, row in enumerate(rows)]
+    head, *body = [html_row(map(escape, row), "td" if i else "th", sides) for i, row in enumerate(rows)]
     parts = ['<table style="margin-left:0">', "<thead>", head, "</thead>", "<tbody>", *body, "</tbody>", "</table>"]
     if below:
-        parts.append(f"<p>{'<br>'.join(map(html.escape, below))}</p>")
+        parts.append(f"<p>{'<br>'.join(map(escape, below))}</p>")
     return "\n".join(parts)
 
 
-def html_row(row: Sequence[str], tag: str, sides: Sequence[str]) -> str:
-    cells = [
-        f'<{tag} style="text-align:{side}">{html.escape(cell)}</{tag}>' for cell, side in zip(row, sides, strict=True)
-    ]
+def html_row(row: Iterable[str], tag: str, sides: Sequence[str]) -> str:
+    cells = [f'<{tag} style="text-align:{side}">{cell}</{tag}>' for cell, side in zip(row, sides, strict=True)]
     return f"<tr>{''.join(cells)}</tr>"
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import broadcasts_to, refuse_mask
@@ -22,6 +21,8 @@ from tinygrad_edu.ops import Operand
 from tinygrad_edu.torch_names import Size, answer_attributes, answering
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
     from tinygrad_edu.draw import Explanation, Graph
 
 __all__ = ["Handle", "Tensor", "seed"]
@@ -337,7 +338,7 @@ class Tensor(Methods):
         return dispatch(func, args, kwargs)
 
 
-answer_attributes(Tensor, [name for name in ops.__all__ if hasattr(np, name)])
+answer_attributes(Tensor, vars(np).keys() & ops.__all__)
 
 
 def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Array:

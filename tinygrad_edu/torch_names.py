@@ -197,21 +197,25 @@ class Answer:
     So there need be no `__getattr__`, which would make every attribute of every Tensor slower.
     """
 
-    def __init__(self, message: str) -> None:
-        self.message = message
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def __get__(self, tensor: object, owner: type) -> Any:
-        raise AttributeError(self.message)
+        name = self.name
+        if how := ATTRIBUTES.get(name) or FUNCTIONS.get(name):
+            raise AttributeError(f"Tensor has no {name!r}; here it is {how}")
+        if hasattr(ndarray, name):
+            raise AttributeError(f"Tensor has no {name!r}; of the values it is tensor.data.{name}")
+        raise AttributeError(f"Tensor has no method {name!r}; call the function: np.{name}(x)")
 
 
 def answer_attributes(tensor: type, functions: Iterable[str]) -> None:
     """Gives the class an answer for each attribute of PyTorch's or of NumPy's arrays, and each function, it lacks."""
-    answers = {name: f"Tensor has no method {name!r}; call the function: np.{name}(x)" for name in functions}
     arrays = [name for name in dir(ndarray) if not name.startswith("_")]
-    answers |= {name: f"Tensor has no {name!r}; of the values it is tensor.data.{name}" for name in arrays}
-    answers |= {name: f"Tensor has no {name!r}; here it is {how}" for name, how in (FUNCTIONS | ATTRIBUTES).items()}
-    for name in answers.keys() - set(dir(tensor)):
-        setattr(tensor, name, Answer(answers[name]))
+    for name in {*functions, *arrays, *FUNCTIONS, *ATTRIBUTES}.difference(dir(tensor)):
+        setattr(tensor, name, Answer(name))
 
 
 def answer_names(module: str) -> None:
@@ -229,10 +233,10 @@ def answer_names(module: str) -> None:
 
 def name_hint(module: str, name: str) -> str:
     """What to write instead of a name, as the end of a sentence; empty if nothing is like it."""
-    from difflib import get_close_matches  # which takes a while to load, and only errors need
-
     if name.startswith("_"):  # what Python and its tools ask for
         return ""
+    from difflib import get_close_matches  # which takes a while to load, and only errors need
+
     if how := FUNCTIONS.get(name) or ATTRIBUTES.get(name):
         return f"; here it is {how}"
     own = module.removeprefix("tinygrad_edu").lstrip(".")
@@ -242,7 +246,7 @@ def name_hint(module: str, name: str) -> str:
             where = import_module(f"tinygrad_edu.{room}".rstrip("."))
             for public in getattr(where, "__all__", ()):
                 found = places.setdefault(letters(public), {})
-                found.setdefault(id(vars(where).get(public)), f"{room or 'tinygrad_edu'}.{public}")
+                found.setdefault(id(getattr(where, public, None)), f"{room or 'tinygrad_edu'}.{public}")
     close = [letters(name)] if letters(name) in places else []
     if not close and len(name) > 2:
         alike = [k for k, found in places.items() if not is_class(name) or any(map(is_class, found.values()))]

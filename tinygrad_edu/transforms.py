@@ -20,15 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_edu.engine import backward_pass, current_mode, plain, setting
 from tinygrad_edu.ops import Operand, copy, stack
 from tinygrad_edu.structure import leaves, pairs, places, rebuild
 from tinygrad_edu.tensor import Tensor, seed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Derivative: TypeAlias = "Tensor | NDArray[Any]"  # a Tensor where a gradient can flow on
 Structure: TypeAlias = Any  # one array, Tensor or number, or a nested dict, list or tuple of them

@@ -14,10 +14,10 @@ leaf, and an operand that is newer than its result was changed after use.
 
 from __future__ import annotations
 
+from _thread import allocate_lock as Lock  # threading has it too, and takes a while to load
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from heapq import heappop, heappush
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 import numpy as np

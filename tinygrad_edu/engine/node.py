@@ -7,17 +7,18 @@ an operand to its results. So a graph lives as long as somebody holds its output
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tinygrad_edu.arguments import names_and_defaults, splitter
 from tinygrad_edu.checks import as_array
 from tinygrad_edu.torch_names import keyword_hint, values_hint
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = ["CONSTANTS", "REGISTRY", "Array", "Node", "Op", "described", "is_tensor", "new_number", "plain"]
@@ -58,27 +59,23 @@ class Op:
     name: str  # in the registry, in messages and pictures
     names: tuple[str, ...]  # of all arguments, operands first
     defaults: dict[str, Any]  # parameter -> default
-    split: Callable[..., Any]  # takes the arguments of a call, returns (operands, parameters)
+    split: Any  # takes the arguments of a call, returns (operands, parameters); made when it is first needed
     arity: int  # number of operands if a call needs no binding: no parameters, a vjp for each; else 0
     call: Callable[..., Any]  # the public face: takes Tensors too
 
     def __init__(self, forward: Callable[..., Array], vjps: tuple[Any, ...], variadic: bool) -> None:
         self.forward, self.vjps, self.variadic = forward, vjps, variadic
         self.name = forward.__name__.lstrip("_")
-        arguments = signature(forward).parameters
-        self.names = tuple([name for name, x in arguments.items() if x.kind is not x.VAR_POSITIONAL])
-        self.defaults = {name: x.default for name, x in arguments.items() if x.default is not x.empty}
-        by_name = [name for name, x in arguments.items() if x.kind is x.KEYWORD_ONLY]
-        operands, params = (["*operands"], by_name) if variadic else (self.names[: len(vjps)], self.names[len(vjps) :])
-        takes = ", ".join([f"{x}={x}" if x in self.defaults else x for x in (*operands, *params)])
-        makes = f"({', '.join(operands)},), dict({', '.join([f'{x}={x}' for x in params])})"
-        self.split = eval(f"lambda {takes}: ({makes})", self.defaults.copy())  # a signature that Python itself binds
+        self.names, self.defaults = names_and_defaults(forward)
+        self.split = None
         self.arity = len(vjps) if len(self.names) == len(vjps) and not variadic and None not in vjps else 0
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
         if len(args) == self.arity and not kwargs:
             return args, self.defaults
+        if self.split is None:
+            self.split = splitter(self.forward, len(self.vjps), self.variadic)
         try:
             operands, params = self.split(*args, **kwargs)
         except TypeError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from types import MappingProxyType, MemberDescriptorType, SimpleNamespace
 from typing import Any, TypeVar
 
@@ -81,6 +80,8 @@ def parts_of(value: object) -> Iterable[tuple[object, object]]:
 
 def named_fields(value: Any) -> list[tuple[str, object]]:
     """The fields of a dataclass that have a value."""
+    from dataclasses import fields  # which takes a while to load
+
     return [(field.name, getattr(value, field.name)) for field in fields(value) if hasattr(value, field.name)]
 
 
@@ -88,7 +89,7 @@ def is_container(kind: type) -> bool:
     """Whether things of this class are looked into: lists, dicts, dataclasses and their like; a module looks itself."""
     if kind not in KNOWN:
         is_module = hasattr(kind, "named_parameters")
-        is_one = issubclass(kind, (*MAPPINGS, *SEQUENCES, SimpleNamespace)) or is_dataclass(kind)
+        is_one = issubclass(kind, (*MAPPINGS, *SEQUENCES, SimpleNamespace)) or hasattr(kind, "__dataclass_fields__")
         KNOWN[kind] = is_one and not is_module
     return KNOWN[kind]
 

@@ -6,7 +6,6 @@ read it too. Reading it runs no code, whereas a pickle may run any program that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -88,6 +87,8 @@ def load_metadata(path: StrPath) -> dict[str, str]:
 
 def decode_file(path: StrPath) -> tuple[dict[str, ndarray], dict[str, str]]:
     """The arrays and the metadata of a safetensors file, both from one reading."""
+    import json  # which takes a while to load
+
     codec = import_safetensors()
     check_regular(path, "a safetensors file")
     with naming(path), open(path, "rb") as file:

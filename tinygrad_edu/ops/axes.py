@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
-from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, where
 from tinygrad_edu.ops.shapes import Axis, expand_dims
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = ["addends", "at", "backwards", "flag", "prepared", "restore"]

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.elementwise import (
@@ -29,6 +28,8 @@ from tinygrad_edu.ops.indexing import getitem, scatter
 from tinygrad_edu.ops.shapes import broadcast_to
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [

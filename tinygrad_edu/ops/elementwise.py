@@ -19,12 +19,13 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.checks import as_array
 from tinygrad_edu.engine import Array, Node, is_tensor, op, plain
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
-from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.axes import at
@@ -24,6 +23,8 @@ from tinygrad_edu.ops.shapes import Axis, broadcast_to, expand_dims, moveaxis, r
 from tinygrad_edu.sums import accumulator
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.linalg import LinAlgError
-from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops import indexing, products, reductions
@@ -35,6 +34,8 @@ from tinygrad_edu.ops.shapes import Axis, expand_dims, matrix_transpose, moveaxi
 from tinygrad_edu.sums import accumulator
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [

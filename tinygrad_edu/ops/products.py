@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -28,6 +27,8 @@ __all__ = [
 ]  # fmt: skip
 
 Axes: TypeAlias = "int | Sequence[int]"
+LOWER = "abcdefghijklmnopqrstuvwxyz"  # the module string has it too, and takes a while to load
+UPPER = LOWER.upper()
 
 
 def outer(x: Operand, y: Operand) -> Tensor:
@@ -229,7 +230,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
     terms = text.split(",")
     if len(terms) != len(arrays):
         raise ValueError(f"einsum: {subscripts!r} has {len(terms)} terms for {len(arrays)} operands")
-    spare = [k for k in ascii_letters if k not in subscripts]
+    spare = [k for k in LOWER + UPPER if k not in subscripts]
     widest = ""
     for i, (term, x) in enumerate(zip(terms, arrays, strict=True)):
         hidden = "".join(spare[: x.ndim - len(term.replace("...", ""))][::-1]) if "..." in term else ""
@@ -249,7 +250,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
 
 def lettered(*arguments: Any) -> tuple[str, tuple[Any, ...]]:
     """The string of subscripts, and the operands, of einsum's form with lists of numbers."""
-    letters = ascii_uppercase + ascii_lowercase  # as NumPy sorts them
+    letters = UPPER + LOWER  # as NumPy sorts them
     whole = len(arguments) // 2 * 2  # the output comes without an operand
     lists = [*arguments[1::2], *arguments[whole:]]
     if not whole or not all(isinstance(numbers, (list, tuple)) for numbers in lists):

@@ -16,7 +16,6 @@ from math import prod as product_of
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.axes import addends, at, backwards, flag, prepared, restore
@@ -36,6 +35,8 @@ from tinygrad_edu.ops.shapes import Axis, broadcast_to, reshape, squeeze, transp
 from tinygrad_edu.sums import accumulator, add_up, mean_of, running_sum
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
-from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
@@ -20,6 +19,8 @@ from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import atleast_1d, broadcast_to, expand_dims, moveaxis, ravel, reshape
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [

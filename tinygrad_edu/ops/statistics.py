@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
-from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, plain
 from tinygrad_edu.ops.axes import addends, prepared
@@ -19,6 +18,8 @@ from tinygrad_edu.ops.reductions import max, mean, sum
 from tinygrad_edu.ops.shapes import Axis, expand_dims, reshape, squeeze, transpose
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
     from tinygrad_edu.tensor import Tensor
 
 __all__ = [
