@@ -19,13 +19,20 @@ Strides and dilations change the places only, to i * stride + a * dilation, and 
 Images have the shape (n, channels, height, width) but lie in memory as (channels, height, width, n), the order of
 cuda-convnet (Krizhevsky 2012): whatever the stride, runs of n numbers are copied or added. Every op here makes its
 result in this order, and the next one takes it without a copy.
+
+What is multiplied would be a matrix height * width times as large as the images, were all windows copied side by side.
+Only what the columns of a kernel meet is: `width` numbers for each place, one image row below the other. The windows
+of one row of places then are lines that follow each other, a view of these (Cho & Brand 2017):
+
+    image row 0    01 12 23
+    image row 1    45 56 67    the windows of 2 x 2 in places of row 0 are lines 0 and 1 ...
+    image row 2    89 9a ab    ... and in places of row 1 lines 1 and 2
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import gcd, prod
-from operator import ge
 from typing import Any
 
 import numpy as np
@@ -64,9 +71,9 @@ def windows(x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Arr
 def fold(x: Array, size: Pair, stride: Pair, shape: Shape, dilation: Pair = NO_GAPS) -> Array:
     """The sum of windows at their places: (n, c, rows, columns, *size) -> shape, (n, c, h, w)."""
     out = np.zeros_like(LIKE, np.promote_types(x.dtype, np.float32), shape=shape)
-    alone = all(map(ge, stride, reach(size, dilation)))  # no pixel is in two windows
+    alone = all(step >= far for step, far in zip(stride, reach(size, dilation), strict=True))
     for pixels, part in zip(elements(windows(out, size, stride, dilation)), elements(x), strict=True):
-        if alone:
+        if alone:  # no pixel is in two windows
             pixels[...] = part
         else:
             pixels += part
@@ -116,15 +123,15 @@ def blocks(
     border[:, down : down + h, :, right : right + w] = rows(x, groups)
     seen = columns(border, size[1], stride[1], dilation[1])
     below, across, far = size[1] * c, prod(seen.shape[4:]), dilation[0] * (size[0] - 1) + 1
+    line, row = across * x.itemsize, below * across * x.itemsize  # bytes
     places = (h + 2 * down - far) // stride[0] + 1
-    most = max(1, SLAB // max(below * across * x.itemsize * stride[0], 1))
+    most = max(1, SLAB // max(row * stride[0], 1))
     for top in range(0, places, most):
-        n = min(most, places - top)
-        part = np.ascontiguousarray(seen[:, top * stride[0] :][:, : (n - 1) * stride[0] + far])
-        group, row, *_, image = part.strides
-        strides = group, stride[0] * row, dilation[0] * row, across * image, image
-        met = as_strided(part, (groups, n, size[0], below, across), strides)
-        yield slice(top, top + n), met.reshape(groups, n, size[0] * below, across)
+        many = min(most, places - top)
+        part = np.ascontiguousarray(seen[:, top * stride[0] :][:, : (many - 1) * stride[0] + far])
+        strides = part.shape[1] * row, stride[0] * row, dilation[0] * row, line, x.itemsize
+        met = as_strided(part, (groups, many, size[0], below, across), strides)
+        yield slice(top, top + many), met.reshape(groups, many, size[0] * below, across)
 
 
 def to_operand(i: int, g: Array, out: Array, x: Array, weight: Array, *bias: Array, **how: Any) -> Array:
@@ -147,8 +154,9 @@ def conv2d(
     high, wide = [(n + 2 * border - far) // step + 1 for n, border, far, step in every]
     out = np.empty_like(LIKE, np.result_type(x, weight, *bias), shape=(len(x), len(weight), high, wide))
     kernels = weight.transpose(0, 2, 3, 1).reshape(groups, 1, len(weight) // groups, -1)
+    lines = matrices(out, groups)
     for at, seen in blocks(x, size, stride, padding, dilation, groups):
-        np.matmul(kernels, seen, out=matrices(out, groups)[:, at])
+        np.matmul(kernels, seen, out=lines[:, at])
     for each in bias:
         out += each[:, None, None]
     return out
@@ -171,17 +179,18 @@ def conv2d_input(
     kernels = weight.reshape(groups, 1, len(weight) // groups, c // groups, high, wide).transpose(0, 1, 5, 3, 4, 2)
     down, common = stride[0], gcd(stride[0], dilation[0])
     step, gap = down // common, dilation[0] // common
-    for first in range(min(step, high)):  # a row of the images meets each step-th row of the kernels
-        some = kernels[:, :, :, :, first::step][:, :, :, :, ::-1]
-        size, start = some.shape[4], first * dilation[0] - padding[0]
+    for first in range(min(step, high)):  # a row of out meets each step-th row of the kernels, in each gap-th row of y
+        some = kernels[..., first::step, :][..., ::-1, :]
+        size, start = some.shape[-2], first * dilation[0] - padding[0]
         turned = some.reshape(groups, 1, wide * c // groups, size * len(weight) // groups)
         for at, seen in blocks(y, (size, 1), NO_GAPS, ((size - 1) * gap, 0), (gap, 1), groups):
-            inner = [i for i in range(at.start, at.stop) if 0 <= start + i * down < height]
+            lines = [start + i * down for i in range(at.start, at.stop)]
+            inner = [i for i, line in enumerate(lines) if 0 <= line < height]
             if inner:
-                part = met[:, start + inner[0] * down : start + inner[-1] * down + 1 : down]
-                painted = turned @ seen[:, inner[0] - at.start : inner[-1] + 1 - at.start]
-                for j, each in enumerate(np.moveaxis(painted.reshape(part.shape), 2, 0)):
-                    part[:, :, j] += each
+                part = met[:, lines[inner[0]] : lines[inner[-1]] + 1 : down]
+                painted = (turned @ seen[:, inner[0] : inner[-1] + 1]).reshape(part.shape)
+                for j in range(wide):  # as much at once as has no pixel in common
+                    part[:, :, j] += painted[:, :, j]
     return in_order(out[..., padding[1] : padding[1] + width]).astype(dtype, copy=False)
 
 
@@ -195,15 +204,16 @@ def conv2d_weight(
     """(n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size): the windows, weighted with y and added up."""
     dtype, (kernels, c, high, wide) = np.result_type(x, y), shape
     out = np.zeros((groups, c * high * wide, kernels // groups), np.promote_types(dtype, np.float32))
+    lines = matrices(y, groups).transpose(1, 0, 3, 2)
     for at, seen in blocks(x, (high, wide), stride, padding, dilation, groups):
-        for part, row in zip(seen.swapaxes(0, 1), matrices(y, groups)[:, at].transpose(1, 0, 3, 2), strict=True):
-            out += part @ row
+        for part, line in zip(seen.swapaxes(0, 1), lines[at], strict=True):
+            out += part @ line
     return out.swapaxes(1, 2).reshape(kernels, high, wide, c).transpose(0, 3, 1, 2).astype(dtype, "C")
 
 
 def winners(out: Array, x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Array:
-    """Where each window has its maximum, the first of equals: booleans of the shape of `windows`."""
-    parts, (n, *shape) = elements(windows(x, size, stride, dilation)), out.shape
+    """Where each window has its maximum, the first of equals, or its last element if it has NaN: as `windows`."""
+    parts, (n, *shape) = elements(windows(in_order(x), size, stride, dilation)), out.shape
     won = np.empty((*size, *shape, n), bool).transpose(5, 2, 3, 4, 0, 1)
     *every, last = elements(won)
     last[...] = True
