@@ -20,13 +20,13 @@ Images have the shape (n, channels, height, width) but lie in memory as (channel
 cuda-convnet (Krizhevsky 2012): whatever the stride, runs of n numbers are copied or added. Every op here makes its
 result in this order, and the next one takes it without a copy.
 
-What is multiplied would be a matrix height * width times as large as the images, were all windows copied side by side.
-Only what the columns of a kernel meet is: `width` numbers for each place, one image row below the other. The windows
-of one row of places then are lines that follow each other, a view of these (Cho & Brand 2017):
+All windows side by side would be height * width times as large as the images. Only what the columns of a kernel meet is
+copied, so width times as much, and it is laid down row below row: the windows whose places are in one row are then
+lines that follow each other, a view (Cho & Brand 2017). Of an image of 3 x 4 pixels and a kernel of 2 x 2:
 
-    image row 0    01 12 23
-    image row 1    45 56 67    the windows of 2 x 2 in places of row 0 are lines 0 and 1 ...
-    image row 2    89 9a ab    ... and in places of row 1 lines 1 and 2
+    0 1 2 3        01 12 23
+    4 5 6 7   ->   45 56 67        the first two lines are the windows 01/45, 12/56 and 23/67,
+    8 9 a b        89 9a ab        the last two those below: 45/89, 56/9a and 67/ab
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def matrices(x: Array, groups: int) -> Array:
 
 
 def columns(x: Array, width: int, stride: int, dilation: int) -> Array:
-    """What a kernel's columns meet in `rows`: a view (groups, h, width, c / groups, columns, n)."""
+    """What the columns of a kernel meet in `rows`: a view (groups, h, width, c / groups, columns, n)."""
     groups, h, c, w, n = x.shape
     group, row, channel, pixel, image = x.strides
     places = (w - dilation * (width - 1) - 1) // stride + 1
@@ -114,9 +114,9 @@ def columns(x: Array, width: int, stride: int, dilation: int) -> Array:
 def blocks(
     x: Array, size: Sequence[int], stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Iterator[tuple[slice, Array]]:
-    """Some rows of places, and the windows there: (groups, rows, height * width * c / groups, columns * n).
+    """Some rows of places at a time, and the windows there: (groups, rows, height * width * c / groups, columns * n).
 
-    What a kernel's columns meet is copied, row below row, and then what its rows meet is a view: Cho & Brand 2017.
+    A view of lines that follow each other, unless a dilation skips some: these are copied once more.
     """
     (down, right), (_, h, c, w, n) = padding, rows(x, groups).shape
     border = np.zeros((groups, h + 2 * down, c, w + 2 * right, n), x.dtype)
