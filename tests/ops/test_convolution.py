@@ -33,8 +33,27 @@ def test_the_two_gradients_are_torch_nn_grads(name, data):
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_the_three_ops_are_one_sum(stride, dilation):
+    x, weight = RNG(0).standard_normal((2, 4, 13, 14)), RNG(1).standard_normal((6, 2, 3, 4))
+    for padding in [(0, 0), (1, 2), (9, 0)]:  # the last is wider than a kernel
+        how = {"stride": (stride, 2), "padding": padding, "dilation": (dilation, 1), "groups": 2}
+        border = np.pad(x, [(0, 0), (0, 0), *[(width, width) for width in padding]])
+        seen = convolution.windows(border, (3, 4), (stride, 2), (dilation, 1))
+        seen = seen.reshape(2, 2, 2, *seen.shape[2:])  # (n, groups, c / groups, rows, columns, *size)
+        out = np.einsum("ngcijab,gocab->ngoij", seen, weight.reshape(2, 3, 2, 3, 4)).reshape(2, 6, *seen.shape[3:5])
+        np.testing.assert_allclose(convolution.conv2d(x, weight, **how), out, rtol=1e-12, atol=1e-12)
+        y = RNG(2).standard_normal(out.shape)
+        to_x = convolution.conv2d_input(y, weight, shape=x.shape, **how)
+        to_weight = convolution.conv2d_weight(x, y, shape=weight.shape, **how)
+        np.testing.assert_allclose([(to_x * x).sum(), (to_weight * weight).sum()], (out * y).sum(), rtol=1e-10)
+
+
 @pytest.mark.parametrize("slab", [1, 1000, 5000])
-@pytest.mark.parametrize("steps", [{}, {"stride": (2, 1), "padding": (1, 2)}, {"stride": 3}])
+@pytest.mark.parametrize(
+    "steps", [{}, {"stride": (2, 1), "padding": (1, 2)}, {"stride": 3}, {"stride": (4, 1), "dilation": (2, 1)}]
+)
 def test_how_many_windows_are_copied_at_a_time_changes_nothing(slab, steps, monkeypatch):
     def results():
         x, weight = Tensor(RNG(0).standard_normal((2, 3, 12, 7))), Tensor(RNG(1).standard_normal((4, 3, 3, 2)))
@@ -93,6 +112,9 @@ def test_a_pixel_in_several_windows_gets_all_their_gradients():
     x = Tensor(np.arange(5.0).reshape(1, 1, 1, 5))
     max_pool2d(x, (1, 3), stride=1).sum().backward()
     np.testing.assert_array_equal(x.grad.ravel(), [0, 0, 1, 1, 1])
+    x = Tensor([[[[0.0, 0.0, 9.0, 0.0, 0.0]]]])
+    max_pool2d(x, (1, 3), stride=1).sum().backward()
+    np.testing.assert_array_equal(x.grad.ravel(), [0, 0, 3, 0, 0])
     x = Tensor(np.zeros((1, 1, 3, 3)))
     conv2d(x, np.ones((1, 1, 2, 2))).sum().backward()
     np.testing.assert_array_equal(x.grad[0, 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
@@ -120,6 +142,21 @@ def test_float32_stays_and_the_results_are_chained_without_a_copy():
     out.sum().backward()
     assert out.dtype == x.grad.dtype == weight.grad.dtype == np.float32
     assert out.data.transpose(1, 2, 3, 0).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    "step", [lambda x: max_pool2d(x, 2), lambda x: max_pool2d(x, 3, 1), lambda x: avg_pool2d(x, 2)]
+)
+def test_pooling_gives_the_same_whatever_the_order_in_memory(step):
+    values, found = RNG(0).integers(0, 3, (3, 2, 6, 5)) / 2, []  # with equal ones
+    for order in [(0, 1, 2, 3), (1, 2, 3, 0), (2, 0, 3, 1)]:
+        x = Tensor(values.transpose(order).copy().transpose(np.argsort(order)))
+        out = step(x)
+        out.backward(RNG(1).standard_normal(out.shape))
+        assert x.grad.transpose(1, 2, 3, 0).flags.c_contiguous
+        found += [out.data, x.grad]
+    for a, b in zip(found[2:], found[:2] * 2, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_nan_wins_and_the_gradient_of_its_window_is_nan():

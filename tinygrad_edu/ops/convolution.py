@@ -19,18 +19,26 @@ Strides and dilations change the places only, to i * stride + a * dilation, and 
 Images have the shape (n, channels, height, width) but lie in memory as (channels, height, width, n), the order of
 cuda-convnet (Krizhevsky 2012): whatever the stride, runs of n numbers are copied or added. Every op here makes its
 result in this order, and the next one takes it without a copy.
+
+All windows side by side would be height * width times as large as the images. Only what the columns of a kernel meet is
+copied, so width times as much, and it is laid down row below row: the windows whose places are in one row are then
+lines that follow each other, a view (Cho & Brand 2017). Of an image of 3 x 4 pixels and a kernel of 2 x 2:
+
+    0 1 2 3        01 12 23
+    4 5 6 7   ->   45 56 67        the first two lines are the windows 01/45, 12/56 and 23/67,
+    8 9 a b        89 9a ab        the last two those below: 45/89, 56/9a and 67/ab
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
-from tinygrad_edu.engine import Array, op, plain
+from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.elementwise import unless_nan
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
@@ -43,7 +51,8 @@ __all__ = [
 Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]
 NO_GAPS = (1, 1)
-SLAB = 2**18  # bytes of windows that are copied at a time, and multiplied while they are in the cache
+LIKE = np.empty((2, 2, 2, 2)).transpose(3, 0, 1, 2)  # arrays like it lie in memory as (channels, height, width, n)
+SLAB = 2**22  # bytes of pixels that are copied at a time
 
 
 def reach(size: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
@@ -61,9 +70,13 @@ def windows(x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Arr
 @op(lambda g, out, x, size, stride, shape, dilation: windows(g, size, stride, dilation))
 def fold(x: Array, size: Pair, stride: Pair, shape: Shape, dilation: Pair = NO_GAPS) -> Array:
     """The sum of windows at their places: (n, c, rows, columns, *size) -> shape, (n, c, h, w)."""
-    out = zeros(shape, np.promote_types(x.dtype, np.float32))
+    out = np.zeros_like(LIKE, np.promote_types(x.dtype, np.float32), shape=shape)
+    alone = all(step >= far for step, far in zip(stride, reach(size, dilation), strict=True))
     for pixels, part in zip(elements(windows(out, size, stride, dilation)), elements(x), strict=True):
-        pixels += part
+        if alone:  # no pixel is in two windows
+            pixels[...] = part
+        else:
+            pixels += part
     return out.astype(x.dtype, copy=False)
 
 
@@ -72,42 +85,53 @@ def elements(seen: Array) -> list[Array]:
     return [seen[..., i, j] for i, j in np.ndindex(*seen.shape[4:])]
 
 
-def inside(padding: Pair) -> tuple[Any, ...]:
-    """The index of what a border surrounds."""
-    return (..., *[slice(n, -n or None) for n in padding])
+def in_order(x: Array) -> Array:
+    """The same images, in memory (c, h, w, n); a Tensor as it is."""
+    return x if is_tensor(x) else np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
 
 
-def zeros(shape: Shape, dtype: Any, padding: Pair = (0, 0)) -> Array:
-    """Black images (n, c, h, w) and a border around them, in memory (c, h, w, n)."""
-    (n, c, h, w), (down, right) = shape, padding
-    return np.zeros((c, h + 2 * down, w + 2 * right, n), dtype).transpose(3, 0, 1, 2)
-
-
-def bordered(x: Array, padding: Pair) -> Array:
-    """A copy of the images with a border of zeros."""
-    out = zeros(x.shape, x.dtype, padding)
-    out[inside(padding)] = x
-    return out
-
-
-def matrix(x: Array) -> Array:
-    """(n, c, h, w) -> (c, h * w * n), a row for each channel; a view of what lies so in memory."""
+def rows(x: Array, groups: int) -> Array:
+    """(n, c, h, w) -> (groups, h, c / groups, w, n), a view of what lies in order."""
     n, c, h, w = x.shape
-    return x.transpose(1, 2, 3, 0).reshape(c, h * w * n)
+    return x.transpose(1, 2, 3, 0).reshape(groups, c // groups, h, w, n).swapaxes(1, 2)
 
 
-def slabs(seen: Array) -> Iterator[tuple[slice, Array]]:
-    """Some rows of windows at a time, a view (c, *size, rows, columns, n), and which columns of `matrix` they give."""
-    seen = seen.transpose(1, 4, 5, 2, 3, 0)
-    row = prod(seen.shape[4:])
-    step = max(1, SLAB // max(prod(seen.shape[:3]) * row * seen.itemsize, 1))
-    for top in range(0, seen.shape[3], step):
-        yield slice(top * row, (top + step) * row), seen[:, :, :, top : top + step]
+def matrices(x: Array, groups: int) -> Array:
+    """(n, c, h, w) -> (groups, h, c / groups, w * n): for each row a matrix, a view of what lies in order."""
+    seen = rows(x, groups)
+    return seen.reshape(*seen.shape[:3], prod(seen.shape[3:]))
 
 
-def grouped(x: Array, groups: int) -> Array:
-    """(out, ...) -> (groups, out / groups, product of the rest): a matrix for each group of channels or kernels."""
-    return x.reshape(groups, len(x) // groups, prod(x.shape[1:]))
+def columns(x: Array, width: int, stride: int, dilation: int) -> Array:
+    """What the columns of a kernel meet in `rows`: a view (groups, h, width, c / groups, columns, n)."""
+    groups, h, c, w, n = x.shape
+    group, row, channel, pixel, image = x.strides
+    places = (w - dilation * (width - 1) - 1) // stride + 1
+    strides = group, row, dilation * pixel, channel, stride * pixel, image
+    return as_strided(x, (groups, h, width, c, places, n), strides)
+
+
+def blocks(
+    x: Array, size: Sequence[int], stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Iterator[tuple[slice, Array]]:
+    """Some rows of places at a time, and the windows there: (groups, rows, height * width * c / groups, columns * n).
+
+    A view of lines that follow each other, unless a dilation skips some: these are copied once more.
+    """
+    (down, right), (_, h, c, w, n) = padding, rows(x, groups).shape
+    border = np.zeros((groups, h + 2 * down, c, w + 2 * right, n), x.dtype)
+    border[:, down : down + h, :, right : right + w] = rows(x, groups)
+    seen = columns(border, size[1], stride[1], dilation[1])
+    below, across, far = size[1] * c, prod(seen.shape[4:]), dilation[0] * (size[0] - 1) + 1
+    line, row = across * x.itemsize, below * across * x.itemsize  # bytes
+    places = (h + 2 * down - far) // stride[0] + 1
+    most = max(1, SLAB // max(row * stride[0], 1))
+    for top in range(0, places, most):
+        many = min(most, places - top)
+        part = np.ascontiguousarray(seen[:, top * stride[0] :][:, : (many - 1) * stride[0] + far])
+        strides = part.shape[1] * row, stride[0] * row, dilation[0] * row, line, x.itemsize
+        met = as_strided(part, (groups, many, size[0], below, across), strides)
+        yield slice(top, top + many), met.reshape(groups, many, size[0] * below, across)
 
 
 def to_operand(i: int, g: Array, out: Array, x: Array, weight: Array, *bias: Array, **how: Any) -> Array:
@@ -125,15 +149,16 @@ def conv2d(
 
     The channels, as the kernels, are in so many groups: a kernel sees those of its own, c / groups.
     """
-    seen = windows(bordered(x, padding), weight.shape[2:], stride, dilation)
-    out = zeros((len(x), len(weight), seen.shape[2], seen.shape[3]), np.result_type(x, weight, *bias))
-    out = np.empty_like(out)  # not itself a view, which no_grad would copy
-    kernels, flat = grouped(weight, groups), matrix(out)
-    each_group = grouped(flat, groups)
-    for at, part in slabs(seen):
-        np.matmul(kernels, part.reshape(groups, kernels.shape[2], -1), out=each_group[..., at])
-        for each in bias:
-            flat[:, at] += each[:, None]
+    size = weight.shape[2:]
+    every = zip(x.shape[2:], padding, reach(size, dilation), stride, strict=True)
+    high, wide = [(n + 2 * border - far) // step + 1 for n, border, far, step in every]
+    out = np.empty_like(LIKE, np.result_type(x, weight, *bias), shape=(len(x), len(weight), high, wide))
+    kernels = weight.transpose(0, 2, 3, 1).reshape(groups, 1, len(weight) // groups, -1)
+    lines = matrices(out, groups)
+    for at, seen in blocks(x, size, stride, padding, dilation, groups):
+        np.matmul(kernels, seen, out=lines[:, at])
+    for each in bias:
+        out += each[:, None, None]
     return out
 
 
@@ -148,14 +173,25 @@ def conv2d_input(
 
     Named as in torch.nn.grad; a layer that does this is a ConvTranspose2d (Zeiler et al. 2010).
     """
-    kernels, each_group = grouped(weight, groups).swapaxes(1, 2), grouped(matrix(y), groups)
-    dtype = np.result_type(y, weight)
-    out = zeros(shape, np.promote_types(dtype, np.float32), padding)
-    for at, seen in slabs(windows(out, weight.shape[2:], stride, dilation)):
-        part = (kernels @ each_group[..., at]).reshape(seen.shape)
-        for j, row in np.ndindex(weight.shape[3], part.shape[3]):  # as much at once as has no pixel in common
-            seen[:, :, j, row] += part[:, :, j, row]
-    return out[inside(padding)].astype(dtype, copy=False)
+    dtype, (n, c, height, width), (high, wide) = np.result_type(y, weight), shape, weight.shape[2:]
+    out = np.zeros_like(LIKE, np.promote_types(dtype, np.float32), shape=(n, c, height, width + 2 * padding[1]))
+    met = columns(rows(out, groups), wide, stride[1], dilation[1])
+    kernels = weight.reshape(groups, 1, len(weight) // groups, c // groups, high, wide).transpose(0, 1, 5, 3, 4, 2)
+    down, common = stride[0], gcd(stride[0], dilation[0])
+    step, gap = down // common, dilation[0] // common
+    for first in range(min(step, high)):  # a row of out meets each step-th row of the kernels, in each gap-th row of y
+        some = kernels[..., first::step, :][..., ::-1, :]
+        size, start = some.shape[-2], first * dilation[0] - padding[0]
+        turned = some.reshape(groups, 1, wide * c // groups, size * len(weight) // groups)
+        for at, seen in blocks(y, (size, 1), NO_GAPS, ((size - 1) * gap, 0), (gap, 1), groups):
+            lines = [start + i * down for i in range(at.start, at.stop)]
+            inner = [i for i, line in enumerate(lines) if 0 <= line < height]
+            if inner:
+                part = met[:, lines[inner[0]] : lines[inner[-1]] + 1 : down]
+                painted = (turned @ seen[:, inner[0] : inner[-1] + 1]).reshape(part.shape)
+                for j in range(wide):  # as much at once as has no pixel in common
+                    part[:, :, j] += painted[:, :, j]
+    return in_order(out[..., padding[1] : padding[1] + width]).astype(dtype, copy=False)
 
 
 @op(
@@ -166,32 +202,38 @@ def conv2d_weight(
     x: Array, y: Array, stride: Pair, padding: Pair, shape: Shape, dilation: Pair = NO_GAPS, groups: int = 1
 ) -> Array:
     """(n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size): the windows, weighted with y and added up."""
-    dtype, each_group = np.result_type(x, y), grouped(matrix(y), groups)
-    out = np.zeros((groups, shape[0] // groups, prod(shape[1:])), np.promote_types(dtype, np.float32))
-    for at, part in slabs(windows(bordered(x, padding), shape[2:], stride, dilation)):
-        out += each_group[..., at] @ part.reshape(groups, out.shape[2], -1).swapaxes(1, 2)
-    return out.reshape(shape).astype(dtype, copy=False)
+    dtype, (kernels, c, high, wide) = np.result_type(x, y), shape
+    out = np.zeros((groups, c * high * wide, kernels // groups), np.promote_types(dtype, np.float32))
+    lines = matrices(y, groups).transpose(1, 0, 3, 2)
+    for at, seen in blocks(x, (high, wide), stride, padding, dilation, groups):
+        for part, line in zip(seen.swapaxes(0, 1), lines[at], strict=True):
+            out += part @ line
+    return out.swapaxes(1, 2).reshape(kernels, high, wide, c).transpose(0, 3, 1, 2).astype(dtype, "C")
 
 
 def winners(out: Array, x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Array:
-    """Where each window has its maximum, the first of equals: booleans of the shape of `windows`."""
-    won, open_ = [], np.ones_like(out, bool)
-    for part in elements(windows(x, size, stride, dilation)):
-        won.append(((part == out) | (part != part)) & open_)  # NaN wins, and is equal to nothing
-        open_ &= ~won[-1]
-    return np.moveaxis(np.stack(won).reshape((*size, *out.shape)), (0, 1), (-2, -1))
+    """Where each window has its maximum, the first of equals, or its last element if it has NaN: as `windows`."""
+    parts, (n, *shape) = elements(windows(in_order(x), size, stride, dilation)), out.shape
+    won = np.empty((*size, *shape, n), bool).transpose(5, 2, 3, 4, 0, 1)
+    *every, last = elements(won)
+    last[...] = True
+    for at, part in zip(every, parts, strict=False):
+        np.equal(part, out, out=at)
+        at &= last
+        last ^= at
+    return won
 
 
 def to_winners(g: Array, out: Array, x: Array, size: Pair, stride: Pair, dilation: Pair) -> Array:
     """The gradient of max_pool: all of it to the winner of each window."""
     won = winners(plain(out), plain(x), size, stride, dilation)
-    return fold(expand_dims(unless_nan(out, g), (-2, -1)) * won, size, stride, x.shape, dilation)
+    return fold(expand_dims(in_order(unless_nan(out, g)), (-2, -1)) * won, size, stride, x.shape, dilation)
 
 
 @op(to_winners)
 def max_pool(x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Array:
     """The largest element of every window; of equal ones the first takes the gradient (PyTorch's rule here)."""
-    first, *rest = elements(windows(x, size, stride, dilation))
+    first, *rest = elements(windows(in_order(x), size, stride, dilation))
     out: Array = first.copy("K")
     for part in rest:
         np.maximum(out, part, out=out)
