@@ -1,0 +1,108 @@
+"""A recorded step of a model: made with hidden values, run with any."""
+
+import inspect
+from operator import is_
+
+import numpy as np
+
+from jit.hidden import EARLIER, Hidden
+from jit.tape import Tape
+from tinygrad_edu.engine import is_tensor, setting
+from tinygrad_edu.nn.summary import preserve_state
+from tinygrad_edu.random import default_generator, generators_in
+
+REPEATS = f"a replay would repeat the first ones. {EARLIER}"
+
+
+class Recording:
+    """Loss and gradients of a model as one function of the inputs and the values of the parameters."""
+
+    def __init__(self, loss, model, inputs):
+        self.modules, self.runs, self.tape = list(model.modules()), 0, Tape()
+        named = dict(model.named_parameters())
+        self.params = list(named.values())
+        self.flags, self.attributes = self.flags_now(), [list(vars(module).values()) for module in self.modules]
+        names = [name for name, x in inspect.signature(loss).parameters.items() if x.kind is not x.VAR_POSITIONAL]
+        names += [f"x{i}" for i in range(len(names), len(inputs))]
+        arrays = [self.tape.hide(name, x) for name, x in zip(names, inputs, strict=False)]
+        values = [self.tape.hide(f"model.{path}", p._values) for path, p in named.items()]
+        drawn = states_of_generators(loss, model)
+        with preserve_state(model):
+            out, gradients = self.record(loss, model, arrays, values)
+            self.check_attributes()
+            if drawn != states_of_generators(loss, model):
+                raise RuntimeError(f"cannot record a step that draws random numbers, as dropout does: {REPEATS}")
+        results = [gradients[id(p)].name if id(p) in gradients else "None" for p in self.params]
+        self.step, self.source = self.tape.function([x.name for x in arrays + values], [out._values.name, *results])
+
+    def record(self, loss, model, arrays, hidden):
+        """Runs the step with hidden values; returns the loss and the gradients by id of the parameter."""
+        values = [p._values for p in self.params]
+        try:
+            for p, x in zip(self.params, hidden, strict=True):
+                p._values = x
+            self.hide_buffers(model)
+            with setting(watch=self.tape):
+                out = loss(*arrays)
+            self.check_result(out, hidden)
+            return out, self.tape.chain_rule(out)
+        finally:
+            for p, x in zip(self.params, values, strict=True):
+                p._values = x
+
+    def hide_buffers(self, model):
+        """Hides the arrays that modules hold; in the lines they stand under names of their own."""
+        paths = {id(array): path for path, array in model.named_buffers()}
+        for module in self.modules:
+            for name, x in vars(module).items():
+                if id(x) in paths:
+                    vars(module)[name] = Hidden(self.tape, self.tape.name(f"model.{paths[id(x)]}", x), x)
+
+    def check_result(self, out, hidden):
+        """Refuses what no line says about the parameters and the results."""
+        if not is_tensor(out):
+            raise TypeError(f"replay: the step returned a {type(out).__name__}; it must return the loss, a Tensor")
+        if any(p._values is not x for p, x in zip(self.params, hidden, strict=True)):
+            raise RuntimeError(
+                "cannot record a step that assigns to a parameter: a replay would not; do it after the step"
+            )
+        if any(x._hooks for x in [*self.params, *self.tape.tensors]):
+            raise RuntimeError("cannot record a step with hooks: a replay calls none; remove them, or take plain steps")
+
+    def check_attributes(self):
+        """Refuses a forward that keeps something in a module."""
+        for module, before in zip(self.modules, self.attributes, strict=True):
+            for name, x in vars(module).items():
+                x = x.value if isinstance(x, Hidden) else x
+                if not any(x is old for old in before):
+                    what = f"sets {type(module).__name__}.{name}, which a replay would not"
+                    raise RuntimeError(f"cannot record a step that {what}. {EARLIER}")
+
+    def flags_now(self):
+        """Of each parameter whether it is trained, and whether a hook sees its gradient."""
+        return [(p._requires_grad, bool(p._hooks)) for p in self.params]
+
+    def fits(self):
+        """Whether the modules have the same objects in all attributes, such as `training`, and parameters are alike."""
+        for module, before in zip(self.modules, self.attributes, strict=True):
+            now = vars(module).values()
+            if len(now) != len(before) or not all(map(is_, now, before)):
+                return False
+        return self.flags == self.flags_now()
+
+    def run(self, inputs):
+        """Fills the gradients; returns the loss."""
+        for p in self.params:
+            p.grad = None  # so that the new one can take its memory
+        loss, *gradients = self.step(*inputs, *[p._values for p in self.params])
+        for p, g in zip(self.params, gradients, strict=True):
+            p.grad = g
+        self.runs += 1
+        return loss.item()
+
+
+def states_of_generators(*things):
+    """The states of all generators that a step may draw from, as text."""
+    generators = [default_generator(), *generators_in(things).values()]
+    legacy = np.random.get_state()  # noqa: NPY002, which others may call
+    return repr([legacy, *[generator.bit_generator.state for generator in generators]])
