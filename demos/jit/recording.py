@@ -3,8 +3,6 @@
 import inspect
 from operator import is_
 
-import numpy as np
-
 from jit.hidden import EARLIER, Hidden
 from jit.tape import Tape
 from tinygrad_edu.engine import is_tensor, setting
@@ -26,11 +24,11 @@ class Recording:
         names += [f"x{i}" for i in range(len(names), len(inputs))]
         arrays = [self.tape.hide(name, x) for name, x in zip(names, inputs, strict=False)]
         values = [self.tape.hide(f"model.{path}", p._values) for path, p in named.items()]
-        drawn = states_of_generators(loss, model)
+        before = states_of_generators(model)
         with preserve_state(model):
             out, gradients = self.record(loss, model, arrays, values)
             self.check_attributes()
-            if drawn != states_of_generators(loss, model):
+            if before != states_of_generators(model):
                 raise RuntimeError(f"cannot record a step that draws random numbers, as dropout does: {REPEATS}")
         results = [gradients[id(p)].name if id(p) in gradients else "None" for p in self.params]
         self.step, self.source = self.tape.function([x.name for x in arrays + values], [out._values.name, *results])
@@ -101,8 +99,6 @@ class Recording:
         return loss.item()
 
 
-def states_of_generators(*things):
-    """The states of all generators that a step may draw from, as text."""
-    generators = [default_generator(), *generators_in(things).values()]
-    legacy = np.random.get_state()  # noqa: NPY002, which others may call
-    return repr([legacy, *[generator.bit_generator.state for generator in generators]])
+def states_of_generators(model):
+    """The states of the generators that a model draws from."""
+    return [x.bit_generator.state for x in (default_generator(), *generators_in(model).values())]
