@@ -67,6 +67,9 @@ class Hidden(np.lib.mixins.NDArrayOperatorsMixin):
         self.tape.guard(f"bool({self.name}) is not {answer}", self.name)
         return answer
 
+    def __repr__(self):
+        return f"<{self.name}, hidden>"
+
     def show(self, *_, **__):
         self.refuse("its values were asked for, as by .item(), .numpy(), detach(), Tensor(x), np.asarray(x) or print")
 

@@ -41,8 +41,16 @@ class Recording:
                 p._values = x
             self.hide_buffers(model)
             with setting(watch=self.tape):
-                out = loss(*arrays)
-            self.check_result(out, hidden)
+                try:
+                    out = loss(*arrays)
+                finally:
+                    self.check_parameters(hidden)
+            if not is_tensor(out):
+                raise TypeError(f"replay: the step returned a {type(out).__name__}; it must return the loss, a Tensor")
+            if any(x._hooks for x in [*self.params, *self.tape.tensors]):
+                raise RuntimeError(
+                    "cannot record a step with hooks: a replay calls none; remove them, or take plain steps"
+                )
             return out, self.tape.chain_rule(out)
         finally:
             for p, x in zip(self.params, values, strict=True):
@@ -56,21 +64,17 @@ class Recording:
                 if id(x) in paths:
                     vars(module)[name] = Hidden(self.tape, self.tape.name(f"model.{paths[id(x)]}", x), x)
 
-    def check_result(self, out, hidden):
-        """Refuses what no line says about the parameters and the results."""
-        if not is_tensor(out):
-            raise TypeError(f"replay: the step returned a {type(out).__name__}; it must return the loss, a Tensor")
+    def check_parameters(self, hidden):
+        """Refuses a step that assigns to a parameter."""
         if any(p._values is not x for p, x in zip(self.params, hidden, strict=True)):
             raise RuntimeError(
                 "cannot record a step that assigns to a parameter: a replay would not; do it after the step"
             )
-        if any(x._hooks for x in [*self.params, *self.tape.tensors]):
-            raise RuntimeError("cannot record a step with hooks: a replay calls none; remove them, or take plain steps")
 
     def check_attributes(self):
         """Refuses a forward that keeps something in a module."""
         for module, before in zip(self.modules, self.attributes, strict=True):
-            for name, x in vars(module).items():
+            for name, x in sorted(vars(module).items(), key=lambda item: item[0].startswith("_")):
                 x = x.value if isinstance(x, Hidden) else x
                 if not any(x is old for old in before):
                     what = f"sets {type(module).__name__}.{name}, which a replay would not"
