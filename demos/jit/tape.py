@@ -107,12 +107,8 @@ class Tape:
         """Hides the result of an op; the engine tells of it."""
         for x in inputs:
             if is_tensor(x) and x._requires_grad and not isinstance(x._values, Hidden):
-                what = (
-                    f"{op.name} gets a Tensor of shape {x.shape} with a gradient that is no parameter, or assigned to"
-                )
-                raise RuntimeError(
-                    f"cannot record a step where {what}; make it an attribute of the model, and leave it"
-                )
+                what = f"{op.name} gets a Tensor of shape {x.shape} that requires a gradient and is no parameter"
+                raise RuntimeError(f"cannot record a step where {what}; make it an attribute of the model")
         if isinstance(self.last, Hidden):
             tensor._values = self.last
             self.tensors.append(tensor)

@@ -242,7 +242,7 @@ REASONS = {
     "an attribute": (keeps, "sets Linear.seen"),
     "a hook": (hooked, "hooks"),
     "assign": (assigns, "assigns to a parameter"),
-    "assign and use": (lambda model, x: squares(model, x) if model.bias.assign(0.0) is not None else x, "assigned to"),
+    "assign and use": (lambda model, x: squares(model, x) if model.bias.assign(0.0) is not None else x, "assigns to a"),
     "another Tensor": (lambda model, x: squares(model, x) * other.sum(), "is no parameter"),
     "grad inside": (lambda model, x: squares(model, x) + (model(x).sum().backward() or 0.0), "calls backward"),
 }
