@@ -144,9 +144,17 @@ class Tape:
         owned = type(value) is not np.ndarray or not (np.may_share_memory(value, g.value) or not value.flags.writeable)
         return part if owned or x._op is not None else self.call(method("copy"), (part,), label=".copy", shape=False)
 
+    def frugal(self, results):
+        """The lines, each of which lets go of what none needs any more: the next arrays take its memory."""
+        last = {name: i for i, line in enumerate(self.lines) for name in re.findall(r"\b[vg]\d+\b", line)}
+        for i, line in enumerate(self.lines):
+            dead = [name for name in set(re.findall(r"\b[vg]\d+\b", line)) - {*results} if last[name] == i]
+            yield line if line.startswith("if ") or not dead else f"{line}; del {', '.join(sorted(dead))}"
+
     def function(self, arguments, results):
         """The lines as a function, and its source; the arrays of the recorded step are let go."""
-        source = "\n    ".join([f"def step({', '.join(arguments)}):", *self.lines, f"return {', '.join(results)}"])
+        lines = [f"def step({', '.join(arguments)}):", *self.frugal(results), f"return {', '.join(results)}"]
+        source = "\n    ".join(lines)
         self.tensors, self.last, self.known = [], None, {}
         self.names = {name: x for name, x in self.names.items() if not isinstance(x, Hidden)}
         exec(source, names := dict(self.names))
