@@ -169,15 +169,16 @@ def test_a_ragged_batch_has_a_recording_of_its_own(demo):
     assert runs(step) == [3, 2] or sorted(runs(step)) == [2, 3]
 
 
-def test_modes_and_flags_are_recorded_anew(demo):
-    model = nn.MLP([3, 5, 2], dropout=0.5).eval()
+def test_attributes_and_flags_are_recorded_anew(demo):
+    model = nn.Sequential(nn.Linear(3, 5), nn.LeakyReLU(), nn.Linear(5, 2), nn.Dropout()).eval()
 
     def change(i, model):
-        if i == 3:
-            model.train(), setattr(model[2], "p", 0.0)
-        model[0].weight.requires_grad = i < 5
+        model[1].negative_slope = 0.01 if i < 3 else 0.5
+        model[0].weight.requires_grad = i < 6
 
-    assert runs(agree(demo, model, classify, [digits() for _ in range(7)], change)) == [2]
+    assert runs(agree(demo, model, classify, [digits() for _ in range(9)], change)) == [3]
+    with pytest.raises(RuntimeError, match="draws random numbers"):
+        agree(demo, model, classify, [digits() for _ in range(4)], lambda i, model: model.train(i == 3))
 
 
 def test_two_inputs_and_a_weight_assigned_between_steps(demo):
@@ -191,6 +192,22 @@ def test_a_branch_is_asked_for_again(demo):
     loss = lambda model, x: squares(model, x) if x.max() < 10 else squares(model, x) * 2.0
     batches = [(rows(),), (rows(),), (rows() + 20,), (rows(),)]
     assert runs(agree(demo, nn.Linear(3, 2), loss, batches)) == [1]
+
+
+def test_a_shape_is_asked_for_again(demo):
+    mean = lambda model, x: squares(model, kept := x[x[:, 0] > 0]) / len(kept)
+    batches = [(np.array(column, np.float32)[:, None] * [1, 1, 1],) for column in ([1, 2, -1], [3, 1, -2], [1, -1, -1])]
+    assert runs(agree(demo, nn.Linear(3, 2), mean, [(x.astype(np.float32),) for (x,) in batches])) == [1]
+
+
+def test_gradients_are_nobody_elses(demo):
+    model = nn.ModuleDict({"one": nn.Linear(3, 2, bias=False), "two": nn.Linear(3, 2, bias=False)})
+    loss = lambda x: ((model["one"].weight + model["two"].weight) @ x.T).sum()
+    step = demo.Replay(loss, model, optim.SGD(model.parameters()))
+    for _ in range(3):
+        step(rows())
+    first, second = [p.grad for p in model.parameters()]
+    assert not np.may_share_memory(first, second) and first.flags.writeable and second.flags.writeable
 
 
 def test_wrong_labels_are_found_in_a_replay(demo):
@@ -266,7 +283,7 @@ def test_a_number_that_changes_unseen_is_found_by_the_next_check(demo):
     next(steps), next(steps)
     with pytest.raises(RuntimeError, match=r"`v\d = multiply\(v\d, 1.0\)` would be `v\d = multiply\(v\d, 2.0\)`"):
         step(rows())
-    step(rows())  # recorded anew
+    assert not step.recordings
 
 
 def test_a_branch_at_every_step_gains_nothing(demo):
