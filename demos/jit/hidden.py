@@ -73,7 +73,8 @@ class Hidden(np.lib.mixins.NDArrayOperatorsMixin):
     def show(self, *_, **__):
         self.refuse("its values were asked for, as by .item(), .numpy(), detach(), Tensor(x), np.asarray(x) or print")
 
-    __array__ = __float__ = __int__ = __index__ = __complex__ = tolist = tobytes = show
+    __array__ = __float__ = __int__ = __index__ = __complex__ = __round__ = __format__ = __contains__ = show
+    tolist = tobytes = show
 
     def __setitem__(self, index, value):
         self.refuse("somebody writes into it")

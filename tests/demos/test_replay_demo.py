@@ -246,6 +246,7 @@ REASONS = {
     "argmax": (lambda model, x: model(x)[int(x[0].argmax())].sum(), "values were asked"),
     "numpy": (lambda model, x: squares(model, x) * model.weight.numpy().max(), "values were asked"),
     "asarray": (lambda model, x: squares(model, x) * np.asarray(x).max(), "values were asked"),
+    "a text": (lambda model, x: squares(model, x) * len(f"{x[0, 0]:.3f}"), "values were asked"),
     "detach": (lambda model, x: (model(x) - model(x).detach()).sum(), "values were asked"),
     "Tensor": (lambda model, x: squares(model, Tensor(x)), "values were asked"),
     "writing": (lambda model, x: squares(model, np.add(x, 1, out=x)), "writes into an array"),
