@@ -1,8 +1,8 @@
-"""Measures this library against PyTorch, NumPy written by hand, the bare matrix products, and micrograd.
+"""Measures this library against PyTorch, JAX, NumPy written by hand, the bare matrix products, and micrograd.
 
 It teaches how to compare programs: side by side in one run, in turns, with medians and their spread, and everything
 stated that a number depends on. What is measured stands in demos/speed/, one question a file; `peers.py` there holds
-the same training step written in five ways, and is worth reading.
+the same training step written in six ways, and is worth reading.
 Run it with `python demos/benchmark.py` on a machine that does nothing else (about 15 minutes); `--quick` takes a minute
 and is for trying out, `--only` measures a part. It writes benchmark.json, benchmark.md and charts into demos/out/.
 Peers that are not installed are named and left out.
@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import partial
 
 import lesson
-from speed import chain, epochs, footprint, report, scalars, single_ops, sizes, steps
+from speed import chain, drawing, epochs, footprint, models, report, scalars, single_ops, sizes, steps
 from speed.timing import installed, thread_count
 
 from tinygrad_edu.files import visible, write_atomically
@@ -27,8 +27,10 @@ from tinygrad_edu.files import visible, write_atomically
 SECTIONS = {  # each a list of jobs; a job is (name, cases, measure), and has a process of its own
     "steps": [("steps", steps.cases, steps.measure)],
     "epoch": [("epoch", epochs.cases, epochs.measure)],
+    "models": [("models", models.cases, models.measure)],
     "scalars": [
         ("scalars-micrograd", scalars.cases, partial(scalars.measure, peer="micrograd")),
+        ("scalars-single", scalars.single_cases, scalars.measure_single),
         ("scalars-torch", scalars.cases, partial(scalars.measure, peer="torch")),
     ],
     "ops": [("ops", single_ops.cases, single_ops.measure)],
@@ -38,9 +40,11 @@ SECTIONS = {  # each a list of jobs; a job is (name, cases, measure), and has a 
         ("sizes", sizes.cases, sizes.measure),
     ],
     "memory": [("memory", footprint.cases, footprint.measure)],
+    "drawing": [("drawing", drawing.cases, drawing.measure)],
 }
 THREADED = ("steps", "epoch")  # the others are measured on one thread
-VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read when NumPy is imported, not later
+# Read when NumPy is imported, not later; NPROC is JAX's.
+VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
 
 
 def jobs(only, threads, quick):

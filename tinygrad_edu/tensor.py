@@ -7,7 +7,6 @@ operators and methods, and NumPy's two protocols lead NumPy's own functions to t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -255,8 +254,10 @@ class Tensor(Methods):
             RuntimeError: Nothing requires a gradient, or a tensor was updated after it was used.
             ValueError: `gradient` is missing or has the wrong shape.
         """
-        with setting(recording=True) if create_graph else nullcontext():
-            backward_pass(self, seed(self, gradient, create_graph), create_graph)
+        if not create_graph:
+            return backward_pass(self, seed(self, gradient, False))
+        with setting(recording=True):
+            backward_pass(self, seed(self, gradient, True), True)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
         """Calls `hook(gradient)` in each backward pass when this tensor's gradient is complete.

@@ -31,7 +31,7 @@ def measure(length, threads, quick, peer=None):
         name, leaf = TORCH, partial(torch.tensor, 1.0, dtype=torch.float64, requires_grad=True)
     else:
         return []
-    forward, backward = times(leaf, length, blocks=2 if quick else 5)
+    forward, backward = times(leaf, length, blocks=1 if quick else 5)
     found = [row(FORWARD, name, forward, size=length), row(BACKWARD, name, backward, size=length)]
     if peer or (quick and length > 100_000):
         return found

@@ -10,12 +10,13 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from speed import chain, sizes
 from speed.report import networks
 from speed.steps import label
-from speed.timing import EXPERT, FLOOR, FUSED, OURS, STUDENT, TORCH, thread_count
+from speed.timing import EXPERT, FLOOR, FUSED, JAX, OURS, STUDENT, TORCH, thread_count
 
 STYLES = {  # colour, hatch, marker
     OURS: ("#0072B2", "", "o"),
     TORCH: ("#D55E00", "//", "s"),
     FUSED: ("#E69F00", "..", "^"),
+    JAX: ("#CC79A7", "++", "P"),
     STUDENT: ("#009E73", "\\\\", "D"),
     EXPERT: ("#56B4E9", "xx", "v"),
     FLOOR: ("#999999", "", "x"),
@@ -48,9 +49,9 @@ def step_bars(results, threads=1, optimizer="Adam"):
                 [(r["median"] - r["low"]) / b for _, r, b in bars],
                 [(r["high"] - r["median"]) / b for _, r, b in bars],
             ]
-            x = [i + (place - 2.5) * 0.14 for i, _, _ in bars]
+            x = [i + (place - 3) * 0.125 for i, _, _ in bars]
             look = {"color": color, "hatch": hatch, "edgecolor": "white", "linewidth": 0.5, "label": name}
-            axes.bar(x, heights, 0.13, yerr=error, error_kw={"elinewidth": 0.8, "ecolor": "#333333"}, **look)
+            axes.bar(x, heights, 0.115, yerr=error, error_kw={"elinewidth": 0.8, "ecolor": "#333333"}, **look)
         axes.axhline(1, color="#333333", linewidth=0.8, linestyle=":")
         axes.set_xticks(range(len(batches)), [str(n) for n in batches])
         axes.set_xlabel("batch")

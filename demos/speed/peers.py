@@ -1,6 +1,7 @@
-"""Five programs for one training step: layers with relu, cross-entropy, backpropagation, and an optimizer.
+"""Six programs for one training step: layers with relu, cross-entropy, backpropagation, and an optimizer.
 
-`Ours` and `PyTorch` say what to compute, and find the derivatives themselves. `ByHand` is backpropagation as it is
+`Ours`, `PyTorch` and `Jax` say what to compute, and find the derivatives themselves; JAX compiles all of the step into
+one program for these shapes, which it then runs again and again. `ByHand` is backpropagation as it is
 written with NumPy and a textbook. `BestEffort` is what remains of that when nothing counts but time: it allocates
 nothing, and NumPy can hardly be faster. `Products` are the matrix products alone, which all of them need.
 
@@ -10,6 +11,7 @@ mean loss before the update.
 """
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -105,6 +107,75 @@ class PyTorch(Peer):
     def weights(self):
         linear = self.model[::2]
         return [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in linear]
+
+
+class Jax(Peer):
+    """JAX as its tutorials use it: the step is a function of all that it changes, whose memory it may take."""
+
+    def __init__(self, weights, optimizer, lr):
+        self.start(mlp_loss, [(W.copy(), b.copy()) for W, b in weights], optimizer, lr)
+
+    def start(self, loss, weights, optimizer, lr, weight_decay=0.0):
+        """Begins to train: `loss` is a function of the weights, which are arrays in lists and dicts, and a batch."""
+        import jax
+
+        self.jax = jax
+        self.state = jax.device_put((weights, *[jax.tree.map(np.zeros_like, weights) for _ in range(2)], 0.0))
+        update = partial({"SGD": jax_sgd, "momentum": jax_momentum, "Adam": jax_adam}[optimizer], lr=lr)
+
+        def step(state, x, y):
+            weights, m, v, t = state
+            value, gradients = jax.value_and_grad(loss)(weights, x, y)
+            weights = jax.tree.map(lambda p: p * (1 - lr * weight_decay), weights) if weight_decay else weights
+            leaves, tree = jax.tree.flatten(weights)
+            updated = [update(*p, t + 1) for p in zip(leaves, *map(jax.tree.leaves, (gradients, m, v)), strict=True)]
+            return (*[jax.tree.unflatten(tree, part) for part in zip(*updated, strict=True)], t + 1), value
+
+        self.compiled = jax.jit(step, donate_argnums=0)
+
+    def prepare(self, x, y):
+        return self.jax.device_put((x, y.astype(np.int32)))
+
+    def step(self, x, y):
+        self.state, loss = self.compiled(self.state, x, y)
+        return loss.item()
+
+    def weights(self):
+        return self.jax.device_get(self.state[0])
+
+
+def mlp_loss(layers, x, y):
+    """The mean cross-entropy, for JAX."""
+    import jax
+
+    for W, b in layers[:-1]:
+        x = jax.nn.relu(x @ W + b)
+    W, b = layers[-1]
+    return jax_cross_entropy(x @ W + b, y)
+
+
+def jax_cross_entropy(logits, y):
+    """The mean of -log softmax(logits) at the labels, which stand for the last axis."""
+    import jax.numpy as jnp
+    from jax.nn import log_softmax
+
+    return -jnp.take_along_axis(log_softmax(logits), y[..., None], -1).mean()
+
+
+def jax_sgd(p, grad, m, v, t, lr):
+    return p - lr * grad, m, v
+
+
+def jax_momentum(p, grad, m, v, t, lr):
+    m = MOMENTUM * m + grad
+    return p - lr * m, m, v
+
+
+def jax_adam(p, grad, m, v, t, lr):
+    import jax.numpy as jnp
+
+    m, v = BETA1 * m + (1 - BETA1) * grad, BETA2 * v + (1 - BETA2) * grad * grad
+    return p - lr * (m / (1 - BETA1**t)) / (jnp.sqrt(v / (1 - BETA2**t)) + EPS), m, v
 
 
 class ByHand(Peer):

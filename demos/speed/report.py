@@ -10,18 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from speed import chain, epochs, footprint, scalars, single_ops, sizes, steps
+from speed import chain, drawing, epochs, footprint, models, scalars, single_ops, sizes, steps
 from speed.steps import NETWORKS, label
-from speed.timing import EXPERT, FUSED, MICROGRAD, OURS, TORCH, thread_count
+from speed.timing import EXPERT, FUSED, JAX, MICROGRAD, OURS, TORCH, thread_count
 
-PEERS = {"torch": "PyTorch", "micrograd": "micrograd"}
+PEERS = {"torch": "PyTorch", "jax": "JAX", "micrograd": "micrograd"}
 NOTES = {  # the modules that say what a section's numbers are
     "steps": [steps],
     "epoch": [epochs],
+    "models": [models],
     "scalars": [scalars],
     "ops": [single_ops],
     "sizes": [chain, sizes],
     "memory": [footprint],
+    "drawing": [drawing],
 }
 NUMBERS = """\
 Every number is the median over blocks in which the contenders take turns, in one process where nothing else is said;
@@ -110,47 +112,49 @@ def goal_values(results):
     def quotient(text, limit, above, below):
         goals.append((text, limit, above["median"] / below["median"] if above and below else None))
 
-    step("S", 64, "Adam", TORCH, 0.60)
-    step("S", 64, "Adam", FUSED, 0.80)
-    step("S", 32, "Adam", TORCH, 0.55)
-    step("S", 128, "Adam", TORCH, 0.68)
+    for peer, small, large in ((TORCH, 0.62, 0.72), (FUSED, 0.85, 0.95), (JAX, 0.92, 0.98), (EXPERT, 1.12, 1.12)):
+        step("S", 64, "Adam", peer, small)
+        step("L", 64, "Adam", peer, large)
     step("S", 64, "SGD", TORCH, 0.70)
-    step("L", 64, "Adam", TORCH, 0.75)
-    step("L", 64, "SGD", TORCH, 0.88)
-    step("S", 512, "Adam", TORCH, 0.98)
-    step("L", 512, "Adam", TORCH, 1.08)
-    step("S", 64, "Adam", TORCH, 0.75, threads=2)
-    step("L", 64, "Adam", TORCH, 0.90, threads=2)
-    step("S", 64, "Adam", EXPERT, 1.25)
-    step("L", 64, "Adam", EXPERT, 1.15)
-    goals.append(("epoch S, Adam / PyTorch with indexing", 0.50, results.ratio("epoch of", TORCH)))
-    goals.append(("epoch S, Adam / PyTorch with its DataLoader", 0.45, results.ratio("epoch of", epochs.LOADER)))
-    growth = results.find(epochs.GROWTH, OURS)
-    goals.append(("epoch 4 / epoch 1 of ours", 1.15, growth and growth["median"]))
-    expressions = results.ratios(scalars.EXPRESSIONS, MICROGRAD)
-    over("scalar expression of 500 ops / micrograd, the worst of three", 0.40, max, expressions)
-    goals.append(("moons / micrograd", 0.30, results.ratio(scalars.MOONS, MICROGRAD)))
-    for shape, limit in (((4,), 0.55), ((64, 64), 0.90)):
+    step("S", 512, "Adam", TORCH, 0.85)
+    step("L", 512, "Adam", TORCH, 0.85)
+    for network, limit in ((models.SMALL_CNN, 1.05), (models.LESSON_CNN, 1.05), (models.GPT, 1.30)):
+        goals.append((f"step {network} / {TORCH}", limit, results.ratio(network, TORCH)))
+    paid, single = list(scalars.EXPRESSIONS), [f"single runs, {case}" for case in scalars.EXPRESSIONS]
+    for how, cases, limit in (("paying for garbage", paid, 0.40), ("medians of single runs", single, 0.80)):
+        text = f"scalar expression of 500 ops / micrograd, the worst of three, {how}"
+        over(text, limit, max, results.ratios(cases, MICROGRAD))
+    for shape, limit in (((4,), 0.35), ((64, 64), 0.45)):
         cases = [single_ops.label(name, shape) for name in single_ops.OPS]
         text = f"one op with backward on shape {shape} / PyTorch, geometric mean of {len(cases)}"
         over(text, limit, lambda x: math.exp(np.log(x).mean()), results.ratios(cases, TORCH))
-    long, short = [results.find(chain.BACKWARD, OURS, size=n) for n in (1_000_000, 1_000)]
-    quotient("backward a node, chain of 1e6 / 1e3", 1.3, long, short)
+    for what, case in (("backward", chain.BACKWARD), ("forward", chain.FORWARD)):
+        long, short = [results.find(case, OURS, size=n) for n in (1_000_000, 1_000)]
+        quotient(f"{what} a node, chain of 1e6 / 1e3", 1.2 if what == "backward" else 1.5, long, short)
     filled = [r["median"] for r in results.rows if r["case"] == chain.FILLED]
-    over("bytes a node with its gradient, the most of all lengths", 320, max, filled or None)
-    library, numpy = (
-        results.find(f"{footprint.IMPORT} tinygrad_edu", OURS),
-        results.find(f"{footprint.IMPORT} numpy", "NumPy"),
-    )
-    quotient("import tinygrad_edu / import numpy", 1.3, library, numpy)
+    over("bytes a node with its gradient, the most of all lengths", 260, max, filled or None)
+    imports = (("tinygrad_edu", OURS), ("numpy", "NumPy"))
+    library, numpy = [results.find(f"{footprint.IMPORT} {name}", contender) for name, contender in imports]
+    quotient("import tinygrad_edu / import numpy", 1.2, library, numpy)
+    picture = results.find(drawing.PICTURE, OURS)
+    goals.append((f"{drawing.PICTURE}, seconds", 0.6, picture and picture["median"]))
+    goals.append(("moons / micrograd", 0.30, results.ratio(scalars.MOONS, MICROGRAD)))
+    for loading, limit in ((TORCH, 0.50), (epochs.LOADER, 0.45)):
+        goals.append((f"epoch of S, Adam / {loading}", limit, results.ratio("epoch of", loading)))
+    growth = results.find(epochs.GROWTH, OURS)
+    goals.append(("epoch 4 / epoch 1 of ours", 1.15, growth and growth["median"]))
+    step("S", 64, "Adam", TORCH, 0.75, threads=2)
+    step("L", 64, "Adam", TORCH, 0.90, threads=2)
     return goals
 
 
 SHORT = [  # what the README shows: text, case, peers
-    ("training step, 784-128-64-10, batch 64, Adam", label("S", 64, "Adam"), [TORCH, FUSED, EXPERT]),
+    ("training step, 784-128-64-10, batch 64, Adam", label("S", 64, "Adam"), [TORCH, FUSED, JAX, EXPERT]),
     ("the same with SGD", label("S", 64, "SGD"), [TORCH]),
     ("the same with Adam, batch 512", label("S", 512, "Adam"), [TORCH]),
-    ("training step, 784-256-128-10, batch 64, Adam", label("L", 64, "Adam"), [TORCH]),
+    ("training step, 784-256-128-10, batch 64, Adam", label("L", 64, "Adam"), [TORCH, FUSED, JAX]),
+    ("training step, CNN of two 3x3 layers (16 and 32 channels), batch 64", models.SMALL_CNN, [TORCH, JAX]),
+    ("training step, the GPT of demos/gpt.py", models.GPT, [TORCH, JAX]),
     (None, "epoch of", [epochs.LOADER]),  # its case says all
     ("random scalar expression, 500 ops", next(c for c in scalars.EXPRESSIONS if "random" in c), [MICROGRAD]),
     ("micrograd's moons demo, one step", scalars.MOONS, [MICROGRAD]),

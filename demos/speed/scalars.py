@@ -5,11 +5,15 @@ make the leaves, build the graph, backpropagate. micrograd's graphs contain cycl
 collector; blocks are long, and collections within a block are part of its time. A collection walks through all objects
 there are, PyTorch's too where it is imported, and so micrograd and PyTorch meet ours in processes of their own. With
 micrograd a block is 50 runs (moons: 5; with --quick 20 and 1), and nothing is hidden from the collector.
+
+"Single runs" are the other view, again in a process of their own: ours and micrograd in turns, run by run, and the
+median of each. Few runs meet a collection, so it leaves the collector out.
 """
 
 import math
 import random
 import sys
+import time
 from itertools import pairwise
 
 from speed.timing import MICROGRAD, OURS, TORCH, import_torch, installed, interleaved, rows
@@ -159,3 +163,21 @@ def measure(case, threads, quick, peer):
 
     runs = {name: builder(leaf) for name, (leaf, _) in libraries(peer, threads).items()}
     return rows(case, interleaved(runs, 5 if quick else 21, 20 if quick else 50, threads, freeze=freeze))
+
+
+def single_cases(quick, threads=1):
+    """The expressions."""
+    return list(EXPRESSIONS) if installed("micrograd") else []
+
+
+def measure_single(case, threads, quick):
+    """Rows of one expression, each sample a single run."""
+    function, values = expression(EXPRESSIONS[case])
+    times = {name: [] for name in libraries("micrograd")}
+    for _ in range(50 if quick else 500):
+        for name, (leaf, _) in libraries("micrograd").items():
+            leaves = [leaf(value) for value in values]
+            start = time.perf_counter()
+            function(*leaves).backward()
+            times[name].append(time.perf_counter() - start)
+    return rows(f"single runs, {case}", times)

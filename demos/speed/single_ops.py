@@ -13,10 +13,16 @@ FORWARD = "NumPy, forward only"
 SHAPES = [(), (4,), (64, 64)]
 OPS = {  # for Tensors of either library, and for arrays
     "add": (lambda x, y: x + y, np.add),
+    "subtract": (lambda x, y: x - y, np.subtract),
     "multiply": (lambda x, y: x * y, np.multiply),
+    "divide": (lambda x, y: x / y, np.divide),
+    "square": (lambda x, y: x**2, lambda x, y: x**2),
     "exp": (lambda x, y: x.exp(), lambda x, y: np.exp(x)),
+    "log": (lambda x, y: x.log(), lambda x, y: np.log(x)),
+    "tanh": (lambda x, y: x.tanh(), lambda x, y: np.tanh(x)),
     "relu": (lambda x, y: x.relu(), lambda x, y: np.maximum(x, 0)),
     "sum": (lambda x, y: x.sum(), lambda x, y: np.sum(x)),
+    "mean": (lambda x, y: x.mean(), lambda x, y: np.mean(x)),
     "matmul": (lambda x, y: x @ y, lambda x, y: x @ y),
 }
 
@@ -51,4 +57,4 @@ def measure(case, threads, quick):
         x, y = [torch.tensor(value, requires_grad=True) for value in (a, b)]
         contenders[TORCH] = with_backward(x, y, torch.tensor(upstream))
     contenders[FORWARD] = lambda: plain(a, b)
-    return rows(label(*case), interleaved(contenders, 5 if quick else 21, 200 if quick else 1000, threads))
+    return rows(label(*case), interleaved(contenders, 3 if quick else 21, 200 if quick else 1000, threads))

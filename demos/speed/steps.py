@@ -7,17 +7,14 @@ number. A block is 60 steps, 20 at batch 512 or with --quick. `peers` has the pr
 from functools import partial
 from itertools import cycle
 
-from speed import peers
-from speed.timing import EXPERT, FLOOR, FUSED, OURS, STUDENT, TORCH, import_torch, interleaved, rows
+from speed import peers, timing
+from speed.timing import OURS, import_torch, installed, interleaved, rows
 
 NETWORKS = {"S": [784, 128, 64, 10], "L": [784, 256, 128, 10]}
 # So small that the network stays as it was: no neuron dies, and the last step of a long run costs what the first did.
 LEARNING_RATES = {"SGD": 1e-4, "momentum": 1e-5, "Adam": 1e-6}
-QUICK = [
-    *[("S", 32, "Adam"), ("S", 64, "Adam"), ("S", 64, "SGD"), ("S", 128, "Adam"), ("S", 512, "Adam")],
-    *[("L", 64, "Adam"), ("L", 64, "SGD"), ("L", 512, "Adam")],
-]
-QUICK_THREADED = [("S", 64, "Adam"), ("L", 64, "Adam")]
+QUICK = [("S", 64, "Adam"), ("S", 64, "SGD"), ("S", 512, "Adam"), ("L", 64, "Adam"), ("L", 512, "Adam")]
+QUICK_THREADED = [("S", 64, "Adam")]
 
 
 def cases(quick, threads=1):
@@ -35,18 +32,20 @@ def measure(case, threads, quick):
     """Rows of one case, all contenders."""
     network, batch, optimizer = case
     runs = 20 if quick or batch > 128 else 60
-    blocks = 5 if quick else 15 if threads == 1 else 9
+    blocks = 3 if quick else 15 if threads == 1 else 9
     return rows(label(*case), step_times(NETWORKS[network], batch, optimizer, threads, blocks, runs))
 
 
 def contenders(optimizer, threads):
     """The peers that are installed, by name."""
-    torch = {}
+    found = {OURS: peers.Ours}
     if import_torch(threads):
-        torch[TORCH] = peers.PyTorch
+        found[timing.TORCH] = peers.PyTorch
         if optimizer == "Adam":
-            torch[FUSED] = partial(peers.PyTorch, fused=True)
-    return {OURS: peers.Ours, **torch, STUDENT: peers.ByHand, EXPERT: peers.BestEffort, FLOOR: peers.Products}
+            found[timing.FUSED] = partial(peers.PyTorch, fused=True)
+    if installed("jax"):
+        found[timing.JAX] = peers.Jax
+    return found | {timing.STUDENT: peers.ByHand, timing.EXPERT: peers.BestEffort, timing.FLOOR: peers.Products}
 
 
 def step_times(sizes, batch, optimizer, threads, blocks, runs, leave_out=()):

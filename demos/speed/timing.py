@@ -17,7 +17,7 @@ import numpy as np
 
 OURS, TORCH, FUSED = "tinygrad_edu", "PyTorch", "PyTorch, fused Adam"
 STUDENT, EXPERT, FLOOR = "NumPy by hand", "NumPy, best effort", "matrix products alone"
-MICROGRAD = "micrograd"
+MICROGRAD, JAX = "micrograd", "jax.jit"
 
 SPIN = 0.13  # seconds: for 0.1 s after its last product OpenBLAS's second thread keeps a core busy with waiting
 

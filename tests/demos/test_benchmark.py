@@ -11,10 +11,29 @@ from demo_runs import import_demo, run
 
 pytest.importorskip("matplotlib")
 
-from speed import chain, charts, epochs, footprint, peers, report, scalars, single_ops, sizes, steps, timing
+from speed import (
+    chain,
+    charts,
+    drawing,
+    epochs,
+    footprint,
+    models,
+    peers,
+    report,
+    scalars,
+    single_ops,
+    sizes,
+    steps,
+    timing,
+)  # fmt: skip
+
+from tinygrad_edu.draw import engine
 
 SIZES = [20, 12, 8, 5]
 RATES = {"SGD": 0.1, "momentum": 0.05, "Adam": 0.01}
+
+
+PACKAGES = {timing.TORCH: "torch", timing.FUSED: "torch", timing.JAX: "jax"}
 
 
 def trained(make, optimizer, batch=16, count=5):
@@ -26,10 +45,10 @@ def trained(make, optimizer, batch=16, count=5):
 
 
 @pytest.mark.parametrize("optimizer", RATES)
-@pytest.mark.parametrize("name", [timing.STUDENT, timing.EXPERT, timing.TORCH, timing.FUSED])
+@pytest.mark.parametrize("name", [timing.STUDENT, timing.EXPERT, timing.TORCH, timing.FUSED, timing.JAX])
 def test_peers_compute_what_we_compute(name, optimizer):
-    if name in (timing.TORCH, timing.FUSED):
-        pytest.importorskip("torch")
+    if name in PACKAGES:
+        pytest.importorskip(PACKAGES[name])
     contenders = steps.contenders(optimizer, threads=1)
     if name not in contenders:
         assert name == timing.FUSED and optimizer != "Adam"
@@ -41,6 +60,21 @@ def test_peers_compute_what_we_compute(name, optimizer):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6)
         assert np.abs(found - start).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", [timing.TORCH, timing.JAX])
+@pytest.mark.parametrize("case", models.cases(quick=True))
+def test_models_compute_what_ours_compute(case, name, monkeypatch):
+    pytest.importorskip(PACKAGES[name])
+    monkeypatch.setattr(models, "BATCH", 3)
+    monkeypatch.setattr(models, "LR", 1e-2)
+    contenders = models.contenders(case, threads=1)
+    losses = {}
+    for peer in (timing.OURS, name):
+        found = [contenders[peer].prepare(x, y) for x, y in models.batches(case, 3)]
+        losses[peer] = [contenders[peer].step(*batch) for batch in found]
+    ours, theirs = losses.values()
+    assert ours == pytest.approx(theirs, rel=2e-4) and len({round(loss, 3) for loss in ours}) == 3
 
 
 def test_best_effort_follows_the_batch_and_flushes_what_is_nearly_subnormal():
@@ -154,6 +188,9 @@ def small(monkeypatch):
     monkeypatch.setattr(chain, "cases", lambda quick, threads=1: [100, 200])
     monkeypatch.setattr(sizes, "cases", lambda quick, threads=1: [("width", 4), ("batch", 2)])
     monkeypatch.setattr(footprint, "cases", lambda quick, threads=1: [("memory", 2)])
+    monkeypatch.setattr(models, "cases", lambda quick, threads=1: [models.SMALL_CNN])
+    monkeypatch.setattr(models, "BATCH", 2)
+    monkeypatch.setattr(drawing, "TENSORS", 20)
     monkeypatch.setattr(footprint, "peak_in_a_process", footprint.train)
     for module in (timing, chain):  # collecting what a test run has imported takes longer than all the rest
         monkeypatch.setattr(module, "gc", SimpleNamespace(collect=int, freeze=int, unfreeze=int))
@@ -163,7 +200,7 @@ def small(monkeypatch):
     def hasty(contenders, blocks, runs, threads=1, warmup=3, freeze=True):
         return interleaved(contenders, 2, 1, 1, 1, False)
 
-    for module in (steps, epochs, scalars, single_ops):
+    for module in (steps, epochs, models, scalars, single_ops):
         monkeypatch.setattr(module, "interleaved", hasty)
 
 
@@ -173,10 +210,11 @@ def program(monkeypatch, small):
     demo = import_demo("benchmark")
     table = {}
     for section, some in demo.SECTIONS.items():  # the cases were bound before they became small
-        modules = {"epoch": epochs, "memory": footprint, "steps": steps, "ops": single_ops}
+        modules = {"epoch": epochs, "models": models, "memory": footprint, "steps": steps, "ops": single_ops}
         pick = {"chain": chain, "chain-torch": chain, "sizes": sizes}
         table[section] = [
-            (name, pick.get(name, modules.get(section, scalars)).cases, measure) for name, _, measure in some
+            (name, getattr(pick.get(name, modules.get(section)), "cases", cases), measure)
+            for name, cases, measure in some
         ]
     monkeypatch.setattr(demo, "SECTIONS", table)
     monkeypatch.setattr(demo, "in_a_process", demo.work)
@@ -192,8 +230,10 @@ def outcome(program, out, *options):
 def test_everything_is_in_the_report(program, tmp_path, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("micrograd")
+    pytest.importorskip("jax")
     found, text = outcome(program, tmp_path)
-    assert {row["section"] for row in found["rows"]} == set(program.SECTIONS) and not found["skipped"]
+    sections = set(program.SECTIONS) - (set() if engine() else {"drawing"})
+    assert {row["section"] for row in found["rows"]} == sections and not found["skipped"]
     names = {row["contender"] for row in found["rows"]}
     assert {*charts.STYLES, timing.MICROGRAD, single_ops.FORWARD, epochs.LOADER} <= names
     for row in found["rows"]:
@@ -210,14 +250,15 @@ def test_everything_is_in_the_report(program, tmp_path, capsys):
 
 
 def test_absent_peers_are_named_and_left_out(program, tmp_path, capsys):
-    with absent("torch", "micrograd"):
+    with absent("torch", "jax", "micrograd"):
         found, text = outcome(program, tmp_path)
-    assert found["skipped"] == ["PyTorch is not installed", "micrograd is not installed"]
+    assert found["skipped"] == [f"{name} is not installed" for name in ("PyTorch", "JAX", "micrograd")]
     assert "- skipped: PyTorch is not installed" in text
     assert "skipped: micrograd is not installed" in capsys.readouterr().out
     names = {row["contender"] for row in found["rows"]}
-    assert timing.OURS in names and not any("PyTorch" in name or name == timing.MICROGRAD for name in names)
-    assert {row["section"] for row in found["rows"]} == set(program.SECTIONS)
+    assert timing.OURS in names and not any("PyTorch" in name for name in names)
+    assert not names & {timing.MICROGRAD, timing.JAX}
+    assert {row["section"] for row in found["rows"]} >= set(program.SECTIONS) - {"drawing"}
 
 
 def test_a_part_alone_in_a_process_of_its_own(tmp_path, folder):
@@ -292,12 +333,16 @@ def test_ratios_are_of_one_process():
 
 def complete():
     """Rows of a run in which every ratio with a peer is one half, and everything else is small."""
-    rows, beside = [], (timing.TORCH, timing.FUSED, timing.STUDENT, timing.EXPERT, timing.FLOOR)
+    rows, beside = [], (timing.TORCH, timing.FUSED, timing.JAX, timing.STUDENT, timing.EXPERT, timing.FLOOR)
     for threads in (1, 2):
         for case in steps.cases(quick=False):
             rows.append(row(steps.label(*case), timing.OURS, 1e-3, threads=threads))
             rows += [row(steps.label(*case), name, 2e-3, threads=threads) for name in beside]
-    for case in (*scalars.EXPRESSIONS, scalars.MOONS):
+    for case in models.cases(quick=False):
+        rows += [row(case, timing.OURS, 1.0, "models")]
+        rows += [row(case, name, 2.0, "models") for name in (timing.TORCH, timing.JAX)]
+    rows += [row(drawing.PICTURE, timing.OURS, 0.5, "drawing")]
+    for case in (*scalars.EXPRESSIONS, *[f"single runs, {case}" for case in scalars.EXPRESSIONS], scalars.MOONS):
         rows += [row(case, timing.OURS, 1.0, "m"), row(case, timing.MICROGRAD, 2.0, "m")]
     for case in single_ops.cases(quick=False):
         label = single_ops.label(*case)
@@ -316,7 +361,7 @@ def complete():
 
 def test_goals_are_judged():
     goals = {text: (limit, value) for text, limit, value in report.goal_values(complete())}
-    assert len(goals) == 23 and not any(value is None for _, value in goals.values())
+    assert len(goals) == 29 and not any(value is None for _, value in goals.values())
     table = report.goal_table(complete()).splitlines()[2:]
     verdicts = {line.split(" | ")[0].strip("| "): line.split(" | ")[-1].strip(" |") for line in table}
     assert verdicts["step S, batch 64, Adam / PyTorch"] == "met"
@@ -327,7 +372,7 @@ def test_goals_are_judged():
 
 def test_the_short_table_is_short():
     lines = report.short_table(complete()).splitlines()
-    assert len(lines) <= 12
+    assert len(lines) <= 20
     assert "| the same with SGD | 1.00 ms | PyTorch | 2.00 ms | 0.50 |" in lines
     assert "measured" in report.short_table(results([]))
 

@@ -61,10 +61,11 @@ def define(op: Op) -> Op:
     @wraps(op.forward)
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs, params = op.bind(args, kwargs)
-        for x in inputs:
-            if not is_tensor(x) and hasattr(x, "__op__"):  # follows ops in its own way, as draw's terms do
-                return x.__op__(op, inputs, params)
-        inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else op.constant(x) for x in inputs])
+        if others := [x for x in inputs if type(x) is not Tensor and type(x) not in CONSTANTS]:
+            for x in others:
+                if not is_tensor(x) and hasattr(x, "__op__"):  # follows ops in its own way, as draw's terms do
+                    return x.__op__(op, inputs, params)
+            inputs = tuple([x if isinstance(x, Node) or type(x) in CONSTANTS else op.constant(x) for x in inputs])
         values = [x._values if isinstance(x, Node) else x for x in inputs]
         mode = PLAIN if stored_mode() is PLAIN else current_mode()
         try:

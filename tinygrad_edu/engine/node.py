@@ -50,7 +50,7 @@ class Node:
 class Op:
     """A differentiable function on arrays, as `@op` made it."""
 
-    __slots__ = ("arity", "call", "defaults", "forward", "name", "names", "variadic", "vjps")
+    __slots__ = ("arity", "call", "defaults", "forward", "name", "names", "split", "variadic", "vjps")
 
     forward: Callable[..., Array]  # the function on arrays
     vjps: tuple[Any, ...]  # one function per operand that returns its gradient; None for an operand without one
@@ -58,38 +58,38 @@ class Op:
     name: str  # in the registry, in messages and pictures
     names: tuple[str, ...]  # of all arguments, operands first
     defaults: dict[str, Any]  # parameter -> default
+    split: Callable[..., Any]  # takes the arguments of a call, returns (operands, parameters)
     arity: int  # number of operands if a call needs no binding: no parameters, a vjp for each; else 0
     call: Callable[..., Any]  # the public face: takes Tensors too
 
     def __init__(self, forward: Callable[..., Array], vjps: tuple[Any, ...], variadic: bool) -> None:
-        self.forward = forward
-        self.vjps = vjps
-        self.variadic = variadic
+        self.forward, self.vjps, self.variadic = forward, vjps, variadic
         self.name = forward.__name__.lstrip("_")
         arguments = signature(forward).parameters
         self.names = tuple([name for name, x in arguments.items() if x.kind is not x.VAR_POSITIONAL])
         self.defaults = {name: x.default for name, x in arguments.items() if x.default is not x.empty}
+        by_name = [name for name, x in arguments.items() if x.kind is x.KEYWORD_ONLY]
+        operands, params = (["*operands"], by_name) if variadic else (self.names[: len(vjps)], self.names[len(vjps) :])
+        takes = ", ".join([f"{x}={x}" if x in self.defaults else x for x in (*operands, *params)])
+        makes = f"({', '.join(operands)},), dict({', '.join([f'{x}={x}' for x in params])})"
+        self.split = eval(f"lambda {takes}: ({makes})", self.defaults.copy())  # a signature that Python itself binds
         self.arity = len(vjps) if len(self.names) == len(vjps) and not variadic and None not in vjps else 0
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Splits the arguments of a call into operands and parameters, with defaults filled in."""
         if len(args) == self.arity and not kwargs:
             return args, self.defaults
-        operands, params = args, self.defaults | kwargs
-        if not self.variadic:
-            given = dict(zip(self.names, args, strict=False))
-            params |= given
-            twice = kwargs and given.keys() & kwargs
-            if twice or len(args) > len(self.names) or params.keys() != set(self.names):
-                got = f"{len(args)} arguments by position and ({', '.join(kwargs)}) by name{keyword_hint(kwargs)}"
-                raise TypeError(f"{self.name} takes ({', '.join(self.names)}); got {got}")
-            operands = tuple([params.pop(name) for name in self.names[: len(self.vjps)]])
-            for name, x, vjp in zip(self.names, operands, self.vjps, strict=False):
-                if vjp is None and getattr(x, "_requires_grad", False):
-                    raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
-        for name, value in params.items():
-            if isinstance(value, Node):
-                raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
+        try:
+            operands, params = self.split(*args, **kwargs)
+        except TypeError:
+            got = f"{len(args)} arguments by position and ({', '.join(kwargs)}) by name{keyword_hint(kwargs)}"
+            raise TypeError(f"{self.name} takes ({', '.join(self.names)}); got {got}") from None
+        constants = [name for name, value in params.items() if isinstance(value, Node)]
+        if None in self.vjps:
+            pairs = zip(self.names, operands, self.vjps, strict=False)
+            constants += [name for name, x, vjp in pairs if vjp is None and getattr(x, "_requires_grad", False)]
+        for name in constants:
+            raise TypeError(f"{self.name}: no gradient flows to {name}; {values_hint(self.name, name)}")
         return operands, params
 
     def argument(self, position: int) -> str:

@@ -100,9 +100,8 @@ def linear(x: Array, weight: Array, bias: Array) -> Array:
     if bias.shape != weight.shape[:-1]:  # one of shape (1,) would be added to all outputs
         what = f"weight of shape {weight.shape} and bias of shape {bias.shape}"
         raise ValueError(f"linear: {what}; they must be (out, in) and (out,)")
-    out = np.matmul(rows(x), weight.T)  # one product; of three axes np.matmul makes many small ones
-    dtype = np.result_type(out, bias)
-    out = np.add(out, bias, out=out if out.dtype == dtype else np.empty(out.shape, dtype))
+    out = np.dot(rows(x), weight.T)  # one product; of three axes np.matmul makes many small ones
+    out = np.add(out, bias, out=out if out.dtype is bias.dtype else None)
     return unrolled(out, x.shape[:-1])
 
 
@@ -119,7 +118,7 @@ def unrolled(x: Array, shape: tuple[int, ...]) -> Array:
 def class_major(logits: Array) -> Array:
     """(..., classes) -> (classes, ...), less the largest: NumPy reduces along the first axis several times faster."""
     z = np.ascontiguousarray(logits.T if logits.ndim == 2 else np.moveaxis(logits, -1, 0))
-    return z - z.max(axis=0)
+    return z - np.maximum.reduce(z)
 
 
 def weighted_softmax(logits: Array, target: Array) -> Array:
@@ -168,4 +167,7 @@ def cross_entropy(logits: Array, target: Array, reduction: str = "none") -> Arra
         if z.size and z.item(z.argmin()) == -np.inf:  # an impossible class costs nothing if it never happens
             cost = np.where(p == 0, 0.0, cost)
         losses = add_up(p * cost, 0)
-    return losses if reduction == "none" else add_up(losses) if reduction == "sum" else losses.mean()
+    if reduction == "none":
+        return losses
+    total = add_up(losses)
+    return total if reduction == "sum" else total / losses.size if losses.size else losses.mean()
