@@ -54,9 +54,9 @@ class Replay:
 
     def replay(self, inputs):
         """Loss and gradients by the recording for such inputs, which is made if none fits."""
-        if wrong := [x for x in inputs if type(x) is not np.ndarray]:
-            raise TypeError(f"replay: a step takes arrays, not {wrong[0]!r:.60}; make one of it with np.asarray")
-        key = tuple([(x.shape, x.dtype) for x in inputs])
+        key = tuple([(x.shape, x.dtype) for x in inputs if type(x) is np.ndarray])
+        if len(key) < len(inputs):
+            raise TypeError(f"replay: a step takes arrays, not {[*map(type, inputs)]}; make them with np.asarray")
         recording, why = self.recordings.get(key), "an attribute of the model or a flag of its parameters"
         try:
             if recording is not None and recording.fits():

@@ -16,10 +16,11 @@ class Recording:
     """Loss and gradients of a model as one function of the inputs and the values of the parameters."""
 
     def __init__(self, loss, model, inputs):
-        self.modules, self.runs, self.tape = list(model.modules()), 0, Tape()
+        self.runs, self.tape = 0, Tape()
+        self.attributes = [(module, vars(module), list(vars(module).values())) for module in model.modules()]
         named = dict(model.named_parameters())
         self.params = list(named.values())
-        self.flags, self.attributes = self.flags_now(), [list(vars(module).values()) for module in self.modules]
+        self.trained = [p._requires_grad for p in self.params]
         names = [name for name, x in inspect.signature(loss).parameters.items() if x.kind is not x.VAR_POSITIONAL]
         names += [f"x{i}" for i in range(len(names), len(inputs))]
         arrays = [self.tape.hide(name, x) for name, x in zip(names, inputs, strict=False)]
@@ -59,10 +60,10 @@ class Recording:
     def hide_buffers(self, model):
         """Hides the arrays that modules hold; in the lines they stand under names of their own."""
         paths = {id(array): path for path, array in model.named_buffers()}
-        for module in self.modules:
-            for name, x in vars(module).items():
+        for _, now, _ in self.attributes:
+            for name, x in now.items():
                 if id(x) in paths:
-                    vars(module)[name] = Hidden(self.tape, self.tape.name(f"model.{paths[id(x)]}", x), x)
+                    now[name] = Hidden(self.tape, self.tape.name(f"model.{paths[id(x)]}", x), x)
 
     def check_parameters(self, hidden):
         """Refuses a step that assigns to a parameter."""
@@ -73,24 +74,19 @@ class Recording:
 
     def check_attributes(self):
         """Refuses a forward that keeps something in a module."""
-        for module, before in zip(self.modules, self.attributes, strict=True):
-            for name, x in sorted(vars(module).items(), key=lambda item: item[0].startswith("_")):
+        for module, now, before in self.attributes:
+            for name, x in sorted(now.items(), key=lambda item: item[0].startswith("_")):
                 x = x.value if isinstance(x, Hidden) else x
                 if not any(x is old for old in before):
                     what = f"sets {type(module).__name__}.{name}, which a replay would not"
                     raise RuntimeError(f"cannot record a step that {what}. {EARLIER}")
 
-    def flags_now(self):
-        """Of each parameter whether it is trained, and whether a hook sees its gradient."""
-        return [(p._requires_grad, bool(p._hooks)) for p in self.params]
-
     def fits(self):
-        """Whether the modules have the same objects in all attributes, such as `training`, and parameters are alike."""
-        for module, before in zip(self.modules, self.attributes, strict=True):
-            now = vars(module).values()
-            if len(now) != len(before) or not all(map(is_, now, before)):
+        """Whether modules have the same objects in all attributes, such as `training`, and parameters are as before."""
+        for _, now, before in self.attributes:
+            if len(now) != len(before) or not all(map(is_, now.values(), before)):
                 return False
-        return self.flags == self.flags_now()
+        return self.trained == [not p._hooks and p._requires_grad for p in self.params]
 
     def run(self, inputs):
         """Fills the gradients; returns the loss."""
