@@ -300,7 +300,7 @@ def test_a_branch_at_every_step_gains_nothing(demo):
 def test_what_is_no_array_or_no_loss_is_refused(demo):
     model = nn.Linear(3, 2)
     step = demo.Replay(lambda x: squares(model, x), model, optim.SGD(model.parameters()))
-    with pytest.raises(TypeError, match="a step takes arrays, not .*int"):
+    with pytest.raises(TypeError, match="a step takes arrays, not"):
         step(3)
     with pytest.raises(ValueError, match="only a single number"):
         demo.Replay(model, model, step.optimizer)(rows())
