@@ -9,8 +9,6 @@ from tinygrad_edu.engine import is_tensor, setting
 from tinygrad_edu.nn.summary import preserve_state
 from tinygrad_edu.random import default_generator, generators_in
 
-REPEATS = f"a replay would repeat the first ones. {EARLIER}"
-
 
 class Recording:
     """Loss and gradients of a model as one function of the inputs and the values of the parameters."""
@@ -30,7 +28,8 @@ class Recording:
             out, gradients = self.record(loss, model, arrays, values)
             self.check_attributes()
             if before != states_of_generators(model):
-                raise RuntimeError(f"cannot record a step that draws random numbers, as dropout does: {REPEATS}")
+                what = "draws random numbers, as dropout does: a replay would repeat the first ones"
+                raise RuntimeError(f"cannot record a step that {what}. {EARLIER}")
         results = [gradients[id(p)].name if id(p) in gradients else "None" for p in self.params]
         self.step, self.source = self.tape.function([x.name for x in arrays + values], [out._values.name, *results])
 
@@ -100,5 +99,5 @@ class Recording:
 
 
 def states_of_generators(model):
-    """The states of the generators that a model draws from."""
-    return [x.bit_generator.state for x in (default_generator(), *generators_in(model).values())]
+    """The states of the generators that a model draws from, as text."""
+    return repr([x.bit_generator.state for x in (default_generator(), *generators_in(model).values())])
