@@ -20,7 +20,7 @@ FILES = {
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
     ["arguments", "blocks", "checks", "files", "notebooks", "structure", "sums", "tables", "torch_names"],
     ["engine"],
-    ["scopes"],
+    ["garbage", "scopes"],
     ["random", "anomaly", "ops", "figures"],
     ["dispatch", "methods"],
     ["tensor"],
