@@ -40,8 +40,7 @@ class Replay:
 
     def __call__(self, *inputs):
         """Takes a step; returns the loss before it."""
-        watched = current_mode() is not PLAIN  # by detect_anomaly(), or it is no_grad()
-        loss = self.plain(inputs) if watched else self.replay(inputs)
+        loss = self.replay(inputs) if current_mode() is PLAIN else self.plain(inputs)  # for detect_anomaly()
         self.optimizer.step()
         return loss
 
