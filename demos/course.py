@@ -51,6 +51,7 @@ LESSONS = {  # name, and which of its pictures stands for it
     "rnn": "rnn.png",
     "attention": "attention_heads.png",
     "gpt": "gpt_attention.png",
+    "replay": "replay.png",
     "autoencoder": "autoencoder_sheet.png",
 }
 COMMANDS = {"mnist": ["mnist_more.py", "--plots"]}  # of the lessons whose picture another program draws

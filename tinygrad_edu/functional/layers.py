@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import as_array, check_bool, check_int, check_number
+from tinygrad_edu.checks import check_bool, check_int, check_number
 from tinygrad_edu.engine import is_tensor, new_number, plain
 from tinygrad_edu.ops import Operand, checked_operand, fused
 from tinygrad_edu.random import generator_or_default
@@ -79,7 +79,7 @@ def embedding(input: ArrayLike, weight: Operand, padding_idx: int | None = None)
         ValueError: An integer without a row, or a table that is not a matrix.
     """
     weight = checked_operand("embedding", weight, "weight")
-    indices = plain(input) if is_tensor(input) else as_array("embedding: input", input)
+    indices = plain(checked_operand("embedding", input))
     if weight.ndim != 2:
         raise ValueError(f"embedding: weight of shape {weight.shape}; it must be (rows, length)")
     if indices.dtype.kind not in "iu" or is_tensor(input):

@@ -91,7 +91,8 @@ def of_equal_shape(name: str, input: Operand, target: Operand) -> tuple[Tensor, 
 
 def constant_like(x: Operand, input: Tensor) -> Tensor:
     """Labels or weights in the dtype of the input, which they must not widen; a Tensor as it is."""
-    return as_operand(x if is_tensor(x) else np.asarray(x, np.result_type(input.dtype, 1.0)))
+    x = as_operand(x)
+    return x if is_tensor(x) else x.astype(np.result_type(input.dtype, 1.0), copy=False)
 
 
 def check_probabilities(name: str, what: str, values: Array, hint: str = "") -> None:

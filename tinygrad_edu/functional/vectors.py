@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu import ops
-from tinygrad_edu.checks import as_array, check_axis, check_int, check_number
-from tinygrad_edu.engine import is_tensor
+from tinygrad_edu.checks import check_axis, check_int, check_number
 from tinygrad_edu.functional.losses import HALF, as_floating, check_integers, check_range
-from tinygrad_edu.ops import Operand, linalg
+from tinygrad_edu.ops import Operand, checked_operand, linalg
 from tinygrad_edu.scopes import library_function
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def one_hot(labels: ArrayLike, num_classes: int = -1) -> NDArray[np.int64]:
         TypeError: Labels or num_classes that are not integers.
         ValueError: A label out of range, or no labels of which to take the largest.
     """
-    values: Any = labels if is_tensor(labels) else as_array("one_hot: labels", labels)
+    values: Any = checked_operand("one_hot", labels, "labels")
     check_integers("one_hot", values)
     classes = check_int("one_hot: num_classes", num_classes, -1, wrong_type=TypeError)
     if classes == -1:
@@ -40,7 +39,8 @@ def one_hot(labels: ArrayLike, num_classes: int = -1) -> NDArray[np.int64]:
             raise ValueError(f"one_hot: of labels of shape {values.shape} there is no largest; give num_classes")
         classes = int(values.max()) + 1
     check_range("one_hot", values, classes)
-    return np.asarray(values[..., None] == np.arange(classes), np.int64)
+    onehot: NDArray[np.int64] = (values[..., None] == np.arange(classes)).astype(np.int64)
+    return onehot
 
 
 def in_float32(x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""How a step is written down and run again, for replay.py: read hidden.py, tape.py, then recording.py."""
