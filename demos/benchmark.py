@@ -2,7 +2,7 @@
 
 It teaches how to compare programs: side by side in one run, in turns, with medians and their spread, and everything
 stated that a number depends on. What is measured stands in demos/speed/, one question a file; `peers.py` there holds
-the same training step written in six ways, and is worth reading.
+the same training step written in seven ways, and is worth reading.
 Run it with `python demos/benchmark.py` on a machine that does nothing else (about 15 minutes); `--quick` takes a minute
 and is for trying out, `--only` measures a part. It writes benchmark.json, benchmark.md and charts into demos/out/.
 Peers that are not installed are named and left out.

@@ -10,10 +10,11 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from speed import chain, sizes
 from speed.report import networks
 from speed.steps import label
-from speed.timing import EXPERT, FLOOR, FUSED, JAX, OURS, STUDENT, TORCH, thread_count
+from speed.timing import EXPERT, FLOOR, FUSED, JAX, OURS, REPLAY, STUDENT, TORCH, thread_count
 
 STYLES = {  # colour, hatch, marker
     OURS: ("#0072B2", "", "o"),
+    REPLAY: ("#000000", "oo", "*"),
     TORCH: ("#D55E00", "//", "s"),
     FUSED: ("#E69F00", "..", "^"),
     JAX: ("#CC79A7", "++", "P"),
@@ -49,9 +50,9 @@ def step_bars(results, threads=1, optimizer="Adam"):
                 [(r["median"] - r["low"]) / b for _, r, b in bars],
                 [(r["high"] - r["median"]) / b for _, r, b in bars],
             ]
-            x = [i + (place - 3) * 0.125 for i, _, _ in bars]
+            x = [i + (place - 3.5) * 0.11 for i, _, _ in bars]
             look = {"color": color, "hatch": hatch, "edgecolor": "white", "linewidth": 0.5, "label": name}
-            axes.bar(x, heights, 0.115, yerr=error, error_kw={"elinewidth": 0.8, "ecolor": "#333333"}, **look)
+            axes.bar(x, heights, 0.1, yerr=error, error_kw={"elinewidth": 0.8, "ecolor": "#333333"}, **look)
         axes.axhline(1, color="#333333", linewidth=0.8, linestyle=":")
         axes.set_xticks(range(len(batches)), [str(n) for n in batches])
         axes.set_xlabel("batch")
@@ -59,7 +60,7 @@ def step_bars(results, threads=1, optimizer="Adam"):
         decorate(axes, "y")
     panels[0].set_ylabel(f"time of a step, {reference} = 1")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=-(-len(labels) // 2), frameon=False, fontsize=9)
     figure.suptitle(f"One training step with {optimizer}, {thread_count(threads)}")
     return figure
 

@@ -1,4 +1,4 @@
-"""Six programs for one training step: layers with relu, cross-entropy, backpropagation, and an optimizer.
+"""Seven programs for one training step: layers with relu, cross-entropy, backpropagation, and an optimizer.
 
 `Ours`, `PyTorch` and `Jax` say what to compute, and find the derivatives themselves; JAX compiles all of the step into
 one program for these shapes, which it then runs again and again. `ByHand` is backpropagation as it is
@@ -15,6 +15,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from replay import Replay
 
 from tinygrad_edu import nn, optim
 from tinygrad_edu.functional import cross_entropy
@@ -73,6 +74,14 @@ class Ours(Peer):
 
     def weights(self):
         return [(layer.weight.data.T, layer.bias.data) for layer in self.linear]
+
+
+class Replayed(Ours):
+    """The same step, recorded once and replayed as in demos/replay.py."""
+
+    def __init__(self, weights, optimizer, lr):
+        super().__init__(weights, optimizer, lr)
+        self.step = Replay(lambda x, y: cross_entropy(self.model(x), y), self.model, self.optimizer)
 
 
 class PyTorch(Peer):

@@ -1,7 +1,7 @@
 """How the cost of a training step grows with the width of the network and with the batch."""
 
 from speed.steps import NETWORKS, step_times
-from speed.timing import EXPERT, FUSED, STUDENT, rows
+from speed.timing import EXPERT, FUSED, REPLAY, STUDENT, rows
 
 WIDTH, BATCH = "step of 784-w-w-10, batch 64, Adam", "step of S, Adam"
 
@@ -18,7 +18,7 @@ def measure(case, threads, quick):
     what, size = case
     blocks, runs = (2 if quick else 7), max(2, min(40, 1280 // (size // 8 + 1)))
     if what == "width":
-        label, network, batch, leave_out = WIDTH, [784, size, size, 10], 64, (FUSED, STUDENT, EXPERT)
+        label, network, batch, leave_out = WIDTH, [784, size, size, 10], 64, (FUSED, STUDENT, EXPERT, REPLAY)
     else:
-        label, network, batch, leave_out = BATCH, NETWORKS["S"], size, (FUSED, STUDENT)
+        label, network, batch, leave_out = BATCH, NETWORKS["S"], size, (FUSED, STUDENT, REPLAY)
     return rows(label, step_times(network, batch, "Adam", threads, blocks, runs, leave_out), size)

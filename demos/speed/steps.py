@@ -38,7 +38,7 @@ def measure(case, threads, quick):
 
 def contenders(optimizer, threads):
     """The peers that are installed, by name."""
-    found = {OURS: peers.Ours}
+    found = {OURS: peers.Ours, timing.REPLAY: peers.Replayed}
     if import_torch(threads):
         found[timing.TORCH] = peers.PyTorch
         if optimizer == "Adam":

@@ -16,6 +16,7 @@ import time
 import numpy as np
 
 OURS, TORCH, FUSED = "tinygrad_edu", "PyTorch", "PyTorch, fused Adam"
+REPLAY = "tinygrad_edu, replayed"
 STUDENT, EXPERT, FLOOR = "NumPy by hand", "NumPy, best effort", "matrix products alone"
 MICROGRAD, JAX = "micrograd", "jax.jit"
 

@@ -45,7 +45,7 @@ def trained(make, optimizer, batch=16, count=5):
 
 
 @pytest.mark.parametrize("optimizer", RATES)
-@pytest.mark.parametrize("name", [timing.STUDENT, timing.EXPERT, timing.TORCH, timing.FUSED, timing.JAX])
+@pytest.mark.parametrize("name", [timing.REPLAY, timing.STUDENT, timing.EXPERT, timing.TORCH, timing.FUSED, timing.JAX])
 def test_peers_compute_what_we_compute(name, optimizer):
     if name in PACKAGES:
         pytest.importorskip(PACKAGES[name])
