@@ -104,8 +104,9 @@ def test_a_query_that_may_look_nowhere_gets_the_bias():
 
 def test_dropout_in_training_only():
     layer = attention(8, 2, dropout=0.5)
-    weights = layer(X, X, X)[1].data
-    assert (weights == 0).any() and not (layer.eval()(X, X, X)[1].data == 0).any()
+    weights, first, second = layer(X, X, X)[1].data, *[layer(X, X, X, need_weights=False)[0].data for _ in range(2)]
+    assert (weights == 0).any() and (first != second).any()
+    assert not (layer.eval()(X, X, X)[1].data == 0).any()
 
 
 def test_gradients():
