@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["accumulator", "add_up", "first_along", "mean_of", "running_sum"]
+__all__ = ["FEW", "accumulator", "add_up", "first_along", "mean_of", "running_sum"]
 
 FLOAT64 = np.dtype(float)
 FEW = 1024

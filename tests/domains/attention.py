@@ -4,7 +4,18 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import arrays, full, generators
 
-OPS = {}
+
+@st.composite
+def joint(draw):
+    """Queries, keys and values side by side, with a mask or without."""
+    n, places, heads, d = [draw(st.integers(1, 3)) for _ in range(4)]
+    mask = draw(
+        st.sampled_from([None, np.where(np.tri(places, dtype=bool), 0.5, -np.inf), np.zeros((n, 1, 1, places))])
+    )
+    return (draw(arrays((n, places, 3 * heads * d))),), {"mask": mask, "heads": heads}
+
+
+OPS = {"self_attention": joint()}
 
 
 @st.composite
@@ -35,6 +46,15 @@ def attention(query, key, value, attn_mask=None, is_causal=False, scale=None):
     return (weights / np.where(total == 0, 1, total)) @ value
 
 
+def self_attention(x, mask, heads):
+    """Head by head."""
+    x, every = np.asarray(x), []
+    for q, k, v in zip(*[np.split(part, heads, -1) for part in np.split(x, 3, -1)], strict=True):
+        shown = None if mask is None else np.broadcast_to(mask, (len(x), 1, *x.shape[1:2] * 2))[:, 0]
+        every.append(attention(q, k, v, shown))
+    return np.concatenate(every, -1)
+
+
 @st.composite
 def looked_up(draw):
     """Integers, a table, and perhaps a row that is not trained; values are the table's all the same."""
@@ -55,4 +75,5 @@ REFERENCES = {
     "dropout": lambda x, p, training=True: np.asarray(x) * (0.0 if p == 1 else 1.0),
     "embedding": lambda indices, table: np.asarray(table)[np.asarray(indices)],
     "scaled_dot_product_attention": attention,
+    "self_attention": self_attention,
 }

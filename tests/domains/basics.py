@@ -114,11 +114,11 @@ def softmax_pairs(draw):
 
 
 @st.composite
-def standardized(draw):
-    """Elements that differ, so that eps is not all of the variance."""
+def with_axes(draw, **params):
+    """Elements that differ, and the last axis or all."""
     x = draw(spaced(full_nd))
     axes = draw(st.sampled_from([(-1,), tuple(range(-x.ndim, 0))]))
-    return (x,), {"axis": axes, "eps": draw(st.sampled_from([0.5, 1e-2]))}
+    return (x,), {"axis": axes} | {name: draw(st.sampled_from(values)) for name, values in params.items()}
 
 
 OPS = {
@@ -156,7 +156,8 @@ OPS = {
     "log_softmax": with_axis(arrays(full_nd)),
     "softmax": with_axis(arrays(full_nd)),
     "softmax_slope": softmax_pairs(),
-    "standardize": standardized(),
+    "centred": with_axes(),
+    "over_rms": with_axes(eps=[0.5, 1e-2]),
     "cumsum": with_axis(arrays(), optional=True),
     "reshape": drawn(arrays(), shape=reshaped),
     "expand_dims": drawn(arrays(), axis=inserted),
@@ -265,7 +266,8 @@ OP_REFERENCES = {
     "log_softmax": lambda x, axis: x - np.log(np.exp(x).sum(axis, keepdims=True)),
     "softmax": lambda x, axis: np.exp(x) / np.exp(x).sum(axis, keepdims=True),
     "softmax_slope": lambda g, p, axis: p * g - p * (g * p).sum(axis, keepdims=True),
-    "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps),
+    "centred": lambda x, axis: x - x.mean(axis, keepdims=True),
+    "over_rms": lambda x, axis, eps: x / np.sqrt((x * x).mean(axis, keepdims=True) + eps),
     "reshape": lambda x, shape: np.reshape(x, shape),
     "getitem": lambda x, index: np.asarray(x)[index],
     "scatter": scatter,

@@ -44,6 +44,42 @@ def test_three_inputs_are_what_one_three_times_is():
     np.testing.assert_allclose(layer(X, X, X)[0].data, layer(X, X.copy(), X.copy())[0].data, atol=1e-14)
 
 
+MASKS = [
+    {},
+    {"is_causal": True},
+    {"attn_mask": np.random.default_rng(3).normal(size=(3, 3)), "key_padding_mask": np.eye(2, 3)[::-1] > 0},
+    {"attn_mask": np.eye(3) * np.nan},
+]
+
+
+@pytest.mark.parametrize("masks", MASKS)
+def test_all_heads_at_once_give_what_they_give_in_steps(masks):
+    layer, found = attention(8, 2), []
+    for need_weights in (False, True):
+        x = Tensor(X)
+        out, _ = layer(x, x, x, need_weights=need_weights, **masks)
+        assert ("self_attention" in ops_of(out)) != need_weights
+        (out**2).sum().backward()
+        found.append([out.data, x.grad, *[p.grad for p in layer.parameters()]])
+        layer.zero_grad()
+    for ours, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-13)
+
+
+def ops_of(x):
+    """The names of the ops that a result came out of."""
+    return set() if x._op is None else {x._op.name}.union(*[ops_of(y) for y in x._inputs if isinstance(y, Tensor)])
+
+
+@pytest.mark.parametrize(
+    "masks", [{"attn_mask": Tensor(np.zeros((3, 3)))}, {"key_padding_mask": np.ones((2, 3), bool)}]
+)
+def test_learned_masks_and_queries_that_look_nowhere_take_steps(masks):
+    x, layer = Tensor(X), attention(8, 2)
+    out, _ = layer(x, x, x, need_weights=False, **masks)
+    assert "self_attention" not in ops_of(out) and np.isfinite(out.data).all()
+
+
 def test_masks_hide_keys_and_the_future():
     layer, hidden = attention(8, 2), np.array([[False, False, True], [False, True, True]])
     _, weights = layer(X, X, X, key_padding_mask=hidden, is_causal=True)
@@ -68,8 +104,9 @@ def test_a_query_that_may_look_nowhere_gets_the_bias():
 
 def test_dropout_in_training_only():
     layer = attention(8, 2, dropout=0.5)
-    weights = layer(X, X, X)[1].data
-    assert (weights == 0).any() and not (layer.eval()(X, X, X)[1].data == 0).any()
+    weights, first, second = layer(X, X, X)[1].data, *[layer(X, X, X, need_weights=False)[0].data for _ in range(2)]
+    assert (weights == 0).any() and (first != second).any()
+    assert not (layer.eval()(X, X, X)[1].data == 0).any()
 
 
 def test_gradients():
@@ -78,6 +115,8 @@ def test_gradients():
     operands = [rng.normal(size=(3, 2, n)) for n in (4, 3, 5)]
     assert gradcheck(lambda *x: layer(*x, is_causal=True)[0], *operands, order=2)
     assert gradcheck(lambda p: layer(*operands, need_weights=False)[0], layer.in_proj_bias)
+    layer = attention(4, 2)
+    assert gradcheck(lambda x: layer(x, x, x, need_weights=False, is_causal=True)[0], operands[0], order=2)
 
 
 WRONG = [
@@ -172,8 +211,10 @@ def test_float16_and_float32_keep_their_dtype():
         layer = nn.MultiheadAttention(8, 2, dtype=dtype)
         x = Tensor(X, dtype=dtype)
         out, weights = layer(x, x, x, is_causal=True)
-        out.sum().backward()
-        assert out.dtype == weights.dtype == x.grad.dtype == layer.in_proj_weight.grad.dtype == dtype
+        again, _ = layer(x, x, x, is_causal=True, need_weights=False)
+        (out + again).sum().backward()
+        np.testing.assert_allclose(again.data, out.data, rtol=1e-3 if dtype is np.float16 else 1e-6, atol=1e-6)
+        assert out.dtype == again.dtype == weights.dtype == x.grad.dtype == layer.in_proj_weight.grad.dtype == dtype
 
 
 def test_float16_beyond_its_largest_score_and_nan_in_a_mask():

@@ -137,7 +137,8 @@ def test_numpys_function_and_the_method_agree(name, data):
 
 def test_every_op_is_a_function_of_the_package():
     hidden = {"getitem", "scatter", "cross_entropy_slope"}  # x[index], its rule, and that of cross_entropy
-    hidden |= {"softmax_slope", "standardize"}  # the rule of softmax, and a part of layer_norm
+    hidden |= {"softmax_slope", "centred", "over_rms"}  # the rule of softmax, and parts of layer_norm
+    hidden.add("self_attention")  # a part of MultiheadAttention
     hidden |= {"clamped_log", "clamped_log1p"}  # parts of binary_cross_entropy
     hidden |= {"windows", "fold", "max_pool", "mean_pool"}  # of which max_pool2d and avg_pool2d are made
     hidden |= {
@@ -210,6 +211,27 @@ def test_large_numbers_do_not_overflow(name, dtype):
     assert np.isfinite(out.data).all() and np.isfinite(x.grad).all()
     if name == "cross_entropy":
         assert out.item() == 2e4
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("offset", [-1000, -100, -44, -10, 9, 44, 87, 100, 1000])
+def test_softmax_is_the_same_wherever_the_largest_is(offset, dtype):
+    x = np.array([[0, -1, -8, -16], [-2, -1.5, 0, -np.inf]])
+    expected = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    shifted = (x + offset).astype(dtype)  # exact: float16 knows halves there
+    close = {"rtol": 20 * np.finfo(dtype).eps, "atol": 1e-7 if dtype is np.float16 else 0}
+    np.testing.assert_allclose(tinygrad_edu.softmax(shifted), expected, **close)
+    many = tinygrad_edu.softmax(np.tile(shifted, (200, 1)))
+    np.testing.assert_allclose(many, np.tile(expected, (200, 1)), **close)
+
+
+def test_self_attention_finds_its_weights_again():
+    rng = np.random.default_rng(0)
+    x, g, this = rng.normal(size=(2, 3, 12)), rng.normal(size=(2, 3, 4)), REGISTRY["self_attention"]
+    options = {"mask": np.where(np.tri(3, dtype=bool), 0, -np.inf), "heads": 2}
+    out = this.forward(x, **options)
+    for result in (out.copy(), np.stack([out, out])[0]):
+        np.testing.assert_array_equal(this.vjps[0](g, result, x, **options), this.vjps[0](g, out, x, **options))
 
 
 def test_float16_and_longdouble_through_astype():

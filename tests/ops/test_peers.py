@@ -28,11 +28,11 @@ few = settings(max_examples=5, derandomize=True, suppress_health_check=list(Heal
 
 AUTOGRAD_LACKS = {  # why: the functions that are not compared
     "no such function": """
-        binary_cross_entropy binary_cross_entropy_with_logits clamped_log clamped_log1p conv2d cosine_similarity
+        binary_cross_entropy binary_cross_entropy_with_logits centred clamped_log clamped_log1p conv2d cosine_similarity
         cross_entropy dropout elu embedding erf flatten gelu hinge_embedding_loss huber_loss kl_div l1_loss l1_penalty
-        l2_penalty leaky_relu linear log_softmax logsumexp mse_loss multi_margin_loss nll_loss normalize prelu relu
-        scaled_dot_product_attention scatter sigmoid silu sliding_window_view smooth_l1_loss softmax softplus
-        standardize""",
+        l2_penalty leaky_relu linear log_softmax logsumexp mse_loss multi_margin_loss nll_loss normalize over_rms prelu
+        relu scaled_dot_product_attention scatter self_attention sigmoid silu sliding_window_view smooth_l1_loss
+        softmax softplus""",
     "no derivative": """
         apply_along_axis apply_over_axes average bincount broadcast_arrays cbrt compress convolve copy copysign corrcoef
         correlate cov cumprod cumulative_prod cumulative_sum delete diagflat divmod ediff1d extract flip float_power

@@ -8,6 +8,7 @@ and there the slope of softmax, p * (1 - p), is 0: nothing would be learned.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from tinygrad_edu.ops import Operand, checked_operand
 from tinygrad_edu.scopes import library_function
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["attention_weights", "scaled_dot_product_attention"]
+__all__ = ["attention_weights", "heads_at_once", "scaled_dot_product_attention"]
 
 BATCHES = "the axes before the last two must be equal, or 1, or missing"
 
@@ -98,17 +99,34 @@ def attention_weights(
         raise ValueError(f"{name}: {have}; {BATCHES}") from None
     if attn_mask is None:
         return ops.softmax(scores)
-    mask, blind = additive(name, attn_mask, scores)
+    mask, blind = additive(name, attn_mask, scores.shape, scores.dtype)
     weights = ops.softmax(ops.add(scores, mask))
     return ops.multiply(weights, ~blind) if blind.any() else weights
 
 
-def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Operand, Array]:
-    """The mask as numbers to be added, and which queries look nowhere: theirs are 0, as softmax would give NaN."""
+def heads_at_once(name: str, x: Tensor, mask: Operand | None, heads: int) -> Tensor | None:
+    """Self-attention of (n, places, 3 * width), query, key and value side by side; None if it takes more than one op.
+
+    That is a mask that learns, or one that leaves a query nowhere to look.
+    """
+    if is_tensor(mask):
+        return None
+    if mask is not None:
+        mask, blind = additive(name, mask, (len(x), heads, x.shape[1], x.shape[1]), x.dtype)
+        if blind.any():
+            return None
+    return ops.self_attention(x, mask=mask, heads=heads)
+
+
+def additive(name: str, mask: Operand, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Operand, Array]:
+    """The mask as numbers to be added to scores of a shape and dtype, and which queries look nowhere.
+
+    Theirs are 0, as softmax would give NaN.
+    """
     mask = checked_operand(name, mask, "attn_mask")
-    mask = mask if is_tensor(mask) or mask.dtype.kind != "f" else mask.astype(scores.dtype)  # it must not widen them
-    if not broadcasts_to(mask.shape, scores.shape):
-        raise ValueError(f"{name}: a mask of shape {mask.shape} for scores of shape {scores.shape}")
+    mask = mask if is_tensor(mask) or mask.dtype.kind != "f" else mask.astype(dtype)  # it must not widen them
+    if not broadcasts_to(mask.shape, shape):
+        raise ValueError(f"{name}: a mask of shape {mask.shape} for scores of shape {shape}")
     if mask.dtype.kind not in "bf":
         raise TypeError(
             f"{name}: a mask of dtype {mask.dtype}; it must be of booleans, True where a query may look, or floats"
@@ -116,7 +134,7 @@ def additive(name: str, mask: Operand, scores: Tensor) -> tuple[Operand, Array]:
     allowed = plain(mask) if mask.dtype.kind == "b" else plain(mask) != -np.inf
     blind = ~allowed.any(axis=-1, keepdims=True)
     if mask.dtype.kind == "b":
-        mask = np.where(allowed | blind, 0, -np.inf).astype(scores.dtype)
+        mask = np.where(allowed | blind, 0, -np.inf).astype(dtype)
     elif blind.any():
         mask = ops.where(blind, 0.0, mask)
     return mask, blind

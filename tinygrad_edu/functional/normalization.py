@@ -1,6 +1,6 @@
 """Normalization as functions: each example by itself, over its last axes or over groups of channels.
 
-The rule is that of `standardize` in ops/fused.py, which says how its digits are kept.
+What is left after the mean and the scale are `centred` and `over_rms` in ops/fused.py.
 """
 
 from __future__ import annotations
@@ -92,14 +92,15 @@ def group_norm(
         raise ValueError(f"group_norm: input of shape {x.shape} in {groups} groups, {few}; take fewer groups")
     each = check_parameters("group_norm", x.shape[1:2], weight, bias)
     rows = ops.reshape(wide(x, *each), (len(x), groups, math.prod(x.shape[1:]) // groups))
-    normal = fused.standardize(rows, (-1,), check_number("group_norm: eps", eps, at_least=0))
+    normal = fused.over_rms(fused.centred(rows, (-1,)), (-1,), check_number("group_norm: eps", eps, at_least=0))
     columns = (-1, *[1] * (x.ndim - 2))
     return scaled(ops.reshape(normal, x.shape), x, *[None if p is None else ops.reshape(p, columns) for p in each])
 
 
 def standardized(x: Tensor, ndim: int, weight: Operand | None, bias: Operand | None, eps: float) -> Tensor:
     """layer_norm over so many last axes, without checks."""
-    return scaled(fused.standardize(wide(x, weight, bias), tuple(range(-ndim, 0)), eps), x, weight, bias)
+    axes = tuple(range(-ndim, 0))
+    return scaled(fused.over_rms(fused.centred(wide(x, weight, bias), axes), axes, eps), x, weight, bias)
 
 
 def over_rms(x: Tensor, ndim: int, weight: Operand | None, eps: float | None) -> Tensor:
@@ -108,8 +109,7 @@ def over_rms(x: Tensor, ndim: int, weight: Operand | None, eps: float | None) ->
     if eps is None:
         own = x.dtype if x.dtype.kind == "f" else y.dtype
         eps = float(np.finfo(np.promote_types(own, np.float32)).eps)
-    mean = ops.mean(ops.multiply(y, y), tuple(range(-ndim, 0)), keepdims=True)
-    return scaled(ops.divide(y, ops.sqrt(mean + eps)), x, weight)
+    return scaled(fused.over_rms(y, tuple(range(-ndim, 0)), eps), x, weight)
 
 
 def check_lengths(name: str, lengths: int | Sequence[int]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from tinygrad_edu import functional, ops
 from tinygrad_edu.arguments import answering_for
 from tinygrad_edu.checks import check_bool, check_dtype, check_int, check_number, check_positive_int
 from tinygrad_edu.engine import plain
-from tinygrad_edu.functional.attention import attention_weights
+from tinygrad_edu.functional.attention import attention_weights, heads_at_once
 from tinygrad_edu.functional.losses import HALF
 from tinygrad_edu.functional.normalization import wide
 from tinygrad_edu.nn import init
@@ -212,20 +212,36 @@ class MultiheadAttention(Module):
             operands = [ops.expand_dims(x, 0) for x in operands]
         elif not self.batch_first:
             operands = [ops.swapaxes(x, 0, 1) for x in operands]
+        shape = (len(operands[0]), self.num_heads, operands[0].shape[1], operands[1].shape[1])
+        mask = self._mask(key_padding_mask, attn_mask, shape, is_causal)
+        out = self._at_once(operands[0], mask) if query is key is value and not need_weights else None
+        shown: Tensor | None = None
+        if out is None:
+            out, weights = self._in_steps(operands, mask)
+            if need_weights:
+                shown = ops.mean(weights, axis=1) if average_attn_weights else weights
+        out = self.out_proj(out)
+        if single:
+            return out[0], None if shown is None else shown[0]
+        return out if self.batch_first else ops.swapaxes(out, 0, 1), shown
+
+    def _at_once(self, x: Tensor, mask: Any) -> Tensor | None:
+        """What the heads say of themselves, by one op; None where it takes more."""
+        weight = self.in_proj_weight
+        if weight is None or (self.training and self.dropout) or weight.dtype == HALF:
+            return None
+        x = functional.linear(x, weight, self.in_proj_bias)
+        return heads_at_once(type(self).__name__, x, mask, self.num_heads)
+
+    def _in_steps(self, operands: list[Tensor], mask: Any) -> tuple[Tensor, Tensor]:
+        """What the heads say, and the weights (n, heads, places, keys)."""
         q, k, v = [self._heads(x) for x in self._projected(*operands)]  # (n, heads, places, length)
-        mask = self._mask(key_padding_mask, attn_mask, (*q.shape[:-1], k.shape[-2]), is_causal)
         weights = attention_weights(type(self).__name__, q, k, mask, False)
         dropped = functional.dropout(weights, self.dropout, self.training, rng=self.rng)
         out = ops.swapaxes(ops.matmul(dropped, wide(v)), 1, 2)  # (n, places, heads, length)
         if v.dtype == HALF and q.dtype == k.dtype == HALF:
             out, dropped = ops.astype(out, HALF), ops.astype(dropped, HALF)
-        out = self.out_proj(ops.reshape(out, (*out.shape[:2], self.embed_dim)))
-        shown: Tensor | None = None
-        if need_weights:
-            shown = ops.mean(dropped, axis=1) if average_attn_weights else dropped
-        if single:
-            return out[0], None if shown is None else shown[0]
-        return out if self.batch_first else ops.swapaxes(out, 0, 1), shown
+        return ops.reshape(out, (*out.shape[:2], self.embed_dim)), dropped
 
     def _projected(self, *operands: Any) -> list[Tensor]:
         """Linear functions of query, key and value."""

@@ -2,27 +2,32 @@
 
 `log_softmax` keeps the digits that its formula would round away, and the clamped logarithms are here because their
 derivatives are clamped too. `linear` saves an array, and `cross_entropy` six ops: the two are most of a training step.
+`self_attention` is `functional.scaled_dot_product_attention` of all heads, in few passes over the weights, which are as
+many as pairs of places.
 """
 
 from __future__ import annotations
 
-from math import prod
+import math
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.elementwise import Operand, exp, maximum, sqrt
+from tinygrad_edu.engine import Array, is_tensor, op
+from tinygrad_edu.ops.elementwise import Operand, add, exp, maximum, sqrt
+from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.reductions import mean, sum
 from tinygrad_edu.ops.shapes import expand_dims
-from tinygrad_edu.ops.statistics import var
-from tinygrad_edu.sums import add_up, first_along, mean_of
+from tinygrad_edu.sums import FEW, add_up, first_along, mean_of
 
-__all__ = ["clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "softmax", "standardize"]
+__all__ = [
+    "centred", "clamped_log", "clamped_log1p", "cross_entropy", "linear", "log_softmax", "over_rms", "self_attention",
+    "softmax",
+]  # fmt: skip
 
 
 def max_along(x: Array, axis: int) -> Array:
-    """np.max along an axis, which keeps its length; of the last axis NumPy finds the place twice as fast."""
-    if axis not in (-1, np.ndim(x) - 1):
+    """np.max along an axis, which keeps its length; of a long last axis NumPy finds the place twice as fast."""
+    if axis not in (-1, np.ndim(x) - 1) or np.size(x) <= FEW:
         return np.max(x, axis, keepdims=True)
     return np.take_along_axis(x, np.argmax(x, axis, keepdims=True), axis)
 
@@ -54,26 +59,118 @@ def softmax(x: Operand, axis: int = -1) -> Array:
 
     Where x is -inf, as in an attention mask, it is 0, and so is the gradient; if that is all there is, NaN.
     """
-    if not np.size(x):
-        return x * 1.0
-    out = np.asarray(x - 1.0 * max_along(x, axis))  # 1.0: unsigned integers would wrap around
-    np.exp(out, out=out)
-    out /= add_up(out, axis, keepdims=True)
+    out, total = exp_and_total(np.asarray(x), axis)
+    out /= total
     return out
 
 
-@op(
-    lambda g, out, x, axis, eps: (
-        (g - mean(g, axis, keepdims=True) - out * mean(g * out, axis, keepdims=True))
-        / sqrt(var(x, axis, keepdims=True) + eps)
-    )
-)
-def standardize(x: Array, axis: tuple[int, ...], eps: float) -> Array:
-    """(x - mean) / sqrt(var + eps) over the axes, counted from the last, the variance with divisor n."""
+def exp_and_total(x: Array, axis: int, out: Array | None = None) -> tuple[Array, Array]:
+    """exp(x - c) and its sum along an axis, c being the largest x of each line.
+
+    To find the largest takes as long as exp. So c is first 0, which serves unless a sum is infinite, or so small that
+    it has lost digits.
+    """
+    x = x if x.dtype.kind == "f" else 1.0 * x  # of small integers NumPy would make float16
+    if x.size > FEW or not x.size:
+        with np.errstate(over="ignore"):
+            out = np.exp(x, out=out)
+            total = add_up(out, axis, keepdims=True)
+        if not x.size or (total.min() > np.finfo(total.dtype).tiny ** 0.5 and total.max() < np.inf):
+            return out, total
+    out = np.subtract(x, max_along(x, axis), out=out)
+    np.exp(out, out=out)
+    return out, add_up(out, axis, keepdims=True)
+
+
+def heads_of(x: Array, heads: int) -> tuple[Array, Array, Array]:
+    """Views of query, key and value: (n, places, 3 * heads * d) -> three of (n, heads, places, d)."""
+    n, places, length = x.shape
+    parts = x.reshape((n, places, 3, heads, length // (3 * heads))).transpose((2, 0, 3, 1, 4))
+    return parts[0], parts[1], parts[2]
+
+
+def weigh(q: Array, k: Array, mask: Array | None, out: Array) -> Array:
+    """Writes softmax(q @ k.T / sqrt(d) + mask) to `out`."""
+    scores = np.matmul(q / math.sqrt(q.shape[-1]), k.swapaxes(-1, -2))
+    if mask is not None:
+        scores += mask
+    _, total = exp_and_total(scores, -1, out)
+    out /= total
+    return out
+
+
+def to_projections(g: Array, out: Array, x: Array, mask: Array | None, heads: int) -> Array:
+    """The gradients of query, key and value, side by side as they came."""
+    q, k, v = heads_of(x, heads)
+    n, _, places, d = q.shape
+    if is_tensor(g) or is_tensor(x):
+        g = g.reshape((n, places, heads, d)).swapaxes(1, 2)
+        scores = q @ k.swapaxes(-1, -2) / math.sqrt(d)
+        weights = softmax(scores if mask is None else add(scores, mask))
+        slope = softmax_slope(g @ v.swapaxes(-1, -2), weights, -1) / math.sqrt(d)
+        parts = [slope @ k, slope.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ g]
+        return stack(parts).transpose((1, 3, 0, 2, 4)).reshape(x.shape)
+    size = n * heads * places * places
+    if out.base is not None and out.base.size == size + out.size:
+        weights = out.base[:size].reshape((n, heads, places, places))
+    else:  # a copy
+        weights = weigh(q, k, mask, np.empty((n, heads, places, places), out.dtype))
+    scaled = g / math.sqrt(d)
+    shared = np.matmul((scaled * out).reshape((-1, d)), np.ones(d, out.dtype))  # sum(slope * weights), for less
+    g, scaled = [z.reshape((n, places, heads, d)).swapaxes(1, 2) for z in (g, scaled)]
+    slope = np.matmul(scaled, v.swapaxes(-1, -2))
+    slope -= shared.reshape((n, places, heads, 1)).swapaxes(1, 2)
+    slope *= weights
+    dx = np.empty(x.shape, x.dtype)
+    dq, dk, dv = heads_of(dx, heads)
+    np.matmul(slope, k, out=dq)
+    np.matmul(slope.swapaxes(-1, -2), q, out=dk)
+    np.matmul(weights.swapaxes(-1, -2), g, out=dv)
+    return dx
+
+
+@op(to_projections)
+def self_attention(x: Array, mask: Array | None, heads: int) -> Array:
+    """softmax(query @ key.T / sqrt(d) + mask) @ value of each head: (n, places, 3 * width) -> (n, places, width).
+
+    Query, key and value of a place lie side by side. The weights stay in the array whose last part is the result.
+    """
+    q, k, v = heads_of(x, heads)
+    n, _, places, d = q.shape
+    size = n * heads * places * places
+    kept = np.empty(size + n * places * heads * d, x.dtype)
+    weights = weigh(q, k, mask, kept[:size].reshape((n, heads, places, places)))
+    np.matmul(weights, v, out=kept[size:].reshape((n, places, heads, d)).swapaxes(1, 2))
+    return kept[size:].reshape((n, places, heads * d))
+
+
+@op(lambda g, out, x, axis: g - mean(g, axis, keepdims=True))
+def centred(x: Array, axis: tuple[int, ...]) -> Array:
+    """x - mean over the axes, counted from the last."""
     out = x - first_along(x, axis)
     out -= mean_of(out, axis, keepdims=True)
-    out /= np.sqrt(mean_of(out * out, axis, keepdims=True) + eps)
     return out
+
+
+def to_over_rms(g: Array, out: Array, x: Array, axis: tuple[int, ...], eps: float) -> Array:
+    """(g - out * mean(g * out)) / rms; of arrays in place, which saves two."""
+    part = out * mean_product(g, out, axis)
+    part -= g
+    part /= -sqrt(mean_product(x, x, axis) + eps)
+    return part
+
+
+@op(to_over_rms)
+def over_rms(x: Array, axis: tuple[int, ...], eps: float) -> Array:
+    """x / sqrt(mean(x * x) + eps), the mean over the axes, counted from the last."""
+    return x / np.sqrt(mean_product(x, x, axis) + eps)
+
+
+def mean_product(x: Array, y: Array, axis: tuple[int, ...]) -> Array:
+    """The mean of x * y over the axes, which keep their lengths."""
+    if axis == (-1,) and type(x) is type(y) is np.ndarray and x.dtype.char in "fd" and 0 < x.shape[-1] <= FEW:
+        return np.vecdot(x, y)[..., None] / x.shape[-1]  # a pass less
+    return mean(x * y, axis, keepdims=True)
 
 
 @op(lambda g, out, x: g / maximum(x, 1e-12))
@@ -107,7 +204,7 @@ def linear(x: Array, weight: Array, bias: Array) -> Array:
 
 def rows(x: Array) -> Array:
     """All leading axes as one: (..., n) -> (m, n)."""
-    return x if x.ndim == 2 else x.reshape((prod(x.shape[:-1]), x.shape[-1]))
+    return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def unrolled(x: Array, shape: tuple[int, ...]) -> Array:

@@ -201,7 +201,7 @@ ABOUT = {
     *("log_softmax", "linear", "cross_entropy_slope", "einsum", "prod", "recurrence", "no_derivative"),
     *("reshape", "expand_dims", "transpose", "getitem", "scatter", "concatenate", "interp"),
     *("windows", "fold", "max_pool", "mean_pool", "conv2d", "conv2d_input", "conv2d_weight"),
-    *("eigh", "qr", "svd", "standardize"),
+    *("eigh", "qr", "svd", "centred", "over_rms", "self_attention"),
 }  # printed with names of functions, or in words that only a human reads
 READ = sorted(set(DOMAINS) - ABOUT)
 UNFOLLOWED = {"recurrence", "no_derivative"}  # ops of derivatives: no picture shows them

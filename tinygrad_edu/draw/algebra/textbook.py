@@ -19,6 +19,7 @@ from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops.axes import restore
 from tinygrad_edu.ops.convolution import Pair, winners
 from tinygrad_edu.ops.linalg import inv
+from tinygrad_edu.ops.reductions import mean
 from tinygrad_edu.ops.shapes import expand_dims
 
 __all__ = ["RULES"]
@@ -156,6 +157,18 @@ def shared(g: Term, position: int, *operands: TermLike) -> Term:
     return Term("phrase", (g, "shared by the two knots beside"), own)
 
 
+def to_over_rms(g: Term, out: Term, x: Term, axis: Any, eps: float) -> Any:
+    """The gradient of x in x / rms."""
+    shared, square = [mean(y, axis, keepdims=True) for y in (g * out, x * x)]
+    return (g - out * shared) / np.sqrt(square + eps)
+
+
+def to_projections(g: Term, out: Term, x: Term, mask: Any, heads: int) -> Term:
+    """The gradient of self_attention, in words."""
+    own = REGISTRY["self_attention"].vjps[0](g.value, out.value, x.value, mask, heads)
+    return Term("phrase", (g, "to query, key and value of each head"), own)
+
+
 def to_max_pool(g: Term, out: Term, x: Term, size: Pair, stride: Pair, dilation: Pair) -> Term:
     """Terms cannot follow `winners` element by element."""
     won = named_call("winners", [out, x], winners(out.value, x.value, size, stride, dilation))
@@ -213,5 +226,7 @@ TEXTBOOK: dict[str, Sequence[Callable[..., Any]]] = {  # a rule for each operand
     "svd": [to_svd],
     "pinv": [lambda g, out, x, rcond, hermitian: -out.mT @ g @ out.mT],
     "max_pool": [to_max_pool],
+    "over_rms": [to_over_rms],
+    "self_attention": [to_projections],
 }
 RULES = {REGISTRY[name].forward: rules for name, rules in TEXTBOOK.items()}  # not for a user's op of that name
