@@ -9,6 +9,7 @@ its output, is enough:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -16,10 +17,13 @@ from tinygrad_edu.arguments import corrected
 from tinygrad_edu.engine import Node, new_number
 from tinygrad_edu.torch_names import keyword_error
 
-__all__ = ["composed", "library_function", "mark"]
+__all__ = ["composed", "drawing", "library_function", "mark"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# Whether a call is made to be drawn: what one op could do is then done in the steps that a reader knows.
+drawing: ContextVar[bool] = ContextVar("drawing", default=False)
 
 
 def mark(out: T, call: object, start: int) -> T:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tinygrad_edu import Tensor, gradcheck, nn, optim
+from tinygrad_edu import Tensor, draw, gradcheck, nn, optim
 
 X = np.random.default_rng(0).normal(size=(3, 2, 8))  # places, batch, length
 
@@ -78,6 +78,12 @@ def test_learned_masks_and_queries_that_look_nowhere_take_steps(masks):
     x, layer = Tensor(X), attention(8, 2)
     out, _ = layer(x, x, x, need_weights=False, **masks)
     assert "self_attention" not in ops_of(out) and np.isfinite(out.data).all()
+
+
+def test_a_picture_of_a_call_shows_the_steps():
+    layer = attention(8, 2)
+    graph = draw.call(lambda x: layer(x, x, x, need_weights=False)[0], X)
+    assert "softmax" in graph.text() and "self_attention" not in graph.text()
 
 
 def test_masks_hide_keys_and_the_future():

@@ -18,6 +18,7 @@ from tinygrad_edu.draw.record import Record, record, record_ends
 from tinygrad_edu.draw.scopes import is_module, put_inside
 from tinygrad_edu.draw.variables import caller_variables
 from tinygrad_edu.engine import new_number
+from tinygrad_edu.scopes import drawing
 from tinygrad_edu.structure import leaves
 from tinygrad_edu.tensor import Tensor
 
@@ -50,7 +51,7 @@ def call(function: Any, *inputs: Any, within: AbstractContextManager[object] | N
     check_within(within)
     if unknown := [name for name in options if name not in CHOICES]:
         raise unknown_options(unknown, (), CHOICES)
-    observer, since = Observer(), new_number()
+    observer, since, token = Observer(), new_number(), drawing.set(True)
     try:
         with within or nullcontext(), observer:
             out = function(*inputs)
@@ -58,6 +59,8 @@ def call(function: Any, *inputs: Any, within: AbstractContextManager[object] | N
         found = failed_record(error, observer.starts, since)
     else:
         found = result_record(function, out)
+    finally:
+        drawing.reset(token)
     callers = caller_variables()
     given = bound_arguments(function.forward if is_module(function) else function, inputs, {})
     inside = {id(x): name for name, x in given.items() if isinstance(x, (Tensor, ndarray)) and name.isidentifier()}

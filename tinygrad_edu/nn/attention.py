@@ -19,6 +19,7 @@ from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import Operand, as_operand, checked_operand
 from tinygrad_edu.random import generator_or_default
+from tinygrad_edu.scopes import drawing
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Embedding", "MultiheadAttention"]
@@ -214,7 +215,8 @@ class MultiheadAttention(Module):
             operands = [ops.swapaxes(x, 0, 1) for x in operands]
         shape = (len(operands[0]), self.num_heads, operands[0].shape[1], operands[1].shape[1])
         mask = self._mask(key_padding_mask, attn_mask, shape, is_causal)
-        out = self._at_once(operands[0], mask) if query is key is value and not need_weights else None
+        at_once = query is key is value and not need_weights and not drawing.get()
+        out = self._at_once(operands[0], mask) if at_once else None
         shown: Tensor | None = None
         if out is None:
             out, weights = self._in_steps(operands, mask)
