@@ -367,6 +367,8 @@ def seed(output: Tensor, gradient: Operand | None, create_graph: bool) -> Array:
         raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
     if gradient is None and not create_graph:
         return np.ones(shape, dtype)[()]
+    if type(gradient) is ndarray and gradient.shape == shape and gradient.dtype is dtype and not create_graph:
+        return gradient.copy()[()]
     if type(gradient) is not Tensor or not create_graph:
         values = np.ones(shape) if gradient is None else plain(gradient)
         gradient = Tensor(values, requires_grad=False, dtype=dtype)

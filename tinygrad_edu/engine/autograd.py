@@ -21,7 +21,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 import numpy as np
-from numpy import ndarray
+from numpy import float64, ndarray
 
 from tinygrad_edu.engine.modes import PLAIN, Mode, current_mode, run_hooks, stored_mode
 from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number
@@ -82,7 +82,7 @@ def define(op: Op) -> Op:
 
 def record_result(out: Any, op: Op, inputs: Any, params: Any, requires_grad: bool, mode: Mode) -> Tensor:
     """The Tensor around what an op computed: a node of the graph if a gradient will flow to it, else a constant."""
-    if type(out) is not np.float64:  # the commonest number needs no look
+    if type(out) is not float64:  # the commonest number needs no look
         out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
