@@ -36,6 +36,14 @@ RATES = {"SGD": 0.1, "momentum": 0.05, "Adam": 0.01}
 PACKAGES = {timing.TORCH: "torch", timing.FUSED: "torch", timing.JAX: "jax"}
 
 
+@pytest.fixture(autouse=True)
+def recursion_limit():
+    """As it was: micrograd needs a higher one."""
+    limit = sys.getrecursionlimit()
+    yield
+    sys.setrecursionlimit(limit)
+
+
 def trained(make, optimizer, batch=16, count=5):
     """Losses and weights after a step with each of some batches."""
     peer = make(peers.initial_weights(SIZES), optimizer, RATES[optimizer])
