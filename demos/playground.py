@@ -7,10 +7,13 @@ Run it with `python demos/playground.py`; Ctrl-C ends it.
 """
 
 import argparse
+import logging
 import os
 import runpy
 import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 import lesson
@@ -27,6 +30,14 @@ def free(port):
     except OSError:
         return False
     return True
+
+
+def let_finish(threads, seconds=5.0):
+    """Waits for what pages still draw: if Python ended in the midst of matplotlib's code, it would abort."""
+    last = time.monotonic() + seconds
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, last - time.monotonic()))
 
 
 def main(argv=None):
@@ -47,9 +58,14 @@ def main(argv=None):
 
     print(f"playground: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
     os.environ["MARIMO_SKIP_UPDATE_CHECK"] = "1"
+    late = "Invalid session id"  # of a page that asks for more after Ctrl-C
+    logging.getLogger("uvicorn.error").addFilter(lambda record: late not in str((record.exc_info or [""] * 2)[1]))
     options = ["--host", HOST, "--port", str(port), "--no-sandbox", *(["--headless"] if args.no_browser else [])]
-    sys.argv = ["marimo", "--yes", "run", str(APP), *options]  # --yes: Ctrl-C asks nothing
-    runpy.run_module("marimo", run_name="__main__")
+    sys.argv = ["marimo", "--log-level", "ERROR", "--yes", "run", str(APP), *options]  # --yes: Ctrl-C asks nothing
+    try:
+        runpy.run_module("marimo", run_name="__main__")
+    finally:
+        let_finish(threading.enumerate())
 
 
 if __name__ == "__main__":

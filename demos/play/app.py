@@ -6,7 +6,7 @@
 
 import marimo
 
-app = marimo.App(width="full", app_title="tinygrad_edu: playground")
+app = marimo.App(width="full", app_title="tinygrad_edu: playground", css_file="app.css")
 
 with app.setup:
     import marimo as mo
@@ -78,7 +78,12 @@ def _(example, field, leaf, output, page, problem, sliders, tensors, view):
     right = []
     if output is not None:
         chosen = tensors.values() if leaf.value == pieces.ALL else [tensors[leaf.value]]
-        right = [view, pieces.drawn(output, view.value), leaf, mo.md(output.explain(*chosen).markdown())]
+        right = [
+            view,
+            pieces.drawn(output, view.value),
+            leaf,
+            pieces.scrolling(mo.md(output.explain(*chosen).markdown())),
+        ]
     pieces.beside(mo.vstack(left), mo.vstack(right), widths=(2, 5), least="18rem")
 
 
@@ -100,7 +105,7 @@ def _():
     penalty = mo.ui.dropdown([*PENALTIES], value="none", label="penalty")
     strength = mo.ui.slider(steps=pieces.STRENGTHS, value=0.001, label="its strength", show_value=True)
     pace = mo.ui.slider(steps=[1, 2, 5, 10, 20, 50], value=10, label="steps a picture", show_value=True)
-    graph_of = mo.ui.dropdown(pieces.GRAPHS, value="no graph", label="the next step")
+    graph_of = mo.ui.dropdown(pieces.GRAPHS, value="none", label="graph of the next step")
     return graph_of, lr, pace, penalty, strength
 
 
@@ -151,7 +156,7 @@ def _(get_running, pace, set_running, set_starts, set_step, trainer):
 
 @app.cell
 def _(set_own):
-    colour = mo.ui.radio(["blue", "orange"], value="blue", inline=True, label="a click sets a point, a box an area of")
+    colour = mo.ui.radio(["blue", "orange"], value="blue", inline=True, label="click for a point, drag for more")
     undo = mo.ui.button(label="Undo", on_change=lambda _: set_own(lambda own: (own[0][:-1], own[1][:-1])))
     clear = mo.ui.button(label="Clear", on_change=lambda _: set_own((np.empty((0, 2)), np.empty(0, int))))
     return clear, colour, undo
@@ -174,7 +179,9 @@ def _(canvas, colour, set_own):
 
 @app.cell
 def _(activation, data, dropout, layers, lr, neurons, noise, optimizer, pace, penalty, strength):
-    setting = [data, noise, layers, neurons, activation, optimizer, lr, penalty, strength, dropout, pace]
+    noises = [] if data.value == OWN else [noise]
+    strengths = [] if penalty.value == "none" else [strength]
+    setting = [data, *noises, layers, neurons, activation, optimizer, lr, penalty, *strengths, dropout, pace]
     return (setting,)
 
 

@@ -90,11 +90,11 @@ class Expression:
         self.text = "; ".join(filter(None, map(str.strip, text.translate(SIGNS).splitlines()))).rstrip("; ")
         self.leaves, self.own = {}, {}  # own: the trees of named parts, and under "" that of the output
         self.used = set()
-        if not self.text:
-            raise Wrong("", 0, 1, "type an expression, such as (x + y) * z")
         if len(self.text) > LONGEST:
             raise Wrong(self.text[: LONGEST + 1], LONGEST, LONGEST + 1, f"it is longer than {LONGEST} characters")
         statements = self.read()
+        if not statements:
+            raise Wrong(self.text, 0, 1, "type an expression, such as (x + y) * z")
         for statement in statements:
             self.add(statement)
         last = statements[-1]

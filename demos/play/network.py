@@ -118,9 +118,10 @@ class Trainer:
         """Takes some steps down the slope of the loss on all points, unless something is in the way."""
         for _ in range(steps if self.ready else 0):
             if self.steps >= MOST_STEPS:
-                self.trouble = f"these were {MOST_STEPS:,} steps: start anew, or change a setting"
+                self.trouble = f"these were {MOST_STEPS:,} steps, which is enough: start anew"
             elif not self.trouble and not self.look():
-                self.trouble = f"after step {self.steps} the loss is too large for a number: lower the learning rate"
+                how = "lower the learning rate and start anew"
+                self.trouble = f"after step {self.steps} loss or gradients are too large for a number: {how}"
             if self.trouble:
                 return
             self.optimizer.step()
@@ -152,8 +153,8 @@ class Trainer:
 
     def graph(self, one_point, depth=None):
         """The graph of the next step, on one point, whose numbers can be read, or on all of them."""
-        self.net.train()
-        rows = slice(1) if one_point else slice(None)
+        net, rows = self.net, slice(1) if one_point else slice(None)
+        net.train()
         points, labels = self.points[rows], self.labels[rows]
         loss = self.loss(points, labels)
         title = f"step {self.steps + 1}, {f'1 of {len(self.points)} points' if one_point else 'all points'}"

@@ -20,13 +20,14 @@ EXAMPLES = {
 }
 VIEWS = {"both passes": "both", "forward": "forward", "backward": "backward", "player": "player"}
 GRAPHS = {  # whether of one point, and how many levels of modules stay open
-    "no graph": None,
-    "graph of a point": (True, None),
-    "graph of all points": (False, None),
-    "graph of all points, a card a layer": (False, 1),
+    "none": None,
+    "on one point": (True, None),
+    "on all points": (False, None),
+    "on all points, a card a layer": (False, 1),
 }
 COLUMNS = {"points": "train_loss", "unseen points": "val_loss"}
 ALL = "all leaves"
+HIGHEST = 5.0  # inches of a plot, so that all of a run is in sight
 STARTS = (-2.0, 5.0, -4.0, 3.0, 1.0, 2.0, -1.0, 0.5, 4.0, -3.0, 1.5, -0.5)  # of leaves in their order
 RATES = [float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 3)] + [10.0]
 STRENGTHS = [float(f"{digit}e{power}") for power in range(-5, -1) for digit in (1, 3)] + [0.1]
@@ -78,6 +79,7 @@ def progress(trainer):
     unseen = f", {last['val_accuracy']:.1%} of unseen points" if "val_accuracy" in last else ""
     title = f"step {trainer.steps}: {last['train_accuracy']:.1%} right{unseen}"
     region = plots.regions({title: trainer.scores}, trainer.points, trainer.labels)
+    region.set_figheight(min(region.get_figheight(), HIGHEST))
     lines = {name: history[column] for name, column in COLUMNS.items() if column in last}
     loss = plots.curves({"loss": {name: (history["epoch"], ys) for name, ys in lines.items()}}, xlabel="step")
     return plot(region, f"decision region, {title}"), plot(loss, f"loss: {last['train_loss']:.4f}")
@@ -88,7 +90,9 @@ def weights(trainer):
     layers = trainer.layers()
     rows = {"weights": [w for w, _ in layers.values()], "gradients": [g for _, g in layers.values()]}
     report = diagnose(trainer.net, trainer.points, trainer.labels, lambda out, y: trainer.criterion(out[:, 0], y))
-    return plot(plots.histograms(rows, list(layers)), "weights and gradients of each layer"), mo.as_html(report)
+    figure = plots.histograms(rows, list(layers))
+    figure.set_figheight(HIGHEST / 2)
+    return plot(figure, "weights and gradients of each layer"), scrolling(mo.as_html(report))
 
 
 def beside(*parts, widths=(1, 1), least="20rem"):
@@ -98,6 +102,11 @@ def beside(*parts, widths=(1, 1), least="20rem"):
         for part, width in zip(parts, widths, strict=True)
     ]
     return mo.Html(f'<div style="display:flex;flex-wrap:wrap;gap:1rem 2rem">{"".join(items)}</div>')
+
+
+def scrolling(part):
+    """A part that scrolls by itself where it is too wide."""
+    return mo.Html(f'<div class="scrolls">{part.text}</div>')
 
 
 def refusal(error):

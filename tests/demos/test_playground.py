@@ -1,9 +1,11 @@
 """The playground: what may be typed, the training between its pictures, and the page."""
 
+import html
 import math
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from types import SimpleNamespace
@@ -14,6 +16,8 @@ from demo_runs import DEMOS, import_demo
 from hypothesis import given, settings, strategies as st
 from play.expression import FUNCTIONS, LONGEST, Expression, Wrong
 from play.network import CLOUD, DATA, MOST_STEPS, OPTIMIZERS, PENALTIES, SIDE, Trainer, board, cloud, samples
+
+from tinygrad_edu.draw import engine
 
 NUMPY = {"sigmoid": lambda x: 1 / (1 + math.exp(-x)), "relu": lambda x: max(x, 0.0), "max": max, "min": min}
 NUMPY |= {name: getattr(math, name) for name in ("sin", "cos", "tanh", "exp")} | {"abs": abs}
@@ -86,6 +90,7 @@ def test_each_function_of_the_list_has_a_value_and_a_slope(name):
 
 REFUSED = {
     "": "type an expression",
+    "# x": "type an expression",
     "x" * 400: "longer than 300",
     "(x + y * z": "cannot be read",
     "2x": r"2\*x, not 2x",
@@ -305,8 +310,52 @@ def test_the_page_shows_both_parts():
     pytest.importorskip("marimo")
     outputs, names = import_demo("play/app").app.run()
     assert names["output"].item() == -12 and names["trainer"].ready
-    pages = [output.text for output in outputs if hasattr(output, "text")]
-    assert any("data:image/svg+xml" in page and "arithmatex" in page for page in pages)
+    (page,) = [output.text for output in outputs if "q = x + y" in getattr(output, "text", "")]
+    assert "arithmatex" in page and (("data:image/svg+xml" in page) == (engine() is not None))
+
+
+def test_what_the_page_is_made_of():
+    pytest.importorskip("marimo")
+    pieces = import_demo("play/pieces")
+    trainer = trainer_of()
+    region, loss = pieces.progress(trainer)
+    assert "decision region, step 0: 84.0% right, 86.5% of unseen points" in region.text and "loss: 0." in loss.text
+    images, table = pieces.weights(trainer)
+    assert "data:image/png" in images.text and "<th" in table.text and 'class="scrolls"' in table.text
+    with pytest.raises(Wrong) as caught:
+        Expression("<b>x</b>")
+    assert "<b>" not in html.unescape(pieces.refusal(caught.value).text)
+    output, _ = Expression("x*y").compute({"x": 2, "y": 3})
+    for view in pieces.VIEWS.values():
+        shown = pieces.drawn(output, view).text
+        assert ("<iframe" in shown) == (view == "player" and engine() is not None)
+
+
+def test_a_slider_begins_where_it_was_told_or_where_it_was():
+    pytest.importorskip("marimo")
+    pieces, remembered = import_demo("play/pieces"), {}
+    assert pieces.slider("x", None, remembered).value == -2 and pieces.slider("y", None, remembered).value == 5
+    assert pieces.slider("x", None, remembered | {"x": 4.5}).value == 4.5
+    far = pieces.slider("z", 30.25, remembered)
+    assert (far.value, far.start, far.stop, far.step) == (30.25, -60.5, 60.5, 0.001)
+
+
+def test_every_example_can_be_computed():
+    pytest.importorskip("marimo")
+    for text in import_demo("play/pieces").EXAMPLES.values():
+        assert math.isfinite(value(text)[0])
+
+
+def test_python_waits_for_what_is_still_drawn():
+    demo, done = import_demo("playground"), []
+    drawing = threading.Thread(target=lambda: (time.sleep(0.05), done.append(True)), daemon=True)
+    drawing.start()
+    demo.let_finish([threading.current_thread(), drawing])
+    assert done
+    endless = threading.Thread(target=time.sleep, args=(5,), daemon=True)
+    endless.start()
+    demo.let_finish([endless], seconds=0.01)
+    assert endless.is_alive()
 
 
 def test_the_command_serves_the_page_on_this_machine_and_ends_with_ctrl_c(tmp_path):
