@@ -44,7 +44,7 @@ def value(text, **leaves):
 
 
 @given(safe)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_an_expression_is_what_python_makes_of_it(text):
     text = f"{text} + x"
     if len(text) <= LONGEST:
@@ -62,7 +62,7 @@ WORDS = ["x", "y", "1", "2.5", "(", ")", "+", "-", "*", "/", "**", ",", ";", "="
 
 
 @given(st.text(max_size=40) | st.lists(st.sampled_from(WORDS)).map(" ".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_whatever_is_typed_is_computed_or_refused(text):
     try:
         output, slopes = value(text)
