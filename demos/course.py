@@ -72,6 +72,7 @@ TAIL = """
 - [mnist_more.py](mnist_more.py) is mnist.py with more options; it saves its runs, draws pictures, and reads yours.
 - [cnn.py](cnn.py) trains a convolutional network on the digits, the one of shift.py.
 - [benchmark.py](benchmark.py) measures the library against PyTorch, micrograd, and NumPy written by hand.
+- [playground.py](playground.py) opens a page on which an expression is typed and turned, and a network watched.
 - `neuron.py`, `activations.py` and `learning_rate.py` write a page with sliders: `--html FILE`.
 """
 

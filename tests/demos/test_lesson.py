@@ -43,7 +43,7 @@ def test_a_lesson_that_draws_says_at_once_that_it_needs_matplotlib(name, tmp_pat
         import_demo(name).main([])
 
 
-@pytest.mark.parametrize("name", ["xor", "neuron", "mnist_more", "draw", "numpy_table"])
+@pytest.mark.parametrize("name", ["xor", "neuron", "mnist_more", "draw", "numpy_table", "playground"])
 def test_a_program_without_its_packages_says_how_to_install_them(name, tmp_path):
     command = [sys.executable, "-ES", DEMOS / f"{name}.py"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -94,7 +94,7 @@ class Parsed(Exception):
     """Ends a demo when it has made its parser."""
 
 
-PROGRAMS = [*LESSONS, "mnist_more", "cnn", "draw", "benchmark", "numpy_table"]
+PROGRAMS = [*LESSONS, "mnist_more", "cnn", "draw", "benchmark", "numpy_table", "playground"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
