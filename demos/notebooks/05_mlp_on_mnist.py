@@ -2,7 +2,7 @@
 # # 5. An MLP reads handwritten digits
 #
 # Can a program read a 7 if nobody has told it what a 7 looks like? Today you count the numbers of a network, write the
-# five lines of the training loop, let it learn from 55,000 images in a few seconds, and look at its mistakes.
+# five lines of the training loop, let it learn from thousands of images in a few seconds, and look at its mistakes.
 # Then you are the doctor: five trainings fail, each for one reason, and you find the reasons from their curves.
 #
 # You know gradients, losses and the learning rate from notebooks 1 to 4.
@@ -17,7 +17,6 @@ except ModuleNotFoundError:
 # %%
 import os
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from ipywidgets import FloatSlider, interact
@@ -79,7 +78,7 @@ print(f"{len(images) - held:,} images to learn from, {held:,} held out")
 def parameter_count(sizes):
     """How many weights and biases an MLP has; sizes is a list such as [784, 128, 64, 10]."""
     ### BEGIN SOLUTION
-    return sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes))
+    return sum(sizes[i] * sizes[i + 1] + sizes[i + 1] for i in range(len(sizes) - 1))
     ### END SOLUTION
 
 
@@ -339,7 +338,7 @@ diagnose(patients["ABCDE"[ill]][1], pictures[:256], digits[:256], LOSS)
 
 # %% [markdown]
 # And the patient whose steps were too long? Its weights are finite, but look at the column `dead`: these units put out
-# 0 for every image, so they pass on no gradient, and nothing brings them back.
+# 0 for every image, so they pass on no gradient, and no step of gradient descent moves their weights.
 
 # %%
 ill = list(order).index("steps too long")

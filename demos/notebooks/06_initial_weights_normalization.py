@@ -156,9 +156,9 @@ def flow(std, activation=nn.Tanh, width=512, layers=10):
 
 
 # %% [markdown]
-# **Predict:** for each line, does the signal vanish, explode or keep its size? And the gradient?
+# **Predict:** in each line, does the signal vanish, explode or keep its size? And the gradient?
 #
-# | before | std of the weights | std · √512 |
+# | activation | std of the weights | std · √512 |
 # |---|---|---|
 # | tanh | 0.01 | 0.23 |
 # | tanh | 0.14 | 3.2 |
@@ -174,17 +174,20 @@ TRIALS = {
     "ReLU, Xavier": (1 / np.sqrt(512), nn.ReLU),
     "ReLU, Kaiming": (np.sqrt(2 / 512), nn.ReLU),
 }
+found = {name: flow(std, activation) for name, (std, activation) in TRIALS.items()}
+
+# %%
 print("               std of the output     near ±1    std of the gradient")
 print("               layer 1  layer 10    layer 10    layer 10   layer 1")
-found = {name: flow(std, activation) for name, (std, activation) in TRIALS.items()}
 for name, outputs in found.items():
     (first, to_first), (last, to_last) = [(o.data, o.grad) for o in (outputs[0], outputs[-1])]
     near = f"{(abs(last) > 0.9).mean():.0%}" if name.startswith("tanh") else ""
     print(f"{name:13}  {first.std():7.2g}  {last.std():8.2g}  {near:>10}  {to_last.std():10.2g}  {to_first.std():8.2g}")
 
 # %% [markdown]
-# Small weights let the signal die, and with it the gradient. Large ones drive tanh to its ends, where it is flat: the
-# outputs look lively, all near −1 and 1, but hardly depend on the input any more. Two starts keep both sizes.
+# Small weights let the signal die, and with it the gradient. Large ones drive tanh to its flat ends, near −1 and 1; and
+# the gradient that gets through elsewhere is enlarged by every layer. Two starts keep both sizes. Where are they in the
+# picture?
 
 
 # %%
@@ -269,6 +272,7 @@ KINDS = {
 }
 
 
+# %%
 def gradient_sizes(kind, layers, width=64):
     """Root mean square of the gradient at the input, and after each of the layers."""
     manual_seed(0)

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 7. Convolution: what is learned in one place is known everywhere
 #
-# Move a handwritten 5 two pixels to the right. You hardly see the difference; the network of notebook 5 takes it for
-# something else. Today you find out why, write a convolution with two loops, work out by hand the gradient of a weight
-# that is used many times, and train a small convolutional network that bears the shift much better.
+# Move a handwritten digit two pixels to the right. You hardly see the difference; a network like that of notebook 5
+# takes many such digits for something else. Today you find out why, write a convolution with two loops, work out by
+# hand the gradient of a weight that is used many times, and train a small convolutional network that bears shifts better.
 #
 # You know how gradients of several paths add up (2) and how a network learns digits (5).
 
@@ -36,6 +36,7 @@ images, labels, test_images, test_labels = images[:count], labels[:count], test_
 print(f"{source}: {count:,} images to learn from, {tested:,} to test with")
 
 
+# %%
 def shifted(images, right, down=0):
     """Images (n, h, w) moved by whole pixels; what leaves on one side is replaced by black on the other."""
     moved = np.roll(images, (down, right), axis=(1, 2))
@@ -66,15 +67,17 @@ for shift in range(5):
 # same with the *same* weights. That is a convolution.
 
 # %%
+bar = np.array([[9.0, 9.0, 0.0, 0.0, 0.0]] * 4)  # an image: ink on the left, nothing on the right
 edge = np.array([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
-patch = np.array([[9, 9, 0, 0, 0], [9, 9, 0, 0, 0], [9, 9, 0, 0, 0], [9, 9, 0, 0, 0]], float)
-plots.images([patch, edge], ["an image of 4 x 5", "a kernel of 3 x 3"], signed=True)
+print(f"the image:\n{bar}\nthe kernel:\n{edge}")
+print(f"at the first place, in the upper left corner: {(bar[:3, :3] * edge).sum()}")
 
 # %% [markdown]
 # **Predict:** how large is the result, how many rows and columns? Where is it not 0?
 
 # %% [markdown]
-# **Exercise 1.** Write the convolution: each number of the result is the sum of (patch · kernel).
+# **Exercise 1.** Write the convolution. Each number of the result is a sum: the k x k pixels below the kernel, each
+# times the weight that lies on it.
 
 
 # %% nbgrader={"grade": false, "grade_id": "convolution-1", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -91,8 +94,8 @@ def convolve(image, kernel):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(convolve(patch, edge), [[36, 36, 0], [36, 36, 0]], hint="a kernel of 3 has h − 2 places from top to bottom")
-corner = np.array([[1.0, 2.0], [0.0, 0.0]])  # it looks at the upper row of the patch
+check(convolve(bar, edge), [[36, 36, 0], [36, 36, 0]], hint="a kernel of 3 has h − 2 places from top to bottom")
+corner = np.array([[1.0, 2.0], [0.0, 0.0]])  # it looks at the upper row only
 steps = np.arange(6.0).reshape(2, 3)
 check(convolve(steps, corner), [[2, 5]], hint="the kernel is not turned: its upper row lies on the upper row")
 ### BEGIN HIDDEN TESTS
@@ -202,10 +205,11 @@ print(L.explain(w0))
 
 # %%
 kernel = edge[None, None]
-before = F.conv2d(digit[:, None] / 255.0, kernel)
-after = F.conv2d(shifted(digit, 2)[:, None] / 255.0, kernel)
-plots.images([before[0, 0], after[0, 0]], ["the digit's edges", "those of the shifted digit"], signed=True)
-print(f"largest difference, once the first is moved by 2: {abs(after[..., 2:] - before[..., :-2]).max():.2g}")
+pair = np.concatenate([digit, shifted(digit, 2)]) / 255.0
+before, after = F.conv2d(pair[:, None], kernel)[:, 0]
+print(f"largest difference, once the first answer is moved by 2: {abs(after[:, 2:] - before[:, :-2]).max():.2g}")
+titles = ["a digit", "its edges", "the digit, shifted by 2", "its edges"]
+plots.images([pair[0], before / 4, pair[1], after / 4], titles, signed=True)
 
 # %% [markdown]
 # The answer is the same, in another place. To forget *where* a little, keep the largest of each 2 x 2: max pooling.
@@ -235,8 +239,8 @@ check(max_pool(np.arange(16.0).reshape(4, 4)), [[5, 7], [13, 15]])
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Predict:** the image moves by one pixel. By how much, in percent, do its pixels change? And what four poolings of
-# its edges leave of it?
+# **Predict:** all test images move by one pixel. By how much, in percent, do their edges change? And after pooling them
+# once, twice?
 
 
 # %%
@@ -246,17 +250,16 @@ def change(a, b):
 
 
 signals = [images[:, None] / 255.0 for images in (test_images, shifted(test_images, 1))]
-print(f"pixels: changed by {change(*signals):.0%}")
 signals = [np.maximum(F.conv2d(signal, kernel, padding=1), 0) for signal in signals]
 for size in (28, 14, 7):
-    print(f"edges, pooled to {size:2} x {size:2}: changed by {change(*signals):.0%}")
+    print(f"edges, {size:2} x {size:2}: changed by {change(*signals):.0%}")
     signals = [F.max_pool2d(signal, 2) for signal in signals]
 
 # %% [markdown]
 # ## A network of kernels
 #
-# Two convolutions, each followed by pooling and ReLU, and one fully connected layer at the end. Beside it the network
-# of notebook 5, made somewhat larger.
+# Two convolutions, each followed by pooling and ReLU, and one fully connected layer at the end. Beside it a network
+# like that of notebook 5, with more units.
 
 
 # %%
@@ -316,7 +319,7 @@ WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # right, left, down, up
 
 def accuracy_at(model, shift):
     """The mean accuracy of the four directions."""
-    moved = [shifted(test_images, shift * right, shift * down) for right, down in WAYS[: 4 if shift else 1]]
+    moved = [shifted(test_images, shift * right, shift * down) for right, down in WAYS]
     return np.mean([accuracy(read(model, images), test_labels) for images in moved])
 
 
@@ -343,11 +346,8 @@ def draw_row(down):
     row = np.concatenate([shifted(test_images[[chosen]], right, down) for right in range(-3, 4)])
     mlp, cnn = read(models["MLP"], row), read(models["CNN"], row)
     titles = [f"{right:+}\nMLP {a}, CNN {b}" for right, a, b in zip(range(-3, 4), mlp, cnn, strict=True)]
-    marks, title = (
-        mlp != test_labels[chosen],
-        f"a {test_labels[chosen]}, moved down by {down} (orange: the MLP misreads it)",
-    )
-    return plots.images(row, titles, title=title, marks=marks)
+    title = f"a {test_labels[chosen]}, moved down by {down} (orange: the MLP misreads it)"
+    return plots.images(row, titles, title=title, marks=mlp != test_labels[chosen])
 
 
 # %% [markdown]
@@ -358,6 +358,10 @@ def draw_row(down):
 # %%
 first = models["CNN"][0]
 plots.images(first.weight.data[:, 0], signed=True, title="the 16 kernels of the first layer")
+
+# %% [markdown]
+# Kernels are hard to read, but what they find is not. Which of them answer to the upper side of a stroke, which to its
+# left or right side, which to ink itself?
 
 # %%
 answers = first(prepared(digit)).data[0]
