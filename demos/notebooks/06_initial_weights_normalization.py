@@ -59,7 +59,7 @@ w2.grad = to_y * v2.item() * (1 - a2.item() ** 2) * x
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "initial-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check_gradients(L)
+check_gradients(L, hint="back from y: through v · a to a, through the slope of tanh, and w · x hands w the factor x")
 
 # %%
 L.graph(gradients="grad", title="two equal units")
@@ -352,7 +352,7 @@ def batch_norm(x, eps=1e-5):
 # %% nbgrader={"grade": true, "grade_id": "initial-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 batch = np.array([[1.0, 20.0], [2.0, 60.0], [6.0, 40.0]])
 layer = nn.BatchNorm1d(2, dtype=np.float64)
-check(batch_norm(batch), layer(batch), hint="mean and variance of each unit run over the batch, which is axis 0")
+check(batch_norm(batch), layer(batch), hint="mean and variance run over the batch, axis 0; divide by the root")
 check(batch_norm(np.ones((4, 2))), np.zeros((4, 2)), hint="a unit that never changes has variance 0: add eps first")
 ### BEGIN HIDDEN TESTS
 check(batch_norm(batch * 10 - 3, eps=1e-9), batch_norm(batch, eps=1e-9))

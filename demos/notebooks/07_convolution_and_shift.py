@@ -94,10 +94,10 @@ def convolve(image, kernel):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(convolve(bar, edge), [[36, 36, 0], [36, 36, 0]], hint="a kernel of 3 has h − 2 places from top to bottom")
-corner = np.array([[1.0, 2.0], [0.0, 0.0]])  # it looks at the upper row only
-steps = np.arange(6.0).reshape(2, 3)
-check(convolve(steps, corner), [[2, 5]], hint="the kernel is not turned: its upper row lies on the upper row")
+steps, upper = np.arange(6.0).reshape(2, 3), np.array([[1.0, 2.0], [0.0, 0.0]])  # this kernel has an upper row only
+check(convolve(bar, edge).shape, (2, 3), hint="along a side of h pixels a kernel of k has h − k + 1 places")
+check(convolve(steps, upper), [[2, 5]], hint="the kernel is not turned: its upper row lies on the upper row of pixels")
+check(convolve(bar, edge), [[36, 36, 0], [36, 36, 0]], hint="each pixel times the weight that lies on it, added up")
 ### BEGIN HIDDEN TESTS
 check(convolve(np.eye(4), np.array([[0.0, 1.0], [2.0, 3.0]])), [[3, 2, 0], [1, 3, 2], [0, 1, 3]])
 ### END HIDDEN TESTS
@@ -142,7 +142,10 @@ def places(size, k, stride=1, padding=0):
 # %% nbgrader={"grade": true, "grade_id": "convolution-2-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 check(places(28, 5), 24, hint="the first place is place number 1: 28 − 5 steps lead to the last one")
 check(places(28, 3, padding=1), 28, hint="padding adds pixels on both sides")
-check(places(24, 2, stride=2), 12, hint="a step is s pixels long, and a step that leaves the image does not count")
+check(
+    places(24, 2, stride=2), 12, hint="a step is s pixels long, so that there are fewer steps; then add the first place"
+)
+check(places(7, 2, stride=2), 3, hint="a step that would leave the image does not count: divide by //")
 ### BEGIN HIDDEN TESTS
 check(places(28, 5, stride=2, padding=1), 13)
 check(places(5, 5), 1)
@@ -186,7 +189,7 @@ w1.grad = -1.5 * 2.0 + 2.0 * -1.0 + -3.5 * 3.0  # -15.5
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "convolution-3-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check_gradients(L)
+check_gradients(L, hint="w0 is used in y0, y1 and y2: that is a path for each, and paths add up")
 
 # %%
 L.graph(gradients="grad", title="two weights, each used three times")
@@ -230,10 +233,10 @@ def max_pool(image):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-numbers = Tensor([[1.0, 5.0, 2.0, 0.0], [3.0, 4.0, 8.0, 6.0]], name="numbers")
-check(max_pool(numbers), [[5, 8]], hint="a block of 2 x 2 lies along the axes 1 and 3 of the reshaped image")
+numbers = Tensor([[1.0, 5.0, 8.0, 0.0], [3.0, 4.0, 2.0, 6.0]], name="numbers")
+check(max_pool(numbers), [[5, 8]], hint="take the largest over the axes 1 and 3 of the reshaped image")
 max_pool(numbers).sum().backward()
-check(numbers.grad, [[0, 1, 0, 0], [0, 0, 1, 0]], hint="only the largest of each block gets the gradient")
+check(numbers.grad, [[0, 1, 1, 0], [0, 0, 0, 0]], hint="only the largest of each block gets the gradient")
 ### BEGIN HIDDEN TESTS
 check(max_pool(np.arange(16.0).reshape(4, 4)), [[5, 7], [13, 15]])
 ### END HIDDEN TESTS
