@@ -36,7 +36,7 @@ QUICK = bool(os.environ.get("TINYGRAD_EDU_QUICK"))  # a small setting, for tests
 # %%
 source, (images, labels, test_images, test_labels) = data.load_digits()
 if QUICK:
-    images, labels, test_images, test_labels = images[:2500], labels[:2500], test_images[:500], test_labels[:500]
+    images, labels, test_images, test_labels = images[:7000], labels[:7000], test_images[:500], test_labels[:500]
 print(f"{source}: {len(images):,} images to learn from, {len(test_images):,} to test with")
 print(f"one image: shape {images[0].shape}, whole numbers from {images[0].min()} to {images[0].max()}")
 
@@ -247,19 +247,17 @@ plots.images(weights[strongest].reshape(-1, 28, 28), signed=True, title="weights
 # slider: it sets the exponent, −3 for 0.001.
 
 # %%
-LOSS, NETWORK, KNOWN = nn.CrossEntropyLoss(), [784, 128, 64, 10], slice(held, held + 6400)
-pictures, digits = flat(images[KNOWN]), labels[KNOWN]
+pictures, digits = flat(images[held : held + 6400]), labels[held : held + 6400]  # 100 batches of 64
 
 
-def first_losses(lr=0.1, init="auto", digits=digits, steps=100):
-    """The losses of the first steps of SGD, and the network after them."""
+def first_losses(lr=0.1, init="auto", digits=digits):
+    """The losses of 100 steps of SGD, and the network after them."""
     manual_seed(0)
-    model, losses = nn.MLP(NETWORK, init=init), []
+    model = nn.MLP([784, 128, 64, 10], init=init)
     optimizer = optim.SGD(model.parameters(), lr=lr)
     batches = data.DataLoader(pictures, digits, 64, shuffle=True, seed=0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for (x, y), _ in zip(batches, range(steps), strict=False):
-            losses.append(train_step(model, optimizer, x, y))
+    with np.errstate(over="ignore", invalid="ignore"):  # a network that explodes is worth a look
+        losses = [train_step(model, optimizer, x, y) for x, y in batches]
     return losses, model
 
 
@@ -268,7 +266,7 @@ def first_losses(lr=0.1, init="auto", digits=digits, steps=100):
 def draw_rate(exponent):
     """The first steps with the learning rate 10**exponent, beside those with 0.1."""
     lines = {"lr 0.1": first_losses()[0], f"lr {10.0**exponent:.2g} (yours)": first_losses(10.0**exponent)[0]}
-    lines = {label: (range(len(losses)), losses) for label, losses in lines.items()}
+    lines = {label: (range(100), losses) for label, losses in lines.items()}
     return plots.curves({f"{source}, loss of each batch": lines}, xlabel="step", ylabel="loss", yscale="log")
 
 
@@ -330,19 +328,20 @@ for patient, illness in zip("ABCDE", order, strict=True):
 # `diagnose` sends one batch through a network and looks at every layer: how much the signal differs between the
 # images (`spread`), how many units are `dead`, how large the `gradient` is.
 #
-# **Predict:** where does the signal of the patient with the small weights get lost?
+# **Predict:** the patient with the small weights: where in the network does the signal get lost?
 
 # %%
 ill = list(order).index("weights too small")
-diagnose(patients["ABCDE"[ill]][1], pictures[:256], digits[:256], LOSS)
+diagnose(patients["ABCDE"[ill]][1], pictures[:256], digits[:256], cross_entropy)
 
 # %% [markdown]
-# And the patient whose steps were too long? Its weights are finite, but look at the column `dead`: these units put out
-# 0 for every image, so they pass on no gradient, and no step of gradient descent moves their weights.
+# And the patient whose steps were too long? A jump like that can end beyond all numbers (`not finite`), or with units
+# that are `dead`: they put out 0 for every image, so they pass on no gradient, and no step of gradient descent moves
+# their weights.
 
 # %%
 ill = list(order).index("steps too long")
-diagnose(patients["ABCDE"[ill]][1], pictures[:256], digits[:256], LOSS)
+diagnose(patients["ABCDE"[ill]][1], pictures[:256], digits[:256], cross_entropy)
 
 # %% [markdown]
 # ## What to take home
