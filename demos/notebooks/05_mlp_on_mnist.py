@@ -68,7 +68,7 @@ print(f"{len(images) - held:,} images to learn from, {held:,} held out")
 #
 # The network is 784-128-64-10: three layers, with a ReLU after the first and after the second.
 #
-# **Predict:** how many weights and biases are that, to the nearest thousand? In which layer are most of them?
+# **Predict.** How many weights and biases are that, to the nearest thousand? In which layer are most of them?
 
 # %% [markdown]
 # **Exercise 1.** Count the parameters of an MLP with layers of these sizes.
@@ -101,7 +101,7 @@ model.summary(784)
 # Ten scores for each image; softmax makes probabilities of them, and cross-entropy is −ln of the probability that the
 # right digit got.
 #
-# **Predict:** what is the loss of somebody who knows nothing, and gives each of the ten digits the same probability?
+# **Predict.** What is the loss of somebody who knows nothing, and gives each of the ten digits the same probability?
 
 # %% [markdown]
 # **Exercise 2.** Put that loss here: a number, or a line that computes it.
@@ -168,7 +168,7 @@ check(train_step(tiny, descent, corners, [0, 1]), 0.270016)
 # A loop that is right can learn 64 images by heart; a loop that is wrong cannot. So this is the first thing to try,
 # before any long training.
 #
-# **Predict:** after how many steps on the same 64 images does the network have all of them right?
+# **Predict.** After how many steps on the same 64 images does the network have all of them right?
 
 # %%
 manual_seed(0)
@@ -185,7 +185,7 @@ for step in range(31):
 #
 # `fit` is this loop over all batches, with the held-out images beside it. An epoch has shown each image once.
 #
-# **Predict:** what share of the held-out images does the network read after the first epoch? After the last?
+# **Predict.** What share of the held-out images does the network read after the first epoch? After the last?
 
 # %%
 manual_seed(0)
@@ -219,7 +219,7 @@ print(f"most confused: a {true} is read as a {taken}, {count} times")
 # %% [markdown]
 # ## Where it is wrong
 #
-# **Predict:** would you have read them all?
+# **Predict.** Would you have read them all?
 
 # %%
 p = softmax(logits)
@@ -243,7 +243,7 @@ plots.images(weights[strongest].reshape(-1, 28, 28), signed=True, title="weights
 #
 # The same network, the first 100 steps, plain gradient descent.
 #
-# **Predict:** which rate brings the loss down fastest: 0.001, 0.1 or 10? Which one destroys the network? Then turn the
+# **Predict.** Which rate brings the loss down fastest: 0.001, 0.1 or 10? Which one destroys the network? Then turn the
 # slider: it sets the exponent, −3 for 0.001.
 
 # %%
@@ -328,7 +328,7 @@ for patient, illness in zip("ABCDE", order, strict=True):
 # `diagnose` sends one batch through a network and looks at every layer: how much the signal differs between the
 # images (`spread`), how many units are `dead`, how large the `gradient` is.
 #
-# **Predict:** the patient with the small weights: where in the network does the signal get lost?
+# **Predict.** The patient with the small weights: where in the network does the signal get lost?
 
 # %%
 ill = list(order).index("weights too small")

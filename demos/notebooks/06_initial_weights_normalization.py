@@ -33,7 +33,7 @@ QUICK = bool(os.environ.get("TINYGRAD_EDU_QUICK"))  # a small setting, for tests
 #
 # Two hidden units, and all four weights are 0.5: y = v1 tanh(w1 x) + v2 tanh(w2 x).
 #
-# **Predict:** which of the four gradients are equal?
+# **Predict.** Which of the four gradients are equal?
 
 # %%
 x, target = 2.0, 1.0
@@ -68,7 +68,7 @@ L.graph(gradients="grad", title="two equal units")
 # The left half and the right half are the same picture. Equal weights get equal gradients, so after any number of steps
 # they are equal still: a layer of equal units is one unit.
 #
-# **Predict:** XOR needs two hidden units. Which of these starts learns it: all weights 0, all weights 0.5, random ones?
+# **Predict.** XOR needs two hidden units. Which of these starts learns it: all weights 0, all weights 0.5, random ones?
 
 # %%
 CORNERS, XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([[0], [1], [1], [0]], np.float32)
@@ -100,7 +100,7 @@ for name, init in starts.items():
 #
 # A unit adds up n products of an input and a weight.
 #
-# **Predict:** inputs and weights are drawn from N(0, 1), mean 0 and standard deviation 1. How large is a sum of 100
+# **Predict.** Inputs and weights are drawn from N(0, 1), mean 0 and standard deviation 1. How large is a sum of 100
 # products: about 1, 10 or 100?
 
 # %%
@@ -156,7 +156,7 @@ def flow(std, activation=nn.Tanh, width=512, layers=10):
 
 
 # %% [markdown]
-# **Predict:** in each line, does the signal vanish, explode or keep its size? And the gradient?
+# **Predict.** In each line, does the signal vanish, explode or keep its size? And the gradient?
 #
 # | activation | std of the weights | std · √512 |
 # |---|---|---|
@@ -202,7 +202,7 @@ rows = {name: shown(outputs) for name, outputs in found.items()}
 plots.histograms(rows, ["layer 1", "layer 4", "layer 7", "layer 10"], title="outputs (without ReLU's zeros)")
 
 # %% [markdown]
-# **Turn the slider:** find the smallest and the largest standard deviation with which the signal of ReLU is still the
+# **Turn the slider.** Find the smallest and the largest standard deviation with which the signal of ReLU is still the
 # same size, within a factor of ten, after ten layers. Is Kaiming's 0.0625 between them?
 
 
@@ -260,7 +260,7 @@ check(left_over(5, weight=-1.0), -(0.25**5))
 # - **Batch norm** stretches what the sigmoids have squeezed, back to standard deviation 1.
 # - **Residual**, x + layer(x), adds a path with the slope 1 around each layer.
 #
-# **Predict:** which of them bring a gradient back through twenty layers?
+# **Predict.** Which of them bring a gradient back through twenty layers?
 
 # %%
 XAVIER, KAIMING = partial(nn.Linear, init="xavier_normal"), partial(nn.Linear, init="kaiming_normal")
@@ -298,7 +298,7 @@ def draw_profiles(layers):
 # %% [markdown]
 # ## Twenty layers learn, or do not
 #
-# **Predict:** what training loss does the deep network of sigmoids reach? (An honest guess has ln 10 = 2.303.)
+# **Predict.** What training loss does the deep network of sigmoids reach? (An honest guess has ln 10 = 2.303.)
 
 # %%
 source, (images, labels, *_) = data.load_digits()
@@ -362,7 +362,7 @@ check(batch_norm(batch, eps=1.0)[0], [-0.84016805, -1.22245491])
 # %% [markdown]
 # Your function is made of NumPy's, so it differentiates itself.
 #
-# **Predict:** the first example's output is pulled. Whose inputs get a gradient: only the first one's?
+# **Predict.** The first example's output is pulled. Whose inputs get a gradient: only the first one's?
 
 # %%
 x = Tensor(batch, name="x")
@@ -373,7 +373,7 @@ print(np.round(x.grad[:, 0], 4), "adds up to", abs(x.grad[:, 0].sum().round(9)))
 # All examples of the batch got one: they share the mean and the variance. (The sum is 0, for a shift of all of them
 # changes nothing.) That is the price of batch norm: in training, the answer for one example depends on its company.
 #
-# **Predict:** the number 1 stands in two batches. Does it get the same answer? And after `eval()`?
+# **Predict.** The number 1 stands in two batches. Does it get the same answer? And after `eval()`?
 
 # %%
 layer = nn.BatchNorm1d(1)

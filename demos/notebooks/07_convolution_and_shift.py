@@ -49,7 +49,7 @@ digit = test_images[:1]
 plots.images([shifted(digit, s)[0] for s in range(5)], [f"shift {s}" for s in range(5)])
 
 # %% [markdown]
-# **Predict:** a fully connected network sees 784 numbers, each at an input of its own. How many of its inputs that were
+# **Predict.** A fully connected network sees 784 numbers, each at an input of its own. How many of its inputs that were
 # ink (above 0) are still ink after a shift of 2? Of 4?
 
 # %%
@@ -73,7 +73,7 @@ print(f"the image:\n{bar}\nthe kernel:\n{edge}")
 print(f"at the first place, in the upper left corner: {(bar[:3, :3] * edge).sum()}")
 
 # %% [markdown]
-# **Predict:** how large is the result, how many rows and columns? Where is it not 0?
+# **Predict.** How large is the result, how many rows and columns? Where is it not 0?
 
 # %% [markdown]
 # **Exercise 1.** Write the convolution. Each number of the result is a sum: the k x k pixels below the kernel, each
@@ -108,7 +108,7 @@ check(convolve(np.eye(4), np.array([[0.0, 1.0], [2.0, 3.0]])), [[3, 2, 0], [1, 3
 #
 # `F.conv2d` does the same, quickly, for many images and many kernels: arrays (n, channels, h, w).
 #
-# **Turn the slider:** this kernel looks for an edge in a direction. Which strokes answer to 0, 90 and 45 degrees?
+# **Turn the slider.** This kernel looks for an edge in a direction. Which strokes answer to 0, 90 and 45 degrees?
 
 
 # %%
@@ -152,7 +152,7 @@ check(places(5, 5), 1)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Predict:** 16 kernels of 5 x 5, each with a bias, slide over an image of 28 x 28. How many parameters is that, and
+# **Predict.** 16 kernels of 5 x 5, each with a bias, slide over an image of 28 x 28. How many parameters is that, and
 # how many would a fully connected layer need to put out as many numbers?
 
 # %%
@@ -166,7 +166,7 @@ print(f"a fully connected layer from {inputs} to {outputs:,} has {inputs * outpu
 #
 # The smallest convolution: four numbers, a kernel of two, three results. Every weight is used three times.
 #
-# **Predict:** how many paths lead from L back to w0?
+# **Predict.** How many paths lead from L back to w0?
 
 # %%
 x = [1.0, 2.0, -1.0, 3.0]
@@ -204,7 +204,7 @@ print(L.explain(w0))
 # %% [markdown]
 # ## Shift the image, and the answer shifts
 #
-# **Predict:** the kernel answers to the shifted image. What does its answer look like, beside the one before?
+# **Predict.** The kernel answers to the shifted image. What does its answer look like, beside the one before?
 
 # %%
 kernel = edge[None, None]
@@ -242,7 +242,7 @@ check(max_pool(np.arange(16.0).reshape(4, 4)), [[5, 7], [13, 15]])
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Predict:** all test images move by one pixel. By how much, in percent, do their edges change? And after pooling them
+# **Predict.** All test images move by one pixel. By how much, in percent, do their edges change? And after pooling them
 # once, twice?
 
 
@@ -283,7 +283,7 @@ def build_cnn():
 build_cnn().summary((1, 28, 28))
 
 # %% [markdown]
-# **Predict:** 18,000 parameters against 235,000: which network reads more test images right?
+# **Predict.** 18,000 parameters against 235,000: which network reads more test images right?
 
 
 # %%
@@ -313,7 +313,7 @@ for name, model in models.items():
     print(f"{name}: {size:7,} parameters, {right:.1%} of the test images right")
 
 # %% [markdown]
-# **Predict:** now the test images move; nobody has trained on moved ones. Sketch the two curves: accuracy against
+# **Predict.** Now the test images move; nobody has trained on moved ones. Sketch the two curves: accuracy against
 # shift, from 0 to 4 pixels.
 
 # %%
@@ -334,7 +334,7 @@ plots.curves({f"{source}, moved": curves}, xlabel="shift in pixels", ylabel="acc
 # %% [markdown]
 # Both fall, the convolutional network later. It falls in the end, as its last layer has a weight for each place again.
 #
-# **Turn the slider:** a digit that both networks read where it stands, moved to the left, to the right and down.
+# **Turn the slider.** A digit that both networks read where it stands, moved to the left, to the right and down.
 
 # %%
 both_right = [read(model, test_images) == test_labels for model in models.values()]
@@ -356,7 +356,7 @@ def draw_row(down):
 # %% [markdown]
 # ## What the kernels have become
 #
-# **Predict:** what do the 16 kernels of the first layer look for?
+# **Predict.** What do the 16 kernels of the first layer look for?
 
 # %%
 first = models["CNN"][0]
