@@ -334,7 +334,8 @@ plots.curves({f"{source}, moved": curves}, xlabel="shift in pixels", ylabel="acc
 # %% [markdown]
 # Both fall, the convolutional network later. It falls in the end, as its last layer has a weight for each place again.
 #
-# **Turn the slider.** A digit that both networks read where it stands, moved to the left, to the right and down.
+# **Turn the slider.** Both networks read this digit where it stands. The row moves it to the left and to the right, the
+# slider up and down.
 
 # %%
 both_right = [read(model, test_images) == test_labels for model in models.values()]
