@@ -249,6 +249,12 @@ check(matmul_backward(G, A, B), (G @ B.T, A.T @ G))
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# The picture knows the formulas, too: at every wire stands what the product hands back there.
+
+# %%
+D.graph(title="D = W X")
+
+# %% [markdown]
 # ## A layer
 #
 # A layer of a network takes n examples, one in a row: Z = X Wᵀ + b, with X (n, in), W (out, in) and b (out,). NumPy adds

@@ -51,7 +51,7 @@ def neuron(x, w, b):
 zero = np.zeros(3)
 check(neuron(zero, zero, 0.0), 0.5, hint="at z = 0 the sigmoid is one half", name="the sigmoid")
 x, w = np.array([0.5, -1.0, 2.0]), np.array([0.3, -0.6, 0.1])
-check(neuron(x, w, 0.2), 0.75951092, hint="z is 1.15 here: the products add up, then comes the bias", name="the answer")
+check(neuron(x, w, 0.2), 0.75951092, hint="z is 1.15 here, products and bias; and it is e⁻ᶻ", name="the answer")
 ### BEGIN HIDDEN TESTS
 check(neuron(np.array([1.0, 3.0]), np.array([2.0, -1.0]), 0.5), 0.37754067)
 check(neuron(x, zero, -1.0), 0.26894142)
@@ -88,8 +88,8 @@ def turn_line(w1, w2, b):
 # %% [markdown]
 # ## One step of learning
 #
-# A neuron with one input: x = 2, w = 0.5, b = 0. It should answer y = 1. How wrong it is, the loss L = (y − a)² says.
-# How L depends on w, it says through a and z: three slopes, one behind the other, and they multiply.
+# A neuron with one input: x = 2, w = 0.5, b = 0. It should answer y = 1, and the loss L = (y − a)² says how wrong it is.
+# The weight reaches L through z and a: three slopes, one after another, and they multiply.
 
 
 # %%
@@ -210,7 +210,7 @@ def cross_entropy(z, label):
 
 
 # %% nbgrader={"grade": true, "grade_id": "neurons-3-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(cross_entropy(np.zeros(10), 3), np.log(10), hint="all shares are 1/10, and the loss is above 0", name="a guess")
+check(cross_entropy(np.zeros(10), 3), np.log(10), hint="all shares are 1/10; ln 10 is above 0", name="a guess")
 z = np.array([2.1, 0.5, -0.8])
 check(cross_entropy(z, 0), 0.22866408, hint="the natural logarithm of one share: the right class's", name="class 0")
 ### BEGIN HIDDEN TESTS
@@ -219,7 +219,7 @@ check(cross_entropy(np.array([1.0, -1.0]), 1), 2.12692801)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# A network that has learned nothing and guesses among ten classes has the loss ln 10 = 2.30. If yours starts far above,
+# A network that has learned nothing, and guesses among ten classes has the loss ln 10 = 2.30. If yours starts far above,
 # something is wrong with its first weights.
 #
 # How steeply does this loss depend on each logit? Here is what the chain rule finds for the scores (2.1, 0.5, −0.8) and
@@ -275,9 +275,8 @@ def descend(slope, x, lr, steps):
 
 
 # %% nbgrader={"grade": true, "grade_id": "neurons-5-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(
-    descend(lambda x: 2 * x, -2.0, 0.25, 2), [-2.0, -1.0, -0.5], hint="x − lr · slope(x), the slope anew at each place"
-)
+hint = "x − lr · slope(x), with the slope at the place where x is now"
+check(descend(lambda x: 2 * x, -2.0, 0.25, 2), [-2.0, -1.0, -0.5], hint=hint)
 ### BEGIN HIDDEN TESTS
 check(descend(lambda x: 8 * x, 1.0, 0.25, 3), [1.0, -1.0, 1.0, -1.0])
 check(descend(lambda x: 2 * x, 3.0, 0.1, 0), [3.0])
@@ -379,7 +378,8 @@ plots.curves({"loss as the rate grows": {"loss": (found.lrs, found.losses)}}, xl
 # %%
 @interact(lr=FloatLogSlider(0.5, min=-3, max=1.5, step=0.25, continuous_update=False))
 def train_at(lr):
-    losses, model = train(lr)
+    with np.errstate(all="ignore"):  # where it diverges
+        losses, model = train(lr)
     title = f"lr = {lr:.3g}: the loss after {len(losses)} steps is {losses[-1]:.3g}"
     return plots.regions({title: lambda x: np.diff(model(x).data)[:, 0]}, points, labels)
 
