@@ -28,7 +28,7 @@ FLOORS = [  # from the bottom: a room imports from its own floor's room and from
     ["functional", "transforms", "data", "plots"],
     ["gradcheck"],
     ["draw"],
-    ["nn"],
+    ["nn", "teach"],
     ["optim"],
     ["training"],
 ]
@@ -163,6 +163,7 @@ PUBLIC = [
     ".draw",
     ".plots",
     ".random",
+    ".teach",
 ]
 
 
@@ -189,7 +190,7 @@ def test_every_file_says_what_is_public(name):
 IMPORTS = """
 from tinygrad_edu import Tensor, no_grad, detect_anomaly, manual_seed, op, gradcheck
 from tinygrad_edu import grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp, gradients
-from tinygrad_edu import nn, optim, data, training, draw, functional, ops, plots
+from tinygrad_edu import nn, optim, data, teach, training, draw, functional, ops, plots
 from tinygrad_edu import functional as F
 from tinygrad_edu.nn import init
 from tinygrad_edu.functional import conv2d, cross_entropy, mse_loss, softmax
@@ -208,7 +209,20 @@ def test_public_paths_work_in_a_new_process(line):
     assert done.returncode == 0, done.stderr
 
 
-WAITS = ["data", "draw", "figures", "files", "functional", "nn", "notebooks", "optim", "plots", "tables", "training"]
+WAITS = [
+    "data",
+    "draw",
+    "figures",
+    "files",
+    "functional",
+    "nn",
+    "notebooks",
+    "optim",
+    "plots",
+    "tables",
+    "teach",
+    "training",
+]
 LOADS = {  # what a program begins with: all that it needs of Python and NumPy; more would be time at every start
     "import tinygrad_edu": "__future__, gc, heapq, inspect, numpy",
     "from tinygrad_edu import nn, optim; optim.Adam(nn.MLP([2, 1]).parameters())":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:  # what __getattr__ imports
-    from tinygrad_edu import data, draw, functional, nn, optim, plots, training
+    from tinygrad_edu import data, draw, functional, nn, optim, plots, teach, training
     from tinygrad_edu.functional import *
 
 from tinygrad_edu.anomaly import detect_anomaly
@@ -61,15 +61,15 @@ __all__ = [  # without what Python has too: a star import must not hide it
     "real", "real_if_close", "reciprocal", "relu", "remainder", "repeat", "reshape", "resize", "rint", "roll",
     "rollaxis", "rot90", "select", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "sliding_window_view",
     "smooth_l1_loss", "softmax", "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract",
-    "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace", "training", "transpose",
-    "trapezoid", "tril", "trim_zeros", "triu", "true_divide", "trunc", "unique", "unique_values", "unstack", "unwrap",
-    "value_and_grad", "vander", "var", "vdot", "vecdot", "vecmat", "vjp", "vsplit", "vstack", "where",
+    "swapaxes", "take", "take_along_axis", "tan", "tanh", "teach", "tensordot", "tile", "trace", "training",
+    "transpose", "trapezoid", "tril", "trim_zeros", "triu", "true_divide", "trunc", "unique", "unique_values",
+    "unstack", "unwrap", "value_and_grad", "vander", "var", "vdot", "vecdot", "vecmat", "vjp", "vsplit", "vstack", "where",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Imports a subpackage, or what `functional` has, when it is first used: the engine alone needs none of them."""
-    if name in ("data", "draw", "functional", "nn", "optim", "plots", "training"):
+    if name in ("data", "draw", "functional", "nn", "optim", "plots", "teach", "training"):
         return import_module(f"tinygrad_edu.{name}")
     if not name.startswith("_") and name in (functional := import_module("tinygrad_edu.functional")).__all__:
         value = globals()[name] = getattr(functional, name)

@@ -1,4 +1,4 @@
-"""Is what stands in a tensor's `.grad` the right gradient, and if not, what went wrong?
+"""Is what stands in a tensor's `.grad`, or another result, the right one, and if not, what went wrong?
 
 Whoever does the backward pass by hand makes the same few mistakes, and each leaves its trace in the numbers:
 
@@ -10,7 +10,7 @@ What is right is what the record computes. `.grad` is taken as it stood when the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,11 @@ Status = Literal["right", "wrong", "not set"]
 MARKS: dict[Status, str] = {"right": "✓", "wrong": "✗", "not set": "○"}
 TOLERANCES = {2: 1e-2, 4: 1e-3, 8: 1e-5}  # relative, by the bytes of a number: float16, float32, float64
 PATHS = 6  # of so many paths every choice is tried
+RELATED = {  # what a right result is taken for, where a step more or less was made
+    "the reciprocal": np.reciprocal,
+    "the square": np.square,
+    "the square root": np.sqrt,
+}
 DIGITS = range(2, 7)  # to which a number worked out on paper may be rounded
 
 
@@ -63,13 +68,14 @@ def judge_all(found: Record) -> dict[Card, Verdict]:
     verdicts: dict[Card, Verdict] = {}
     if found.seed is None:
         return verdicts
+    counts = mean_counts(found)
     for card in found.cards:
         if card.needs_gradient and (card.op is None or card.own is not None):
             right = np.zeros(card.shape) if card.gradient is None else card.gradient
             wires = card.contributions()
             paths = [wire.contribution for wire in wires if wire.contribution is not None]
             sources = [*paths, *(wire.target.gradient for wire in wires if wire.target.gradient is not None)]
-            verdicts[card] = judge(card.own, right, paths, largest(sources), adds_up=card.op is None)
+            verdicts[card] = judge(card.own, right, paths, largest(sources), adds_up=card.op is None, counts=counts)
     for card, verdict in verdicts.items():
         if verdict.status == "wrong" and (names := wrong_upstream(card, verdicts)):
             what = f"{names[0]} has" if len(names) == 1 else f"{' and '.join(names)} have"
@@ -78,14 +84,31 @@ def judge_all(found: Record) -> dict[Card, Verdict]:
     return verdicts
 
 
+def mean_counts(found: Record) -> set[int]:
+    """How many elements each mean of a record is taken of; sum() / n is one, too."""
+    counts = set()
+    for wire in found.wires():
+        op, source, target = wire.target.op, wire.source, wire.target
+        if op is None:
+            continue
+        if op.name == "mean" and target.value.size:
+            counts.add(source.value.size // target.value.size)
+        elif op.name == "cross_entropy" and wire.position == 0:
+            counts.add(source.value.size // (source.shape[-1] or 1))
+        elif op.name == "divide" and wire.position == 1 and source.is_number and source.value % 1 == 0:
+            counts.add(int(source.value))
+    return counts - {0, 1}
+
+
 @np.errstate(all="ignore")  # infinities and numbers too small are numbers too
 def judge(
-    own: object, right: ndarray, paths: Sequence[ndarray] = (), scale: float = 0.0, *, adds_up: bool = True
-) -> Verdict:
-    """Compares a gradient with the right one.
+    own: object, right: ndarray, paths: Sequence[ndarray] = (), scale: float = 0.0, *, adds_up: bool = True,
+    counts: Collection[int] = (),
+) -> Verdict:  # fmt: skip
+    """Compares a gradient, or another result, with the right one.
 
     An element may differ by a relative 1e-5 (float32: 1e-3), and by a tenth of that times the largest element. Numbers
-    that are the right ones rounded to two digits or more are right too.
+    that are the right ones rounded to two digits or more are right too. Integers are exact.
 
     Args:
         own: What stands in `.grad`: an array, a number, a list, a Tensor or None.
@@ -93,6 +116,7 @@ def judge(
         paths: What comes over each path, if there are several: `right` is their sum.
         scale: The largest number that went into the right one, whose rounding may be left in it.
         adds_up: Whether each backward() adds to it, as in leaves.
+        counts: The numbers of elements that a mean in it may be taken of.
     """
     if own is None:
         return Verdict("not set", right)
@@ -103,14 +127,15 @@ def judge(
         return Verdict("wrong", right, None, hint)
     right = np.asarray(right)
     equal = Equality(numbers, right, scale)
+    right = right if right.dtype.kind == "f" else right.astype(np.float64)
     if numbers.shape != right.shape:
         return Verdict("wrong", right, numbers, shape_hint(numbers, right, equal))
     if equal(numbers, right):
         return Verdict("right", right, numbers)
     if digits := rounded_digits(numbers, right):
         return Verdict("right", right, numbers, f"rounded to {digits} digits")
-    hint = paths_hint(numbers, paths, equal) or factor_hint(numbers, right, equal, adds_up)
-    hint = hint or elements_hint(numbers, right, equal)
+    hint = paths_hint(numbers, paths, equal) or factor_hint(numbers, right, equal, adds_up, counts)
+    hint = hint or relation_hint(numbers, right, equal) or elements_hint(numbers, right, equal)
     return Verdict("wrong", right, numbers, hint, furthest(numbers, right) if right.ndim else None)
 
 
@@ -133,9 +158,10 @@ class Equality:
 
     def __init__(self, own: ndarray, right: ndarray, scale: float) -> None:
         floats = [x.dtype for x in (own, right) if x.dtype.kind == "f"]
-        coarsest = min(floats, key=lambda dtype: dtype.itemsize)
-        self.relative = TOLERANCES.get(coarsest.itemsize, 1e-5)
-        self.rounding = 16 * float(np.finfo(coarsest).eps) * scale
+        coarsest = min(floats, key=lambda dtype: dtype.itemsize, default=np.dtype(np.float64))
+        rounding = 16 * float(np.finfo(coarsest).eps)
+        self.relative = TOLERANCES.get(coarsest.itemsize, 1e-5) if floats else 0.0
+        self.rounding = rounding * scale
 
     def __call__(self, a: ndarray, b: ndarray) -> bool:
         return bool(self.each(a, b).all())
@@ -190,7 +216,7 @@ def paths_hint(own: ndarray, paths: Sequence[ndarray], equal: Equality) -> str:
     return ""
 
 
-def factor_hint(own: ndarray, right: ndarray, equal: Equality, adds_up: bool) -> str:
+def factor_hint(own: ndarray, right: ndarray, equal: Equality, adds_up: bool, counts: Collection[int] = ()) -> str:
     """By which factor all elements differ; between single numbers, where there always is one, only a telling one."""
     if right.ndim == 2 and own.shape[0] == own.shape[1] > 1 and equal(own.T, right):
         return "transposed"
@@ -203,13 +229,35 @@ def factor_hint(own: ndarray, right: ndarray, equal: Equality, adds_up: bool) ->
     whole, part = round(factor), round(1 / factor)
     if whole == -1 and abs(factor + 1) < 1e-2:
         return "wrong sign"
-    if abs(whole) > 1 and abs(factor / whole - 1) < 1e-3 and not (is_single and not 1 < whole <= FEW_ELEMENTS):
+    telling = {*range(2, FEW_ELEMENTS + 1), *counts}
+    if abs(whole) > 1 and abs(factor / whole - 1) < 1e-3 and (not is_single or whole in telling):
         times = "twice" if whole == 2 else f"{format_number(whole)} times"
-        again = f": did backward() run {times} without zero_grad()?" if adds_up and whole > 1 else ""
-        return f"{times} the right one{again}"
-    if abs(part) > 1 and abs(factor * part - 1) < 1e-3 and not (is_single and not 1 < part <= FEW_ELEMENTS):
-        return "half the right one" if part == 2 else f"{'1' if part > 0 else '−1'}/{abs(part)} of the right one"
+        return f"{times} the right one{why_more(whole, times, adds_up, counts)}"
+    if abs(part) > 1 and abs(factor * part - 1) < 1e-3 and (not is_single or part in telling):
+        why = ": is a mean taken where a sum should be?" if part in counts else ""
+        return (
+            f"half the right one{why}"
+            if part == 2
+            else f"{'1' if part > 0 else '−1'}/{abs(part)} of the right one{why}"
+        )
     return "" if is_single else f"{format_number(factor)} times the right one"
+
+
+def why_more(factor: int, times: str, adds_up: bool, counts: Collection[int]) -> str:
+    """What makes a result larger by a whole factor: what may be forgotten, as the end of a sentence."""
+    forgotten = [f"is the 1/{factor} of a mean missing"] if factor in counts else []
+    if adds_up and factor > 1:
+        forgotten.append(f"did backward() run {times} without zero_grad()")
+    return f": {', or '.join(forgotten)}?" if forgotten else ""
+
+
+def relation_hint(own: ndarray, right: ndarray, equal: Equality) -> str:
+    """Whether an array is a function of the right one; of a single number that may be chance."""
+    if np.unique(right).size > 1 and np.isfinite(right).all():
+        for name, function in RELATED.items():
+            if equal(own, function(right)):
+                return f"{name} of the right one"
+    return ""
 
 
 def elements_hint(own: ndarray, right: ndarray, equal: Equality) -> str:
