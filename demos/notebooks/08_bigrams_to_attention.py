@@ -65,8 +65,8 @@ before, after = pairs(training)
 print([f"{LETTERS[a]}{LETTERS[b]}" for a, b in zip(*pairs(["eval"]), strict=True)])
 
 # %% [markdown]
-# **Predict.** After which letter is the next one easiest to guess, and what comes then? With which letter do most
-# names begin? Write your guesses down. The next cell counts.
+# **Predict.** With which letter do most names begin? What comes after *q*, and how often? Write your guesses down. The
+# next cell counts.
 
 # %%
 counts = np.ones((N, N))  # one more for each pair, so that none is impossible
@@ -77,7 +77,9 @@ for letter in ".qe_":
     print(f"after {letter} comes", ", ".join([f"{LETTERS[i]} {row[i]:.0%}" for i in row.argsort()[:-4:-1]]))
 
 # %%
-plots.images([shares], title="Share of each letter (column) after each other one (row), both in the order .a-z_")
+rows = list(".aeinostuq_")
+percent = 100 * shares[[LETTERS.index(letter) for letter in rows]]
+plots.table(percent, rows, list(LETTERS), fmt="{:.0f}", ylabel="after this letter", xlabel="this one, in percent")
 
 # %% [markdown]
 # How good is such a table? It gave a share p to the letter that came, and −ln p says how surprised it was: 0 at p = 1,
@@ -125,7 +127,7 @@ came = np.array([KNOWN.index(letter) for letter in ".banana"])
 then = np.array([KNOWN.index(letter) for letter in "banana."])
 table = Tensor(np.zeros((4, 4)), name="table")
 loss = F.cross_entropy(table[came], then)
-loss.graph(title="banana: a row of the table for each letter that came")
+loss.graph(mode="forward", title="banana: a row of the table for each letter that came")
 
 # %% [markdown]
 # **Predict.** After *a* came *n*, *n* and the end. All scores are 0, so every share is ¼. Which of the four scores of
@@ -177,9 +179,8 @@ for _ in range(20 if QUICK else 200):
 
 often = np.bincount(before, minlength=N) > 500
 apart = np.abs(F.softmax(table) - shares)[often].max()
-print(
-    f"loss {losses[0]:.3f} -> {losses[-1]:.3f}; after letters seen 500 times the tables differ by at most {apart:.3f}"
-)
+print(f"loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last")
+print(f"after letters seen 500 times the two tables differ by at most {apart:.3f}")
 
 # %%
 counted = [F.cross_entropy(np.log(shares)[before], after).item()] * 2
@@ -233,8 +234,8 @@ for length in range(1, 7):
     print(f"{length:7}  {N**length:14,}  {len(of_context):6,}  {row[0]:17.3f}  {row[1]:5.3f}")
 
 # %% [markdown]
-# Up to three letters it helps. Then most cases are never seen, or once, and of those a count knows nothing: it cannot
-# know that two contexts are alike. So describe the letters by vectors, and *mix* those of the past: contexts that are
+# Up to three letters it helps. After that most cases were seen never or once, and a count cannot know that two contexts
+# are alike. So describe the letters by vectors, and *mix* those of the past: contexts that are
 # alike have mixes that are close.
 
 # %% [markdown]
@@ -280,7 +281,8 @@ print(mask, F.softmax(mask).round(2), sep="\n\n")
 # Equal scores are dull: some places matter more. Let each place ask a *query* q, and each place answer with a *key* k.
 # The product q · k is the score, softmax makes shares of the scores, and the *values* v are mixed with these.
 #
-# Here six words are vectors with a 1 for the word. A word asks for itself, `sharpness` times as loud.
+# Here six words are vectors with a 1 for the word. A word asks for itself, `sharpness` times as loud. The library has
+# attention as `F.scaled_dot_product_attention`; a little later you write it.
 
 # %%
 WORDS = ["the", "cat", "saw", "the", "other", "cat"]
@@ -290,9 +292,8 @@ words = np.eye(len(known))[[known.index(word) for word in WORDS]]  # (places, wo
 
 def look(sharpness):
     """Draws where each word looks if it asks for the same word, and may not look ahead."""
-    q, k = sharpness * words, words
-    scores = q @ k.T / np.sqrt(q.shape[-1])
-    weights = F.softmax(np.where(np.tri(len(words), dtype=bool), scores, -np.inf))
+    places = np.eye(len(WORDS))  # as values: so what is heard are the weights
+    weights = F.scaled_dot_product_attention(sharpness * words, words, places, is_causal=True)
     return plots.table(weights, WORDS, WORDS, ylabel="this word looks", xlabel="at this one")
 
 
@@ -387,8 +388,8 @@ plots.curves({"what softmax passes on": sizes}, xlabel="length d", xscale="log",
 # nothing more.
 
 # %% [markdown]
-# **Exercise 5.** Which gradient passes through softmax? If g arrives at the shares p, a score gets
-# p · (g − mean of g), where the mean is weighted by the shares. Write it for rows.
+# **Exercise 5.** For those who are ahead: which gradient passes through softmax? If g arrives at the shares p, a score
+# gets p · (g − mean of g), where the mean is weighted by the shares. Write it for rows.
 
 
 # %% nbgrader={"grade": false, "grade_id": "bigrams-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -415,34 +416,8 @@ check(softmax_backward(np.array([0.5, 0.25, 0.25]), np.array([1.0, 1.0, 1.0])), 
 # %% [markdown]
 # ## What is it worth?
 #
-# Back to the names. The model adds to each letter's vector, if it may, a vector for its place, what a head hears, and
-# what an MLP makes of the sum. With none of them it is the table of bigrams, and the question is always the same: which
-# letter comes next?
-
-
-# %%
-class Model(nn.Module):
-    """Letters as numbers, (n, places) -> logits of the next one at each place, (n, places, letters)."""
-
-    def __init__(self, places, heads, mlps, width=32):
-        self.letter = nn.Embedding(N, width)
-        self.place = nn.Embedding(LONGEST, width) if places else None
-        self.head = Head(width) if heads else None
-        self.mlp = nn.MLP([width, 4 * width, width]) if mlps else None
-        self.out = nn.Linear(width, N)
-
-    def forward(self, letters):
-        x = self.letter(letters)
-        if self.place is not None:
-            x = x + self.place(np.arange(letters.shape[1]))
-        for part in (self.head, self.mlp):
-            x = x if part is None else x + part(x)
-        return self.out(x)
-
-
-# %% [markdown]
-# All names get rows of the same length. The places after a name have no next letter: −100 tells the loss to leave them
-# out.
+# Back to the names. All get rows of the same length. The places after a name have no next letter: −100 tells the loss
+# to leave them out.
 
 
 # %%
@@ -460,6 +435,39 @@ def rows_of(names):
 
 x, y = rows_of(training)
 test_x, test_y = rows_of(test)
+
+# %% [markdown]
+# The model adds to each letter's vector, if it may, a vector for its place, what a head hears, and what an MLP makes of
+# the sum. With none of them it is a table of bigrams, and the question is always the same: which letter comes next?
+
+
+# %%
+def vectors(rows, width):
+    """A table of vectors that are short at first, so that what is added to them counts."""
+    table = nn.Embedding(rows, width)
+    nn.init.normal(table.weight, std=0.1)
+    return table
+
+
+# %%
+class Model(nn.Module):
+    """Letters as numbers, (n, places) -> logits of the next one at each place, (n, places, letters)."""
+
+    def __init__(self, places, heads, mlps, width=32):
+        self.letter = vectors(N, width)
+        self.place = vectors(LONGEST, width) if places else None
+        self.head = Head(width) if heads else None
+        self.mlp = nn.MLP([width, 4 * width, width]) if mlps else None
+        self.out = nn.Linear(width, N)
+
+    def forward(self, letters):
+        x = self.letter(letters)
+        if self.place is not None:
+            x = x + self.place(np.arange(letters.shape[1]))
+        for part in (self.head, self.mlp):
+            x = x if part is None else x + part(x)
+        return self.out(x)
+
 
 # %% [markdown]
 # **Predict.** What helps more: to know the place, or to look back? Both together? And does an MLP help that looks at
@@ -501,6 +509,8 @@ for name, parts in variants.items():
 
 # %% [markdown]
 # Where does the trained head look? In each row, the letter on the left looks at those up to itself.
+#
+# **Predict.** If you were the head, which letter would you ask for?
 
 # %%
 name = ".get_encoding"
@@ -509,8 +519,8 @@ with no_grad():
 plots.table(model.head.weights[0], list(name), list(name), ylabel="this letter looks", xlabel="at this one")
 
 # %% [markdown]
-# Letters, places, a head, an MLP, each added to the sum: the next class puts several heads side by side, and such blocks
-# on top of each other. That is a GPT.
+# Nobody told it, but most letters look at the one before them. Letters, places, a head, an MLP, each added to the sum:
+# the next class puts several heads side by side, and such blocks on top of each other. That is a GPT.
 
 # %%
 score()

@@ -20,7 +20,7 @@ import os
 from pydoc_data.topics import topics
 
 import numpy as np
-from ipywidgets import FloatSlider, IntSlider, interact
+from ipywidgets import FloatSlider, IntSlider, fixed, interact
 
 from tinygrad_edu import functional as F, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.teach import check, score
@@ -44,7 +44,7 @@ def encode(text):
 text = "\n".join(topics.values())
 data = encode(text)
 training, test = np.split(data, [int(0.9 * len(data))])
-print(f"{len(data):,} letters, for example:\n{text[2000:2300]}")
+print(f"{len(data):,} letters, for example:\n{topics['while'][:400]}")
 
 # %% [markdown]
 # A model learns from pieces of `context` letters. At each place of a piece it guesses the next letter, so a piece of 64
@@ -98,33 +98,13 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-# %%
-class GPT(nn.Module):
-    """Letters as numbers, (n, places), to logits of the next one at each place, (n, places, letters)."""
-
-    def __init__(self, letters, context, width, heads, layers):
-        self.context = context
-        self.letter, self.place = nn.Embedding(letters, width), nn.Embedding(context, width)
-        for embedding in (self.letter, self.place):
-            nn.init.normal(embedding.weight, std=0.02)
-        self.blocks = nn.Sequential(*[Block(width, heads) for _ in range(layers)])
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, letters)
-
-    def forward(self, letters, maps=None):
-        x = self.letter(letters) + self.place(np.arange(letters.shape[1]))
-        for block in self.blocks:
-            x = block(x, maps)
-        return self.head(self.norm(x))
-
-
 # %% [markdown]
-# A small one, drawn with its blocks open. Find the two additions of each block: a wire goes past each part, and
-# everything that the parts say is added to it.
+# **Predict.** How many ways lead from x through a block to its end? Find the additions: a wire goes past each part.
 
 # %%
 manual_seed(0)
-small = GPT(len(LETTERS), context=16, width=32, heads=4, layers=2)
-small.graph(np.arange(16)[None], depth=2, title="a GPT of two blocks")
+block, x = Block(8, heads=2), np.random.default_rng(0).normal(size=(1, 5, 8)).astype(np.float32)
+block.graph(x, depth=1, title="a block")
 
 # %% [markdown]
 # **Exercise 2.** Why is it added? Take numbers for vectors, and let each part have the slope s. Without the addition a
@@ -184,11 +164,39 @@ block = 12 * width**2 + 13 * width
 print(f"a block {block:,}; GPT-2 {blocks * block + (50_257 + 1024) * width + 2 * width:,}")
 
 # %% [markdown]
+# ## The whole
+#
+# Vectors of letters and places are added. The blocks do the work, and at the end a linear layer asks at each place:
+# which letter comes next?
+
+
+# %%
+class GPT(nn.Module):
+    """Letters as numbers, (n, places), to logits of the next one at each place, (n, places, letters)."""
+
+    def __init__(self, letters, context, width, heads, layers):
+        self.context = context
+        self.letter, self.place = nn.Embedding(letters, width), nn.Embedding(context, width)
+        for embedding in (self.letter, self.place):
+            nn.init.normal(embedding.weight, std=0.02)
+        self.blocks = nn.Sequential(*[Block(width, heads) for _ in range(layers)])
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, letters)
+
+    def forward(self, letters, maps=None):
+        x = self.letter(letters) + self.place(np.arange(letters.shape[1]))
+        for block in self.blocks:
+            x = block(x, maps)
+        return self.head(self.norm(x))
+
+
+# %% [markdown]
 # ## Nobody looks ahead
 #
 # **Predict.** We change one letter of a text, the *v*. At which places do the logits change?
 
 # %%
+manual_seed(0)
+small = GPT(len(LETTERS), context=16, width=32, heads=4, layers=2)
 one, other = encode("the value of x"), encode("the Value of x")
 with no_grad():
     moved = np.abs(small(one[None]) - small(other[None])).max(axis=-1)[0]
@@ -218,6 +226,11 @@ def surprise(model, windows):
 
 with no_grad():
     print(f"loss {surprise(model, test_windows[::400]).item():.3f}, and ln {len(LETTERS)} = {np.log(len(LETTERS)):.3f}")
+
+
+# %% [markdown]
+# It is more than ln 96, as of a guess without a preference: the first logits are random, so that the model prefers some
+# letters without a reason.
 
 
 # %%
@@ -250,7 +263,7 @@ def parts(model):
         "the places": [model.place.weight],
         "the MLPs": [p for layer in mlps for p in layer.parameters()],
         "attention": [p for layer in attentions for p in layer.parameters()],
-        "both": [p for layer in attentions + mlps for p in layer.parameters()],
+        "attention and MLPs": [p for layer in attentions + mlps for p in layer.parameters()],
     }
 
 
@@ -282,11 +295,18 @@ for name in parts(small):
         parameter.requires_grad = False
     train(silenced, 20 if QUICK else 600, lr=5e-3)
     with no_grad():
-        print(f"without {name:10}  {surprise(silenced, test_windows[::200]).item():.3f}")
+        print(f"without {name:18}  {surprise(silenced, test_windows[::200]).item():.3f}")
 
 # %% [markdown]
-# Without attention each letter is on its own: what is left is a table of bigrams.
-#
+# Without attention each letter is on its own, and MLPs do not help it: what is left is about a table of bigrams.
+
+# %%
+counts = np.ones((len(LETTERS), len(LETTERS)))
+np.add.at(counts, (training[:-1], training[1:]), 1)
+logits = np.log(counts / counts.sum(axis=1, keepdims=True))
+print(f"bigrams, counted: {F.cross_entropy(logits[test[:-1]], test[1:]).item():.3f}")
+
+# %% [markdown]
 # ## Training
 #
 # Now the larger one. The rate rises over the first steps and then falls to 0, and large gradients are clipped.
@@ -342,14 +362,14 @@ def show(temperature, seed, prompt):
     print(write(model, 300, prompt, temperature, seed))
 
 
-slider = FloatSlider(0.3, min=0.1, max=2.0, continuous_update=False)
+slider = FloatSlider(0.5, min=0.1, max=2.0, continuous_update=False)
 _ = interact(show, temperature=slider, seed=IntSlider(0, 0, 20, continuous_update=False), prompt="The ")
 
 # %% [markdown]
 # ## Where does it look?
 #
-# Each picture is a head: in row i, dark are the letters at which letter i looks. **Predict:** find a head that looks at
-# the letter before, one that looks at the beginning of the word, and one that looks at spaces.
+# **Predict.** What should a letter look at, to guess the one after it? Each picture is a head: dark in row i are the
+# letters at which letter i looks. What do the heads of the first block do, and what those of the others?
 
 # %%
 sentence = "the value of the expression is the value of the name"[:CONTEXT]
@@ -358,6 +378,21 @@ with no_grad():
 
 heads = {f"block {i + 1}, head {j + 1}": m for i, block in enumerate(maps) for j, m in enumerate(block[0])}
 plots.images(list(heads.values()), list(heads), title=sentence, columns=4)
+
+# %% [markdown]
+# The same for the first letters, in percent. Find a head that looks at the letter before, and one that looks at the
+# beginning of the word.
+
+
+# %%
+def look(block, head, letters=12):
+    """Draws where the first letters look in one head."""
+    known = list(sentence[:letters].replace(" ", "_"))
+    weights = 100 * maps[block - 1][0, head - 1, :letters, :letters]
+    return plots.table(weights, known, known, fmt="{:.0f}", ylabel="this letter looks", xlabel="at this one")
+
+
+_ = interact(look, block=IntSlider(2, 1, LAYERS), head=IntSlider(1, 1, HEADS), letters=fixed(12))
 
 # %%
 score()
