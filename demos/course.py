@@ -67,6 +67,9 @@ runs them all and makes this page.
 TAIL = """
 ## Beside the lessons
 
+- [notebooks](notebooks) are nine classes as executed notebooks, [student](notebooks/student) the same with exercises to
+  fill in; `python demos/notebooks/build.py` makes both from the sources beside them, and nbgrader takes the first as
+  they are: as the instructor's versions. `pip install -e ".[demos,notebooks]"` brings what they need.
 - [draw.py](draw.py) makes the [gallery](gallery) of computational graphs, and a page that plays backpropagation.
 - [numpy_table.py](numpy_table.py) prints what a function of NumPy's does with a Tensor, and the rule of its gradient.
 - [mnist_more.py](mnist_more.py) is mnist.py with more options; it saves its runs, draws pictures, and reads yours.

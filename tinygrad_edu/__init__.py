@@ -63,7 +63,8 @@ __all__ = [  # without what Python has too: a star import must not hide it
     "smooth_l1_loss", "softmax", "softplus", "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract",
     "swapaxes", "take", "take_along_axis", "tan", "tanh", "teach", "tensordot", "tile", "trace", "training",
     "transpose", "trapezoid", "tril", "trim_zeros", "triu", "true_divide", "trunc", "unique", "unique_values",
-    "unstack", "unwrap", "value_and_grad", "vander", "var", "vdot", "vecdot", "vecmat", "vjp", "vsplit", "vstack", "where",
+    "unstack", "unwrap", "value_and_grad", "vander", "var", "vdot", "vecdot", "vecmat", "vjp", "vsplit", "vstack",
+    "where",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["leaves", "pairs", "places", "rebuild"]
+__all__ = ["is_numbers", "leaves", "pairs", "places", "rebuild"]
 
 
 class Star:

@@ -205,12 +205,12 @@ def put_in(found: Record, grads: Grads) -> None:
     for card in found.cards:
         card.own = None
     for key, gradient in grads.items():
-        card = cards.get(id(key) if isinstance(key, Tensor) else key)
-        if card is None:
+        place = id(key) if isinstance(key, Tensor) else key
+        if place not in cards:
             what = "a tensor that the loss was not computed from" if isinstance(key, Tensor) else repr(key)
             known = ", ".join(card.name for card in found.cards if card.named and card.needs_gradient)
             raise ValueError(f"check_gradients: grads has {what}; this loss has {known}")
-        card.own = plain(gradient)
+        cards[place].own = plain(gradient)
 
 
 def row(card: Card, verdict: Verdict) -> list[str]:

@@ -60,11 +60,16 @@ def compare(
         return [Finding(False, describe(own), "a function, not its result: call it, with ( ) and its arguments", place)]
     if isinstance(right, Mapping):
         return compare_mappings(own, right, place)
-    if isinstance(right, (list, tuple)) and not (isinstance(right, list) and is_numbers(right)):
+    if isinstance(right, (list, tuple)) and not is_array(right):
         return compare_sequences(own, right, place)
     if isinstance(right, (*Numbers, list)) and not isinstance(right, (bool, np.bool_)):
         return [compare_numbers(own, right, place, terms)]
     return [compare_others(own, right, place)]
+
+
+def is_array(right: Sequence[Any]) -> bool:
+    """Whether a list of numbers is one array; a tuple is several results."""
+    return isinstance(right, list) and is_numbers(right) and isinstance(gather(right), ndarray)
 
 
 def describe(own: Any) -> str:
