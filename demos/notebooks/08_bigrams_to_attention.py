@@ -152,7 +152,7 @@ def gradient_of_table(p, came, then):
 
 # %% nbgrader={"grade": true, "grade_id": "bigrams-2-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 table.grad = gradient_of_table(F.softmax(table).data, came, then)
-check_gradients(loss)
+check_gradients(loss, hint="each pair adds p to the row of its letter, and −1 where the next one stands; n pairs, 1/n")
 ### BEGIN HIDDEN TESTS
 check(
     gradient_of_table(np.array([[0.5, 0.5], [0.8, 0.2]]), np.array([1, 1]), np.array([0, 1])),
@@ -322,11 +322,11 @@ def attend(q, k, v):
 # %% nbgrader={"grade": true, "grade_id": "bigrams-4-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 q, k, v = np.random.default_rng(0).normal(size=(3, 5, 4))
 heard = attend(q, k, v)
-check(heard[0], v[0], hint="the first place may look at itself alone: −∞ above the diagonal, before the softmax")
+check(heard[0], v[0], hint="the first place may look at itself alone: −∞ above the diagonal, then softmax by rows")
 check(
     heard,
     F.scaled_dot_product_attention(q, k, v, is_causal=True),
-    hint="q @ k.T / √d, and the softmax of each row: row i are the scores of query i",
+    hint="q @ k.T / √d: row i holds the scores of query i, and d is the length of a query",
 )
 ### BEGIN HIDDEN TESTS
 q, k, v = np.random.default_rng(1).normal(size=(3, 7, 2))

@@ -120,9 +120,11 @@ def slopes(s, n):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gpt-2-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-added, plain = slopes(0.5, 4)
-check(added, 5.0625, hint="x + f(x) has the slope 1 + s, and the slopes of parts in a row are multiplied")
-check(plain, 0.0625, hint="the slopes of parts in a row are multiplied")
+check(
+    slopes(0.5, 4),
+    (5.0625, 0.0625),
+    hint="x + f(x) has the slope 1 + s, and the slopes of parts in a row are multiplied",
+)
 ### BEGIN HIDDEN TESTS
 check(slopes(-0.25, 3), (0.421875, -0.015625))
 ### END HIDDEN TESTS
@@ -148,7 +150,7 @@ def block_parameters(width):
 check(
     block_parameters(10),
     sum(p.size for p in Block(10, heads=2).parameters()),
-    hint="12 width² for the matrices; a bias for each output of a layer; two numbers each for the norms' places",
+    hint="12 width² for the matrices, a bias for each output of a layer, and 2 width for each norm",
 )
 ### BEGIN HIDDEN TESTS
 check(block_parameters(64), 49_984)
@@ -353,7 +355,7 @@ check(
 )
 ### BEGIN HIDDEN TESTS
 check(shares(logits, 1e9), np.full(3, 1 / 3))
-check(shares(logits + 2000.0, 1.0), F.softmax(logits))
+check(shares(logits - 3.0, 2.0), F.softmax(logits / 2.0))
 ### END HIDDEN TESTS
 
 
