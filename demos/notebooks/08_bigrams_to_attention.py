@@ -353,7 +353,7 @@ class Head(nn.Module):
 
 
 manual_seed(0)
-Head(4).graph(np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32), title="a head of attention")
+Head(4).graph(np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32), depth=1, title="a head of attention")
 
 # %% [markdown]
 # ## Why divide by √d?

@@ -22,7 +22,7 @@ from pydoc_data.topics import topics
 import numpy as np
 from ipywidgets import FloatSlider, IntSlider, fixed, interact
 
-from tinygrad_edu import functional as F, manual_seed, nn, no_grad, optim, plots
+from tinygrad_edu import Tensor, functional as F, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.teach import check, score
 
 QUICK = bool(os.environ.get("TINYGRAD_EDU_QUICK"))  # a small setting, for tests
@@ -103,8 +103,12 @@ class Block(nn.Module):
 
 # %%
 manual_seed(0)
-block, x = Block(8, heads=2), np.random.default_rng(0).normal(size=(1, 5, 8)).astype(np.float32)
-block.graph(x, depth=1, title="a block")
+block, x = Block(8, heads=2), Tensor(np.random.default_rng(0).normal(size=(1, 5, 8)).astype(np.float32), name="x")
+block.graph(x, depth=1, style="compact", title="a block")
+
+# %% [markdown]
+# Four: through attention or past it, then through the MLP or past it. The gradient comes back on all of them, and on
+# the way past both parts it arrives unchanged.
 
 # %% [markdown]
 # **Exercise 2.** Why is it added? Take numbers for vectors, and let each part have the slope s. Without the addition a
