@@ -17,10 +17,11 @@ except ModuleNotFoundError:
 
 # %%
 import os
+import zlib
 from pydoc_data.topics import topics
 
 import numpy as np
-from ipywidgets import FloatSlider, IntSlider, fixed, interact
+from ipywidgets import FloatSlider, IntSlider, interact
 
 from tinygrad_edu import Tensor, functional as F, manual_seed, nn, no_grad, optim, plots
 from tinygrad_edu.teach import check, score
@@ -212,7 +213,8 @@ print("".join(["^" if size > 0 else "." for size in moved]))
 
 # %% [markdown]
 # The places before it know nothing of it: the mask keeps each from seeing its own answer.
-#
+
+# %% [markdown]
 # ## Before training
 #
 # **Predict.** The loss of a model that has learned nothing, with 96 letters to choose from. And what does it write?
@@ -235,7 +237,7 @@ with no_grad():
 
 
 # %% [markdown]
-# It is more than ln 96, as of a guess without a preference: the first logits are random, so that the model prefers some
+# A guess without a preference has ln 96. The loss is larger: the first logits are random, so that the model prefers some
 # letters without a reason.
 
 
@@ -332,35 +334,46 @@ plots.curves({"surprise at a letter": {"training": (range(len(smooth)), smooth)}
 print(write(model))
 
 # %% [markdown]
-# ## Temperature
+# ## A model is a compressor
 #
-# The logits are divided by a temperature before the softmax.
+# A surprise of ln 2 is one bit, as much as a coin says. What surprises less takes fewer bits to write down.
 
 # %% [markdown]
-# **Exercise 4.** Write the shares with which the next letter is drawn. **Predict** what a temperature close to 0 does.
+# **Exercise 4.** How many bytes of 8 bits does a text take, if its letters surprise by `loss` on average?
 
 
 # %% nbgrader={"grade": false, "grade_id": "gpt-4", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def shares(logits, temperature):
-    """The shares of the letters, of the shape of their logits, (letters,)."""
+def size_in_bytes(loss, letters):
+    """The bytes that a text of so many letters takes; loss is the mean of −ln p."""
     ### BEGIN SOLUTION
-    e = np.exp((logits - logits.max()) / temperature)
-    return e / e.sum()
+    bits = letters * loss / np.log(2)
+    return bits / 8
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "gpt-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-logits = np.array([2.0, 1.0, 0.1])
-check(shares(logits, 1.0), np.array([0.659001, 0.242433, 0.098566]), hint="e to the power of each, over their sum")
-check(
-    shares(logits, 0.5),
-    np.array([0.863777, 0.116900, 0.019323]),
-    hint="divide by the temperature: a low one makes differences larger",
-)
+check(size_in_bytes(np.log(2), 8), 1.0, hint="a surprise of ln 2 is one bit a letter, and 8 bits are a byte")
+check(size_in_bytes(2.0, 1000), 360.673760, hint="how many times ln 2 is in the loss, for each letter, over 8")
 ### BEGIN HIDDEN TESTS
-check(shares(logits, 1e9), np.full(3, 1 / 3))
-check(shares(logits - 3.0, 2.0), F.softmax(logits / 2.0))
+check(size_in_bytes(np.log(96), 46_448), 38_232.2923)
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# **Predict.** zlib, which packs zip files, has not seen the training text. Which is smaller for the test text, what zlib
+# makes of it, or what the model makes possible?
+
+# %%
+packed = zlib.compress("".join([LETTERS[i] for i in test]).encode(), 9)
+with no_grad():
+    loss = surprise(model, test_windows[::100]).item()
+
+print(f"{len(test):,} letters; zlib {len(packed):,} bytes, the model {len(test) * loss / np.log(256):,.0f}")
+
+# %% [markdown]
+# ## Temperature
+#
+# The logits are divided by a temperature before the softmax. **Predict.** What does the model write at a temperature
+# close to 0, and what at 2?
 
 
 # %%
@@ -391,14 +404,14 @@ plots.images(list(heads.values()), list(heads), title=sentence, columns=4)
 
 
 # %%
-def look(block, head, letters=12):
-    """Draws where the first letters look in one head."""
-    known = list(sentence[:letters].replace(" ", "_"))
-    weights = 100 * maps[block - 1][0, head - 1, :letters, :letters]
+def look(block, head):
+    """Draws where the first 12 letters look in one head."""
+    known = list(sentence[:12].replace(" ", "_"))
+    weights = 100 * maps[block - 1][0, head - 1, :12, :12]
     return plots.table(weights, known, known, fmt="{:.0f}", ylabel="this letter looks", xlabel="at this one")
 
 
-_ = interact(look, block=IntSlider(2, 1, LAYERS), head=IntSlider(1, 1, HEADS), letters=fixed(12))
+_ = interact(look, block=IntSlider(2, 1, LAYERS), head=IntSlider(1, 1, HEADS))
 
 # %%
 score()

@@ -72,10 +72,14 @@ WRONG = [
     ("gpt-3", "def block_parameters(width):\n    return 12 * width**2", "1200 is not right. Hint: 12 width² for"),
     (
         "gpt-4",
-        "def shares(logits, temperature):\n    e = np.exp(logits * temperature)\n    return e / e.sum()",
-        "Hint: divide by the temperature",
+        "def size_in_bytes(loss, letters):\n    return letters * loss / np.log(2)",
+        "8 is not right. Hint: a surprise of ln 2",
     ),
-    ("gpt-4", "def shares(logits, temperature):\n    return np.exp(logits / temperature)", "over their sum"),
+    (
+        "gpt-4",
+        "def size_in_bytes(loss, letters):\n    return letters * loss / 8",
+        "Hint: a surprise of ln 2 is one bit",
+    ),
 ]
 
 
