@@ -76,6 +76,14 @@ LABELS = np.arange(30) % 3
     "model, x, y, kind, words",
     [
         (nn.MLP([2, 3]), X[:30, :2], LABELS, "region", "points?"),
+        (nn.MLP([2, 3]), np.arange(60).reshape(30, 2) % 2, LABELS, "region", "points?"),
+        (
+            nn.Sequential(nn.Embedding(3, 4), nn.Flatten(), nn.Linear(8, 3)),
+            np.ones((30, 2), int),
+            LABELS,
+            "weights",
+            "indices",
+        ),
         (nn.MLP([2, 4, 1]), X[:30, :2], X[:30, 2:3], "weights", "30 values and one output"),
         (nn.MLP([2, 7]), X[:30, :2], LABELS, "weights", "7 classes are more than there are colours"),
         (nn.MLP([5, 3]), np.ones((30, 5)), LABELS, "weights", r"shape \(5,\) are neither points"),
@@ -144,6 +152,12 @@ def test_what_is_not_finite_is_left_out():
     film()
     found, _ = data_of(film)
     assert found["losses"]["lines"][0][1] == [None, None] and "NaN" not in film.html.split("<script")[1]
+    for points, note in ((X[:30] * np.nan, "features|neither"), (X[:30, :2] * np.nan, "not finite")):
+        model = nn.MLP([points.shape[1], 3])
+        film = Film(model, points, LABELS, nn.CrossEntropyLoss())
+        next(model.parameters()).assign(np.nan)
+        film()
+        assert re.search(note, data_of(film)[0]["note"]) and "NaN" not in film.html.split("<script")[1]
 
 
 def test_a_film_is_saved_and_shows_itself(tmp_path):

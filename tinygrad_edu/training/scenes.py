@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.engine import no_grad, plain
+from tinygrad_edu.nn.attention import Embedding
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.summary import shorten_start
 from tinygrad_edu.tensor import Tensor
@@ -67,7 +68,8 @@ class Region:
         self.low, self.high = low - 0.15 * side, high + 0.15 * side
         self.rows = round(COLUMNS * float(np.clip(side[1] / side[0], 0.5, 1.0)))
         across, up = (np.linspace(a, b, n) for a, b, n in zip(self.low, self.high, (COLUMNS, self.rows), strict=True))
-        self.grid = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2).astype(x.dtype)  # the top row first
+        self.grid = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)  # the top row first
+        self.grid = self.grid.astype(x.dtype if x.dtype.kind == "f" else np.float64)
 
     def shoot(self, model: Module) -> Bytes:
         with no_grad():
@@ -101,7 +103,10 @@ class Images:
     """The weights of the first units, each laid out as the image that it looks at."""
 
     kind = "images"
-    note = "Each picture is a unit of the first layer: how much it likes ink in each place, purple for less than 0."
+    note = (
+        "Each picture is a unit of the first layer, its weights laid out as the inputs: yellow-green where it wants "
+        "a high input, purple where it wants a low one."
+    )
 
     def __init__(self, path: str, units: int, height: int, width: int) -> None:
         self.path, self.units, self.height, self.width = path, units, height, width
@@ -132,8 +137,8 @@ class Weights:
         return [sample([plain(p) for p in own]) for own in layers_of(model).values()]
 
     def pack(self, shots: list[Any]) -> tuple[dict[str, Any], Bytes]:
-        numbers = np.concatenate([values for shot in shots for values in shot])
-        low, high = float(numbers.min()), float(numbers.max())
+        numbers = np.concatenate([values[np.isfinite(values)] for shot in shots for values in shot])
+        low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (0.0, 1.0)
         facts = {"names": self.names, "low": low, "high": high, "bins": BINS}
         return facts, histograms(shots, [[0] * len(self.names)] * len(shots), low, high)
 
@@ -141,6 +146,8 @@ class Weights:
 def choose_scene(model: Module, x: Array, y: Any, outputs: Array, loss: Callable[[Any, Any], Any]) -> Scene:
     """The scene that fits inputs and targets: the plane for points, images for images, else histograms of weights."""
     features = math.prod(x.shape[1:])
+    if any(isinstance(module, Embedding) for module in model.modules()):
+        return Weights(model, "Inputs that are indices of an embedding have no picture")
     if x.ndim == 2 and features == 2:
         classes = read_classes(x, y, outputs, loss)
         return Weights(model, classes) if isinstance(classes, str) else classes
@@ -156,6 +163,8 @@ def choose_scene(model: Module, x: Array, y: Any, outputs: Array, loss: Callable
 def read_classes(x: Array, y: Any, outputs: Array, loss: Callable[[Any, Any], Any]) -> Region | str:
     """The scene of points that belong to classes; or why there is none."""
     targets = np.asarray(plain(y))
+    if not np.isfinite(x).all():
+        return "Points that are not finite have no place in the plane"
     if outputs.ndim == 2 and outputs.shape[1] > 1:
         labels = targets.argmax(axis=1) if targets.shape == outputs.shape else targets.reshape(-1)
         count = outputs.shape[1]

@@ -209,6 +209,7 @@ function draw(k) {
 }
 
 async function begin() {
+  theme(document.documentElement.dataset.theme);
   if (!window.DecompressionStream) return void ($("note").textContent = "This browser is too old for films: use one of 2023 or later.");
   bytes = new Uint8Array(await unpack(film.packed).arrayBuffer());
   for (let i = bytes.length / (last + 1); i < bytes.length; i++) bytes[i] += bytes[i - bytes.length / (last + 1)];
@@ -219,7 +220,6 @@ async function begin() {
   parts.loss = losses(film.losses);
   parts.gradients = histograms("gradients", "Gradients of each layer", "how many have which size", film.gradients, "gradient_wire");
   $("note").textContent = film.note;
-  theme(document.documentElement.dataset.theme);
   listen({ ...playing, theme: () => { nextTheme(); show(state.step); } }, playingKeys);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(state.step));
   let kept = null;  // the theme, while all is drawn for white paper

@@ -12,6 +12,8 @@ const nextTheme = () => theme(next(["light", "dark", "auto"], document.documentE
 
 // What was packed with gzip and base64, as a Response.
 function unpack(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+  const unpacking = new DecompressionStream("gzip"), writer = unpacking.writable.getWriter();
+  writer.write(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
+  writer.close();
+  return new Response(unpacking.readable);
 }
