@@ -15,6 +15,7 @@ from pathlib import Path
 
 import lesson
 
+from tinygrad_edu import functional, ops
 from tinygrad_edu.files import visible, write_atomically
 from tinygrad_edu.torch_names import Answer
 
@@ -177,7 +178,7 @@ def build(out, source=True):
         for public in module.__all__:
             getattr(module, public)  # which loads it, where that waits until it is used
         modules[name] = pdoc.doc.Module(module)
-    for name in {*modules["tinygrad_edu.ops"].members, *modules["tinygrad_edu.functional"].members}:
+    for name in [*ops.__all__, *functional.__all__]:
         modules["tinygrad_edu"].members.pop(name, None)  # they have a page of their own
     for module in modules.values():
         translate(module)

@@ -23,7 +23,7 @@ def points_of(n=120, dtype=np.float32):
 def film_of(model, x, y, loss, epochs=3, **options):
     film = Film(model, x, y, loss, **options)
     optimizer = optim.Adam(model.parameters(), lr=0.02)
-    batches = data.DataLoader(x, y, 20, shuffle=True, seed=0)
+    batches = data.DataLoader(x, y, 50, shuffle=True, seed=0)
     fit(model, batches, optimizer=optimizer, loss=loss, epochs=epochs, progress=False, callbacks=[film])
     return film
 
