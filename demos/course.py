@@ -70,7 +70,10 @@ TAIL = """
 - [notebooks](notebooks) are nine classes as executed notebooks, [student](notebooks/student) the same with exercises to
   fill in; `python demos/notebooks/build.py` makes both from the sources beside them, and nbgrader takes the first as
   they are: as the instructor's versions. `pip install -e ".[demos,notebooks]"` brings what they need.
-- [draw.py](draw.py) makes the [gallery](gallery) of computational graphs, and a page that plays backpropagation.
+- [COMING_FROM.md](COMING_FROM.md): from micrograd, from PyTorch: what you wrote there, what you write here.
+- [draw.py](draw.py) makes the [gallery](gallery): computational graphs, a page that plays backpropagation, and films of
+  trainings, of [two moons](gallery/moons.html) and of [digits](gallery/digits.html).
+- [reference.py](reference.py) builds the reference, a page for each module, from the docstrings.
 - [numpy_table.py](numpy_table.py) prints what a function of NumPy's does with a Tensor, and the rule of its gradient.
 - [mnist_more.py](mnist_more.py) is mnist.py with more options; it saves its runs, draws pictures, and reads yours.
 - [cnn.py](cnn.py) trains a convolutional network on the digits, the one of shift.py.

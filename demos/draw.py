@@ -1,7 +1,8 @@
 """Draws the gallery: the pictures of a first course on backpropagation, from one product to an unrolled network.
 
 Each function builds a small computation and returns its output; what the picture shows, the engine has computed.
-Run it with `python demos/draw.py`: it writes pictures and a player page into demos/gallery/, and prints their names.
+Run it with `python demos/draw.py`: it writes pictures and pages into demos/gallery/, and prints their names. Two pages
+are trainings as films: `python demos/draw.py --only moons digits`.
 Blue is the forward pass, orange the backward pass; on every wire stands what the chain rule multiplies there.
 """
 
@@ -12,10 +13,12 @@ from pathlib import Path
 import lesson
 import numpy as np
 from gpt import GPT, LETTERS
+from moons import TASKS, hinge, prepare, train
 
-from tinygrad_edu import Tensor, functional as F, manual_seed, maximum, nn
+from tinygrad_edu import Tensor, data, functional as F, manual_seed, maximum, nn, optim
 from tinygrad_edu.draw import NoEngineError, engine
 from tinygrad_edu.files import visible, write_atomically
+from tinygrad_edu.training import Film, fit
 
 GALLERY = Path(__file__).parent / "gallery"
 
@@ -174,6 +177,32 @@ def gpt():
     return model.graph(np.arange(16)[None], title="a small GPT")
 
 
+def moons():
+    """The training of demos/moons.py: how the line between two moons bends, step by step."""
+    points, labels, net = prepare("moons", 0.1, seed=0)
+    film = Film(
+        net, points, labels, lambda scores, y: hinge(scores[:, 0], y), title="Two moons, 100 steps", snapshots=51
+    )
+    for step, _ in enumerate(train(net, points, labels, TASKS["moons"][3](net.parameters()), 100)):
+        if step:
+            film()
+    return film
+
+
+def digits():
+    """The first layer of a small network that learns to read digits, drawn by the library itself."""
+    manual_seed(0)
+    images, labels = data.synthetic_digits(2000, seed=0)
+    x = lesson.flat(images)
+    net, loss = nn.MLP([784, 32, 10]), nn.CrossEntropyLoss()
+    film = Film(net, x, labels, loss, title="Reading digits: the weights of the first layer")
+    optimizer = optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.3)
+    batches = data.DataLoader(x, labels, 64, shuffle=True)
+    fit(net, batches, optimizer=optimizer, loss=loss, epochs=30, progress=False, callbacks=[film])
+    return film
+
+
+FILMS = {"moons": moons, "digits": digits}
 PICTURES = {
     "product": product,
     "neuron": neuron,
@@ -192,12 +221,18 @@ PICTURES = {
 def main(argv=None):
     parser = lesson.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=lesson.folder, default=str(GALLERY), help="folder for the pictures")
-    parser.add_argument("--only", choices=PICTURES, nargs="+", default=list(PICTURES), help="draw these alone")
+    parser.add_argument(
+        "--only", choices=[*PICTURES, *FILMS], nargs="+", default=[*PICTURES, *FILMS], help="draw these alone"
+    )
     parser.add_argument("--theme", choices=["light", "dark"], default="light")
     args = parser.parse_args(argv)
-    if engine() is None:
+    if engine() is None and not FILMS.keys() >= {*args.only}:
         sys.exit(f"error: {NoEngineError()}")
-    for name in args.only:
+    for name in [name for name in args.only if name in FILMS]:
+        film = FILMS[name]()
+        path = film.save(args.out / f"{name}.html")
+        print(f"{visible(path)}: {film.title}, a film of {len(film)} snapshots")
+    for name in [name for name in args.only if name in PICTURES]:
         graph = PICTURES[name]()
         graph.theme = args.theme
         path = args.out / f"{name}.svg"

@@ -70,12 +70,17 @@ class ScalarMLP(nn.Module):
         return stack(outputs)
 
 
+def hinge(scores, labels):
+    """The mean of max(0, 1 - sign * score), the sign being that of the class."""
+    return (1.0 - (2.0 * labels - 1.0) * scores).relu().mean()
+
+
 def train(model, points, labels, optimizer, steps):
     """Yields loss and share of right answers, before the first step and after each."""
-    signs, start = 2.0 * labels - 1.0, optimizer.lr
+    start = optimizer.lr
     for step in range(steps + 1):
         scores = model(points)[:, 0]
-        loss = (1.0 - signs * scores).relu().mean() + 1e-4 * sum((p * p).sum() for p in model.parameters())
+        loss = hinge(scores, labels) + 1e-4 * sum((p * p).sum() for p in model.parameters())
         yield loss.item(), ((scores > 0) == labels).mean()
         if step < steps:
             optimizer.lr = start * (1 - 0.9 * step / steps)

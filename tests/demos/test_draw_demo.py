@@ -14,13 +14,15 @@ def test_the_gallery_is_drawn(tmp_path):
     result = run("draw", "--out", tmp_path / "gallery", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     pictures = sorted(path.name for path in (tmp_path / "gallery").iterdir())
-    assert pictures == sorted([f"{name}.svg" for name in import_demo("draw").PICTURES] + ["gpt.html", "player.html"])
+    pages = ["gpt.html", "player.html", *(f"{name}.html" for name in import_demo("draw").FILMS)]
+    assert pictures == sorted([f"{name}.svg" for name in import_demo("draw").PICTURES] + pages)
     for path in (tmp_path / "gallery").glob("*.svg"):
         root = ET.parse(path).getroot()
         assert root.get("role") == "img" and path.stat().st_size < 250_000
         assert path.stem in result.stdout
     assert (tmp_path / "gallery" / "player.html").stat().st_size < 200_000
     assert (tmp_path / "gallery" / "gpt.html").stat().st_size < 400_000
+    assert 50_000 < (tmp_path / "gallery" / "moons.html").stat().st_size < 200_000
 
 
 @needs_engine
@@ -59,3 +61,10 @@ def test_without_an_engine_it_says_how_to_get_one(monkeypatch, tmp_path):
     monkeypatch.setattr(demo, "engine", lambda: None)
     with pytest.raises(SystemExit, match=r'pip install "tinygrad-edu\[render\]"'):
         demo.main(["--out", str(tmp_path)])
+
+
+def test_a_film_needs_no_engine(monkeypatch, tmp_path, capsys):
+    demo = import_demo("draw")
+    monkeypatch.setattr(demo, "engine", lambda: None)
+    demo.main(["--only", "moons", "--out", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["moons.html"] and "a film of 51" in capsys.readouterr().out

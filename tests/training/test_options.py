@@ -25,6 +25,7 @@ NEEDED = {  # what each needs besides its options; {} by default
     "DataLoader": lambda: {"images": DIGITS, "labels": [0, 1], "batch_size": 1},
     "normalize": lambda: {"images": DIGITS},
     "fit": lambda: {"model": MODEL, "train": PAIRS, **learning(), "epochs": 0},
+    "Film": lambda: {"model": MODEL, "x": np.eye(2), "y": np.array([0, 1]), "loss": nn.CrossEntropyLoss()},
     "lr_finder": lambda: {"model": MODEL, "loader": PAIRS, **learning(), "steps": 2},
     "clip_grad_norm_": lambda: {"parameters": [], "max_norm": 1.0},
     "clip_grad_value_": lambda: {"parameters": [], "clip_value": 1.0},

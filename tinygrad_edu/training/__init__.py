@@ -1,4 +1,4 @@
-"""What a training loop needs around the model: fit, history, early stopping, checkpoints, metrics, diagnostics."""
+"""What a training loop needs around the model: fit, history, films, early stopping, checkpoints, diagnostics."""
 
 from tinygrad_edu.nn import summary
 from tinygrad_edu.torch_names import answer_names
@@ -6,12 +6,13 @@ from tinygrad_edu.training.checkpoint import *
 from tinygrad_edu.training.diagnostics import *
 from tinygrad_edu.training.early_stopping import *
 from tinygrad_edu.training.epoch import *
+from tinygrad_edu.training.film import *
 from tinygrad_edu.training.fit import *
 from tinygrad_edu.training.history import *
 from tinygrad_edu.training.metrics import *
 
 __all__ = [
-    "Checkpoint", "EarlyStopping", "History", "Report", "RunningMeans", "accuracy", "confusion_matrix",
+    "Checkpoint", "EarlyStopping", "Film", "History", "Report", "RunningMeans", "accuracy", "confusion_matrix",
     "dead_relu_fraction", "diagnose", "evaluate", "fit", "most_confused_pair", "predict", "progress_bar", "summary",
 ]  # fmt: skip
 

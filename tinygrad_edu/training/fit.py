@@ -5,7 +5,7 @@ In its middle stand the five lines forward, loss, zero_grad, backward, step: `on
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
@@ -52,6 +52,7 @@ def fit(
     scheduler: Scheduler | None = None,
     early_stopping: EarlyStopping | None = None,
     checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+    callbacks: Iterable[Callable[[Record], object]] = (),
     progress: bool = True,
 ) -> History:
     """Trains a model, in place, and returns what was measured.
@@ -79,6 +80,8 @@ def fit(
             the validation loss or, without validation, the training loss.
         early_stopping: Watches its own `monitor` in the same way. It starts anew, unless the training is resumed.
         checkpoint: A Checkpoint, or the path of one.
+        callbacks: Functions that are called after each epoch, the last thing in it, with a copy of its record: a Film,
+            or lambda record: print(record["train_loss"]).
         progress: Whether to print a line for each epoch; with tqdm there is a bar too, on a terminal
             or in a notebook.
 
@@ -106,6 +109,7 @@ def fit(
         check_batches("validation", validation)
     check_together(model, optimizer, scheduler)
     epochs = check_int("fit: epochs", epochs, 0)
+    callbacks = check_callbacks(callbacks)
     progress = check_bool("fit: progress", progress)
     for watcher in (scheduler, early_stopping):
         watched_name(watcher, validation is not None)
@@ -139,6 +143,8 @@ def fit(
                 checkpoint.save(**state, epoch=epoch)
             if progress:
                 print_record(history[-1], header=epoch == done + 1)
+            for callback in callbacks:
+                callback(dict(history[-1]))
     if early_stopping is not None and early_stopping.best_state is not None:
         early_stopping.restore(model)
     return history
@@ -229,6 +235,18 @@ def check_batches(name: str, batches: object) -> None:
     if isinstance(batches, Iterator):
         why = "an iterator is used up after one epoch; use a DataLoader or a list"
         raise TypeError(f"fit: {name} is of type {type(batches).__name__}: {why}")
+
+
+def check_callbacks(callbacks: object) -> list[Callable[[Record], object]]:
+    """The callbacks as a list, if they are functions."""
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"fit: callbacks is {callbacks!r:.80}; give a list of functions of an epoch's record: [film]")
+    found = list(callbacks)
+    for callback in found:
+        if not callable(callback) or isinstance(callback, type):
+            hint = f"write {callback.__name__}(...)" if isinstance(callback, type) else "such as print"
+            raise TypeError(f"fit: callbacks holds {callback!r:.80}; each is a function of an epoch's record; {hint}")
+    return found
 
 
 def check_together(model: Module, optimizer: Optimizer, scheduler: Scheduler | None) -> None:

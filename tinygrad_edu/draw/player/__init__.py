@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from tinygrad_edu.draw.player.opening import Page, page
 from tinygrad_edu.draw.player.player import Player, frames, player
+from tinygrad_edu.draw.player.template import fill_page
 
-__all__ = ["Page", "Player", "frames", "page", "player"]
+__all__ = ["Page", "Player", "fill_page", "frames", "page", "player"]

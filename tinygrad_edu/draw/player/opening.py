@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import base64
 import gzip
-import html
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +22,8 @@ from tinygrad_edu.draw.picture.notebook import in_a_frame
 from tinygrad_edu.draw.picture.painter import Detail, Painter
 from tinygrad_edu.draw.picture.svg import NAMESPACE, finish, parse, script_json
 from tinygrad_edu.draw.player.parts import Part, State, Tree
-from tinygrad_edu.draw.player.player import PICTURE, Player, bounds, fill_template, lighten
-from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables
+from tinygrad_edu.draw.player.player import PICTURE, Player, bounds, lighten
+from tinygrad_edu.draw.player.template import fill_page
 from tinygrad_edu.files import StrPath, write_atomically
 
 if TYPE_CHECKING:
@@ -80,13 +78,9 @@ def page(graph: Graph, path: StrPath | None = None, *, title: str | None = None)
         "states": dict(zip(keys, packed, strict=True)),
         "first": first, "all": max(keys, key=lambda key: len(key.split(","))), "none": "",
     }  # fmt: skip
-    here = files("tinygrad_edu.draw.player")
-    text = fill_template(
-        here.joinpath("opening.html").read_text(encoding="utf-8"),
-        title=html.escape(heading), theme=graph.theme, font=FONT, light=css_variables(LIGHT), dark=css_variables(DARK),
-        svg=pictures[keys.index(first)], data=script_json(data),
+    text = fill_page(
+        "opening.html", heading, graph.theme, svg=pictures[keys.index(first)], data=script_json(data),
         hint=HINT if tree.any_set else f"{HINT} {ONE_AT_A_TIME}",
-        view=here.joinpath("view.js").read_text(encoding="utf-8"),
     )  # fmt: skip
     if written is not None:
         write_atomically(written, text.encode("utf-8"), folders=True)

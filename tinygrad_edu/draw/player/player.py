@@ -12,15 +12,12 @@ line "back" are pale, all else is hidden.
 
 from __future__ import annotations
 
-import html
 import math
-import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -35,13 +32,14 @@ from tinygrad_edu.draw.picture.notebook import in_a_frame, mimebundle
 from tinygrad_edu.draw.picture.paper import ENDINGS, Paper, ending, file_of, lay_on
 from tinygrad_edu.draw.picture.svg import NAMESPACE, NUMBER, finish, link_cells, parse, script_json, xml_text
 from tinygrad_edu.draw.player.steps import Script, Step, script
-from tinygrad_edu.draw.theme import DARK, FONT, LIGHT, css_variables, palette
+from tinygrad_edu.draw.player.template import fill_page
+from tinygrad_edu.draw.theme import palette
 from tinygrad_edu.files import StrPath, write_atomically
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
 
-__all__ = ["PICTURE", "Player", "bounds", "fill_template", "frames", "lighten", "player"]
+__all__ = ["PICTURE", "Player", "bounds", "frames", "lighten", "player"]
 
 PICTURE = "picture"  # the id of the SVG, and the beginning of all ids in it
 PALE = {"node": "0.4", "wire": "0.2", "back": "0.14"}  # opacity of what is not there yet, elsewhere hidden
@@ -94,13 +92,9 @@ def player(graph: Graph, path: StrPath | None = None, *, title: str | None = Non
         so_far[step.phase] += 1
         place = f"{step.phase} {so_far[step.phase]} of {totals[step.phase]}" if step.phase != "start" else "start"
         steps.append({**vars(step), "place": place})
-    here = files("tinygrad_edu.draw.player")
-    text = fill_template(
-        here.joinpath("player.html").read_text(encoding="utf-8"),
-        title=html.escape(title), theme=graph.theme, font=FONT, light=css_variables(LIGHT), dark=css_variables(DARK),
-        svg=ET.tostring(svg, encoding="unicode"),
-        steps=script_json(steps), view=here.joinpath("view.js").read_text(encoding="utf-8"),
-    )  # fmt: skip
+    text = fill_page(
+        "player.html", title, graph.theme, svg=ET.tostring(svg, encoding="unicode"), steps=script_json(steps)
+    )
     if written is not None:
         write_atomically(written, text.encode("utf-8"), folders=True)
     return Player(text, written, title, graph)
@@ -140,11 +134,6 @@ def frames(graph: Graph, pattern: StrPath, size: Paper = "picture") -> list[Path
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(write, range(count)))
-
-
-def fill_template(text: str, **parts: str) -> str:
-    """Puts the parts in the places of the template, all at once, so that no part is searched for places."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text)
 
 
 def lighten(element: ET.Element) -> None:
