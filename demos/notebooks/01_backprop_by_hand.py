@@ -195,7 +195,7 @@ n = -z
 e = np.exp(n)
 d = 1 + e
 a = 1 / d
-a.graph()
+a.graph(style="fused")
 
 # %% [markdown]
 # Four small slopes multiplied gave 0.197. On paper most of them cancel, and what remains is short: a (1 − a), where a
@@ -252,7 +252,7 @@ for exponent in (1, 3, 5, 7, 9, 11, 13):
 
 # %% [markdown]
 # No. A large step sees the bend of the curve, and a tiny one sees how numbers are rounded: the difference of two almost
-# equal numbers keeps few digits. In between, near 1e-5, ten digits are right. That is how this library is tested:
+# equal numbers keeps few digits. In between, near 1e-5, more than ten digits are right. That is how this library is tested:
 # `gradcheck(f, x)` asks the judge about every gradient.
 
 # %%
