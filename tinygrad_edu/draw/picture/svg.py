@@ -30,6 +30,7 @@ __all__ = [
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")  # within points and paths
+TRANSPARENT = "transparent", "none", "#fffffe"  # as versions of Graphviz write it of texts: 2.43 leaves the alpha out
 TOOLTIP = "{http://www.w3.org/1999/xlink}title"
 
 
@@ -124,7 +125,7 @@ def unwrap(element: ET.Element) -> None:
     title: list[ET.Element] = []
     parts: list[ET.Element] = []
     for child in element:
-        hidden = child.tag == "text" and child.get("fill") in ("transparent", "none")
+        hidden = child.tag == "text" and child.get("fill") in TRANSPARENT
         link = child.find("a") if child.tag == "g" else None
         if hidden or child.tag == "image" or (child.tag == "title" and element.tag in ("g", "svg")):
             continue  # text that only holds a place, pictures from other files, and titles, which are DOT names
