@@ -295,7 +295,7 @@ for name, v, t in zip("abc", values, tensors, strict=True):
     print(f"slope to {name}:  yours {v.grad:9.6f}   the library's {t.grad:9.6f}")
 
 # %%
-draw.call(expression, *tensors, title="the same expression, drawn by the library")
+draw.call(expression, *tensors, names=dict(zip("abc", tensors, strict=True)), title="drawn by the library")
 
 # %% [markdown]
 # ## A network of your numbers

@@ -105,7 +105,7 @@ def learner(bend, x, w, b, y):
 
 
 L, w = learner(F.sigmoid, x=2.0, w=0.5, b=0.0, y=1.0)
-L.graph(title="a = σ(wx + b), L = (y − a)²", rankdir="TB")
+L.graph(rankdir="TB")
 
 # %%
 L.explain(w)
