@@ -114,7 +114,7 @@ def run_here(notebook, monkeypatch):
     monkeypatch.setenv("TINYGRAD_EDU_QUICK", "1")
     namespace, said = {}, {}
     for cell in notebook.cells[:1] + notebook.cells[2:]:
-        if cell.cell_type != "code":
+        if cell.cell_type != "code" or "@interact" in cell.source:  # a widget without a kernel
             continue
         try:
             exec("import tinygrad_edu\n" + cell.source, namespace)
@@ -169,18 +169,23 @@ def test_a_wrong_answer_gets_its_hint(exercise, wrong, hint, monkeypatch):
     assert (found.right, found.results[exercise]) == (3, False)
 
 
+EXECUTE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import build, nbformat
+nbformat.write(build.execute(nbformat.read(sys.argv[2], 4), quick=True), sys.argv[2])
+"""  # in a process of its own, without what other tests have made of this one
+
+
 @pytest.mark.parametrize("name", [FIRST, *[pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:]]])
-def test_right_answers_score_full_in_a_kernel(name):
-    notebook = build.execute(filled(name), quick=True)
-    (shown,) = notebook.cells[-1].outputs
+def test_right_answers_score_full_in_a_kernel(name, tmp_path):
+    path = tmp_path / "filled.ipynb"
+    nbformat.write(filled(name), path)
+    done = subprocess.run([sys.executable, "-c", EXECUTE, FOLDER, path], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (shown,) = nbformat.read(path, as_version=4).cells[-1].outputs
     count = len(answers_of(build.student_version(build.read_source(name))))
     assert f"{count} of {count} exercises right" in shown.data["text/plain"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_the_teachers_version_runs(name):
-    assert build.complaints(build.build(name, quick=True)) == []
 
 
 def nbgrader(course, *arguments):

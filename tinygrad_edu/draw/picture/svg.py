@@ -30,7 +30,7 @@ __all__ = [
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")  # within points and paths
-TRANSPARENT = "transparent", "none", "#fffffe"  # as versions of Graphviz write it of texts: 2.43 leaves the alpha out
+TRANSPARENT = ("transparent", "none", "#fffffe")  # the last one is what Graphviz 2.43 writes of transparent text
 TOOLTIP = "{http://www.w3.org/1999/xlink}title"
 
 
