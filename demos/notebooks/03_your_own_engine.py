@@ -71,6 +71,7 @@ def multiply(a, b):
 # %% nbgrader={"grade": true, "grade_id": "engine-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 a, b = Value(2.0), Value(-3.0)
 y = multiply(a, b)
+check(type(y).__name__, "Value", hint="return Value(data, inputs, slopes)", name="what comes back")
 check(y.data, -6.0, hint="the data is the product of the data", name="data")
 check(y.inputs == (a, b), True, hint="the inputs are (a, b), the Values themselves", name="inputs")
 check(y.slopes, (-3.0, 2.0), hint="a counts b times, and b counts a times", name="slopes")
@@ -229,13 +230,13 @@ def backward(y):
 # %% nbgrader={"grade": true, "grade_id": "engine-3-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 a, b = Value(2.0), Value(-3.0)
 backward(a * b)
-check((a.grad, b.grad), (-3.0, 2.0), hint="an input gets its slope times the gradient of the number", name="a·b")
+check((a.grad, b.grad), (-3.0, 2.0), hint="y.grad starts as 1; an input gets its slope times that", name="a·b")
 b = Value(-0.5)
 backward(b + b)
 check(b.grad, 2.0, hint="b comes in twice: add to its gradient, do not write over it", name="b + b")
 x = Value(1.0)
 backward(doubled(x, 10))
-check(x.grad, 1024.0, hint="from the end to the beginning: reversed(in_order(y))", name="10 additions")
+check(x.grad, 1024.0, hint="reversed(in_order(y)); each slope times number.grad", name="10 additions")
 ### BEGIN HIDDEN TESTS
 p = Value(3.0)
 q = p * p
@@ -266,10 +267,12 @@ def tanh(a):
 # %% nbgrader={"grade": true, "grade_id": "engine-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 a = Value(0.5)
 y = tanh(a)
+check(type(y).__name__, "Value", hint="return Value(data, inputs, slopes)", name="what comes back")
 check(y.data, np.tanh(0.5), hint="np.tanh of the data", name="data")
+check(y.inputs == (a,), True, hint="inputs is a tuple of one: (a,)", name="inputs")
 check(y.slopes, (1 - np.tanh(0.5) ** 2,), hint="1 − tanh(a)², as a tuple of one: (slope,)", name="slopes")
 backward(y)
-check(a.grad, 1 - np.tanh(0.5) ** 2, hint="inputs is a tuple of one: (a,)", name="gradient")
+check(a.grad, 1 - np.tanh(0.5) ** 2, name="gradient")
 ### BEGIN HIDDEN TESTS
 check(tanh(Value(-2.0)).slopes, (1 - np.tanh(-2.0) ** 2,))
 ### END HIDDEN TESTS
@@ -295,7 +298,7 @@ for name, v, t in zip("abc", values, tensors, strict=True):
     print(f"slope to {name}:  yours {v.grad:9.6f}   the library's {t.grad:9.6f}")
 
 # %%
-draw.call(expression, *tensors, title="the same expression, drawn by the library")
+draw.call(expression, *tensors, names=dict(zip("abc", tensors, strict=True)), title="drawn by the library")
 
 # %% [markdown]
 # ## A network of your numbers
@@ -349,8 +352,8 @@ def step(parameters, lr):
 p = Value(1.0)
 p.grad = 4.0
 step([p], lr=0.1)
-check(p.data, 0.6, hint="downhill is against the slope: minus lr times grad", name="data")
-check(p.grad, 0.0, hint="set grad back to 0 after the step, or the next backward pass adds to the old one", name="grad")
+check(p.data, 0.6, hint="downhill: minus lr times grad; only then grad = 0", name="data")
+check(p.grad, 0.0, hint="back to 0, or the next backward pass adds to the old one", name="grad")
 ### BEGIN HIDDEN TESTS
 q = Value(-1.0)
 q.grad = -2.0

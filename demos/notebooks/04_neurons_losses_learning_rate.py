@@ -105,7 +105,7 @@ def learner(bend, x, w, b, y):
 
 
 L, w = learner(F.sigmoid, x=2.0, w=0.5, b=0.0, y=1.0)
-L.graph(title="a = σ(wx + b), L = (y − a)²")
+L.graph(rankdir="TB")
 
 # %%
 L.explain(w)
@@ -219,7 +219,7 @@ check(cross_entropy(np.array([1.0, -1.0]), 1), 2.12692801)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# A network that has learned nothing, and guesses among ten classes has the loss ln 10 = 2.30. If yours starts far above,
+# A network that has learned nothing guesses: among ten classes its loss is ln 10 = 2.30. If yours starts far above that,
 # something is wrong with its first weights.
 #
 # How steeply does this loss depend on each logit? Here is what the chain rule finds for the scores (2.1, 0.5, −0.8) and
@@ -229,7 +229,7 @@ check(cross_entropy(np.array([1.0, -1.0]), 1), 2.12692801)
 z = Tensor([2.1, 0.5, -0.8], name="z")
 p = F.softmax(z)
 loss = -np.log(p[0])
-loss.graph(title="softmax and cross-entropy, class 0")
+loss.graph(title="softmax and cross-entropy, class 0", rankdir="TB")
 
 # %% [markdown]
 # **Exercise 4.** Write the slopes, from the scores and the label. The answer is short.
@@ -360,8 +360,8 @@ panels = {name: lambda x, model=model: np.diff(model(x).data)[:, 0] for name, (_
 plots.regions(panels, points, labels)
 
 # %% [markdown]
-# Is there a way to find the rate without a dozen trainings? `lr_finder` makes the rate grow from step to step and looks
-# where the loss falls fastest. Afterwards it puts the network back as it was.
+# Is there a way to find the rate without a dozen trainings? `lr_finder` trains once, while the rate grows from step to
+# step, and suggests the rate at which the loss fell fastest. Afterwards it puts the network back as it was.
 
 # %%
 model = new_network()
@@ -369,10 +369,14 @@ batches = data.DataLoader(points, labels, 50, shuffle=True, seed=0)
 settings = {"optimizer": optim.SGD(model.parameters(), lr=1.0), "loss": nn.CrossEntropyLoss()}
 found = optim.lr_finder(model, batches, **settings, start_lr=1e-3, end_lr=100)
 print(f"it suggests {found.suggestion:.2g}")
-plots.curves({"loss as the rate grows": {"loss": (found.lrs, found.losses)}}, xlabel="learning rate", xscale="log")
+panels = {"loss as the rate grows": {"loss": (found.lrs, found.losses)}}
+plots.curves(panels, xlabel="learning rate", xscale="log")
 
 # %% [markdown]
-# Turn the rate of the whole training. From where on does it fail?
+# The suggestion is where to begin looking, not the best rate. The curve says more: where it shoots up, a rate is too
+# large, and good ones often lie a factor of ten below that.
+#
+# Turn the rate of the whole training: try the suggestion, then more. From where on does it fail?
 
 
 # %%

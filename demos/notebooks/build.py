@@ -10,10 +10,14 @@ and says which of the notebooks are not those of today's sources.
 import argparse
 import base64
 import io
+import math
 import os
 import re
 import sys
+import time
+from functools import partial
 from pathlib import Path
+from queue import Empty
 
 try:
     import jupytext
@@ -148,12 +152,33 @@ def student_version(teacher):
     return notebook
 
 
+class Client(NotebookClient):
+    """Looks for messages every second: a widget that sends while one arrives can leave it unseen, and all waits."""
+
+    async def async_start_new_kernel_client(self, **options):
+        client = await super().async_start_new_kernel_client(**options)
+        for channel in (client.shell_channel, client.iopub_channel):
+            channel.get_msg = partial(look_again, channel.get_msg)
+        return client
+
+
+async def look_again(get_msg, timeout=None):
+    """A channel's next message; Empty if none comes in time."""
+    end = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        try:
+            return await get_msg(timeout=1)
+        except Empty:
+            if time.monotonic() > end:
+                raise
+
+
 def execute(notebook, quick=False):
     """Runs all cells in a new kernel, which imports the library of this folder, and cleans what they show."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     env |= {"TINYGRAD_EDU_QUICK": "1" if quick else ""}
     resources = {"metadata": {"path": str(HERE)}}
-    client = NotebookClient(
+    client = Client(
         notebook, timeout=600, kernel_name="python3", record_timing=False, coalesce_streams=True, resources=resources
     )
     client.execute(env=env)

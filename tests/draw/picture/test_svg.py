@@ -23,7 +23,7 @@ GRAPHVIZ = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <text text-anchor="start" x="27" y="-35" font-family="Helvetica,Arial,sans-serif" font-size="14.00">TEXT</text>
 <text x="27" y="-35" font-family="Courier" fill="#a63c00">LABEL</text>
 <text x="27" y="-35" fill="transparent">a place</text>
-<text x="27" y="-35" fill="#fffffe">another place</text>
+<text x="27" y="-35" fill="#fffffe">a place</text>
 <g id="a_node&#45;t0_0"><a xlink:href="http://example.com" xlink:title="&lt;TABLE&gt;"><polygon fill="RED"/></a></g>
 <image xlink:href="http://example.com/a.png" width="1px"/>
 </a></g>
