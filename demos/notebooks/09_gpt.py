@@ -372,8 +372,8 @@ print(f"{len(test):,} letters; zlib {len(packed):,} bytes, the model {len(test) 
 # %% [markdown]
 # ## Temperature
 #
-# The logits are divided by a temperature before the softmax. **Predict.** What does the model write at a temperature
-# close to 0, and what at 2?
+# The logits are divided by a temperature before the softmax: 0.8 until now. **Predict:** what does the model write at a
+# higher one, and what at one close to 0?
 
 
 # %%
@@ -381,7 +381,7 @@ def show(temperature, seed, prompt):
     print(write(model, 300, prompt, temperature, seed))
 
 
-slider = FloatSlider(0.5, min=0.1, max=2.0, continuous_update=False)
+slider = FloatSlider(1.2, min=0.1, max=2.0, continuous_update=False)
 _ = interact(show, temperature=slider, seed=IntSlider(0, 0, 20, continuous_update=False), prompt="The ")
 
 # %% [markdown]
