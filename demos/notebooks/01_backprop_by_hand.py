@@ -195,7 +195,7 @@ n = -z
 e = np.exp(n)
 d = 1 + e
 a = 1 / d
-a.graph(style="fused")
+a.graph(style="fused", rankdir="TB")
 
 # %% [markdown]
 # Four small slopes multiplied gave 0.197. On paper most of them cancel, and what remains is short: a (1 − a), where a
