@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # what __getattr__ imports
 
 from tinygrad_edu.anomaly import detect_anomaly
 from tinygrad_edu.engine import no_grad, op
-from tinygrad_edu.garbage import spare_growing_graphs
 from tinygrad_edu.gradcheck import gradcheck
 from tinygrad_edu.ops import *  # type: ignore[assignment, has-type]
 from tinygrad_edu.random import manual_seed
@@ -30,8 +29,6 @@ del globals()["cross_entropy"], globals()["linear"]  # those of functional check
 # The C library keeps freed memory up to twice the largest block that it has seen go. Else it would hand back what a
 # training step frees, and the system would clear it again for the next one: a third of the time of a deep network.
 np.empty(2**25 - 2**16, np.uint8)
-
-spare_growing_graphs()
 
 sys.modules[f"{__name__}.tensor"].__class__ = NotCallable  # torch.tensor is a function
 
