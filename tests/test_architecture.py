@@ -19,7 +19,7 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
-    ["arguments", "blocks", "checks", "files", "notebooks", "structure", "sums", "tables", "torch_names"],
+    ["arguments", "blocks", "checks", "files", "garbage", "notebooks", "structure", "sums", "tables", "torch_names"],
     ["engine"],
     ["scopes"],
     ["random", "anomaly", "ops", "figures"],
@@ -224,9 +224,9 @@ WAITS = [
     "training",
 ]
 LOADS = {  # what a program begins with: all that it needs of Python and NumPy; more would be time at every start
-    "import tinygrad_edu": "__future__, heapq, inspect, numpy",
+    "import tinygrad_edu": "__future__, gc, heapq, inspect, numpy",
     "from tinygrad_edu import nn, optim; optim.Adam(nn.MLP([2, 1]).parameters())":
-    "__future__, copy, heapq, inspect, numpy.random, numpy.typing",
+    "__future__, copy, gc, heapq, inspect, numpy.random, numpy.typing",
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from numpy import float64, ndarray
 
 from tinygrad_edu.engine.modes import PLAIN, Mode, current_mode, run_hooks, stored_mode
 from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number
+from tinygrad_edu.garbage import watch_growth
 from tinygrad_edu.sums import add_up
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def record_result(out: Any, op: Op, inputs: Any, params: Any, requires_grad: boo
     tensor: Tensor = new_tensor(Tensor)
     tensor._values, tensor._requires_grad = out, True
     tensor._op, tensor._inputs, tensor._params = op, inputs, params
-    tensor._number = new_number()
+    tensor._number = number = new_number()
     tensor._hooks = tensor._scopes = tensor.grad = tensor.name = None
     if not (requires_grad and (mode is PLAIN or mode.recording)):
         tensor._requires_grad, tensor._op, tensor._inputs = False, None, ()
@@ -97,6 +98,8 @@ def record_result(out: Any, op: Op, inputs: Any, params: Any, requires_grad: boo
             tensor._values = out.copy()  # a view: an update of what it views would change it unseen
     if mode is not PLAIN and mode.watch is not None:
         mode.watch.forward(op, inputs, tensor)
+    if not number & 16383:  # EVERY - 1
+        watch_growth(tensor)
     return tensor
 
 
