@@ -70,13 +70,13 @@ def parser(text, *, digits=False, page=False, out=True, needs=("matplotlib",)):
     return parser
 
 
-def check_installed(packages):
+def check_installed(packages, program="this demo", install=INSTALL):
     """Ends the program if one of them is missing: better now than after a training."""
     for package in packages:
         try:
             importlib.import_module(package)
         except ModuleNotFoundError as error:
-            sys.exit(f"error: this demo needs {error.name}, which is not installed; {INSTALL}")
+            sys.exit(f"error: {program} needs {error.name}, which is not installed; {install}")
 
 
 def option(kind, fits, words, most=math.inf):

@@ -46,11 +46,7 @@ def main(argv=None):
     parser.add_argument("--port", type=port, help=f"of the page; the first free one from {PORT} on if left out")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     args = parser.parse_args(argv)
-    for package in ("marimo", "matplotlib"):
-        try:
-            __import__(package)
-        except ModuleNotFoundError as error:
-            sys.exit(f"error: the playground needs {error.name}, which is not installed; {INSTALL}")
+    lesson.check_installed(("marimo", "matplotlib"), "the playground", INSTALL)
     port = next(filter(free, [args.port] if args.port else range(PORT, PORT + NEXT)), None)
     if port is None:
         taken = f"port {args.port} is" if args.port else f"the ports from {PORT} to {PORT + NEXT - 1} are"

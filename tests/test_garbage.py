@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tinygrad_edu import Tensor, garbage
+from tinygrad_edu.engine import autograd
 from tinygrad_edu.garbage import COMPLETE, EVERY, Spared, watch_growth
 
 BY_ITSELF = pytest.mark.skipif(sys.version_info >= (3, 14), reason="collects bit by bit, never everything by itself")
@@ -74,6 +75,15 @@ def test_a_graph_that_does_not_last_needs_no_callback(collector):
     collector.graph.clear()
     collector.run()
     assert collector.callbacks == []
+
+
+def test_the_engine_tells_of_tensors_at_equal_distances(monkeypatch):
+    told = []
+    monkeypatch.setattr(autograd, "watch_growth", lambda tensor: told.append(tensor._number))
+    y = Tensor(1.0)
+    for _ in range(2 * EVERY):
+        y = y * 0.999
+    assert len(told) == 2 and all(number % EVERY == 0 for number in told)
 
 
 @BY_ITSELF

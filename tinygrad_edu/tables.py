@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["escape_markdown", "format_table", "html_table", "markdown_table"]
+__all__ = ["Table", "escape_markdown", "format_table", "html_table", "markdown_table"]
 
 MINUS = re.compile(r"^-(?=\d)")
 Rows = Sequence[Sequence[str]]  # the first one is the header
@@ -52,3 +52,22 @@ def markdown_table(rows: Rows, right: Collection[str], below: Sequence[str] = ()
 def escape_markdown(text: str) -> str:
     """A text in Markdown, where names may hold signs that mean something there."""
     return "".join([f"\\{c}" if c in "\\`*_{}[]<>#|$~" else c for c in text])
+
+
+class Table:
+    """Rows, the first one the header, and lines below: text in a terminal, a table in a notebook."""
+
+    def __init__(self, rows: Rows, below: Sequence[str] = ()) -> None:
+        self.rows, self.below = rows, below
+
+    def __str__(self) -> str:
+        return "\n".join([*format_table(self.rows, ()), *self.below])
+
+    def _repr_html_(self) -> str:
+        return html_table(self.rows, (), self.below)
+
+    def _repr_markdown_(self) -> str:
+        return markdown_table(self.rows, (), self.below)
+
+    def __repr__(self) -> str:
+        return str(self)

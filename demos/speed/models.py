@@ -50,11 +50,11 @@ def contenders(case, threads):
     manual_seed(0)
     model = ours(case)
     state = {name: values.astype(np.float32) for name, values in model.state_dict().items()}
-    found = {OURS: Training(model, F.cross_entropy, optimizer(optim, case, model))}
+    found = {OURS: peers.Training(model, F.cross_entropy, optimizer(optim, case, model))}
     if torch := import_torch(threads):
         twin = torch_gpt(torch) if case == GPT else torch_cnn(torch, case)
         twin.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()})
-        found[TORCH] = TorchTraining(twin, torch_loss(torch), optimizer(torch.optim, case, twin))
+        found[TORCH] = peers.TorchTraining(twin, torch_loss(torch), optimizer(torch.optim, case, twin))
     if installed("jax"):
         found[JAX] = JaxTraining(case, state)
     return found
@@ -86,29 +86,6 @@ def optimizer(library, case, model):
     if case == GPT:
         return library.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
     return library.Adam(model.parameters(), lr=LR)
-
-
-class Training(peers.Peer):
-    """A network, a loss and an optimizer of one library."""
-
-    def __init__(self, model, loss, optimizer):
-        self.model, self.loss, self.optimizer = model, loss, optimizer
-
-    def step(self, x, y):
-        loss = self.loss(self.model(x), y)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return loss.item()
-
-
-class TorchTraining(Training):
-    """The same of Tensors."""
-
-    def prepare(self, x, y):
-        import torch
-
-        return torch.from_numpy(x), torch.from_numpy(y)
 
 
 def torch_loss(torch):

@@ -50,27 +50,43 @@ class Peer:
         return self.layers
 
 
-class Ours(Peer):
-    """tinygrad_edu."""
+class Training(Peer):
+    """A model, a loss and an optimizer, of this library or of PyTorch: the lines are the same."""
 
-    def __init__(self, weights, optimizer, lr):
-        self.model = nn.MLP([len(weights[0][0]), *[len(b) for _, b in weights]])
-        self.linear = [layer for layer in self.model if isinstance(layer, nn.Linear)]
-        for layer, (W, b) in zip(self.linear, weights, strict=True):
-            layer.weight.assign(W.T)
-            layer.bias.assign(b)
-        parameters = self.model.parameters()
-        if optimizer == "Adam":
-            self.optimizer = optim.Adam(parameters, lr, (BETA1, BETA2), EPS)
-        else:
-            self.optimizer = optim.SGD(parameters, lr, MOMENTUM if optimizer == "momentum" else 0.0)
+    def __init__(self, model, loss, optimizer):
+        self.model, self.loss, self.optimizer = model, loss, optimizer
 
     def step(self, x, y):
-        loss = cross_entropy(self.model(x), y)
+        loss = self.loss(self.model(x), y)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return loss.item()
+
+
+class TorchTraining(Training):
+    """The same of PyTorch's tensors."""
+
+    def prepare(self, x, y):
+        import torch
+
+        return torch.from_numpy(x), torch.from_numpy(y)
+
+
+class Ours(Training):
+    """tinygrad_edu."""
+
+    def __init__(self, weights, optimizer, lr):
+        model = nn.MLP([len(weights[0][0]), *[len(b) for _, b in weights]])
+        self.linear = [layer for layer in model if isinstance(layer, nn.Linear)]
+        for layer, (W, b) in zip(self.linear, weights, strict=True):
+            layer.weight.assign(W.T)
+            layer.bias.assign(b)
+        if optimizer == "Adam":
+            made = optim.Adam(model.parameters(), lr, (BETA1, BETA2), EPS)
+        else:
+            made = optim.SGD(model.parameters(), lr, MOMENTUM if optimizer == "momentum" else 0.0)
+        super().__init__(model, cross_entropy, made)
 
     def weights(self):
         return [(layer.weight.data.T, layer.bias.data) for layer in self.linear]
@@ -84,34 +100,23 @@ class Replayed(Ours):
         self.step = Replay(lambda x, y: cross_entropy(self.model(x), y), self.model, self.optimizer)
 
 
-class PyTorch(Peer):
+class PyTorch(TorchTraining):
     """PyTorch as its tutorials use it; `fused` is its Adam in one kernel, an option."""
 
     def __init__(self, weights, optimizer, lr, fused=False):
         import torch
 
-        self.torch = torch
         layers = []
         for W, b in weights:
             linear = torch.nn.Linear(*W.shape)
             linear.load_state_dict({"weight": torch.tensor(W.T), "bias": torch.tensor(b)})
             layers += [linear, torch.nn.ReLU()]
-        self.model = torch.nn.Sequential(*layers[:-1])
+        model = torch.nn.Sequential(*layers[:-1])
         if optimizer == "Adam":
-            self.optimizer = torch.optim.Adam(self.model.parameters(), lr, (BETA1, BETA2), EPS, fused=fused or None)
+            made = torch.optim.Adam(model.parameters(), lr, (BETA1, BETA2), EPS, fused=fused or None)
         else:
-            momentum = MOMENTUM if optimizer == "momentum" else 0.0
-            self.optimizer = torch.optim.SGD(self.model.parameters(), lr, momentum)
-
-    def prepare(self, x, y):
-        return self.torch.from_numpy(x), self.torch.from_numpy(y)
-
-    def step(self, x, y):
-        loss = self.torch.nn.functional.cross_entropy(self.model(x), y)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return loss.item()
+            made = torch.optim.SGD(model.parameters(), lr, MOMENTUM if optimizer == "momentum" else 0.0)
+        super().__init__(model, torch.nn.functional.cross_entropy, made)
 
     def weights(self):
         linear = self.model[::2]

@@ -156,13 +156,18 @@ def measure(case, threads, quick, peer):
         blocks, runs = (2, 1) if quick else (7, 5)
         return rows(case, interleaved(steps, blocks, runs, threads, warmup=0 if quick else 1, freeze=freeze))
 
+    runs = builders(case, peer, threads)
+    return rows(case, interleaved(runs, 5 if quick else 21, 20 if quick else 50, threads, freeze=freeze))
+
+
+def builders(case, peer, threads=1):
+    """For ours and the peer, a function that makes the leaves, builds the graph and backpropagates."""
     function, values = expression(EXPRESSIONS[case])
 
     def builder(leaf):
         return lambda: function(*[leaf(value) for value in values]).backward()
 
-    runs = {name: builder(leaf) for name, (leaf, _) in libraries(peer, threads).items()}
-    return rows(case, interleaved(runs, 5 if quick else 21, 20 if quick else 50, threads, freeze=freeze))
+    return {name: builder(leaf) for name, (leaf, _) in libraries(peer, threads).items()}
 
 
 def single_cases(quick, threads=1):
@@ -172,12 +177,11 @@ def single_cases(quick, threads=1):
 
 def measure_single(case, threads, quick):
     """Rows of one expression, each sample a single run."""
-    function, values = expression(EXPRESSIONS[case])
-    times = {name: [] for name in libraries("micrograd")}
+    runs = builders(case, "micrograd")
+    times = {name: [] for name in runs}
     for _ in range(50 if quick else 500):
-        for name, (leaf, _) in libraries("micrograd").items():
-            leaves = [leaf(value) for value in values]
+        for name, run in runs.items():
             start = time.perf_counter()
-            function(*leaves).backward()
+            run()
             times[name].append(time.perf_counter() - start)
     return rows(f"single runs, {case}", times)

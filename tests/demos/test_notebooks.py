@@ -2,12 +2,11 @@
 
 import ast
 import base64
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from demo_runs import DEMOS, import_demo
 
 from tinygrad_edu.teach import NotRight, exercises
 
@@ -15,10 +14,8 @@ for package in ("jupytext", "nbclient", "ipywidgets"):
     pytest.importorskip(package, reason='needs `pip install -e ".[notebooks]"`')
 nbformat = pytest.importorskip("nbformat")  # which jupytext brings
 
-FOLDER = Path(__file__).parent.parent.parent / "demos" / "notebooks"
-SPEC = importlib.util.spec_from_file_location("build_notebooks", FOLDER / "build.py")
-build = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(build)
+FOLDER = DEMOS / "notebooks"
+build = import_demo("notebooks/build")
 NAMES = build.names()
 FIRST = NAMES[0]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the notebooks' own packages

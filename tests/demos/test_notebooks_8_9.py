@@ -1,19 +1,14 @@
 """What the exercises of notebooks 8 and 9 say of typical wrong answers, each run with the cells that it needs alone."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from demo_runs import import_demo
 
 from tinygrad_edu.teach import NotRight
 
 for package in ("jupytext", "nbclient", "ipywidgets"):
     pytest.importorskip(package, reason='needs `pip install -e ".[notebooks]"`')
 
-FOLDER = Path(__file__).parent.parent.parent / "demos" / "notebooks"
-SPEC = importlib.util.spec_from_file_location("build_notebooks", FOLDER / "build.py")
-build = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(build)
+build = import_demo("notebooks/build")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the notebooks' own packages
 
 NOTEBOOKS = {"bigrams": "08_bigrams_to_attention", "gpt": "09_gpt"}

@@ -235,11 +235,8 @@ def factor_hint(own: ndarray, right: ndarray, equal: Equality, adds_up: bool, co
         return f"{times} the right one{why_more(whole, times, adds_up, counts)}"
     if abs(part) > 1 and abs(factor * part - 1) < 1e-3 and (not is_single or part in telling):
         why = ": is a mean taken where a sum should be?" if part in counts else ""
-        return (
-            f"half the right one{why}"
-            if part == 2
-            else f"{'1' if part > 0 else '−1'}/{abs(part)} of the right one{why}"
-        )
+        share = "half" if part == 2 else f"{'1' if part > 0 else '−1'}/{abs(part)} of"
+        return f"{share} the right one{why}"
     return "" if is_single else f"{format_number(factor)} times the right one"
 
 

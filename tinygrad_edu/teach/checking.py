@@ -7,7 +7,6 @@ there would be to see.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from numpy import ndarray
@@ -19,7 +18,7 @@ from tinygrad_edu.draw.variables import caller_variables
 from tinygrad_edu.draw.verdict import Verdict, judge_all, verdict_counts
 from tinygrad_edu.engine import plain
 from tinygrad_edu.notebooks import notebook_shell
-from tinygrad_edu.tables import format_table, html_table, markdown_table
+from tinygrad_edu.tables import Table
 from tinygrad_edu.teach.comparing import Finding, compare, explain
 from tinygrad_edu.teach.exercises import note_result
 from tinygrad_edu.tensor import Tensor
@@ -36,26 +35,6 @@ class NotRight(AssertionError):
     def _render_traceback_(self) -> list[str]:
         """What IPython shows of it."""
         return [f"\x1b[1;31m{WRONG}\x1b[0m {self}"]
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """What a check found, a row for each part; in a notebook it shows itself as a table."""
-
-    rows: list[list[str]]  # the first one is the header
-    below: list[str]
-
-    def __str__(self) -> str:
-        return "\n".join([*format_table(self.rows, ()), *self.below])
-
-    def _repr_html_(self) -> str:
-        return html_table(self.rows, (), self.below)
-
-    def _repr_markdown_(self) -> str:
-        return markdown_table(self.rows, (), self.below)
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def show(table: Table) -> None:
@@ -121,13 +100,9 @@ def write_finding(found: Finding, name: str | None) -> str:
     """One wrong answer in words: "x.grad = 4: wrong sign"."""
     what = f"{name or ('answer' if found.place else '')}{found.place}"
     own = " = ".join(filter(None, [what, found.own]))
-    return (
-        f"{own}: {found.hint}"
-        if own and found.hint
-        else f"{own or 'this'} is not right"
-        if not found.hint
-        else found.hint
-    )
+    if not found.hint:
+        return f"{own or 'this'} is not right"
+    return f"{own}: {found.hint}" if own else found.hint
 
 
 def parts_table(findings: list[Finding], name: str) -> Table:
@@ -135,7 +110,7 @@ def parts_table(findings: list[Finding], name: str) -> Table:
     for found in findings:
         verdict = f"{RIGHT} right" if found.is_right else f"{WRONG} {found.hint or 'not right'}"
         rows.append([f"{name}{found.place}", found.own, verdict])
-    return Table(rows, [])
+    return Table(rows)
 
 
 def check_gradients(loss: Tensor, grads: Grads | None = None, hint: str = "") -> None:

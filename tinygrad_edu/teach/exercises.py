@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.notebooks import notebook_shell
-from tinygrad_edu.tables import format_table, html_table, markdown_table
+from tinygrad_edu.tables import Table
 
 __all__ = ["Score", "answer", "exercise", "note_result", "score"]
 
@@ -26,7 +26,7 @@ results: dict[str, bool | None] = {}  # by exercise; None where its test has beg
 running: list[str] = []  # the exercise whose test runs
 
 
-class Score:
+class Score(Table):
     """How many exercises are right, of how many; in a notebook it shows itself as a table.
 
     Attributes:
@@ -37,25 +37,10 @@ class Score:
     def __init__(self, results: dict[str, bool | None]) -> None:
         self.results = results
         self.right, self.total = sum(map(bool, results.values())), len(results)
-
-    def _rows(self) -> list[list[str]]:
         words = {True: "✓ right", False: "✗ not right yet", None: "○ not checked yet"}
-        return [["exercise", "result"], *[[name, words[result]] for name, result in self.results.items()]]
-
-    def _below(self) -> list[str]:
-        return [f"{self.right} of {self.total} exercises right" if self.total else "no exercise was checked yet"]
-
-    def __str__(self) -> str:
-        return "\n".join([*format_table(self._rows(), ()), *self._below()])
-
-    def _repr_html_(self) -> str:
-        return html_table(self._rows(), (), self._below())
-
-    def _repr_markdown_(self) -> str:
-        return markdown_table(self._rows(), (), self._below())
-
-    def __repr__(self) -> str:
-        return str(self)
+        rows = [["exercise", "result"], *[[name, words[result]] for name, result in results.items()]]
+        said = f"{self.right} of {self.total} exercises right" if self.total else "no exercise was checked yet"
+        super().__init__(rows, [said])
 
 
 def exercise(name: str) -> None:
