@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from hypothesis.extra import numpy as npst
 
 from tinygrad_edu import Tensor, teach
@@ -167,12 +167,22 @@ ANSWERS = st.recursive(
 
 
 @given(ANSWERS, ANSWERS)
+@example(None, complex(0, np.nan))
+@example([1j, [2]], np.array([complex(np.inf, np.nan), np.nan]))
+@example({}, np.array(["NaT"], "datetime64[D]"))
 def test_every_answer_gets_a_verdict(value, expected):
     check(expected, expected)
     try:
         check(value, expected)
     except NotRight as error:
         assert str(error)
+
+
+def test_complex_numbers_may_be_rounded():
+    check(0.1j + 0.2j, 0.3j)
+    check([1, 2j], [1, 2j])
+    with pytest.raises(NotRight, match=r"2j: not the right complex128 values"):
+        check(2j, 1j)
 
 
 def product():

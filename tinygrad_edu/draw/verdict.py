@@ -123,7 +123,8 @@ def judge(
     numbers = as_numbers(own)
     if numbers is None:
         dtype = own.dtype if isinstance(own, ndarray) else None
-        hint = f"not real numbers, but {dtype}" if dtype else f"not numbers, but a {type(own).__name__}"
+        what = "real numbers" if dtype or isinstance(own, complex) else "numbers"
+        hint = f"not {what}, but {dtype or f'a {type(own).__name__}'}"
         return Verdict("wrong", right, None, hint)
     right = np.asarray(right)
     equal = Equality(numbers, right, scale)

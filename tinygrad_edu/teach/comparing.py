@@ -25,7 +25,7 @@ __all__ = ["Finding", "compare", "explain"]
 SAMPLES = 5  # arguments with which functions are compared
 LONGEST = 60  # characters of an answer that are repeated
 PERMUTED = 4  # parts of which every order is tried
-Numbers = (int, float, np.generic, ndarray, Tensor)
+Numbers = (int, float, complex, np.generic, ndarray, Tensor)
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,29 @@ def describe(own: Any) -> str:
 def compare_numbers(own: Any, right: Any, place: str, terms: Sequence[Any]) -> Finding:
     """Numbers and arrays of numbers."""
     array = np.asarray(plain(right))
-    if array.dtype.kind not in "fiub":
-        same = np.shape(plain(own)) == array.shape and np.array_equal(plain(own), array)
-        return Finding(bool(same), describe(own), "" if same else f"not the right {array.dtype} numbers", place)
     if isinstance(own, (list, tuple)):
         own = gather(own)
+    if array.dtype.kind not in "fiub":
+        same = equal_others(plain(own), array)
+        return Finding(same, describe(own), "" if same else f"not the right {array.dtype} values", place)
     counts = {n for n in (array.size, *array.shape) if n > 2}
     found = judge(own, array, [np.asarray(plain(term)) for term in terms], adds_up=False, counts=counts)
     if found.status == "right":
         return Finding(True, describe(own), found.hint, place)
     return Finding(False, describe(own), explain(found, bool(len(terms))), place)
+
+
+def equal_others(own: Any, right: ndarray) -> bool:
+    """Whether complex numbers, times or strings agree; NaN agrees with NaN, and NaT with NaT."""
+    try:
+        own = np.asarray(own)
+    except ValueError:  # a list of lists of different lengths
+        return False
+    if own.shape != right.shape or (own.dtype.kind != right.dtype.kind and own.dtype.kind not in "fiub"):
+        return False
+    if right.dtype.kind == "c":
+        return bool(np.allclose(own, right, rtol=1e-5, equal_nan=True))
+    return bool(np.array_equal(own, right, equal_nan=right.dtype.kind in "mM"))
 
 
 def gather(own: Sequence[Any]) -> Any:
