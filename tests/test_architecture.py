@@ -19,6 +19,7 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
+    ["arrays"],
     ["arguments", "blocks", "checks", "files", "garbage", "notebooks", "structure", "sums", "tables", "torch_names"],
     ["engine"],
     ["scopes"],

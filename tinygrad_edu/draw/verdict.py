@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.arrays import home
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, format_array, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, hand_back
@@ -126,7 +127,7 @@ def judge(
         what = "real numbers" if dtype or isinstance(own, complex) else "numbers"
         hint = f"not {what}, but {dtype or f'a {type(own).__name__}'}"
         return Verdict("wrong", right, None, hint)
-    right = np.asarray(right)
+    right = np.asarray(home(right))
     equal = Equality(numbers, right, scale)
     right = right if right.dtype.kind == "f" else right.astype(np.float64)
     if numbers.shape != right.shape:
@@ -143,7 +144,7 @@ def judge(
 def as_numbers(own: object) -> ndarray | None:
     """An array of real numbers; None if it is something else."""
     try:
-        array = np.asarray(plain(own))
+        array = np.asarray(home(plain(own)))
     except (TypeError, ValueError):  # a list of lists of different lengths, or of Tensors
         return None
     return array if array.dtype.kind in "fiub" else None

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arrays import home
 from tinygrad_edu.checks import check_bool
 from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.files import on_terminal
@@ -84,16 +85,16 @@ class RunningMeans:
             loss = watched_number("RunningMeans.add: loss", loss)
         if type(summed) is not bool:
             summed = check_bool("RunningMeans.add: summed", summed)
-        scores, labels = plain(outputs), np.asarray(plain(targets))
+        scores, labels = plain(outputs), np.asarray(home(plain(targets)))
         shape: tuple[int, ...] = getattr(scores, "shape", ())
         if not labels.ndim:
             raise ValueError(f"RunningMeans.add: targets is {targets!r:.60}, without a first axis of examples")
         self.examples += len(labels)
         self.loss_sum += loss if summed else loss * len(labels)
         if labels.dtype.kind in "iu" and shape[:-1] == labels.shape and len(shape) > labels.ndim and shape[-1] > 1:
-            right = scores.argmax(axis=-1) == labels
+            right = home(scores.argmax(axis=-1)) == labels
             if not math.isfinite(loss):
-                right &= ~np.isnan(scores).any(axis=-1)  # of scores of NaN argmax names the first
+                right &= ~home(np.isnan(scores).any(axis=-1))  # of scores of NaN argmax names the first
             self.labels += labels.size
             self.correct += int(right.sum())
 
@@ -162,7 +163,7 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
         model.eval()
         for number, batch in enumerate(batches, 1):
             inputs, _ = inputs_and_targets(batch, f"predict, batch {number}")
-            outputs.append(plain(model(inputs)))
+            outputs.append(home(plain(model(inputs))))
     if not outputs:
         raise ValueError(f"predict: {NO_BATCHES}")
     return np.concatenate(outputs)

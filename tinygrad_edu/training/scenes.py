@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arrays import beside, home
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.nn.attention import Embedding
 from tinygrad_edu.nn.module import Module
@@ -73,7 +74,8 @@ class Region:
 
     def shoot(self, model: Module) -> Bytes:
         with no_grad():
-            outputs = [np.asarray(plain(model(points)), np.float64) for points in (self.grid, self.x)]
+            parts = [beside(next(model.parameters()), np.asarray, points) for points in (self.grid, self.x)]
+            outputs = [np.asarray(home(plain(model(points))), np.float64) for points in parts]
         (classes, margins), (answers, _) = (self.answer(found) for found in outputs)
         levels = 256 // len(self.names)
         return np.concatenate([classes * levels + np.round(margins * (levels - 1)), answers]).astype(np.uint8)
@@ -112,7 +114,7 @@ class Images:
         self.path, self.units, self.height, self.width = path, units, height, width
 
     def shoot(self, model: Module) -> tuple[Array, float]:
-        weight = plain(dict(model.named_parameters())[self.path])
+        weight = home(plain(dict(model.named_parameters())[self.path]))
         images = np.nan_to_num(weight.reshape(len(weight), -1)[: self.units, : self.height * self.width])
         largest = float(np.abs(images).max())
         return np.round(images / (largest or 1) * LEVELS + LEVELS).astype(np.uint8), largest
@@ -134,7 +136,7 @@ class Weights:
         self.note = f"{why}, so the weights of each layer are shown instead."
 
     def shoot(self, model: Module) -> list[Array]:
-        return [sample([plain(p) for p in own]) for own in layers_of(model).values()]
+        return [sample([home(plain(p)) for p in own]) for own in layers_of(model).values()]
 
     def pack(self, shots: list[Any]) -> tuple[dict[str, Any], Bytes]:
         numbers = np.concatenate([values[np.isfinite(values)] for shot in shots for values in shot])
