@@ -1,18 +1,5 @@
-"""What the exercises of notebooks 8 and 9 say of typical wrong answers, each run with the cells that it needs alone."""
+"""Typical wrong answers to the exercises of the notebooks 8 and 9, and what is said of them."""
 
-import pytest
-from demo_runs import import_demo
-
-from tinygrad_edu.teach import NotRight
-
-for package in ("jupytext", "nbclient", "ipywidgets"):
-    pytest.importorskip(package, reason='needs `pip install -e ".[notebooks]"`')
-
-build = import_demo("notebooks/build")
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the notebooks' own packages
-
-NOTEBOOKS = {"bigrams": "08_bigrams_to_attention", "gpt": "09_gpt"}
-NEEDED = {"bigrams-2": "KNOWN = ", "gpt-3": "class Block"}  # how the cell begins that an exercise needs
 SUMMED = "    g = np.zeros_like(p)\n    for a, b in zip(came, then):\n        g[a] += p[a]\n        g[a, b] -= 1\n"
 WEIGHTS = "    weights = F.softmax(np.where(np.tri(len(q), dtype=bool), {}, -np.inf){})\n"
 PLACES = "    places = starts[:, None] + np.arange(context)\n"
@@ -64,6 +51,12 @@ WRONG = [
     ),
     ("gpt-2", "def slopes(s, n):\n    return s**n, (1 + s) ** n", "two values swapped. Hint: x + f(x) has the slope"),
     ("gpt-2", "def slopes(s, n):\n    return (1 + s) * n, s * n", "Hint: x + f(x) has the slope 1 + s"),
+    (
+        "gpt-3",
+        "def block_parameters(width):\n    return 12 * width**2 + 9 * width",
+        "Hint: 12 width² for",
+    ),
+    ("gpt-3", "def block_parameters(width):\n    return 12 * width**2 + 13", "1213 is not right. Hint: 12 width² for"),
     ("gpt-3", "def block_parameters(width):\n    return 12 * width**2", "1200 is not right. Hint: 12 width² for"),
     (
         "gpt-4",
@@ -76,31 +69,3 @@ WRONG = [
         "Hint: a surprise of ln 2 is one bit",
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def cells():
-    return {name: build.read_source(notebook).cells for name, notebook in NOTEBOOKS.items()}
-
-
-@pytest.mark.parametrize(("exercise", "wrong", "hint"), WRONG)
-def test_a_wrong_answer_gets_its_hint(exercise, wrong, hint, cells):
-    notebook = cells[exercise.partition("-")[0]]
-    (test,) = [cell for cell in notebook if build.is_marked(cell, "grade") and build.exercise_of(cell) == exercise]
-    needed = ("import ", NEEDED[exercise]) if exercise in NEEDED else ("import ",)
-    namespace = {}
-    exec("import tinygrad_edu", namespace)
-    for cell in notebook:
-        if cell.cell_type == "code" and cell.source.startswith(needed):
-            exec(cell.source.partition("\nloss.graph")[0], namespace)
-    exec(wrong, namespace)
-    with pytest.raises(NotRight) as caught:
-        exec(test.source, namespace)
-    assert hint in str(caught.value)
-
-
-def test_every_exercise_has_a_wrong_answer():
-    assert {exercise for exercise, *_ in WRONG} == {
-        *(f"bigrams-{i}" for i in range(1, 6)),
-        *(f"gpt-{i}" for i in range(1, 5)),
-    }
