@@ -17,6 +17,10 @@ A = np.array([[1.5, -2.0, 0.25], [3.0, 0.5, -1.25]])
 HINT = "upstream times the other input"
 
 
+def stub(x):
+    raise NotImplementedError()
+
+
 def said_of(*args, **options):
     """What check() says of a wrong answer."""
     with pytest.raises(NotRight) as caught:
@@ -110,6 +114,7 @@ WRONG = {
     "function": (lambda x: x, lambda x: 2 * x, "at x = 0.3 it is 0.3 instead of 0.6: half the right one"),
     "function off": (lambda x: x + 1, lambda x: 2 * x, "at x = 0.3 it is 1.3 instead of 0.6"),
     "arguments": (lambda x, y: y - 2 * x, lambda x, y: x - 2 * y, "right with its two arguments swapped"),
+    "stub of a function": (stub, lambda x: x, "stub: still to be filled in"),
     "raises": (lambda x: x / 0, lambda x: x, "at x = 0.3 it raises ZeroDivisionError: float division by zero"),
 }
 

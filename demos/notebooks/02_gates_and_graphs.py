@@ -254,6 +254,8 @@ check(matmul_backward(G, A, B), (G @ B.T, A.T @ G))
 # The picture knows the formulas, too: at every wire stands what the product hands back there.
 
 # %%
+D = W @ X
+D.backward(dD)
 D.graph(title="D = W X")
 
 # %% [markdown]

@@ -283,7 +283,7 @@ def descend(slope, x, lr, steps):
 
 # %% nbgrader={"grade": true, "grade_id": "neurons-5-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 hint = "x − lr · slope(x), with the slope at the place where x is now; then append the new x"
-check(descend(lambda x: 2 * x, -2.0, 0.25, 2), [-2.0, -1.0, -0.5], hint=hint)
+check(descend, lambda slope, x, lr, steps: [-2.0, -1.0, -0.5], at=[(lambda x: 2 * x, -2.0, 0.25, 2)], hint=hint)
 ### BEGIN HIDDEN TESTS
 check(descend(lambda x: 8 * x, 1.0, 0.25, 3), [1.0, -1.0, 1.0, -1.0])
 check(descend(lambda x: 2 * x, 3.0, 0.1, 0), [3.0])

@@ -23,6 +23,11 @@ WRONG = [
     ("by-hand-3", "s.grad, x.grad, y.grad = 1.0, 2.0, 1.0", "y (right step, but s has a wrong gradient)"),
     (
         "by-hand-4",
+        "def slope(f, x, h=1e-5):\n    return (f(x + h) - f(x)) / h",
+        "4.75 is not right. Hint: h to both sides: from f(0.5) to f(1.5)",
+    ),
+    (
+        "by-hand-4",
         "def slope(f, x, h=1e-5):\n    return (f(x + h) - f(x - h)) / h",
         "12: twice the right one. Hint: from x − h to x + h",
     ),

@@ -35,8 +35,16 @@ WRONG = [
     (
         "bigrams-4",
         f"def attend(q, k, v):\n{WEIGHTS.format('q @ k.T / np.sqrt(q.shape[-1])', '')}    return weights",
-        "shape [5] instead of [4]",
+        "shape [1×1] instead of [1×4]. Hint: a single place hears its own value",
     ),
+    ("bigrams-4", "def attend(q, k, v):\n    ...", "None: no value; is a return missing"),
+    (
+        "bigrams-4",
+        "def attend(q, k, v):\n    weights = np.where(np.tri(len(q), dtype=bool), F.softmax(q @ k.T / 2), 0)\n"
+        "    return weights @ v",
+        "Hint: the first place may look at itself alone: −∞ above the diagonal",
+    ),
+    ("bigrams-5", "def softmax_backward(p, g):\n    return p * (g - (p * g).sum(axis=-1))", "could not be broadcast"),
     ("bigrams-5", "def softmax_backward(p, g):\n    return p * g", "Hint: subtract Σ p g of the row"),
     ("bigrams-5", "def softmax_backward(p, g):\n    return p * (g - (p * g).sum())", "(keepdims=True)"),
     (
@@ -48,6 +56,21 @@ WRONG = [
         "gpt-1",
         f"def pieces(data, starts, context):\n{PLACES}    return data[places.T], data[places.T + 1]",
         "transposed: shape [4×2] instead of [2×4]. Hint: one row for each start",
+    ),
+    (
+        "gpt-1",
+        f"def pieces(data, starts, context):\n{PLACES}    return data[places], data[places] + 1",
+        "result[1] is [[",
+    ),
+    (
+        "gpt-1",
+        f"def pieces(data, starts, context):\n{PLACES}    return data[places]",
+        "one value of type ndarray instead",
+    ),
+    (
+        "gpt-1",
+        "def pieces(data, starts, context):\n    return data[starts:], data[starts + 1 :]",
+        "raises TypeError: only",
     ),
     ("gpt-2", "def slopes(s, n):\n    return s**n, (1 + s) ** n", "two values swapped. Hint: x + f(x) has the slope"),
     ("gpt-2", "def slopes(s, n):\n    return (1 + s) * n, s * n", "Hint: x + f(x) has the slope 1 + s"),
