@@ -83,13 +83,16 @@ def parameter_count(sizes):
 
 
 # %% nbgrader={"grade": true, "grade_id": "mnist-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+one_layer, three_layers = [784, 10], [784, 128, 64, 10]
+
+
 def count(sizes):
     """What the library's own MLP of these sizes has."""
     return sum(p.size for p in nn.MLP(sizes).parameters())
 
 
-check(parameter_count, count, at=[[784, 10]], hint="784 weights lead to each of the 10 units, and each unit has a bias")
-check(parameter_count, count, at=[[784, 128, 64, 10]], hint="the outputs of one layer are the inputs of the next")
+check(parameter_count, count, at=[one_layer], hint="784 weights lead to each of the 10 units, and each unit has a bias")
+check(parameter_count, count, at=[three_layers], hint="the outputs of one layer are the inputs of the next")
 ### BEGIN HIDDEN TESTS
 check(parameter_count([784, 128, 64, 10]), 109_386)
 check(parameter_count([784, 256, 128, 10]), 235_146)

@@ -254,6 +254,8 @@ check(left_over(5, weight=-1.0), -(0.25**5))
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# A weight of 4 would keep it, but at z = 0 alone: large weights drive z to where the sigmoid is flat.
+#
 # Three ways out, and a fourth line for comparison:
 #
 # - **ReLU** has the slope 1 where it is not 0.

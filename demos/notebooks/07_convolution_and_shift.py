@@ -94,12 +94,14 @@ def convolve(image, kernel):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+steps, upper = np.arange(9.0).reshape(3, 3), np.array([[1.0, 2.0], [0.0, 0.0]])  # this kernel has an upper row only
+
+
 def library(image, kernel):
     """The same by the library, which takes many images and kernels at once."""
     return F.conv2d(image[None, None], kernel[None, None])[0, 0]
 
 
-steps, upper = np.arange(9.0).reshape(3, 3), np.array([[1.0, 2.0], [0.0, 0.0]])  # this kernel has an upper row only
 check(
     convolve,
     library,
@@ -215,7 +217,7 @@ w1.grad = -1.0 * 2.0 + 3.0 * -1.0 + -4.0 * 3.0  # -17
 check_gradients(L, hint="y0, y1 and y2 each hand w0 a product, y times the x beside w0: paths add up")
 
 # %%
-L.graph(gradients="grad", title="two weights, each used three times")
+L.graph(gradients="grad", style="compact", title="two weights, each used three times")
 
 # %% [markdown]
 # The paths add up, as in notebook 2: dL/dw0 = Σ dL/dy · x, over all places of the kernel. So one example of a stroke,
