@@ -5,11 +5,12 @@ said of it. The cells that students have must say it, without the hidden tests.
 """
 
 import ast
+import dis
 import runpy
-import symtable
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from types import CodeType
 
 import numpy as np
 import pytest
@@ -48,11 +49,12 @@ def places():
 @cache
 def names_in(source):
     """The names that a cell makes, those whose elements or attributes it sets, and those that it finds made."""
-    scopes = [symtable.symtable(source, "cell", "exec")]
-    for scope in scopes:
-        scopes += scope.get_children()
-    made = {x.get_name() for x in scopes[0].get_symbols() if x.is_assigned() or x.is_imported()}
-    found = {x.get_name() for scope in scopes for x in scope.get_symbols() if x.is_global() and x.is_referenced()}
+    codes = [compile(source, "cell", "exec")]
+    for code in codes:
+        codes += [part for part in code.co_consts if isinstance(part, CodeType)]
+    made = {step.argval for step in dis.get_instructions(codes[0]) if step.opname == "STORE_NAME"}
+    steps = [step for code in codes for step in dis.get_instructions(code)]
+    found = {step.argval for step in steps if step.opname in ("LOAD_NAME", "LOAD_GLOBAL")}
     changed = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
