@@ -24,6 +24,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from tinygrad_edu.draw.numbers import as_numbers
 from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
 
@@ -232,7 +233,7 @@ def record(
             if key not in cards and isinstance(x, Tensor):
                 cards[key] = card_of(x, len(cards))
             elif key not in cards:
-                cards[key] = Card(f"c{len(cards)}", "", "data", np.array(x), constant=x)
+                cards[key] = Card(f"c{len(cards)}", "", "data", as_numbers(x).copy(), constant=x)
             wires.append((cards[key], position))
         card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
         for source, position in wires:
