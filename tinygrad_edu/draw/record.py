@@ -25,6 +25,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.arrays import AnyArray, beside, home
+from tinygrad_edu.draw.numbers import as_numbers
 from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
 
@@ -233,7 +234,7 @@ def record(
             if key not in cards and isinstance(x, Tensor):
                 cards[key] = card_of(x, len(cards))
             elif key not in cards:
-                cards[key] = Card(f"c{len(cards)}", "", "data", np.array(home(x)), constant=x)
+                cards[key] = Card(f"c{len(cards)}", "", "data", as_numbers(home(x)).copy(), constant=x)
             wires.append((cards[key], position))
         card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
         for source, position in wires:

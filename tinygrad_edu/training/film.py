@@ -117,18 +117,17 @@ class Film(metaclass=Named):
             outputs = model(self.x)
             loss = self.loss(outputs, self.y)
             value = loss_value(loss, f"Film, epoch {epoch}")
+            none = np.zeros(1) if math.isfinite(value) else np.full(1, math.nan)  # where there is no gradient
             if math.isfinite(value):
                 loss.backward()
             own = layers_of(model).values()
-            gradients = [
-                sample([np.zeros(1) if p.grad is None else home(plain(p.grad)) for p in layer]) for layer in own
-            ]
+            gradients = [sample([none if p.grad is None else home(plain(p.grad)) for p in layer]) for layer in own]
             shot = self.scene.shoot(model)
         means.add(value, outputs, self.y)
         right = means.accuracy
         if isinstance(self.scene, Region):
             right = float((shot[-len(self.scene.labels) :] == self.scene.labels).mean())
-        share = "" if right is None else f", {right:.1%} of them right"
+        share = "" if right is None or not math.isfinite(value) else f", {right:.1%} of them right"
         self.words[epoch] = f"epoch {epoch}: loss {value:.4g} on {len(self.x):,} examples{share}"
         for label, loss_of in {f"on {len(self.x):,} examples": value, **named_losses(record)}.items():
             self.lines.setdefault(label, {})[epoch] = loss_of
