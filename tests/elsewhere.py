@@ -3,21 +3,24 @@
 It answers NumPy's two protocols and has the attributes and methods of an array. As with CuPy, numbers may stand beside
 it and NumPy's arrays of integers and booleans may be its indices, but it does not mix with other arrays, it does not
 become one unless asked by `get`, and each number of it is an array of shape (). Every attempt is counted.
+
+With TINYGRAD_EDU_ARRAYS=cupy in the environment the tests run on CuPy's arrays themselves, as `python demos/gpu.py`
+does where there is a GPU.
 """
 
+import os
 from types import ModuleType
 
 import numpy as np
 import pytest
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+ATTEMPTS = []  # at reading the numbers
 SCALARS = (int, float, bool, np.generic)
 
 
 class Elsewhere(NDArrayOperatorsMixin):
     """An array of numbers that only NumPy's protocols reach."""
-
-    refused = 0  # how often something tried to read the numbers
 
     def __init__(self, values):
         self._hidden = np.asarray(values)
@@ -28,7 +31,7 @@ class Elsewhere(NDArrayOperatorsMixin):
         return self._hidden.copy()
 
     def _refuse(self, *args, **kwargs):
-        Elsewhere.refused += 1
+        ATTEMPTS.append("read")
         raise TypeError("Implicit conversion to a NumPy array is not allowed; ask for it with get()")
 
     __array__ = __array_interface__ = property(_refuse)
@@ -130,16 +133,22 @@ def leaves(values):
 
 
 HERE = ("index", "indices", "obj", "pad_width", "shape", "axes")  # arguments whose numbers NumPy has to know
-PLACE = ModuleType("elsewhere_library")  # as the module cupy
-PLACE.asarray = lambda x: x if isinstance(x, Elsewhere) else Elsewhere(np.array(x))
+if os.environ.get("TINYGRAD_EDU_ARRAYS") == "cupy":
+    import cupy as PLACE
+
+    KIND = PLACE.ndarray
+else:
+    PLACE, KIND = ModuleType("elsewhere_library"), Elsewhere
+    PLACE.asarray = lambda x: x if isinstance(x, Elsewhere) else Elsewhere(np.array(x))
+LIBRARY = KIND.__module__.partition(".")[0]
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_converted():
     """Fails a test in which something tried to read the numbers, also where that was caught."""
-    Elsewhere.refused = 0
+    ATTEMPTS.clear()
     yield
-    assert Elsewhere.refused == 0
+    assert ATTEMPTS == []
 
 
 def there(x, name=""):
@@ -148,4 +157,4 @@ def there(x, name=""):
         return type(x)([there(y) for y in x])
     if isinstance(x, dict):
         return {k: there(y, k) for k, y in x.items()}
-    return Elsewhere(x.copy()) if isinstance(x, np.ndarray) and x.dtype.kind in "biuf" and name not in HERE else x
+    return PLACE.asarray(x) if isinstance(x, np.ndarray) and x.dtype.kind in "biuf" and name not in HERE else x

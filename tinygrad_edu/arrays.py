@@ -57,7 +57,7 @@ def array_of(x: Any, dtype: Any = None) -> Any:
 
 def copied(x: Any) -> Any:
     """A copy of x as an array where it lies."""
-    return x.copy() if is_elsewhere(x) else np.array(x)
+    return np.copy(x) if is_elsewhere(x) else np.array(x)
 
 
 def beside(x: Any, create: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -68,7 +68,7 @@ def beside(x: Any, create: Callable[..., Any], *args: Any, **kwargs: Any) -> Any
 
 def contiguous(x: Any) -> Any:
     """x in C order, copied if it is not yet."""
-    return x.copy("C") if type(x) in KINDS else np.ascontiguousarray(x)
+    return np.copy(x, "C") if type(x) in KINDS else np.ascontiguousarray(x)
 
 
 def home(x: Any) -> Any:
@@ -90,8 +90,8 @@ def own(part: Any, g: Any) -> Any:
     if type(part) is ndarray:
         shared = np.may_share_memory(part, g) or not part.flags.writeable
     else:
-        shared = type(part) in KINDS and (part is g or part.base is not None)
-    return part.copy() if shared else part
+        shared = type(part) in KINDS and (part is g or getattr(part, "base", part) is not None)
+    return np.copy(part) if shared else part
 
 
 def place_hint(values: Sequence[Any], names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from elsewhere import PLACE, Elsewhere, nothing_is_converted, there
+from elsewhere import KIND, PLACE, nothing_is_converted, there
 
 from tinygrad_edu import data, manual_seed, nn, optim, training
 from tinygrad_edu.arrays import home
@@ -95,10 +95,10 @@ def test_optimizers(name):
     make = lambda: nn.MLP([8, 16, 3], "tanh")
     (right, one, _), (model, two, _) = [trained(make, X, OPTIMIZERS[name], put) for put in (lambda x: x, there)]
     for a, b in zip(model.parameters(), right.parameters(), strict=True):
-        assert type(a.data) is type(a.grad) is Elsewhere
+        assert type(a.data) is type(a.grad) is KIND
         np.testing.assert_allclose(a.numpy(), b.data, 1e-4, 1e-6)
     state = two.state_dict()
-    assert not any(isinstance(x, Elsewhere) for entry in state["state"].values() for x in entry.values())
+    assert not any(isinstance(x, KIND) for entry in state["state"].values() for x in entry.values())
     for i, entry in one.state_dict()["state"].items():
         for key, value in entry.items():
             np.testing.assert_allclose(state["state"][i][key], value, 1e-4, 1e-6, err_msg=key)
@@ -168,12 +168,12 @@ def test_a_model_moves_and_comes_back():
     before, expected = model.state_dict(), model(X).data
     model(X).sum().backward()
     model.to(PLACE)
-    assert all(type(p.data) is type(p.grad) is Elsewhere for p in model.parameters())
-    assert all(type(b) is Elsewhere for b in model.buffers())
+    assert all(type(p.data) is type(p.grad) is KIND for p in model.parameters())
+    assert all(type(b) is KIND for b in model.buffers())
     np.testing.assert_allclose(model(there(X)).numpy(), expected, 1e-5, 1e-6)
     model.load_state_dict(before)
     assert model.to(np) is model and all(type(p.data) is np.ndarray for p in model.parameters())
-    assert all(not isinstance(b, Elsewhere) for b in model.buffers())
+    assert all(not isinstance(b, KIND) for b in model.buffers())
     for path, values in model.state_dict().items():
         np.testing.assert_array_equal(values, before[path])
     model.to(PLACE.asarray).to(home)

@@ -95,7 +95,7 @@ def record_result(out: Any, op: Op, inputs: Any, params: Any, requires_grad: boo
     tensor._hooks = tensor._scopes = tensor.grad = tensor.name = None
     if not (requires_grad and (mode is PLAIN or mode.recording)):
         tensor._requires_grad, tensor._op, tensor._inputs = False, None, ()
-        if out.base is not None:
+        if getattr(out, "base", None) is not None:
             tensor._values = out.copy()  # a view: an update of what it views would change it unseen
     if mode is not PLAIN and mode.watch is not None:
         mode.watch.forward(op, inputs, tensor)
