@@ -50,7 +50,7 @@ def is_elsewhere(x: Any) -> bool:
 
 def array_of(x: Any, dtype: Any = None) -> Any:
     """x as an array where it lies, in a dtype if one is given."""
-    if is_elsewhere(x):
+    if type(x) is not ndarray and is_elsewhere(x):
         return x if dtype is None or x.dtype == dtype else x.astype(dtype)
     return np.asarray(x, dtype)
 
@@ -62,8 +62,9 @@ def copied(x: Any) -> Any:
 
 def beside(x: Any, create: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """create(*args, **kwargs), a function of NumPy's that makes an array, where the array or Tensor x lies."""
-    x = getattr(x, "_values", x)  # of a Tensor
-    return create(*args, **kwargs, like=x) if type(x) in KINDS else create(*args, **kwargs)
+    if KINDS and type(x := getattr(x, "_values", x)) in KINDS:
+        return create(*args, **kwargs, like=x)
+    return create(*args, **kwargs)
 
 
 def contiguous(x: Any) -> Any:

@@ -41,15 +41,11 @@ def add_up(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = F
     wide = accumulator(x, axis)
     if wide is None and axis is not None and x.size > FEW and (out := by_product(x, axis)) is not None:
         return np.expand_dims(out, axis) if keepdims else out
-    out = reduced(x, axis, wide, keepdims)
-    return out if wide is None else out.astype(x.dtype)
-
-
-def reduced(x: Any, axis: int | tuple[int, ...] | None, dtype: Any, keepdims: bool) -> Any:
-    """np.sum, without what it does before it adds."""
     if type(x) is ndarray:
-        return np.add.reduce(x, axis, dtype, None, keepdims)  # type: ignore[call-overload]
-    return np.sum(x, axis, dtype, keepdims=keepdims)
+        out = np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore[call-overload]  # sum is slower
+    else:
+        out = np.sum(x, axis, wide, keepdims=keepdims)
+    return out if wide is None else out.astype(x.dtype)
 
 
 def by_product(x: Any, axis: int | tuple[int, ...]) -> Any:
@@ -69,7 +65,7 @@ def mean_of(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
     """np.mean of an array, in its own dtype, or float64 for integers; finite even where the sum is not (float16)."""
     x = x if hasattr(x, "dtype") else array_of(x)
     wide = accumulator(x, axis) if x.dtype.kind == "f" else FLOAT64
-    total = add_up(x, axis, keepdims) if wide is None else reduced(x, axis, wide, keepdims)
+    total = add_up(x, axis, keepdims) if wide is None else np.sum(x, axis, wide, keepdims=keepdims)
     if not x.size and total.size:
         return np.mean(x, axis, keepdims=keepdims)  # NaN, with NumPy's warning
     out = total / (x.size // (total.size or 1) or 1)

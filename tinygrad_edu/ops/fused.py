@@ -217,7 +217,7 @@ def unrolled(x: Array, shape: tuple[int, ...]) -> Array:
 def class_major(logits: Array) -> Array:
     """(..., classes) -> (classes, ...), less the largest: NumPy reduces along the first axis several times faster."""
     z = contiguous(logits.T if logits.ndim == 2 else np.moveaxis(logits, -1, 0))
-    return z - z.max(0)
+    return z - (np.maximum.reduce(z) if type(z) is np.ndarray else z.max(0))
 
 
 def weighted_softmax(logits: Array, target: Array) -> Array:
