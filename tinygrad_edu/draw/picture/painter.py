@@ -36,6 +36,9 @@ HEAT_MAPS = 200  # nodes: larger pictures have none
 THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
 ODD, FAILED = "NaN or ∞", "failed"  # in the legend
 
+# Their inputs may stand in any order, so that fewer wires cross. Those of other ops stand in the order of the operands.
+COMMUTATIVE = {"add", "multiply", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "logaddexp2"}
+
 
 class Space(NamedTuple):
     """What is left free, in points, and the size of arrows."""
@@ -80,7 +83,7 @@ class Painter:
         look = self.look
         nodes, ranks, _, edges = (f"{points / 72:.3g}" for points in self.space[:4])
         self.into.attr(
-            nodesep=nodes, ranksep=ranks, ordering="in", outputorder="edgesfirst",
+            nodesep=nodes, ranksep=ranks, outputorder="edgesfirst",
             pad=edges, fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
         )  # fmt: skip
         self.into.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
@@ -137,14 +140,16 @@ class Painter:
                 margin=".08,.04", height="0", tooltip=tooltip_text(f"{full}, drawn in full where it is first used"),
             )  # fmt: skip
             return
-        into.node(name, label, id=item.id, tooltip=tooltip_text(full))
+        free = not item.folded and card.op is not None and card.op.name in COMMUTATIVE
+        order = {} if free else {"ordering": "in"}
+        into.node(name, label, id=item.id, tooltip=tooltip_text(full), **({} if gate else order))
         if gate and card.op is not None:
             text = cards.gate_label(card, look)
             gate_id, out = gate_ids(card)
             self.labels.gates[item] = extent(text)
             into.node(
                 f"{name}g", f"<{text}>", id=gate_id, shape="box", color=look["op"], style="rounded,filled",
-                fillcolor=look["op"], margin=".14,.06", height="0", tooltip=tooltip_text(card.op.name),
+                fillcolor=look["op"], margin=".14,.06", height="0", tooltip=tooltip_text(card.op.name), **order,
             )  # fmt: skip
             self.into.edge(f"{name}g", name, id=out, **self.line([] if card.gradient is None else [card.gradient]))
 
