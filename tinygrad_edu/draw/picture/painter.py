@@ -6,6 +6,7 @@ out alike (see cards.py). Every node, wire and cluster has an id, which Graphviz
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import graphviz
@@ -36,7 +37,8 @@ HEAT_MAPS = 200  # nodes: larger pictures have none
 THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
 ODD, FAILED = "NaN or ∞", "failed"  # in the legend
 
-# Their inputs may stand in any order, so that fewer wires cross. Those of other ops stand in the order of the operands.
+# Where one of their inputs goes elsewhere too, they may stand in any order, so that fewer wires cross. All others stand
+# in the order of the operands.
 COMMUTATIVE = {"add", "multiply", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "logaddexp2"}
 
 
@@ -73,6 +75,8 @@ class Painter:
         self.space = SPACES[style]
         self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}
         self.clusters: list[Scope] = []  # what is drawn as cluster-0, cluster-1 ...
+        uses = Counter(link.source for link in drawn.links)
+        self.sharing = {link.target for link in drawn.links if uses[link.source] > 1}  # an input with somebody else
         self.strongest = max((strength(gradients_over(link)) for link in drawn.links), default=0.0)
         heading = self.title_and_legend()
         self.labels = Labels(extent(heading), (self.space.nodes, self.space.ranks), margin=self.space.clusters)
@@ -140,8 +144,8 @@ class Painter:
                 margin=".08,.04", height="0", tooltip=tooltip_text(f"{full}, drawn in full where it is first used"),
             )  # fmt: skip
             return
-        free = not item.folded and card.op is not None and card.op.name in COMMUTATIVE
-        order = {} if free else {"ordering": "in"}
+        commutes = not item.folded and card.op is not None and card.op.name in COMMUTATIVE
+        order = {} if commutes and item in self.sharing else {"ordering": "in"}
         into.node(name, label, id=item.id, tooltip=tooltip_text(full), **({} if gate else order))
         if gate and card.op is not None:
             text = cards.gate_label(card, look)
