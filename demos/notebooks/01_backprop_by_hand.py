@@ -39,8 +39,8 @@ for name in start:
     print(f"{name} + 0.01 changes f by {change:+.2f}: {change / 0.01:+.0f} times the nudge")
 
 # %% [markdown]
-# Only z raises f. The change divided by the nudge is a *slope*: ∂f/∂x = −4 says that f goes down four times as fast as
-# x goes up. Nudging every input costs one more evaluation each, and a network has millions of inputs. Backprop gets all
+# Only z raises f, and x and y change it the most. The change divided by the nudge is a *slope*: ∂f/∂x = −4 says that f
+# goes down four times as fast as x goes up. Nudging every input costs one more evaluation each, and a network has millions of inputs. Backprop gets all
 # slopes in one walk.
 
 # %% [markdown]

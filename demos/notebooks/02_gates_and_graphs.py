@@ -162,8 +162,9 @@ f = num * inv  # 8
 print(f"f = {f.item():.6f}")
 
 # %% [markdown]
-# Backward, the stages come in the opposite order, one line each: what arrived at the stage, times the stage's own slope.
-# The first four lines are here. The values of the forward pass are needed again, as `num.data`.
+# Backward, the stages come in the opposite order, with a line for each input: what arrived at the stage, times the
+# stage's own slope. The first three stages, 8 to 6, are here. The values of the forward pass are needed again, as
+# `num.data`.
 
 # %%
 num.grad = inv.data  # 8: f = num * inv

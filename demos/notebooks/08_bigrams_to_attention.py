@@ -224,19 +224,19 @@ def after_contexts(names, length):
 
 
 # %%
-print("letters  possible cases  seen   surprise: training   test")
+print("letters  possible cases    seen  surprise: training   test")
 for length in range(1, 7):
     seen = after_contexts(training, length)
     often, of_context = Counter(seen), Counter(context for context, _ in seen)
     row = []
     for cases in (seen, after_contexts(test, length)):
         row.append(np.mean([-np.log((often[case] + 1) / (of_context[case[0]] + N)) for case in cases]))
-    print(f"{length:7}  {N**length:14,}  {len(of_context):6,}  {row[0]:17.3f}  {row[1]:5.3f}")
+    print(f"{length:7}  {N**length:14,}  {len(of_context):6,}  {row[0]:18.3f}  {row[1]:5.3f}")
 
 # %% [markdown]
 # Up to three letters it helps. After that most cases were seen never or once, and a count cannot know that two contexts
-# are alike. So describe the letters by vectors, and *mix* those of the past: contexts that are
-# alike have mixes that are close.
+# are alike. So describe the letters by vectors, and *mix* those of the past: contexts that are alike have mixes that are
+# close.
 
 # %% [markdown]
 # ## A mean of what came before

@@ -388,8 +388,8 @@ _ = interact(show, temperature=slider, seed=IntSlider(0, 0, 20, continuous_updat
 # %% [markdown]
 # ## Where does it look?
 #
-# **Predict.** What should a letter look at, to guess the one after it? Each picture is a head: dark in row i are the
-# letters at which letter i looks. What do the heads of the first block do, and what those of the others?
+# **Predict.** What should a letter look at, to guess the one after it? Each picture is a head: what stands out in row i
+# are the letters at which letter i looks. What do the heads of the first block do, and what those of the others?
 
 # %%
 sentence = "the value of the expression is the value of the name"[:CONTEXT]

@@ -23,7 +23,8 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.draw.picture.engines import render
-from tinygrad_edu.draw.theme import Theme, follow_host
+from tinygrad_edu.draw.theme import Theme
+from tinygrad_edu.notebooks import follow_host
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
