@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 from hypothesis.extra import numpy as npst
 
-from tinygrad_edu import Tensor, teach
+from tinygrad_edu import Tensor, nn, teach
 from tinygrad_edu.teach import NotRight, check, check_gradients, exercises
 
 A = np.array([[1.5, -2.0, 0.25], [3.0, 0.5, -1.25]])
@@ -172,6 +172,11 @@ def test_the_error_is_one_line_in_a_notebook():
     assert issubclass(NotRight, AssertionError)
 
 
+def unwritten(a):
+    """A stub as a student gets it."""
+    raise NotImplementedError()
+
+
 PARTS = st.one_of(
     st.none(), st.integers(), st.floats(), st.text(max_size=3), st.booleans(), st.complex_numbers(),
     npst.arrays(st.sampled_from([np.float64, np.int64, np.bool_]), npst.array_shapes(max_dims=2, max_side=3)),
@@ -202,6 +207,36 @@ def test_complex_numbers_may_be_rounded():
     check([1, 2j], [1, 2j])
     with pytest.raises(NotRight, match=r"2j: not the right complex128 values"):
         check(2j, 1j)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda a: ..., r"at a = 0.3 it is \.\.\.: still to be filled in"),
+        (lambda a: None, r"at a = 0.3 it is None: no value"),
+        (unwritten, r"unwritten: still to be filled in"),
+        (nn.Module().forward, r"it raises NotImplementedError: Module has no forward"),
+    ],
+)
+def test_a_function_that_is_not_written_yet(answer, message):
+    with pytest.raises(NotRight, match=message):
+        check(answer, lambda a: a)
+
+
+def test_a_gradient_set_by_hand_came_from_no_backward():
+    x = Tensor(2.0, name="x")
+    loss = x * 3.0
+    x.grad = 6.0
+    with pytest.raises(NotRight, match=r"x \(twice the right one\)"):
+        check_gradients(loss)
+    x.grad = ...
+    with pytest.raises(NotRight, match=r"x \(still to be filled in\)"):
+        check_gradients(loss)
+    x.grad = None
+    loss.backward()
+    (x * 3.0).backward()
+    with pytest.raises(NotRight, match=r"did backward\(\) run twice without zero_grad\(\)\?"):
+        check_gradients(x * 3.0)
 
 
 def product():

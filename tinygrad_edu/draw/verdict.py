@@ -76,7 +76,8 @@ def judge_all(found: Record) -> dict[Card, Verdict]:
             wires = card.contributions()
             paths = [wire.contribution for wire in wires if wire.contribution is not None]
             sources = [*paths, *(wire.target.gradient for wire in wires if wire.target.gradient is not None)]
-            verdicts[card] = judge(card.own, right, paths, largest(sources), adds_up=card.op is None, counts=counts)
+            adds_up = card.op is None and type(card.own) not in (int, float)  # which are set by hand
+            verdicts[card] = judge(card.own, right, paths, largest(sources), adds_up=adds_up, counts=counts)
     for card, verdict in verdicts.items():
         if verdict.status == "wrong" and (names := wrong_upstream(card, verdicts)):
             what = f"{names[0]} has" if len(names) == 1 else f"{' and '.join(names)} have"
@@ -121,6 +122,8 @@ def judge(
     """
     if own is None:
         return Verdict("not set", right)
+    if own is Ellipsis:
+        return Verdict("wrong", right, None, "still to be filled in")
     numbers = as_numbers(own)
     if numbers is None:
         dtype = own.dtype if isinstance(own, ndarray) else None

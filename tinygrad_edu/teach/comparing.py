@@ -214,9 +214,9 @@ def compare_functions(own: Any, right: Callable[..., Any], place: str, at: list[
     for sample in samples:
         try:
             results.append(own(*sample))
-        except NotImplementedError:  # the stub that a student gets
-            return Finding(False, describe(own), "still to be filled in", place)
         except Exception as error:
+            if isinstance(error, NotImplementedError) and not str(error):  # the stub that a student gets
+                return Finding(False, describe(own), "still to be filled in", place)
             hint = f"{write_call(names, sample)} it raises {type(error).__name__}: {error}".strip()
             return Finding(False, describe(own), hint, place)
     pairs = list(zip(results, expected, strict=True))
@@ -226,9 +226,9 @@ def compare_functions(own: Any, right: Callable[..., Any], place: str, at: list[
     i, part = first
     overall = overall_hint(results, expected) or swapped_hint(own, samples, expected)
     value = f"{f'result{part.place}' if part.place else 'it'} is {part.own or 'not right'}"
-    if part.own not in ("", "None") and not part.place and describe(expected[i]):
+    if part.own not in ("", "None", "...") and not part.place and describe(expected[i]):
         value += f" instead of {describe(expected[i])}"
-    reason = overall or ("" if isinstance(expected[i], (int, float)) and part.own != "None" else part.hint)
+    reason = overall or ("" if isinstance(expected[i], (int, float)) and part.own not in ("None", "...") else part.hint)
     said = f"{write_call(names, samples[i])} {value}{f': {reason}' if reason else ''}"
     return Finding(False, describe(own), said, place)
 
