@@ -19,8 +19,8 @@ import numpy as np
 from numpy import ndarray
 
 __all__ = [
-    "CONSTANTS", "KINDS", "AnyArray", "array_of", "beside", "contiguous", "copied", "home", "is_elsewhere", "number",
-    "own", "place_hint",
+    "CONSTANTS", "KINDS", "AnyArray", "array_of", "beside", "brought", "contiguous", "copied", "home", "is_elsewhere",
+    "number", "own", "place_hint",
 ]  # fmt: skip
 
 CONSTANTS = {float, int, bool, ndarray} | {np.dtype(code).type for code in "?bhilqBHILQefdg"}  # need no conversion
@@ -65,6 +65,13 @@ def beside(x: Any, create: Callable[..., Any], *args: Any, **kwargs: Any) -> Any
     if KINDS and type(x := getattr(x, "_values", x)) in KINDS:
         return create(*args, **kwargs, like=x)
     return create(*args, **kwargs)
+
+
+def brought(x: Any, to: Any) -> Any:
+    """Numbers or an array of NumPy's, brought to where the array or Tensor `to` lies if that is elsewhere."""
+    if KINDS and type(to := getattr(to, "_values", to)) in KINDS and type(x) not in KINDS:
+        return np.asarray(x, like=to)
+    return x
 
 
 def contiguous(x: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.arrays import array_of, beside, home
+from tinygrad_edu.arrays import array_of, brought, home
 from tinygrad_edu.engine import setting
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.structure import leaves, places, rebuild
@@ -74,7 +74,7 @@ def gradcheck(
         if output.size == 1:
             return output.sum()
         weights = np.random.default_rng(0).uniform(0.5, 1.5, output.shape)
-        product: Tensor = output * beside(output, np.asarray, weights)
+        product: Tensor = output * brought(weights, output)
         return product.sum()
 
     def first() -> Tensor:

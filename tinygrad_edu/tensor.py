@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import ops
-from tinygrad_edu.arrays import beside, copied, home, is_elsewhere
+from tinygrad_edu.arrays import beside, brought, copied, home, is_elsewhere
 from tinygrad_edu.checks import broadcasts_to, refuse_mask
 from tinygrad_edu.dispatch import dispatch, dispatch_ufunc
 from tinygrad_edu.engine import Array, backward_pass, bind_tensor, current_mode, is_tensor, new_number, plain, setting
@@ -125,8 +125,8 @@ class Tensor(Methods):
         if not broadcasts_to(new.shape, self.shape):
             raise ValueError(f"assign: values of shape {new.shape} do not fit a tensor of shape {self.shape}")
         self._renumber("assign")
-        if self.ndim or is_elsewhere(self._values):
-            self._values[...] = beside(self._values, np.asarray, new)
+        if type(self._values) is ndarray or is_elsewhere(self._values):
+            self._values[...] = brought(new, self._values)
         else:
             self._values = new
         return self
@@ -372,7 +372,7 @@ def seed(output: Tensor, gradient: Operand | None, create_graph: bool) -> Array:
     if here and type(gradient) is ndarray and gradient.shape == shape and gradient.dtype is dtype:
         return gradient.copy()[()]
     if type(gradient) is not Tensor or not create_graph:
-        values = beside(output, np.ones, shape) if gradient is None else beside(output, np.asarray, plain(gradient))
+        values = beside(output, np.ones, shape) if gradient is None else brought(plain(gradient), output)
         gradient = Tensor(values, requires_grad=False, dtype=dtype)
     if gradient.shape != shape:
         raise ValueError(f"backward: gradient has shape {gradient.shape}, the output {shape}; make them equal")

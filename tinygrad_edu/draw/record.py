@@ -24,7 +24,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.arrays import AnyArray, beside, home
+from tinygrad_edu.arrays import AnyArray, brought, home
 from tinygrad_edu.draw.numbers import as_numbers
 from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
@@ -390,7 +390,7 @@ def hand_back(wire: Wire, upstream: Array) -> ndarray:
     assert tensor is not None and x is not None
     op, given = tensor._op, [plain(y) for y in tensor._inputs]
     rule = partial(op.vjps[0], wire.position) if op.variadic else op.vjps[wire.position]
-    upstream = beside(tensor, np.asarray, upstream)[()]
+    upstream = brought(upstream, tensor)
     with np.errstate(all="ignore"):
         gradient = rule(upstream, tensor._values, *given, **tensor._params)
         return np.asarray(home(unbroadcast(gradient, x, tensor, wire.position)))

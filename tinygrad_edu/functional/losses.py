@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arrays import array_of, beside
+from tinygrad_edu.arrays import array_of, beside, brought
 from tinygrad_edu.checks import as_array, broadcasts_to, check_bool, check_int, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand, checked_operand, fused
@@ -92,7 +92,7 @@ def of_equal_shape(name: str, input: Operand, target: Operand) -> tuple[Tensor, 
 
 def constant_like(x: Operand, input: Tensor) -> Tensor:
     """Labels or weights in the dtype of the input, which they must not widen; a Tensor as it is."""
-    x = as_operand(x if is_tensor(x) else beside(input, np.asarray, x))
+    x = as_operand(x if is_tensor(x) else brought(x, input))
     return x if is_tensor(x) else x.astype(np.result_type(input.dtype, 1.0), copy=False)
 
 

@@ -32,7 +32,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.arguments import Named as NamedClass, answering_for, wrong_arguments
-from tinygrad_edu.arrays import AnyArray, beside, copied, home, is_elsewhere
+from tinygrad_edu.arrays import AnyArray, brought, copied, home, is_elsewhere
 from tinygrad_edu.checks import check_bool, refuse_mask
 from tinygrad_edu.engine import new_number, plain
 from tinygrad_edu.nn.paths import (
@@ -323,7 +323,7 @@ class Module(metaclass=Kind):
             if isinstance(own[path], Tensor):
                 own[path].assign(value)
             else:
-                own[path][...] = beside(own[path], np.asarray, value)
+                own[path][...] = brought(value, own[path])
         return keys
 
     def train(self: M, mode: bool = True) -> M:

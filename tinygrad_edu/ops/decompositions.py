@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from tinygrad_edu.arrays import beside
+from tinygrad_edu.arrays import beside, brought
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.elementwise import Operand, abs, as_float, as_operand, where
 from tinygrad_edu.ops.indexing import getitem, tril
@@ -116,7 +116,7 @@ def cofactors(x: Array, out: Array) -> Array:
     i = np.arange(n)
     rest = np.array([i[i != k] for k in i], int)  # (n, n - 1)
     minors = x[..., rest[:, None, :, None], rest[None, :, None, :]]  # (..., n, n, n - 1, n - 1)
-    return det(minors) * beside(x, np.asarray, np.where((i[:, None] + i) % 2, -1, 1), x.dtype)
+    return det(minors) * brought(np.where((i[:, None] + i) % 2, -1, 1).astype(x.dtype), x)
 
 
 @op(lambda g, out, x: expand_dims(g, (-2, -1)) * cofactors(x, out))

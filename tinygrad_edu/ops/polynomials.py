@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.arrays import beside
+from tinygrad_edu.arrays import beside, brought
 from tinygrad_edu.engine import plain
 from tinygrad_edu.ops.decompositions import inv
 from tinygrad_edu.ops.elementwise import Operand, as_float, as_operand, multiply, sqrt
@@ -78,7 +78,7 @@ def polyder(p: Operand, m: int = 1) -> Tensor:
     if m == 0:
         return p
     powers = np.arange(len(p) - 1, m - 1, -1)
-    factors = beside(p, np.asarray, np.prod([powers - i for i in range(m)], axis=0))
+    factors = brought(np.prod([powers - i for i in range(m)], axis=0), p)
     return multiply(getitem(p, slice(len(powers))), factors.astype(p.dtype) if p.dtype.kind == "f" else factors)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu.arrays import array_of, beside
+from tinygrad_edu.arrays import array_of, beside, brought
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.choices import remainder
@@ -75,7 +75,7 @@ def ediff1d(x: Operand, to_end: Operand | None = None, to_begin: Operand | None 
     """Differences of the flattened x, with numbers put behind and before them."""
     x = ravel(x)
     before, after = [
-        [] if end is None else [cast(ravel(end if is_tensor(end) else beside(x, np.asarray, end)), x.dtype)]
+        [] if end is None else [cast(ravel(end if is_tensor(end) else brought(end, x)), x.dtype)]
         for end in (to_begin, to_end)
     ]
     steps = along(x, 0, 1) - along(x, 0, None, -1)
@@ -114,7 +114,7 @@ def gradient(
     """
     x = as_float(x)
     axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    steps = [as_float(h if is_tensor(h) else beside(x, np.asarray, h)) for h in spacing or (1.0,)]
+    steps = [as_float(h if is_tensor(h) else brought(h, x)) for h in spacing or (1.0,)]
     if len(steps) == 1 and not steps[0].ndim:
         steps *= len(axes)
     if len(steps) != len(axes):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.arrays import beside, home
+from tinygrad_edu.arrays import beside, brought, home
 from tinygrad_edu.engine import Array, plain
 from tinygrad_edu.ops.axes import addends, prepared
 from tinygrad_edu.ops.elementwise import Operand, add, as_float, as_operand, astype, divide, sqrt, square, where
@@ -259,7 +259,7 @@ def take_quantiles(rows: Tensor, q: Array, method: str, weights: Array | None, s
         sorted_weights = home(np.take_along_axis(weights, order, 1))
         each_row = zip(home(counts), sorted_weights, strict=True)
         place = np.stack([places(k, q, method, w[:k]) if k or not skip else 0 * q for k, w in each_row])
-    place = beside(rows, np.asarray, place)
+    place = brought(place, rows)
     lower = np.floor(place).astype(int)
     part = (place - lower).astype(rows.dtype)
     row = beside(rows, np.arange, m)[:, None]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.arguments import Named, answering_for
-from tinygrad_edu.arrays import KINDS, AnyArray, beside, home
+from tinygrad_edu.arrays import KINDS, AnyArray, brought, home
 from tinygrad_edu.checks import check_number, check_positive_int, refuse_mask
 from tinygrad_edu.optim.parameters import (
     Group,
@@ -164,7 +164,7 @@ class Optimizer(metaclass=Named):
                 p._renumber("step")  # first: Ctrl-C must not leave new values with an old date
                 state["step"] = state.get("step", 0) + 1
                 step = self.update(self._decay(p, grad, group, buffer), state, group, scratch)
-                if p._values.shape or type(p._values) in KINDS:
+                if type(p._values) is ndarray or type(p._values) in KINDS:
                     p._values -= step
                 else:
                     p.assign(p._values - step)
@@ -316,7 +316,7 @@ class Optimizer(metaclass=Named):
                 self.state[i]["step"] = int(entries[i]["step"])
                 self.state[i].update({name: float(entries[i][name]) for name in self.scalars if name in entries[i]})
             for name, array in own_arrays.items():
-                array[...] = beside(array, np.asarray, home(entries[i][name]))
+                array[...] = brought(entries[i][name], array)
                 self.state[i][name] = array
 
     def to_torch(self) -> dict[str, Any]:

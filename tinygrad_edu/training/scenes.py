@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.arrays import beside, home
+from tinygrad_edu.arrays import brought, home
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.nn.attention import Embedding
 from tinygrad_edu.nn.module import Module
@@ -75,7 +75,7 @@ class Region:
 
     def shoot(self, model: Module) -> Bytes:
         with no_grad():
-            parts = [beside(next(model.parameters()), np.asarray, points) for points in (self.grid, self.x)]
+            parts = [brought(points, next(model.parameters())) for points in (self.grid, self.x)]
             outputs = [np.asarray(home(plain(model(points))), np.float64) for points in parts]
         (classes, margins), (answers, _) = (self.answer(found) for found in outputs)
         levels = 256 // len(self.names)
