@@ -19,7 +19,8 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
-    ["arguments", "blocks", "checks", "files", "garbage", "notebooks", "structure", "sums", "tables", "torch_names"],
+    ["arguments", "blocks", "checks", "files", "garbage", "notebooks", "ranks", "structure", "sums", "tables",
+     "torch_names"],
     ["engine"],
     ["scopes"],
     ["random", "anomaly", "ops", "figures"],
@@ -31,7 +32,7 @@ FLOORS = [  # from the bottom: a room imports from its own floor's room and from
     ["nn", "teach"],
     ["optim"],
     ["training"],
-]
+]  # fmt: skip
 DRAW = ["base", "algebra", "explain", "picture", "player", "graph", "calls"]  # the rooms of draw/, from the bottom
 
 
@@ -219,6 +220,7 @@ WAITS = [
     "notebooks",
     "optim",
     "plots",
+    "ranks",
     "tables",
     "teach",
     "training",
