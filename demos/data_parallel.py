@@ -11,7 +11,6 @@ Run it with `python demos/data_parallel.py`; without MPI (`pip install -e ".[mpi
 import argparse
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,7 +112,7 @@ def main(argv=None):
     parser = lesson.parser(__doc__)
     option, size = parser.add_argument, lesson.integer(1)
     option("--hidden", type=lesson.units, nargs="*", default=[256, 128], help="units of the hidden layers")
-    option("--batch-size", type=size, default=64, help="examples a rank in weak scaling")
+    option("--batch-size", type=lesson.integer(2), default=64, help="examples a rank in weak scaling")
     option("--global-batch", type=lesson.integer(1024), default=1024, help="examples of all ranks in strong scaling")
     option("--rounds", type=size, default=3, help="how often 1 rank and 2 are started, in turns")
     option("--steps", type=size, default=30, help="of each batch size in a round, of which the median counts")
@@ -140,8 +139,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    if "--job" in sys.argv:  # the process that started this one says what Ctrl-C means
-        with suppress(KeyboardInterrupt):
-            main()
-    else:
-        lesson.run(main)
+    lesson.run(main)

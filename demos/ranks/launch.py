@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from speed.timing import installed
 
+from tinygrad_edu.files import visible
+
 # Read when NumPy is imported: each rank computes on one thread, so that the ranks alone share the cores.
 VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -33,9 +35,17 @@ def run(ranks, command):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "found.npz"
         words = [mpiexec(), "-n", str(ranks), sys.executable, *command, "--job", str(path)]
-        code = subprocess.run(words, env=environment).returncode
-        if code:
-            sys.exit(f"error: mpiexec -n {ranks} ended with exit code {code}; what it said stands above")
+        # In a session of its own Ctrl-C does not reach it, so that this process alone says what became of it.
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with subprocess.Popen(words, env=environment, start_new_session=True, **pipes) as process:
+            try:
+                said, _ = process.communicate()
+            except BaseException:
+                process.terminate()  # a signal that mpiexec hands on to the ranks
+                raise
+        print(visible(said), end="", file=sys.stderr)
+        if process.returncode:
+            sys.exit(f"error: mpiexec -n {ranks} ended with exit code {process.returncode}; what it said stands above")
         with np.load(path) as found:
             return dict(found)
 

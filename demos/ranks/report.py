@@ -18,6 +18,11 @@ def say(text):
     print(f"{textwrap.fill(text, 100)}\n")
 
 
+def network(args):
+    """The numbers of units."""
+    return "-".join(map(str, [784, *args.hidden, 10]))
+
+
 def step_seconds(found, *names):
     """The median of a step, or of these parts of it together, for each batch size."""
     chosen = [measure.PARTS.index(name) for name in names or measure.PARTS]
@@ -27,11 +32,11 @@ def step_seconds(found, *names):
 def print_measured(found, costs, errors, args):
     """What 1 rank and 2 have measured, beside the costs that were fitted to it and their errors."""
     one, two = [runs["weights"] for runs in found.values()]
-    network, steps = "-".join(map(str, [784, *args.hidden, 10])), -(-measure.EXAMPLES // args.batch_size)
     say(
-        f"{network}, {len(one):,} weights, Adam; one thread a rank on {os.cpu_count()} cores. After {steps} steps on "
-        f"batches of {args.batch_size:,}, of which each of 2 ranks takes half, their weights differ from those of 1 "
-        f"rank by at most {np.abs(two - one).max():.1g}; the largest weight is {np.abs(one).max():.2g}."
+        f"{network(args)}, {len(one):,} weights, Adam; one thread a rank on {os.cpu_count()} cores. After "
+        f"{measure.STEPS} steps on batches of {args.batch_size:,}, of which each of 2 ranks takes half, their weights "
+        f"differ from those of 1 rank by at most {np.abs(two - one).max():.1g}; the largest weight is "
+        f"{np.abs(one).max():.2g}."
     )
     print_steps(found, costs, errors[0], args)
     print_allreduce(found[2], costs, errors[1])
@@ -112,7 +117,7 @@ def picture(costs, found, args):
     speed_ups = {each: (RANKS, RANKS * weak[0] / weak), together: (RANKS, strong[0] / strong), "ideal": (RANKS, RANKS)}
     title, measured = "example figures, not measured here", {}
     if found:
-        title = "-".join(map(str, [784, *args.hidden, 10])) + ", measured on 1 and 2 ranks"
+        title = f"{network(args)}, measured on 1 and 2 ranks"
         at, (one, two) = measure.batch_sizes(args).index, [step_seconds(runs) for runs in found.values()]
         measured["weak, measured"] = [1, 2], [1, 2 * one[at(args.batch_size)] / two[at(args.batch_size)]]
         measured["strong, measured"] = [1, 2], [1, one[at(args.global_batch)] / two[at(args.global_batch // 2)]]
