@@ -51,7 +51,8 @@ class Costs(NamedTuple):
         return np.maximum(1, np.ceil((self.allreduce(ranks) - self.backward_fixed) / self.backward_example))
 
 
-EXAMPLE = Costs(0.45e-3, 14e-6, 0.1e-3, 8e-6, 2.5e-6, 1 / 6e9, 940_584)
+# Of 784-256-128-10 on two cores that share their memory.
+EXAMPLE = Costs(0.8e-3, 10e-6, 0.15e-3, 4.7e-6, latency=2.2e-6, byte=1 / 5e9, gradients=940_584)
 
 
 def line(x, y):
@@ -127,7 +128,7 @@ def main(argv=None):
         sys.exit("error: this demo starts mpiexec itself: run it with python demos/data_parallel.py")
     costs, found = EXAMPLE, None
     if why := launch.missing():
-        print(f'{why}; pip install -e ".[mpi]" brings what it takes to measure. Example figures, not measured here:')
+        print(f'{why}; pip install -e ".[mpi]" brings what it takes to measure. Example figures, not measured here:\n')
     else:
         found = launch.rounds(args.rounds, [__file__, *argv])
         costs, errors = fitted(*found.values(), measure.batch_sizes(args))

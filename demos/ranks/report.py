@@ -23,6 +23,11 @@ def network(args):
     return "-".join(map(str, [784, *args.hidden, 10]))
 
 
+def medium(costs):
+    """What carries the messages."""
+    return f"{1e6 * costs.latency:.3g} µs a message and {1e-9 / costs.byte:.3g} GB/s"
+
+
 def step_seconds(found, *names):
     """The median of a step, or of these parts of it together, for each batch size."""
     chosen = [measure.PARTS.index(name) for name in names or measure.PARTS]
@@ -70,7 +75,7 @@ def print_allreduce(two, costs, error):
     for size, seconds in zip(4 * measure.sizes(len(two["weights"])), np.median(two["allreduce"], axis=-1), strict=True):
         model = costs._replace(gradients=size).allreduce(2)
         print(f"{size:19,}  {1e6 * seconds:11.0f}  {1e6 * model:8.0f} {model / seconds - 1:+5.0%}")
-    say(f"Fitted: {1e6 * costs.latency:.2g} µs a message, {1e-9 / costs.byte:.2g} GB/s, off by up to {error:.0%}.")
+    say(f"Fitted: {medium(costs)}, off by up to {error:.0%}.")
 
 
 def scaling(costs, args):
@@ -83,6 +88,7 @@ def print_scaling(costs, args):
     weak, strong = scaling(costs, args)
     work, faster = RANKS * weak[0] / weak, strong[0] / strong
     hiding, overlapping = costs.hiding_batch(RANKS, PART), costs.overlapping_batch(RANKS)
+    say(f"A step of {1e3 * costs.fixed:.2f} ms + {1e6 * costs.example:.1f} µs an example, with {medium(costs)}:")
     titles = f"{args.batch_size:,} a rank", f"{args.global_batch:,} in all"
     print("       weak scaling,               strong scaling,             batch a rank that hides the all-reduce")
     print(f"       {titles[0]:27} {titles[1]:27} within  beside")
@@ -115,9 +121,9 @@ def picture(costs, found, args):
     weak, strong = scaling(costs, args)
     each, together = f"weak: {args.batch_size:,} a rank", f"strong: {args.global_batch:,} in all"
     speed_ups = {each: (RANKS, RANKS * weak[0] / weak), together: (RANKS, strong[0] / strong), "ideal": (RANKS, RANKS)}
-    title, measured = "example figures, not measured here", {}
+    title, measured = f"{medium(costs)}: example figures, not measured here", {}
     if found:
-        title = f"{network(args)}, measured on 1 and 2 ranks"
+        title = f"{network(args)}, {medium(costs)}"
         at, (one, two) = measure.batch_sizes(args).index, [step_seconds(runs) for runs in found.values()]
         measured["weak, measured"] = [1, 2], [1, 2 * one[at(args.batch_size)] / two[at(args.batch_size)]]
         measured["strong, measured"] = [1, 2], [1, one[at(args.global_batch)] / two[at(args.global_batch // 2)]]
@@ -126,7 +132,7 @@ def picture(costs, found, args):
         "beside backward": (RANKS[1:], costs.overlapping_batch(RANKS[1:])),
     }
     panels = {"speed-up": speed_ups | measured, "batch a rank that hides the all-reduce": batches}
-    axes = {"xlabel": "ranks", "ylabel": ["times", "examples a rank"], "xscale": "log", "yscale": "log"}
+    axes = {"xlabel": "ranks", "ylabel": ["times one rank", "examples a rank"], "xscale": "log", "yscale": "log"}
     figure = plots.curves(panels, **axes, markers=[*measured], title=title)
     for panel in figure.axes:
         panel.set_xticks(RANKS[::2], [f"{p:,}" for p in RANKS[::2]])
