@@ -23,11 +23,11 @@ NOT_FINITE = (
 )
 
 
-def inputs_and_targets(batch: Any, where: str) -> tuple[Any, Any]:
+def inputs_and_targets(batch: Any, where: str, *, may_be_empty: bool = False) -> tuple[Any, Any]:
     """The two parts of a batch."""
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise TypeError(f"{where}: a batch must be a pair (inputs, targets), got {type(batch).__name__}")
-    if not np.shape(plain(batch[1])) or not len(batch[1]):
+    if not np.shape(plain(batch[1])) or not (may_be_empty or len(batch[1])):
         raise ValueError(f"{where}: targets of shape {np.shape(plain(batch[1]))} hold no examples")
     return batch[0], batch[1]
 

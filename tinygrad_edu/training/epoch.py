@@ -29,6 +29,8 @@ from tinygrad_edu.training.batches import (
     inputs_and_targets,
 )
 from tinygrad_edu.training.means import RunningMeans
+from tinygrad_edu.training.parallel import DataParallel
+from tinygrad_edu.training.shares import check_parallel, check_shares, shared_outputs, shared_pass
 
 __all__ = [
     "Batches", "Criterion", "RunningMeans", "check_class", "check_iterable", "check_loss", "evaluate", "keep_modes",
@@ -38,7 +40,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-def evaluate(model: Module, batches: Batches, loss: Criterion) -> RunningMeans:
+def evaluate(model: Module, batches: Batches, loss: Criterion, *, parallel: DataParallel | None = None) -> RunningMeans:
     """Measures a model on batches, in evaluation mode and without gradients.
 
     Afterwards its modules are in the modes they had. A loss of NaN or infinity is a mean like any other.
@@ -47,6 +49,7 @@ def evaluate(model: Module, batches: Batches, loss: Criterion) -> RunningMeans:
         model: Takes a batch's inputs.
         batches: Pairs (inputs, targets), both with a first axis of examples.
         loss: Returns the mean over a batch as a Tensor of shape (); losses of `nn` with the reduction "sum" will do.
+        parallel: The ranks that share the batches, each with a loader of its shard; all get the means of all.
 
     Raises:
         TypeError, ValueError: As for fit: batches or a loss that cannot be used.
@@ -54,17 +57,22 @@ def evaluate(model: Module, batches: Batches, loss: Criterion) -> RunningMeans:
     check_class("evaluate: model", model, Module)
     check_iterable("evaluate: batches", batches)
     check_loss("evaluate", loss)
+    ranks = check_parallel("evaluate", parallel, model)
+    if ranks is not None:
+        check_shares("evaluate: batches", batches, ranks)
+        ranks.share_buffers()
     with keep_modes(model):
         model.eval()
-        return one_pass(model, batches, loss, "evaluate", must_be_finite=False)
+        return one_pass(model, batches, loss, "evaluate", must_be_finite=False, ranks=ranks)
 
 
-def predict(model: Module, batches: Batches) -> NDArray[Any]:
+def predict(model: Module, batches: Batches, *, parallel: DataParallel | None = None) -> NDArray[Any]:
     """The outputs for all inputs, in evaluation mode and without gradients.
 
     Args:
         model: Takes a batch's inputs.
         batches: Pairs (inputs, targets); the targets are not looked at.
+        parallel: As for evaluate; all ranks get all outputs, in the order of one process.
 
     Returns:
         Array of shape (n, ...), n being the number of all examples.
@@ -74,15 +82,22 @@ def predict(model: Module, batches: Batches) -> NDArray[Any]:
     """
     check_class("predict: model", model, Module)
     check_iterable("predict: batches", batches)
-    outputs = []
+    ranks = check_parallel("predict", parallel, model)
+    if ranks is not None:
+        check_shares("predict: batches", batches, ranks)
+        ranks.share_buffers()
     with keep_modes(model), no_grad():
         model.eval()
-        for number, batch in enumerate(batches, 1):
-            inputs, _ = inputs_and_targets(batch, f"predict, batch {number}")
-            outputs.append(plain(model(inputs)))
+        outputs = outputs_of(model, batches) if ranks is None else shared_outputs(model, batches, ranks)
     if not outputs:
         raise ValueError(f"predict: {NO_BATCHES}")
     return np.concatenate(outputs)
+
+
+def outputs_of(model: Module, batches: Batches) -> list[NDArray[Any]]:
+    """The outputs of each batch."""
+    pairs = (inputs_and_targets(batch, f"predict, batch {number}") for number, batch in enumerate(batches, 1))
+    return [plain(model(inputs)) for inputs, _ in pairs]
 
 
 def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Generator[T, None, None]:
@@ -120,8 +135,11 @@ def one_pass(
     where: str,
     optimizer: Optimizer | None = None,
     must_be_finite: bool = True,
+    ranks: DataParallel | None = None,
 ) -> RunningMeans:
     """The means over all batches, with a step after each if there is an optimizer, else without gradients."""
+    if ranks is not None:
+        return shared_pass(model, batches, loss, where, ranks, optimizer, must_be_finite)
     means = RunningMeans()
     summed = getattr(loss, "reduction", "mean") == "sum"
     with nullcontext() if optimizer is not None else no_grad():

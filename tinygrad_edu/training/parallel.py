@@ -8,6 +8,7 @@ So each rank's gradient is multiplied by its number of examples; the sums of bot
 ranks take the same step from the same weights, and have the same weights again: the numbers are those of one process.
 """
 
+import math
 import zlib
 from copy import copy
 from typing import Any
@@ -76,7 +77,8 @@ class DataParallel(metaclass=Named):
             self.start_epoch()
             normal = next((m for m in model.modules() if isinstance(m, (BatchNorm1d, BatchNorm2d))), None)
             if normal is not None and self.rank == 0:
-                say(f"DataParallel: {type(normal).__name__} normalizes each rank's share of a batch by itself")
+                share = f"each rank's share of a batch by itself, {64 // self.size} of 64 examples"
+                say(f"DataParallel: {type(normal).__name__} normalizes {share}")
 
     def __repr__(self) -> str:
         return f"DataParallel(rank {self.rank} of {self.size})"
@@ -94,8 +96,8 @@ class DataParallel(metaclass=Named):
             ValueError: The number is negative or not finite, or 0 on all ranks.
         """
         examples = check_number("DataParallel.average_gradients: examples", examples, at_least=0)
-        if self.size > 1:
-            self._average(examples)
+        if self.size > 1 and math.isnan(self.average(examples)):
+            raise ValueError("DataParallel.average_gradients: there were 0 examples on every rank; pass len(labels)")
 
     def start_epoch(self, *loaders: object) -> None:
         """Makes what ranks draw, and so what they compute, depend on the state of rank 0 alone, which is the one saved.
@@ -136,6 +138,18 @@ class DataParallel(metaclass=Named):
             sums = self.add_up([means.loss_sum, means.examples, means.labels, means.correct])
             found.loss_sum = float(sums[0])
             found.examples, found.labels, found.correct = sums[1:].astype(int).tolist()
+        return found
+
+    def collect(self, own: list[Any]) -> list[list[Any]]:
+        """The lists of all ranks, which must be of one length: an entry a batch."""
+        found = self._meet("is at the end of a pass").allgather(own)
+        counts = [len(other) for other in found]
+        if len({*counts}) > 1:
+            rank = next(i for i, count in enumerate(counts) if count != counts[0])
+            raise ValueError(
+                f"rank 0 had {counts[0]} batches in this pass, and rank {rank} {counts[rank]}; all need as many: "
+                "make them with DataLoader(..., shard=parallel.shard)"
+            )
         return found
 
     def add_up(self, numbers: Any) -> NDArray[np.float64]:
@@ -187,15 +201,18 @@ class DataParallel(metaclass=Named):
                 raise ValueError(f"DataParallel: the model of rank {rank} is not that of rank 0: it has {what}")
         self.model.load_state_dict(self.ask_rank_0(state, "shares its model"))
 
-    def _average(self, weight: float, *numbers: float) -> list[float]:
-        """Makes the gradients weighted means over all ranks; returns the sums of the weights and of further numbers.
+    def average(self, weight: float, loss: float = 0.0, *, summed: bool = False) -> float:
+        """Makes the gradients weighted means over all ranks or, if `summed`, sums; returns the same of the loss.
 
-        They travel in one array: the gradients times the weight, for each parameter whether there is one, the numbers.
+        Where no rank has any weight that is NaN, and the gradients stay as they are.
+
+        They travel in one array: the gradients times the weight, for each parameter whether there is one, the weight,
+        and the loss, which is multiplied by the weight already.
         """
         params = list(self.model.parameters())
         gradients = [plain(p.grad) if weight else None for p in params]
         ends = np.cumsum([0, *[p.size for p in params]]).tolist()
-        tail = [*[float(p.grad is not None) for p in params], weight, *numbers]
+        tail = [*[float(p.grad is not None) for p in params], weight, loss]
         self._reserve(ends[-1] + len(tail), np.result_type(np.float32, *[p.dtype for p in params]))
         for gradient, start, end in zip(gradients, ends, ends[1:], strict=False):
             if gradient is None:
@@ -204,14 +221,14 @@ class DataParallel(metaclass=Named):
                 np.multiply(gradient, weight, out=self._sent[start:end].reshape(gradient.shape))
         self._sent[ends[-1] :] = tail
         self._meet("averages gradients").Allreduce(self._sent, self._received)
-        held, sums = np.split(self._received[ends[-1] :], [len(params)])
-        total = float(sums[0])
+        *held, total, loss = self._received[ends[-1] :].tolist()
         if not total:
-            raise ValueError("DataParallel.average_gradients: there were 0 examples on every rank; pass len(labels)")
-        for p, rank_count, start, end in zip(params, held.tolist(), ends, ends[1:], strict=False):
-            if rank_count:
-                set_gradient(p, self._received[start:end].reshape(p.shape), total)
-        return [float(value) for value in sums]
+            return math.nan
+        divisor = 1.0 if summed else total
+        for p, holders, start, end in zip(params, held, ends, ends[1:], strict=False):
+            if holders:
+                set_gradient(p, self._received[start:end].reshape(p.shape), divisor)
+        return float(loss / divisor)
 
     def _reserve(self, size: int, dtype: np.dtype[Any]) -> None:
         """Makes the arrays that are exchanged, unless those of the last step fit."""
@@ -219,11 +236,11 @@ class DataParallel(metaclass=Named):
             self._sent, self._received = np.empty(size, dtype), np.empty(size, dtype)
 
 
-def set_gradient(p: Tensor, summed: NDArray[Any], total: float) -> None:
-    """Divides a sum over ranks by the number of examples, into the parameter's `.grad`."""
+def set_gradient(p: Tensor, summed: NDArray[Any], divisor: float) -> None:
+    """Divides a sum over ranks, into the parameter's `.grad`."""
     if not isinstance(p.grad, np.ndarray) or p.grad.dtype != p.dtype or not p.grad.flags.writeable:
         p.grad = np.empty(p.shape, p.dtype)
-    np.divide(summed, total, out=p.grad, casting="same_kind")
+    np.divide(summed, divisor, out=p.grad, casting="same_kind")
 
 
 def jump(name: str, rng: np.random.Generator, rank: int) -> None:
