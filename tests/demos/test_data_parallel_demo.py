@@ -112,7 +112,7 @@ def test_the_table_and_the_words_tell_the_costs(monkeypatch, tmp_path, capsys, u
     assert hiding.tolist() == costs.hiding_batch(ranks, 0.1).tolist()
     assert overlapping.tolist() == costs.overlapping_batch(ranks).tolist()
     best = re.search(r"best number of ranks is ([\d,]+), with ([\d.]+) times", " ".join(out.split()))
-    assert float(best[1]) == ranks[faster.argmax()] and float(best[2]) == faster.max()
+    assert float(best[1]) == ranks[costs.step(ranks, 1024 / ranks).argmin()] and float(best[2]) == faster.max()
 
 
 @pytest.mark.skipif(bool(launch.missing()), reason=f"{launch.missing()}; pip install -e '.[mpi]' brings it")
