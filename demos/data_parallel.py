@@ -1,8 +1,10 @@
 """Data parallel training: each rank has the whole model and a share of the batch, and gradients are averaged.
 
-The weights are those of one process. A step takes what a rank computes, which shrinks with its share, and an
-all-reduce of the gradients, which grows with the ranks: in a ring of p ranks each sends 2 (p - 1) messages of bytes / p
-(Patarasuk and Yuan 2009), and a message takes latency + bytes / bandwidth (Hockney 1994).
+Three lines of a training loop do it: `DataParallel(model)`, `shard` for the loader, and `average_gradients` between
+backward and step. The weights are those of one process.
+A step takes what a rank computes, which shrinks with its share, and an all-reduce of the gradients, which grows with
+the ranks: in a ring of p ranks each sends 2 (p - 1) messages of bytes / p (Patarasuk and Yuan 2009), and a message
+takes latency + bytes / bandwidth (Hockney 1994).
 Both are measured on 1 and 2 ranks here, fitted, and drawn to 1,024: with a fixed batch a rank (weak scaling), and with
 a fixed batch in all (strong scaling), of which each rank has too little in the end.
 Run it with `python demos/data_parallel.py`; without MPI (`pip install -e ".[mpi]"`) it draws example figures.
@@ -92,7 +94,7 @@ def step(model, optimizer, parallel, x, y):
     optimizer.zero_grad()
     loss.backward()
     clock.append(time.perf_counter())
-    parallel.average_gradients(len(y))
+    parallel.average_gradients(len(y))  # to the mean over the examples of all ranks
     clock.append(time.perf_counter())
     optimizer.step()
     clock.append(time.perf_counter())
