@@ -53,7 +53,7 @@ def print_steps(found, costs, error, args):
     computing, averaging = step_seconds(two, "forward", "backward", "update"), step_seconds(two, "averaging")
     columns = step_seconds(one), costs.step(1, batches), step_seconds(two), costs.step(2, batches), computing, averaging
     print("ms a step      1 rank                   2 ranks")
-    print("batch a rank   measured   model         measured   model         computing  averaging")
+    print("batch a rank   measured   model   off   measured   model   off   computing  averaging")
     for batch, a, b, c, d, *parts in zip(batches, *[1e3 * column for column in columns], strict=True):
         row = f"{batch:12,}  {a:9.2f} {b:7.2f} {b / a - 1:+5.0%}  {c:9.2f} {d:7.2f} {d / c - 1:+5.0%}"
         print(row, " {:9.2f}  {:9.2f}".format(*parts))
@@ -71,7 +71,7 @@ def print_steps(found, costs, error, args):
 
 def print_allreduce(two, costs, error):
     """Allreduce on 2 ranks beside the model."""
-    print("bytes to all-reduce  measured µs  model µs")
+    print("bytes to all-reduce  measured µs  model µs   off")
     for size, seconds in zip(4 * measure.sizes(len(two["weights"])), np.median(two["allreduce"], axis=-1), strict=True):
         model = costs._replace(gradients=size).allreduce(2)
         print(f"{size:19,}  {1e6 * seconds:11.0f}  {1e6 * model:8.0f} {model / seconds - 1:+5.0%}")
