@@ -52,8 +52,8 @@ def print_steps(found, costs, error, args):
     batches, (one, two) = np.array(measure.batch_sizes(args)), found.values()
     computing, averaging = step_seconds(two, "forward", "backward", "update"), step_seconds(two, "averaging")
     columns = step_seconds(one), costs.step(1, batches), step_seconds(two), costs.step(2, batches), computing, averaging
-    print("ms a step      1 rank                   2 ranks")
-    print("batch a rank   measured   model   off   measured   model   off   computing  averaging")
+    print("ms a step        1 rank                  2 ranks")
+    print("batch a rank   measured   model   off   measured   model   off  computing  averaging")
     for batch, a, b, c, d, *parts in zip(batches, *[1e3 * column for column in columns], strict=True):
         row = f"{batch:12,}  {a:9.2f} {b:7.2f} {b / a - 1:+5.0%}  {c:9.2f} {d:7.2f} {d / c - 1:+5.0%}"
         print(row, " {:9.2f}  {:9.2f}".format(*parts))
