@@ -23,7 +23,7 @@ from tinygrad_edu.files import say
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d, BatchNorm2d
 from tinygrad_edu.random import default_generator, generators_in
-from tinygrad_edu.ranks import Communicator, end_together, meet, world
+from tinygrad_edu.ranks import Communicator, end_together, meet, wait, world
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training.batches import check_class
 from tinygrad_edu.training.means import RunningMeans
@@ -156,7 +156,7 @@ class DataParallel(metaclass=Named):
         """Sums over all ranks, of as many numbers on each."""
         own = np.array(numbers, np.float64)
         found = np.empty_like(own)
-        self._meet("adds up its means").Allreduce(own, found)
+        wait(self._meet("adds up its means").Iallreduce(own, found))
         return found
 
     def ask_rank_0(self, value: Any, act: str = "asks rank 0") -> Any:
@@ -175,7 +175,7 @@ class DataParallel(metaclass=Named):
         for p in self.model.parameters():
             crc = zlib.crc32(np.ascontiguousarray(p.data).reshape(-1).view(np.uint8).data, crc)
         found = np.empty(self.size, np.int64)
-        self._meet("compares its weights").Allgather(np.array([crc], np.int64), found)
+        wait(self._meet("compares its weights").Iallgather(np.array([crc], np.int64), found))
         if (found != found[0]).any():
             others = np.flatnonzero(found != found[0]).tolist()
             raise RuntimeError(
@@ -220,7 +220,7 @@ class DataParallel(metaclass=Named):
             else:
                 np.multiply(gradient, weight, out=self._sent[start:end].reshape(gradient.shape))
         self._sent[ends[-1] :] = tail
-        self._meet("averages gradients").Allreduce(self._sent, self._received)
+        wait(self._meet("averages gradients").Iallreduce(self._sent, self._received))
         *held, total, loss = self._received[ends[-1] :].tolist()
         if not total:
             return math.nan
