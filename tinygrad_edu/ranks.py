@@ -30,7 +30,7 @@ ACTS = [
     LEAVE, "shares its model", "starts an epoch", "averages gradients", "is at the end of a pass",
     "compares its weights", "shares its buffers", "adds up its means", "collects outputs", "asks rank 0",
 ]  # fmt: skip
-BUSY, PAUSE = 2e-4, 1e-4  # seconds: how long a wait keeps its core, and the naps after that
+BUSY, NAP = 2e-4, 1e-4  # seconds: how long a wait keeps its core, and the naps after that
 PATIENCE = 0.5  # seconds that other ranks leave to rank 0, which may have the same to say
 
 guarded: Communicator | None = None  # whose ranks end together
@@ -95,19 +95,22 @@ def world() -> Communicator | None:
     return comm
 
 
-def wait(request: Request) -> None:
-    """Waits for an exchange; MPI itself would keep a core busy meanwhile, which another rank may need to get there."""
+def wait(request: Request, nap: float = 0.0) -> None:
+    """Waits for an exchange; MPI itself would keep a core busy meanwhile, which another rank may need to get there.
+
+    Where the ranks are there already, a nap of 0 seconds is best: it lets others go first, if there are any.
+    """
     due = time.perf_counter() + BUSY
     while not request.Test():
         if time.perf_counter() > due:
-            time.sleep(PAUSE)
+            time.sleep(nap)
 
 
 def meet(comm: Communicator, act: str) -> None:
     """Waits for all ranks; where they are about to do different things, all raise the same RuntimeError."""
     own = ACTS.index(act)
     found = np.zeros(comm.Get_size(), np.int32)
-    wait(comm.Iallgather(np.array([own], np.int32), found))
+    wait(comm.Iallgather(np.array([own], np.int32), found), NAP)
     if (found != own).any():
         doing = {code: np.flatnonzero(found == code).tolist() for code in sorted({*found.tolist()}, reverse=True)}
         parts = [f"{named_ranks(ranks)} {ACTS[code]}" for code, ranks in doing.items()]

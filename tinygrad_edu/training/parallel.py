@@ -69,7 +69,7 @@ class DataParallel(metaclass=Named):
         self._comm = world() if comm is None else comm
         self.rank, self.size = (0, 1) if self._comm is None else (self._comm.Get_rank(), self._comm.Get_size())
         self.shard = self.rank, self.size
-        self._sent = self._received = np.zeros(0, np.float32)
+        self._kinds: list[tuple[tuple[int, ...], np.dtype[Any]]] | None = None
         if self._comm is not None and self.size > 1:
             if type(self._comm).__module__.startswith("mpi4py"):
                 end_together(self._comm)
@@ -210,37 +210,40 @@ class DataParallel(metaclass=Named):
         and the loss, which is multiplied by the weight already.
         """
         params = list(self.model.parameters())
-        gradients = [plain(p.grad) if weight else None for p in params]
-        ends = np.cumsum([0, *[p.size for p in params]]).tolist()
-        tail = [*[float(p.grad is not None) for p in params], weight, loss]
-        self._reserve(ends[-1] + len(tail), np.result_type(np.float32, *[p.dtype for p in params]))
-        for gradient, start, end in zip(gradients, ends, ends[1:], strict=False):
-            if gradient is None:
-                self._sent[start:end] = 0
+        self._lay_out(params)
+        for p, (part, _) in zip(params, self._parts, strict=True):
+            if p.grad is None or not weight:
+                part.fill(0)
             else:
-                np.multiply(gradient, weight, out=self._sent[start:end].reshape(gradient.shape))
-        self._sent[ends[-1] :] = tail
+                np.multiply(plain(p.grad), weight, out=part)
+        self._sent[-len(params) - 2 :] = [*[p.grad is not None for p in params], weight, loss]
         wait(self._meet("averages gradients").Iallreduce(self._sent, self._received))
-        *held, total, loss = self._received[ends[-1] :].tolist()
+        *held, total, loss = self._received[-len(params) - 2 :].tolist()
         if not total:
             return math.nan
         divisor = 1.0 if summed else total
-        for p, holders, start, end in zip(params, held, ends, ends[1:], strict=False):
+        for p, (_, part), holders in zip(params, self._parts, held, strict=True):
             if holders:
-                set_gradient(p, self._received[start:end].reshape(p.shape), divisor)
+                if not isinstance(p.grad, np.ndarray) or p.grad.dtype != p.dtype or not p.grad.flags.writeable:
+                    p.grad = np.empty_like(part, p.dtype)
+                np.divide(part, divisor, out=p.grad, casting="same_kind")
         return float(loss / divisor)
 
-    def _reserve(self, size: int, dtype: np.dtype[Any]) -> None:
-        """Makes the arrays that are exchanged, unless those of the last step fit."""
-        if self._sent.shape != (size,) or self._sent.dtype != dtype:
-            self._sent, self._received = np.empty(size, dtype), np.empty(size, dtype)
+    def _lay_out(self, params: list[Tensor]) -> None:
+        """Makes the arrays that are exchanged, and views of them for each parameter, unless those of the last step fit.
 
-
-def set_gradient(p: Tensor, summed: NDArray[Any], divisor: float) -> None:
-    """Divides a sum over ranks, into the parameter's `.grad`."""
-    if not isinstance(p.grad, np.ndarray) or p.grad.dtype != p.dtype or not p.grad.flags.writeable:
-        p.grad = np.empty(p.shape, p.dtype)
-    np.divide(summed, divisor, out=p.grad, casting="same_kind")
+        A linear layer's gradient is the transpose of an array; copied to rows it would take longer than all the rest.
+        """
+        kinds = [(p.shape, p.dtype) for p in params]
+        if kinds == self._kinds:
+            return
+        orders = self.ask_rank_0(["F" if p.grad is not None and np.isfortran(plain(p.grad)) else "C" for p in params])
+        ends = np.cumsum([0, *[p.size for p in params]]).tolist()
+        both = np.empty((2, ends[-1] + len(params) + 2), np.result_type(np.float32, *[p.dtype for p in params]))
+        self._sent, self._received = both
+        spans = list(zip(params, orders, ends[:-1], ends[1:], strict=True))
+        views = [[row[a:b].reshape(p.shape, order=order) for p, order, a, b in spans] for row in both]
+        self._kinds, self._parts = kinds, list(zip(*views, strict=True))
 
 
 def jump(name: str, rng: np.random.Generator, rank: int) -> None:
