@@ -119,11 +119,13 @@ class DataParallel(metaclass=Named):
         self.share_buffers()
         orders = {id(loader.rng) for loader in loaders if getattr(loader, "shuffle", False) and hasattr(loader, "rng")}
         found = {"library": default_generator()} | generators_in([self.model, *loaders])
+        for name, rng in found.items():
+            check_jumps(name, rng)
         states = self.ask_rank_0({name: rng.bit_generator.state for name, rng in found.items()}, "starts an epoch")
         for name, rng in found.items():
             rng.bit_generator.state = states[name]
             if self.rank and id(rng) not in orders:
-                jump(name, rng, self.rank)
+                rng.bit_generator.state = rng.bit_generator.jumped(self.rank).state  # type: ignore[attr-defined]
 
     def total(self, means: RunningMeans) -> RunningMeans:
         """The means over the examples of all ranks, the same on each of them.
@@ -140,17 +142,19 @@ class DataParallel(metaclass=Named):
             found.examples, found.labels, found.correct = sums[1:].astype(int).tolist()
         return found
 
-    def collect(self, own: list[Any]) -> list[list[Any]]:
-        """The lists of all ranks, which must be of one length: an entry a batch."""
-        found = self._meet("is at the end of a pass").allgather(own)
-        counts = [len(other) for other in found]
+    def end_pass(self, batches: int) -> None:
+        """Raises a ValueError on all ranks unless all had as many batches."""
+        counts = self._meet("is at the end of a pass").allgather(batches)
         if len({*counts}) > 1:
             rank = next(i for i, count in enumerate(counts) if count != counts[0])
             raise ValueError(
-                f"rank 0 had {counts[0]} batches in this pass, and rank {rank} {counts[rank]}; all need as many: "
-                "make them with DataLoader(..., shard=parallel.shard)"
+                f"DataParallel: rank 0 had {counts[0]} batches in this pass, and rank {rank} {counts[rank]}; all need "
+                "as many: make them with DataLoader(..., shard=parallel.shard)"
             )
-        return found
+
+    def collect(self, own: list[Any]) -> list[list[Any]]:
+        """The lists of all ranks."""
+        return self._meet("collects outputs").allgather(own)
 
     def add_up(self, numbers: Any) -> NDArray[np.float64]:
         """Sums over all ranks, of as many numbers on each."""
@@ -246,15 +250,14 @@ class DataParallel(metaclass=Named):
         self._kinds, self._parts = kinds, list(zip(*views, strict=True))
 
 
-def jump(name: str, rng: np.random.Generator, rank: int) -> None:
-    """Moves a generator so far ahead that it repeats nothing of what rank 0 draws."""
+def check_jumps(name: str, rng: np.random.Generator) -> None:
+    """Raises unless a generator can move so far ahead that it repeats nothing of what rank 0 draws."""
     kind = type(rng.bit_generator).__name__
     if not hasattr(rng.bit_generator, "jumped"):
         raise TypeError(
             f"DataParallel: the generator {name} is of the kind {kind}, which cannot be jumped ahead, so all ranks "
             "would draw the same; make it with np.random.default_rng(seed)"
         )
-    rng.bit_generator.state = rng.bit_generator.jumped(rank).state
 
 
 def described(path: str, shape: tuple[int, ...], dtype: str) -> str:
