@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Communicator", "end_together", "fail", "launched", "meet", "world"]
+__all__ = ["Communicator", "end_together", "fail", "launched", "meet", "wait", "world"]
 
 LAUNCHERS = [("PMI_RANK", "PMI_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMIX_RANK", "")]
 LEAVE = "has ended its program"
@@ -30,9 +30,16 @@ ACTS = [
     LEAVE, "shares its model", "starts an epoch", "averages gradients", "is at the end of a pass",
     "compares its weights", "shares its buffers", "adds up its means", "collects outputs", "asks rank 0",
 ]  # fmt: skip
+BUSY, NAP = 2e-4, 1e-4  # seconds: how long a wait keeps its core, and the naps after that
 PATIENCE = 0.5  # seconds that other ranks leave to rank 0, which may have the same to say
 
 guarded: Communicator | None = None  # whose ranks end together
+
+
+class Request(Protocol):
+    """What is used of an mpi4py.MPI.Request."""
+
+    def Test(self) -> bool: ...
 
 
 class Communicator(Protocol):
@@ -42,9 +49,9 @@ class Communicator(Protocol):
 
     def Get_size(self) -> int: ...
 
-    def Allreduce(self, sendbuf: Any, recvbuf: Any, /) -> None: ...
+    def Iallreduce(self, sendbuf: Any, recvbuf: Any, /) -> Request: ...
 
-    def Allgather(self, sendbuf: Any, recvbuf: Any, /) -> None: ...
+    def Iallgather(self, sendbuf: Any, recvbuf: Any, /) -> Request: ...
 
     def allgather(self, value: Any, /) -> list[Any]: ...
 
@@ -88,11 +95,22 @@ def world() -> Communicator | None:
     return comm
 
 
+def wait(request: Request, nap: float = 0.0) -> None:
+    """Waits for an exchange; MPI itself would keep a core busy meanwhile, which another rank may need to get there.
+
+    Where the ranks are there already, a nap of 0 seconds is best: it lets others go first, if there are any.
+    """
+    due = time.perf_counter() + BUSY
+    while not request.Test():
+        if time.perf_counter() > due:
+            time.sleep(nap)
+
+
 def meet(comm: Communicator, act: str) -> None:
     """Waits for all ranks; where they are about to do different things, all raise the same RuntimeError."""
     own = ACTS.index(act)
-    found = np.empty(comm.Get_size(), np.int32)
-    comm.Allgather(np.array([own], np.int32), found)
+    found = np.zeros(comm.Get_size(), np.int32)
+    wait(comm.Iallgather(np.array([own], np.int32), found), NAP)
     if (found != own).any():
         doing = {code: np.flatnonzero(found == code).tolist() for code in sorted({*found.tolist()}, reverse=True)}
         parts = [f"{named_ranks(ranks)} {ACTS[code]}" for code, ranks in doing.items()]
@@ -113,7 +131,7 @@ def named_ranks(ranks: list[int]) -> str:
 def end_together(comm: Communicator) -> None:
     """From now on an exception that nothing catches ends all ranks, and none leaves while others wait for it."""
     global guarded
-    if guarded is not None:
+    if guarded is not None or comm.Get_size() == 1:
         return
     guarded = comm
     before = sys.excepthook
@@ -126,12 +144,11 @@ def end_together(comm: Communicator) -> None:
 
 
 def fail(code: int, tell: Callable[[], object]) -> None:
-    """Tells what went wrong and ends all ranks, if there are several.
+    """Tells what went wrong and ends all ranks, if there are several; with one it does nothing.
 
     Of an error that all ranks have in common, rank 0 tells, for it ends the others before they do.
     """
     if guarded is None:
-        tell()
         return
     rank, size = guarded.Get_rank(), guarded.Get_size()
     time.sleep(PATIENCE if rank else 0)
@@ -142,6 +159,7 @@ def fail(code: int, tell: Callable[[], object]) -> None:
         if not getattr(stream, "closed", True):
             stream.flush()
     guarded.Abort(code)
+    os._exit(code)  # where Abort returns, the end of the program would meet the others
 
 
 def leave(comm: Communicator) -> None:

@@ -23,7 +23,7 @@ from tinygrad_edu.files import say
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d, BatchNorm2d
 from tinygrad_edu.random import default_generator, generators_in
-from tinygrad_edu.ranks import Communicator, end_together, meet, world
+from tinygrad_edu.ranks import Communicator, end_together, meet, wait, world
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training.batches import check_class
 from tinygrad_edu.training.means import RunningMeans
@@ -69,7 +69,7 @@ class DataParallel(metaclass=Named):
         self._comm = world() if comm is None else comm
         self.rank, self.size = (0, 1) if self._comm is None else (self._comm.Get_rank(), self._comm.Get_size())
         self.shard = self.rank, self.size
-        self._sent = self._received = np.zeros(0, np.float32)
+        self._kinds: list[tuple[tuple[int, ...], np.dtype[Any]]] | None = None
         if self._comm is not None and self.size > 1:
             if type(self._comm).__module__.startswith("mpi4py"):
                 end_together(self._comm)
@@ -119,11 +119,13 @@ class DataParallel(metaclass=Named):
         self.share_buffers()
         orders = {id(loader.rng) for loader in loaders if getattr(loader, "shuffle", False) and hasattr(loader, "rng")}
         found = {"library": default_generator()} | generators_in([self.model, *loaders])
+        for name, rng in found.items():
+            check_jumps(name, rng)
         states = self.ask_rank_0({name: rng.bit_generator.state for name, rng in found.items()}, "starts an epoch")
         for name, rng in found.items():
             rng.bit_generator.state = states[name]
             if self.rank and id(rng) not in orders:
-                jump(name, rng, self.rank)
+                rng.bit_generator.state = rng.bit_generator.jumped(self.rank).state  # type: ignore[attr-defined]
 
     def total(self, means: RunningMeans) -> RunningMeans:
         """The means over the examples of all ranks, the same on each of them.
@@ -140,23 +142,25 @@ class DataParallel(metaclass=Named):
             found.examples, found.labels, found.correct = sums[1:].astype(int).tolist()
         return found
 
-    def collect(self, own: list[Any]) -> list[list[Any]]:
-        """The lists of all ranks, which must be of one length: an entry a batch."""
-        found = self._meet("is at the end of a pass").allgather(own)
-        counts = [len(other) for other in found]
+    def end_pass(self, batches: int) -> None:
+        """Raises a ValueError on all ranks unless all had as many batches."""
+        counts = self._meet("is at the end of a pass").allgather(batches)
         if len({*counts}) > 1:
             rank = next(i for i, count in enumerate(counts) if count != counts[0])
             raise ValueError(
-                f"rank 0 had {counts[0]} batches in this pass, and rank {rank} {counts[rank]}; all need as many: "
-                "make them with DataLoader(..., shard=parallel.shard)"
+                f"DataParallel: rank 0 had {counts[0]} batches in this pass, and rank {rank} {counts[rank]}; all need "
+                "as many: make them with DataLoader(..., shard=parallel.shard)"
             )
-        return found
+
+    def collect(self, own: list[Any]) -> list[list[Any]]:
+        """The lists of all ranks."""
+        return self._meet("collects outputs").allgather(own)
 
     def add_up(self, numbers: Any) -> NDArray[np.float64]:
         """Sums over all ranks, of as many numbers on each."""
         own = np.array(numbers, np.float64)
         found = np.empty_like(own)
-        self._meet("adds up its means").Allreduce(own, found)
+        wait(self._meet("adds up its means").Iallreduce(own, found))
         return found
 
     def ask_rank_0(self, value: Any, act: str = "asks rank 0") -> Any:
@@ -175,7 +179,7 @@ class DataParallel(metaclass=Named):
         for p in self.model.parameters():
             crc = zlib.crc32(np.ascontiguousarray(p.data).reshape(-1).view(np.uint8).data, crc)
         found = np.empty(self.size, np.int64)
-        self._meet("compares its weights").Allgather(np.array([crc], np.int64), found)
+        wait(self._meet("compares its weights").Iallgather(np.array([crc], np.int64), found))
         if (found != found[0]).any():
             others = np.flatnonzero(found != found[0]).tolist()
             raise RuntimeError(
@@ -210,48 +214,50 @@ class DataParallel(metaclass=Named):
         and the loss, which is multiplied by the weight already.
         """
         params = list(self.model.parameters())
-        gradients = [plain(p.grad) if weight else None for p in params]
-        ends = np.cumsum([0, *[p.size for p in params]]).tolist()
-        tail = [*[float(p.grad is not None) for p in params], weight, loss]
-        self._reserve(ends[-1] + len(tail), np.result_type(np.float32, *[p.dtype for p in params]))
-        for gradient, start, end in zip(gradients, ends, ends[1:], strict=False):
-            if gradient is None:
-                self._sent[start:end] = 0
+        self._lay_out(params)
+        for p, (part, _) in zip(params, self._parts, strict=True):
+            if p.grad is None or not weight:
+                part.fill(0)
             else:
-                np.multiply(gradient, weight, out=self._sent[start:end].reshape(gradient.shape))
-        self._sent[ends[-1] :] = tail
-        self._meet("averages gradients").Allreduce(self._sent, self._received)
-        *held, total, loss = self._received[ends[-1] :].tolist()
+                np.multiply(plain(p.grad), weight, out=part)
+        self._sent[-len(params) - 2 :] = [*[p.grad is not None for p in params], weight, loss]
+        wait(self._meet("averages gradients").Iallreduce(self._sent, self._received))
+        *held, total, loss = self._received[-len(params) - 2 :].tolist()
         if not total:
             return math.nan
         divisor = 1.0 if summed else total
-        for p, holders, start, end in zip(params, held, ends, ends[1:], strict=False):
+        for p, (_, part), holders in zip(params, self._parts, held, strict=True):
             if holders:
-                set_gradient(p, self._received[start:end].reshape(p.shape), divisor)
+                if not isinstance(p.grad, np.ndarray) or p.grad.dtype != p.dtype or not p.grad.flags.writeable:
+                    p.grad = np.empty_like(part, p.dtype)
+                np.divide(part, divisor, out=p.grad, casting="same_kind")
         return float(loss / divisor)
 
-    def _reserve(self, size: int, dtype: np.dtype[Any]) -> None:
-        """Makes the arrays that are exchanged, unless those of the last step fit."""
-        if self._sent.shape != (size,) or self._sent.dtype != dtype:
-            self._sent, self._received = np.empty(size, dtype), np.empty(size, dtype)
+    def _lay_out(self, params: list[Tensor]) -> None:
+        """Makes the arrays that are exchanged, and views of them for each parameter, unless those of the last step fit.
+
+        A linear layer's gradient is the transpose of an array; copied to rows it would take longer than all the rest.
+        """
+        kinds = [(p.shape, p.dtype) for p in params]
+        if kinds == self._kinds:
+            return
+        orders = self.ask_rank_0(["F" if p.grad is not None and np.isfortran(plain(p.grad)) else "C" for p in params])
+        ends = np.cumsum([0, *[p.size for p in params]]).tolist()
+        both = np.empty((2, ends[-1] + len(params) + 2), np.result_type(np.float32, *[p.dtype for p in params]))
+        self._sent, self._received = both
+        spans = list(zip(params, orders, ends[:-1], ends[1:], strict=True))
+        views = [[row[a:b].reshape(p.shape, order=order) for p, order, a, b in spans] for row in both]
+        self._kinds, self._parts = kinds, list(zip(*views, strict=True))
 
 
-def set_gradient(p: Tensor, summed: NDArray[Any], divisor: float) -> None:
-    """Divides a sum over ranks, into the parameter's `.grad`."""
-    if not isinstance(p.grad, np.ndarray) or p.grad.dtype != p.dtype or not p.grad.flags.writeable:
-        p.grad = np.empty(p.shape, p.dtype)
-    np.divide(summed, divisor, out=p.grad, casting="same_kind")
-
-
-def jump(name: str, rng: np.random.Generator, rank: int) -> None:
-    """Moves a generator so far ahead that it repeats nothing of what rank 0 draws."""
+def check_jumps(name: str, rng: np.random.Generator) -> None:
+    """Raises unless a generator can move so far ahead that it repeats nothing of what rank 0 draws."""
     kind = type(rng.bit_generator).__name__
     if not hasattr(rng.bit_generator, "jumped"):
         raise TypeError(
             f"DataParallel: the generator {name} is of the kind {kind}, which cannot be jumped ahead, so all ranks "
             "would draw the same; make it with np.random.default_rng(seed)"
         )
-    rng.bit_generator.state = rng.bit_generator.jumped(rank).state
 
 
 def described(path: str, shape: tuple[int, ...], dtype: str) -> str:

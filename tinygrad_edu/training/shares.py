@@ -93,6 +93,7 @@ def total(
     own: RunningMeans, rows: NDArray[Any], summed: bool, where: str, parallel: DataParallel, must_be_finite: bool
 ) -> RunningMeans:
     """The means over all ranks, of each rank's sums of the loss, sums of the weights and numbers of examples (n, 3)."""
+    parallel.end_pass(len(rows))
     sums = parallel.add_up([*rows.ravel(), own.labels, own.correct])
     losses, weights, examples = sums[:-2].reshape(-1, 3).T
     with np.errstate(invalid="ignore"):
@@ -114,6 +115,7 @@ def shared_outputs(model: Module, batches: Batches, parallel: DataParallel) -> l
     for number, batch in enumerate(batches, 1):
         inputs, targets = inputs_and_targets(batch, f"predict, batch {number}", may_be_empty=True)
         own.append(plain(model(inputs)) if len(targets) else None)
+    parallel.end_pass(len(own))
     found = parallel.collect(own)
     return [part for parts in zip(*found, strict=True) for part in parts if part is not None]
 
