@@ -40,7 +40,7 @@ class Threads:
         return Done()
 
     def Iallreduce(self, sent, received):
-        received[...] = sum(self.allgather(sent.copy()))
+        received[...] = sum(self.allgather((received if sent is None else sent).copy()))  # None: in place
         return Done()
 
 

@@ -215,18 +215,19 @@ class DataParallel(metaclass=Named):
         """
         params = list(self.model.parameters())
         self._lay_out(params)
-        for p, (part, _) in zip(params, self._parts, strict=True):
+        for p, part in zip(params, self._parts, strict=True):
             if p.grad is None or not weight:
                 part.fill(0)
             else:
                 np.multiply(plain(p.grad), weight, out=part)
-        self._sent[-len(params) - 2 :] = [*[p.grad is not None for p in params], weight, loss]
-        wait(self._meet("averages gradients").Iallreduce(self._sent, self._received))
-        *held, total, loss = self._received[-len(params) - 2 :].tolist()
+        tail = self._sums[-len(params) - 2 :]
+        tail[:] = [*[p.grad is not None for p in params], weight, loss]
+        wait(self._meet("averages gradients").Iallreduce(None, self._sums))  # None: in place
+        *held, total, loss = tail.tolist()
         if not total:
             return math.nan
         divisor = 1.0 if summed else total
-        for p, (_, part), holders in zip(params, self._parts, held, strict=True):
+        for p, part, holders in zip(params, self._parts, held, strict=True):
             if holders:
                 if not isinstance(p.grad, np.ndarray) or p.grad.dtype != p.dtype or not p.grad.flags.writeable:
                     p.grad = np.empty_like(part, p.dtype)
@@ -234,7 +235,7 @@ class DataParallel(metaclass=Named):
         return float(loss / divisor)
 
     def _lay_out(self, params: list[Tensor]) -> None:
-        """Makes the arrays that are exchanged, and views of them for each parameter, unless those of the last step fit.
+        """Makes the array that is exchanged, and a view of it for each parameter, unless that of the last step fits.
 
         A linear layer's gradient is the transpose of an array; copied to rows it would take longer than all the rest.
         """
@@ -243,11 +244,10 @@ class DataParallel(metaclass=Named):
             return
         orders = self.ask_rank_0(["F" if p.grad is not None and np.isfortran(plain(p.grad)) else "C" for p in params])
         ends = np.cumsum([0, *[p.size for p in params]]).tolist()
-        both = np.empty((2, ends[-1] + len(params) + 2), np.result_type(np.float32, *[p.dtype for p in params]))
-        self._sent, self._received = both
-        spans = list(zip(params, orders, ends[:-1], ends[1:], strict=True))
-        views = [[row[a:b].reshape(p.shape, order=order) for p, order, a, b in spans] for row in both]
-        self._kinds, self._parts = kinds, list(zip(*views, strict=True))
+        self._sums = np.empty(ends[-1] + len(params) + 2, np.result_type(np.float32, *[p.dtype for p in params]))
+        spans = zip(params, orders, ends[:-1], ends[1:], strict=True)
+        self._parts = [self._sums[a:b].reshape(p.shape, order=order) for p, order, a, b in spans]
+        self._kinds = kinds
 
 
 def check_jumps(name: str, rng: np.random.Generator) -> None:
