@@ -54,7 +54,7 @@ class Costs(NamedTuple):
 
 
 # Of 784-256-128-10 on two cores that share their memory.
-EXAMPLE = Costs(0.8e-3, 10e-6, 0.15e-3, 4.7e-6, latency=2.2e-6, byte=1 / 5e9, gradients=940_584)
+EXAMPLE = Costs(0.86e-3, 8e-6, 0.16e-3, 4.2e-6, latency=2.2e-6, byte=1 / 5e9, gradients=940_584)
 
 
 def line(x, y):
