@@ -80,7 +80,7 @@ def main(argv=None):
         elif replaces_another and not run["history"]:
             print("interrupted; in the first epoch: nothing is saved", file=sys.stderr)
         else:
-            print(f"interrupted; to go on: {visible(going_on(args))}", file=sys.stderr)
+            print(f"interrupted; to go on: {visible(going_on(args, parallel.size))}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -210,9 +210,9 @@ def baseline(training, test, epochs, seed):
     return accuracy(predict(model, test, parallel=parallel), test.labels)
 
 
-def going_on(args):
+def going_on(args, size):
     """The command that resumes this run."""
-    words = ["python", sys.argv[0], "--resume", args.save]
+    words = [*(["mpiexec", "-n", size] if size > 1 else []), "python", sys.argv[0], "--resume", args.save]
     if args.data_dir:
         words += ["--data-dir", args.data_dir]
     if args.out != lesson.OUT:

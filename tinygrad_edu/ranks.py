@@ -31,7 +31,8 @@ ACTS = [
     "compares its weights", "shares its buffers", "adds up its means", "collects outputs", "asks rank 0",
 ]  # fmt: skip
 BUSY, NAP = 2e-4, 1e-4  # seconds: how long a wait keeps its core, and the naps after that
-PATIENCE = 0.5  # seconds that other ranks leave to rank 0, which may have the same to say
+DRAIN = 0.3  # seconds for mpiexec to pass on what was printed, before Abort ends it too
+PATIENCE = 1.0  # seconds that other ranks leave to rank 0, which may have the same to say
 
 guarded: Communicator | None = None  # whose ranks end together
 
@@ -158,6 +159,7 @@ def fail(code: int, tell: Callable[[], object]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if not getattr(stream, "closed", True):
             stream.flush()
+    time.sleep(DRAIN)
     guarded.Abort(code)
     os._exit(code)  # where Abort returns, the end of the program would meet the others
 

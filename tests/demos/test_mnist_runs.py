@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from demo_runs import DEMOS, interrupt, refused, run, write_mnist
+from mpi import mpiexec, needs_mpi
 
 from tinygrad_edu import nn
 from tinygrad_edu.data import synthetic_digits
@@ -68,6 +69,16 @@ def assert_same(a, b):
     assert a.keys() == b.keys()
     for key in a:
         np.testing.assert_array_equal(a[key], b[key], strict=True, err_msg=key)
+
+
+@needs_mpi
+def test_a_run_of_two_ranks_goes_on_alone(more, folder, tmp_path, capsys):
+    options = ["--data-dir", folder, "--out", tmp_path, *ALL, "--epochs", "1"]
+    code, out, err, _ = mpiexec(DEMOS / "mnist_more.py", *options)
+    assert (code, err) == (0, "") and f"saved run: {tmp_path / 'mnist.safetensors'}\n" in out
+    assert out.count("2 ranks share each batch of 50\n") == out.count("epoch ") == out.count("picture: ") == 1
+    more.main([*map(str, ["--data-dir", folder, "--resume", tmp_path / "mnist.safetensors", "--epochs", 2])])
+    assert "going on after epoch 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("scheduler", ["cosine", "warmup", "plateau"])

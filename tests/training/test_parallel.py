@@ -1,18 +1,15 @@
 """Several processes that train one model: real ones with mpiexec, and ranks that are threads where that will do."""
 
-import os
 import shutil
-import subprocess
 import sys
-import time
 import types
 import warnings
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mpi import mpiexec, needs_mpi
 from ranks_in_threads import on_ranks
 from ranks_program import CASES, fifty_steps, trained
 
@@ -21,26 +18,12 @@ from tinygrad_edu.data import DataLoader
 from tinygrad_edu.training import Checkpoint, DataParallel, EarlyStopping, RunningMeans, evaluate, fit, predict
 
 RNG = np.random.default_rng
-MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-needs_mpi = pytest.mark.skipif(
-    not (MPIEXEC and find_spec("mpi4py")), reason='no mpi4py or no mpiexec; pip install -e ".[mpi]" brings them'
-)
 PROGRAM = Path(__file__).parents[1] / "ranks_program.py"
-FINDS_LIBRARY = {"PYTHONPATH": os.pathsep.join(map(str, [PROGRAM.parents[1], *sys.path[1:]]))}
-
-
-def mpiexec(*words, size=2):
-    """Runs the program on so many ranks; returns exit code, stdout, stderr and seconds."""
-    command = [MPIEXEC, "-n", str(size), sys.executable, str(PROGRAM), *map(str, words)]
-    start = time.perf_counter()
-    environment = {**os.environ, **FINDS_LIBRARY, "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
-    return done.returncode, done.stdout, done.stderr, time.perf_counter() - start
 
 
 @needs_mpi
 def test_two_ranks_compute_the_numbers_of_one_process(tmp_path):
-    code, out, err, _ = mpiexec("numbers", tmp_path / "two.npz")
+    code, out, err, _ = mpiexec(PROGRAM, "numbers", tmp_path / "two.npz")
     assert code == 0, err
     assert out == ""
     with np.load(tmp_path / "two.npz") as found, warnings.catch_warnings():
@@ -56,10 +39,10 @@ def test_two_ranks_compute_the_numbers_of_one_process(tmp_path):
 def test_a_killed_rank_ends_the_others_and_the_run_resumes_to_the_bit(tmp_path, capsys):
     pytest.importorskip("safetensors")
     run, other = tmp_path / "run.safetensors", tmp_path / "other.safetensors"
-    code, out, err, seconds = mpiexec("kill", run)
+    code, out, err, seconds = mpiexec(PROGRAM, "kill", run)
     assert code != 0 and "KILLED" in err.upper() + out.upper() and seconds < 30
     shutil.copy(run, other)
-    code, out, err, _ = mpiexec("resume", run)
+    code, out, err, _ = mpiexec(PROGRAM, "resume", run)
     assert code == 0, err
     assert out.count("train_loss") == 2 and "fit: going on after epoch 2" in out  # rank 0 alone prints
     assert "DataParallel: BatchNorm1d normalizes each rank's share of a batch by itself, 32 of 64 examples\n" in out
@@ -79,7 +62,7 @@ def test_a_killed_rank_ends_the_others_and_the_run_resumes_to_the_bit(tmp_path, 
 )
 def test_a_rank_that_fails_or_leaves_ends_all(how, words, tmp_path):
     pytest.importorskip("safetensors")
-    code, out, err, seconds = mpiexec(how, tmp_path / "run.safetensors")
+    code, out, err, seconds = mpiexec(PROGRAM, how, tmp_path / "run.safetensors")
     assert code == 1 and words in err and seconds < 30
     assert ("I leave" in err) == (how == "exit") and "epoch" in out
 
@@ -243,8 +226,12 @@ def nan_on_one_rank(comm):
 
 def trains_alone(comm):
     case = Setting(comm)
-    case.model[0].weight.data += comm.rank
-    case.parallel.start_epoch()
+    for x, y in case.loader():
+        loss = cross_entropy(case.model(x), y)
+        case.optimizer.zero_grad()
+        loss.backward()
+        case.optimizer.step()  # without average_gradients
+    evaluate(case.model, case.loader(), case.loss, parallel=case.parallel)
 
 
 def without_jump(comm):
@@ -286,6 +273,12 @@ def test_errors_come_on_all_ranks(name):
 def test_the_number_of_examples_is_checked(value):
     with pytest.raises((TypeError, ValueError), match="average_gradients: examples"):
         DataParallel(nn.Linear(2, 2)).average_gradients(value)
+
+
+def test_many_ranks_are_named_in_few_words():
+    assert ranks.named_ranks([3]) == "rank 3"
+    assert ranks.named_ranks([0, 2]) == "each of ranks 0, 2"
+    assert ranks.named_ranks([*range(9)]) == "each of ranks 0, 1, 2, 3 and 5 more"
 
 
 def test_without_mpiexec_nothing_is_imported_and_nothing_done(monkeypatch):

@@ -60,7 +60,7 @@ def evaluate(model: Module, batches: Batches, loss: Criterion, *, parallel: Data
     ranks = check_parallel("evaluate", parallel, model)
     if ranks is not None:
         check_shares("evaluate: batches", batches, ranks)
-        ranks.share_buffers()
+        ranks.agree()
     with keep_modes(model):
         model.eval()
         return one_pass(model, batches, loss, "evaluate", must_be_finite=False, ranks=ranks)
@@ -85,7 +85,7 @@ def predict(model: Module, batches: Batches, *, parallel: DataParallel | None = 
     ranks = check_parallel("predict", parallel, model)
     if ranks is not None:
         check_shares("predict: batches", batches, ranks)
-        ranks.share_buffers()
+        ranks.agree()
     with keep_modes(model), no_grad():
         model.eval()
         outputs = outputs_of(model, batches) if ranks is None else shared_outputs(model, batches, ranks)

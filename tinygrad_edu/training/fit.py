@@ -100,6 +100,7 @@ def fit(
         TypeError: An argument of the wrong kind, batches that are not pairs, or an iterator that one epoch uses up.
         ValueError: Arguments or a checkpoint that do not fit, no batches, or a loss that is not a single number.
         FloatingPointError: The loss became NaN or infinite.
+        RuntimeError: The ranks of `parallel` no longer do the same, or their weights differ.
     """
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = Checkpoint(checkpoint)

@@ -39,6 +39,9 @@ class DataParallel(metaclass=Named):
     order of a loader or a random_split, a seed of its own. BatchNorm normalizes each share by itself. An exception that
     nothing catches ends all ranks.
 
+    `fit`, `evaluate` and `predict` take it as `parallel`; a loop of your own calls average_gradients, and total for
+    what it has measured.
+
     Args:
         model: The same on all ranks, but for its values.
         comm: An mpi4py communicator; by default that of all processes.
@@ -115,8 +118,7 @@ class DataParallel(metaclass=Named):
         """
         if self.size == 1:
             return
-        self.check_weights()
-        self.share_buffers()
+        self.agree()
         orders = {id(loader.rng) for loader in loaders if getattr(loader, "shuffle", False) and hasattr(loader, "rng")}
         found = {"library": default_generator()} | generators_in([self.model, *loaders])
         for name, rng in found.items():
@@ -167,14 +169,18 @@ class DataParallel(metaclass=Named):
         """What rank 0 has in this place."""
         return self._meet(act).bcast(value if self.rank == 0 else None)
 
-    def share_buffers(self) -> None:
-        """Gives all ranks the buffers of rank 0, such as the running statistics of BatchNorm."""
+    def agree(self) -> None:
+        """Gives all ranks the buffers of rank 0, such as the running statistics of BatchNorm.
+
+        Raises:
+            RuntimeError: Their weights differ; it comes on all ranks.
+        """
+        self._check_weights()
         buffers = dict(self.model.named_buffers())
-        if self.size > 1 and buffers:
+        if buffers:
             self.model.load_state_dict(self.ask_rank_0(buffers, "shares its buffers"), strict=False)
 
-    def check_weights(self) -> None:
-        """Raises a RuntimeError on all ranks if their weights differ."""
+    def _check_weights(self) -> None:
         crc = 0
         for p in self.model.parameters():
             crc = zlib.crc32(np.ascontiguousarray(p.data).reshape(-1).view(np.uint8).data, crc)

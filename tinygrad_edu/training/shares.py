@@ -84,8 +84,9 @@ def shared_pass(
                     raise FloatingPointError(f"{at}: the loss became {whole}. {NOT_FINITE}")
                 optimizer.step()
             rows.append([weight * value, weight, len(targets)])
+    parallel.end_pass(len(rows))
     if optimizer is not None:
-        parallel.share_buffers()
+        parallel.agree()
     return total(own, np.reshape(rows, (-1, 3)), summed, where, parallel, must_be_finite)
 
 
@@ -93,7 +94,6 @@ def total(
     own: RunningMeans, rows: NDArray[Any], summed: bool, where: str, parallel: DataParallel, must_be_finite: bool
 ) -> RunningMeans:
     """The means over all ranks, of each rank's sums of the loss, sums of the weights and numbers of examples (n, 3)."""
-    parallel.end_pass(len(rows))
     sums = parallel.add_up([*rows.ravel(), own.labels, own.correct])
     losses, weights, examples = sums[:-2].reshape(-1, 3).T
     with np.errstate(invalid="ignore"):
