@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import partial
 
 import lesson
-from speed import chain, drawing, epochs, footprint, models, report, scalars, single_ops, sizes, steps
+from speed import chain, drawing, epochs, footprint, models, ranks, report, scalars, single_ops, sizes, steps
 from speed.timing import installed, thread_count
 
 from tinygrad_edu.files import visible, write_atomically
@@ -41,6 +41,7 @@ SECTIONS = {  # each a list of jobs; a job is (name, cases, measure), and has a 
     ],
     "memory": [("memory", footprint.cases, footprint.measure)],
     "drawing": [("drawing", drawing.cases, drawing.measure)],
+    "ranks": [("ranks", ranks.cases, ranks.measure)],
 }
 THREADED = ("steps", "epoch")  # the others are measured on one thread
 # Read when NumPy is imported, not later; NPROC is JAX's.
@@ -116,6 +117,8 @@ def main(argv=None):
         return
     lesson.check_installed(("matplotlib", "tqdm"))
     skipped = [f"{name} is not installed" for package, name in report.PEERS.items() if not installed(package)]
+    if "ranks" in args.only and (reason := ranks.missing()):
+        skipped.append(reason)
     for text in skipped:
         print(f"skipped: {text}")
     rows = measure_all(jobs(args.only, args.threads, args.quick), args.quick)

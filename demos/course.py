@@ -77,6 +77,8 @@ TAIL = """
 - [numpy_table.py](numpy_table.py) prints what a function of NumPy's does with a Tensor, and the rule of its gradient.
 - [mnist_more.py](mnist_more.py) is mnist.py with more options; it saves its runs, draws pictures, and reads yours.
 - [cnn.py](cnn.py) trains a convolutional network on the digits, the one of shift.py.
+- [data_parallel.py](data_parallel.py): what training on many machines gains, measured on 1 and 2 ranks of MPI and drawn
+  to 1,024. `pip install -e ".[mpi]"` brings what it needs; without it example figures are drawn.
 - [benchmark.py](benchmark.py) measures the library against PyTorch, micrograd, and NumPy written by hand.
 - [playground.py](playground.py) opens a page on which an expression is typed and turned, and a network watched.
 - `neuron.py`, `activations.py` and `learning_rate.py` write a page with sliders: `--html FILE`.

@@ -33,16 +33,21 @@ try:
     import graphviz  # noqa: F401, which pictures of graphs need
     import numpy as np
 
-    from tinygrad_edu import data
+    from tinygrad_edu import data, ranks
     from tinygrad_edu.files import naming, visible, write_atomically
 except ModuleNotFoundError as error:
     sys.exit(f"error: this demo needs {error.name}, which is not installed; {INSTALL}")
 
 OUT = Path(__file__).parent / "out"
+RANK = ranks.launched()[0]  # among the processes that mpiexec started
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose messages do not steer the terminal."""
+    """A parser whose messages do not steer the terminal, and come from rank 0 alone, for all have the same options."""
+
+    def _print_message(self, message, file=None):
+        if not RANK:
+            super()._print_message(message, file)
 
     def exit(self, status=0, message=None):
         super().exit(status, message and visible(message))
@@ -148,8 +153,16 @@ def flat(images):
     return data.normalize(images).reshape(-1, 784)
 
 
+def say_shares(parallel, batch_size):
+    """Prints how ranks share batches, if there are several."""
+    if parallel.size > 1:
+        print(f"{parallel.size} ranks share each batch of {batch_size}")
+
+
 def save(figure, path):
-    """Saves what `plots` has drawn, and prints where."""
+    """Saves what `plots` has drawn, and prints where; rank 0 alone does."""
+    if RANK:
+        return
     figure.savefig(file := io.BytesIO(), dpi=150)
     write_atomically(path, file.getvalue())
     print(f"picture: {visible(path)}")
@@ -182,6 +195,17 @@ def save_graph(graph, path):
 
 
 def run(main, note="", advice="smaller numbers"):
+    """Runs a program as run_alone does; under mpiexec rank 0 alone prints, and an error of any rank ends them all."""
+    try:
+        run_alone(main, note, advice)
+    except SystemExit as end:
+        if end.code:
+            code, text = (1, end.code) if isinstance(end.code, str) else (end.code, "")
+            ranks.fail(code, lambda: print(text, end="\n" * bool(text), file=sys.stderr))
+        raise
+
+
+def run_alone(main, note, advice):
     """Runs a program, and ends it with a line instead of a traceback after Ctrl-C, or when one of these fails:
 
     the reader of its output, memory, a file, a number that is not finite, a value that no option should have.
@@ -193,19 +217,23 @@ def run(main, note="", advice="smaller numbers"):
     """
     with ExitStack() as stack:
         for stream, redirect in ((sys.stdout, redirect_stdout), (sys.stderr, redirect_stderr)):
-            if stream is None or getattr(stream, "closed", False):  # as in pythonw, or after >&- in a shell
+            closed = stream is None or getattr(stream, "closed", False)  # as in pythonw, or after >&- in a shell
+            if closed or (RANK and stream is sys.stdout):
                 stack.enter_context(redirect(stack.enter_context(open(os.devnull, "w", encoding="utf-8"))))
         if hasattr(sys.stdout, "reconfigure"):  # Jupyter and IDLE have streams of their own
             sys.stdout.reconfigure(errors="replace")  # where the terminal has no ∂, a question mark does
         stack.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))  # the loss will tell
         try:
             try:
+                if (comm := ranks.world()) is not None:
+                    ranks.end_together(comm)
                 main()
             finally:
                 with naming("the output"):
                     sys.stdout.flush()
         except KeyboardInterrupt:
-            print(f"interrupted{note}", file=sys.stderr)
+            if not RANK:
+                print(f"interrupted{note}", file=sys.stderr)
             sys.exit(130)
         except MemoryError as error:
             sys.exit(f"error: {str(error) or 'too little memory'}; try {advice}")

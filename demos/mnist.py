@@ -3,6 +3,7 @@
 It teaches the loop that all of deep learning shares: forward, loss, zero_grad, backward, step.
 Around it stand a validation split to watch for overfitting, a learning rate that decays, and a test set used only once.
 Run it with `python demos/mnist.py`; without MNIST's files and network it trains on synthetic digits and says so.
+`mpiexec -n 2 python demos/mnist.py` trains on two processes, which share each batch.
 `--help` lists what to play with; `--hidden` without a number leaves softmax regression, the line to beat.
 `python demos/mnist_more.py` is the same with more options: recipes, dropout, augmentation, runs that are saved and can
 go on after Ctrl-C, pictures of the mistakes, and `predict`, which reads pictures of your own.
@@ -19,7 +20,7 @@ import lesson
 import numpy as np
 
 from tinygrad_edu import cross_entropy, data, manual_seed, nn, optim, plots
-from tinygrad_edu.training import History, RunningMeans, evaluate, predict, progress_bar
+from tinygrad_edu.training import DataParallel, History, RunningMeans, evaluate, predict, progress_bar
 from tinygrad_edu.training.metrics import accuracy, confusion_matrix, most_confused_pair
 
 OPTIMIZERS = {  # with the learning rate to start from
@@ -32,7 +33,7 @@ HEADING = "epoch  train loss  train acc  val loss  val acc  seconds"
 ROW = "{:5}  {:10.4f}  {:9.2%}  {:8.4f}  {:7.2%}  {:7.2f}"
 
 
-def train_epoch(model, training, optimizer, epoch):
+def train_epoch(model, training, optimizer, epoch, parallel):
     """Shows the model every training image once, with a step after each batch; returns the means of loss and accuracy.
 
     The model improves during the epoch and is validated after it, so validation looks better at first.
@@ -43,8 +44,10 @@ def train_epoch(model, training, optimizer, epoch):
         loss = cross_entropy(logits, labels)
         optimizer.zero_grad()
         loss.backward()
+        parallel.average_gradients(len(labels))  # over the processes of mpiexec; of one alone it leaves them
         optimizer.step()
         means.add(loss.item(), logits, labels)
+    means = parallel.total(means)
     if not math.isfinite(means.loss):
         sys.exit(f"error: the loss became {means.loss} in epoch {epoch}; the steps are too long, try a smaller --lr")
     return means
@@ -55,29 +58,31 @@ def main(argv=None):
     name, (images, labels, test_images, test_labels) = lesson.load_digits(args)
     note = "" if name == "MNIST" else f" ({name})"
     held_out, kept = split(len(labels), args.seed)
-    options = {"shuffle": True, "seed": args.seed, "transform": lesson.flat}
-    training = data.DataLoader(images[kept], labels[kept], args.batch_size, **options)
-    validation = data.DataLoader(images[held_out], labels[held_out], 500, transform=lesson.flat)
-    test = data.DataLoader(test_images, test_labels, 500, transform=lesson.flat)
-
     manual_seed(args.seed)
     sizes = [784, *args.hidden, 10]
     model = nn.MLP(sizes, args.activation)
+    parallel = DataParallel(model)
+
+    options = {"transform": lesson.flat, "shard": parallel.shard}
+    training = data.DataLoader(images[kept], labels[kept], args.batch_size, shuffle=True, seed=args.seed, **options)
+    validation = data.DataLoader(images[held_out], labels[held_out], 500, **options)
+    test = data.DataLoader(test_images, test_labels, 500, **options)
     make_optimizer, lr = OPTIMIZERS[args.optimizer]
     optimizer = make_optimizer(model.parameters(), lr=args.lr or lr)
     scheduler = optim.CosineAnnealingLR(optimizer, args.epochs)
     history = History()
 
     start = time.perf_counter()
+    lesson.say_shares(parallel, args.batch_size)
     print(HEADING)
     for epoch in range(1, args.epochs + 1):
         epoch_start = time.perf_counter()
-        record = train_epoch(model, training, optimizer, epoch).record("train")
-        record |= evaluate(model, validation, cross_entropy).record("val")
+        record = train_epoch(model, training, optimizer, epoch, parallel).record("train")
+        record |= evaluate(model, validation, cross_entropy, parallel=parallel).record("val")
         scheduler.step()
         history.append(record)
         print(ROW.format(epoch, *record.values(), time.perf_counter() - epoch_start) + note, flush=True)
-    logits = predict(model, test)
+    logits = predict(model, test, parallel=parallel)
     seconds = time.perf_counter() - start
 
     print()

@@ -4,6 +4,7 @@ It takes the options of mnist.py, and further ones: initial weights, dropout, ba
 early stopping; `--recipe best` sets those that go well together.
 After every epoch the run is saved, so that `--resume FILE` can go on after Ctrl-C, to the same weights to the bit.
 `--plots` draws the weights, the answers and the mistakes; `--baseline` trains softmax regression beside the network.
+`mpiexec -n 2` before `python` trains on two processes; a saved run goes on with any number of them.
 `python demos/mnist_more.py predict FILE IMAGE.png ...` reads digits in pictures of your own.
 """
 
@@ -24,7 +25,7 @@ from mnist_pictures import draw
 
 from tinygrad_edu import cross_entropy, data, manual_seed, nn, optim, plots, softmax
 from tinygrad_edu.files import visible
-from tinygrad_edu.training import Checkpoint, EarlyStopping, History, accuracy, evaluate, fit, predict
+from tinygrad_edu.training import Checkpoint, DataParallel, EarlyStopping, History, accuracy, evaluate, fit, predict
 from tinygrad_edu.training.epoch import step_scheduler
 
 SCHEDULERS = {  # functions of the optimizer and the number of epochs
@@ -59,22 +60,27 @@ def main(argv=None):
         sys.exit(f"error: {args.resume} was trained on other images; say where they are with --data-dir")
     args.dataset, args.labels = "mnist" if name == "MNIST" else "synthetic", checksum
     rng = np.random.default_rng(args.seed)  # of the order and the augmentation; its state is saved with the run
-    training, validation, test = loaders(args, digits, rng)
     run, lr = new_run(args, rng)
+    parallel = DataParallel(run["model"])
+    training, validation, test = loaders(args, digits, rng, parallel)
     options = json.dumps({option: getattr(args, option) for option in SAVED})
     save = partial(Checkpoint(args.save).save, **run, metadata={"options": options})
+    save = save if parallel.rank == 0 else lambda epoch: None
     replaces_another = args.save.exists() and args.save != args.resume
     start = time.perf_counter()
     begin(args, run, save, not replaces_another)  # another run's file stays until this one has an epoch
     scheduler = new_schedule(args, run["optimizer"], lr, run["history"])
+    lesson.say_shares(parallel, args.batch_size)
     try:
-        train(run, scheduler, training, validation, args.epochs, save, note)
-        finish(args, run, name, note, training, test, start)
+        train(run, scheduler, training, validation, args.epochs, save, note, parallel)
+        finish(args, run, name, note, training, test, start, parallel)
     except KeyboardInterrupt:
-        if replaces_another and not run["history"]:
+        if parallel.rank:
+            pass  # rank 0 tells
+        elif replaces_another and not run["history"]:
             print("interrupted; in the first epoch: nothing is saved", file=sys.stderr)
         else:
-            print(f"interrupted; to go on: {visible(going_on(args))}", file=sys.stderr)
+            print(f"interrupted; to go on: {visible(going_on(args, parallel.size))}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -92,12 +98,12 @@ def begin(args, run, save, save_now):
         sys.exit(f"error: {error}")
 
 
-def finish(args, run, name, note, training, test, start):
+def finish(args, run, name, note, training, test, start, parallel):
     """Says and draws what came of the training."""
     model, stopping, history = run["model"], run["early_stopping"], run["history"]
     if stopping is not None:
         stopping.restore(model)
-    logits = predict(model, test)
+    logits = predict(model, test, parallel=parallel)
     seconds = time.perf_counter() - start
     print()
     title = f"{name}: {'-'.join(map(str, [784, *args.hidden, 10]))}, {args.optimizer}"
@@ -111,24 +117,31 @@ def finish(args, run, name, note, training, test, start):
         draw(args.out, name, model, test, softmax(logits))
 
 
-def loaders(args, digits, rng):
+def loaders(args, digits, rng, parallel):
     """Batches to train on, to validate and to test."""
     images, labels, test_images, test_labels = digits
     held_out, kept = split(len(labels), args.seed)
     if args.batch_norm and len(kept) < 2:
         sys.exit(f"error: --batch-norm needs 2 images to train on, and of {len(labels)} one is for validation")
-    move = data.RandomAffine(degrees=15, translate=(0.08, 0.08), scale=(0.9, 1.1), shear=10, rng=rng)
+    if args.batch_norm and args.batch_size < 2 * parallel.size:
+        sys.exit(
+            f"error: --batch-norm needs 2 images on each of {parallel.size} ranks, so a --batch-size of twice that"
+        )
+    moving = rng if parallel.size == 1 else None  # ranks move other images, and shuffle alike
+    move = data.RandomAffine(degrees=15, translate=(0.08, 0.08), scale=(0.9, 1.1), shear=10, rng=moving)
     training = data.DataLoader(
         images[kept],
         labels[kept],
         args.batch_size,
         shuffle=True,
         rng=rng,
-        drop_last=args.batch_norm and len(kept) % args.batch_size == 1,  # one example has no variance
+        drop_last=args.batch_norm and 0 < len(kept) % args.batch_size < 2 * parallel.size,  # one has no variance
         transform=(lambda x: lesson.flat(move(x))) if args.augment else lesson.flat,
+        shard=parallel.shard,
     )
-    validation = data.DataLoader(images[held_out], labels[held_out], 500, transform=lesson.flat)
-    return training, validation, data.DataLoader(test_images, test_labels, 500, transform=lesson.flat)
+    options = {"transform": lesson.flat, "shard": parallel.shard}
+    validation = data.DataLoader(images[held_out], labels[held_out], 500, **options)
+    return training, validation, data.DataLoader(test_images, test_labels, 500, **options)
 
 
 def build(args):
@@ -164,7 +177,7 @@ def new_schedule(args, optimizer, lr, history):
     return scheduler
 
 
-def train(run, scheduler, training, validation, epochs, save, note):
+def train(run, scheduler, training, validation, epochs, save, note, parallel):
     """Trains up to a number of epochs; after each it adds a record to the history, saves, and prints a line."""
     model, optimizer, stopping, history = [run[name] for name in ("model", "optimizer", "early_stopping", "history")]
     print(HEADING)
@@ -173,8 +186,9 @@ def train(run, scheduler, training, validation, epochs, save, note):
             print(f"no lower val loss for {stopping.patience} epochs; epoch {stopping.best_epoch} had the lowest")
             break
         start = time.perf_counter()
-        record = train_epoch(model, training, optimizer, epoch).record("train")
-        record |= evaluate(model, validation, VALIDATION_LOSS).record("val")
+        parallel.start_epoch(training)
+        record = train_epoch(model, training, optimizer, epoch, parallel).record("train")
+        record |= evaluate(model, validation, VALIDATION_LOSS, parallel=parallel).record("val")
         history.append(record)
         step_scheduler(scheduler, record["val_loss"])
         if stopping is not None:
@@ -188,14 +202,17 @@ def baseline(training, test, epochs, seed):
     model = nn.MLP([784, 10], init=nn.init.zeros)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     schedule = optim.CosineAnnealingLR(optimizer, epochs)
-    batches = data.DataLoader(training.images, training.labels, 64, shuffle=True, seed=seed, transform=lesson.flat)
-    fit(model, batches, optimizer=optimizer, loss=cross_entropy, epochs=epochs, scheduler=schedule, progress=False)
-    return accuracy(predict(model, test), test.labels)
+    parallel = DataParallel(model)
+    options = {"shuffle": True, "seed": seed, "transform": lesson.flat, "shard": parallel.shard}
+    batches = data.DataLoader(training.images, training.labels, 64, **options)
+    options = {"scheduler": schedule, "parallel": parallel, "progress": False}
+    fit(model, batches, optimizer=optimizer, loss=cross_entropy, epochs=epochs, **options)
+    return accuracy(predict(model, test, parallel=parallel), test.labels)
 
 
-def going_on(args):
+def going_on(args, size):
     """The command that resumes this run."""
-    words = ["python", sys.argv[0], "--resume", args.save]
+    words = [*(["mpiexec", "-n", size] if size > 1 else []), "python", sys.argv[0], "--resume", args.save]
     if args.data_dir:
         words += ["--data-dir", args.data_dir]
     if args.out != lesson.OUT:

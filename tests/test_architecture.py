@@ -20,7 +20,8 @@ FILES = {
 }
 FLOORS = [  # from the bottom: a room imports from its own floor's room and from the floors below
     ["arrays"],
-    ["arguments", "blocks", "checks", "files", "garbage", "notebooks", "structure", "sums", "tables", "torch_names"],
+    ["arguments", "blocks", "checks", "files", "garbage", "notebooks", "ranks", "structure", "sums", "tables",
+     "torch_names"],
     ["engine"],
     ["scopes"],
     ["random", "anomaly", "ops", "figures"],
@@ -32,7 +33,7 @@ FLOORS = [  # from the bottom: a room imports from its own floor's room and from
     ["nn", "teach"],
     ["optim"],
     ["training"],
-]
+]  # fmt: skip
 DRAW = ["base", "algebra", "explain", "picture", "player", "graph", "calls"]  # the rooms of draw/, from the bottom
 
 
@@ -220,6 +221,7 @@ WAITS = [
     "notebooks",
     "optim",
     "plots",
+    "ranks",
     "tables",
     "teach",
     "training",

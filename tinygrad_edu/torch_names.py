@@ -161,6 +161,8 @@ FUNCTIONS = {  # what stands in torch itself, besides the functions that are met
     "ConstantLR": "LambdaLR(optimizer, lambda epoch: factor if epoch < total_iters else 1.0)",
     "PolynomialLR": "LambdaLR(optimizer, lambda epoch: max(0.0, 1 - epoch / total_iters) ** power)",
     "RandomSampler": "DataLoader(dataset, shuffle=True)",
+    "DistributedDataParallel": "training.DataParallel(model), with parallel.average_gradients(len(labels)) in the loop",
+    "DistributedSampler": "DataLoader(..., seed=0, shard=parallel.shard)",
     "SequentialSampler": "DataLoader(dataset), in the order of its items",
     "train_test_split": "data.random_split(data.TensorDataset(x, y), [0.8, 0.2])",
     "relu6": "x.clip(0, 6)",

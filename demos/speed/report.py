@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speed import chain, drawing, epochs, footprint, models, scalars, single_ops, sizes, steps
+from speed import chain, drawing, epochs, footprint, models, ranks, scalars, single_ops, sizes, steps
 from speed.steps import NETWORKS, label
 from speed.timing import EXPERT, FUSED, JAX, MICROGRAD, OURS, TORCH, thread_count
 
@@ -24,6 +24,7 @@ NOTES = {  # the modules that say what a section's numbers are
     "sizes": [chain, sizes],
     "memory": [footprint],
     "drawing": [drawing],
+    "ranks": [ranks],
 }
 NUMBERS = """\
 Every number is the median over blocks in which the contenders take turns, in one process where nothing else is said;
@@ -143,6 +144,8 @@ def goal_values(results):
         goals.append((f"epoch of S, Adam / {loading}", limit, results.ratio("epoch of", loading)))
     growth = results.find(epochs.GROWTH, OURS)
     goals.append(("epoch 4 / epoch 1 of ours", 1.15, growth and growth["median"]))
+    shared, alone = [results.find(ranks.CASE, contender) for contender in (ranks.SHARED, ranks.ALONE)]
+    quotient(f"{ranks.CASE}: 2 ranks / 1 rank", 1 / 1.6, shared, alone)
     step("S", 64, "Adam", TORCH, 0.75, threads=2)
     step("L", 64, "Adam", TORCH, 0.90, threads=2)
     return goals

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 from tinygrad_edu import Tensor, manual_seed
 from tinygrad_edu.data import (
@@ -377,3 +378,52 @@ def test_the_length_follows_the_data_set():
     items.append(4)
     items.append(5)
     assert len(loader) == 3 and [len(batch) for batch in loader] == [2, 2, 1]
+
+
+@given(n=st.integers(0, 40), batch_size=st.integers(1, 12), size=st.integers(1, 5), drop_last=st.booleans())
+def test_shards_hold_each_example_once_in_the_order_of_one_process(n, batch_size, size, drop_last):
+    options = {"shuffle": True, "seed": 3, "drop_last": drop_last}
+    whole = DataLoader(np.arange(n), np.arange(n), batch_size, **options)
+    shards = [DataLoader(np.arange(n), np.arange(n), batch_size, shard=(r, size), **options) for r in range(size)]
+    assert {len(shard) for shard in shards} == {len(whole)}
+    for _ in range(2):  # epochs
+        batches, shares = list(whole), [list(shard) for shard in shards]
+        assert {len(share) for share in shares} == {len(batches)}
+        for (images, labels), *parts in zip(batches, *shares, strict=True):
+            assert np.concatenate([x for x, _ in parts]).tolist() == images.tolist() == labels.tolist()
+            counts = [len(y) for _, y in parts]
+            assert counts == sorted(counts, reverse=True) and counts[0] - counts[-1] <= 1
+
+
+def test_a_shard_transforms_its_share_alone():
+    seen = []
+    loader = DataLoader(IMAGES, LABELS, 4, shard=(1, 2), transform=lambda x: seen.append(len(x)) or x)
+    assert [labels.tolist() for _, labels in loader] == [[2, 3], [6, 7], [9]] and seen == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("shard", "error", "words"),
+    [
+        ((2, 2), ValueError, "a rank of 2 is 2; it must be an integer from 0 to 1"),
+        ((-1, 2), ValueError, "a rank of 2"),
+        ((0, 0), ValueError, "number of ranks"),
+        ((0.0, 2), ValueError, "a rank of 2"),
+        (2, TypeError, r"is 2; it must be \(rank, size\)"),
+        ((0, 1, 2), TypeError, "must be"),
+    ],
+)
+def test_shards_that_cannot_be(shard, error, words):
+    with pytest.raises(error, match=f"DataLoader: shard.*{words}"):
+        DataLoader(IMAGES, LABELS, shard=shard)
+
+
+def test_ranks_that_would_shuffle_in_different_orders_are_refused():
+    with pytest.raises(ValueError, match="library's generator differs by rank; give a seed"):
+        DataLoader(IMAGES, LABELS, shuffle=True, shard=(0, 2))
+    rng = np.random.default_rng(0)
+    move = RandomAffine(degrees=3, rng=rng)
+    options = {"rng": rng, "transform": lambda x: move(x), "shard": (0, 2)}
+    with pytest.raises(ValueError, match="transform or collate_fn draws from the generator of the order"):
+        DataLoader(IMAGES, LABELS, shuffle=True, **options)
+    DataLoader(IMAGES, LABELS, **options)  # no order is drawn
+    DataLoader(IMAGES, LABELS, shuffle=True, shard=(0, 1))

@@ -19,6 +19,7 @@ from speed import (
     footprint,
     models,
     peers,
+    ranks,
     report,
     scalars,
     single_ops,
@@ -203,6 +204,7 @@ def small(monkeypatch):
     for module in (timing, chain):  # collecting what a test run has imported takes longer than all the rest
         monkeypatch.setattr(module, "gc", SimpleNamespace(collect=int, freeze=int, unfreeze=int))
     monkeypatch.setattr(single_ops, "SHAPES", [(), (4,)])
+    monkeypatch.setattr(ranks, "SIZES", [4, 3, 2])
     interleaved = timing.interleaved
 
     def hasty(contenders, blocks, runs, threads=1, warmup=3, freeze=True):
@@ -239,6 +241,7 @@ def test_everything_is_in_the_report(program, tmp_path, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("micrograd")
     pytest.importorskip("jax")
+    pytest.importorskip("mpi4py")
     found, text = outcome(program, tmp_path)
     sections = set(program.SECTIONS) - (set() if engine() else {"drawing"})
     assert {row["section"] for row in found["rows"]} == sections and not found["skipped"]
@@ -260,13 +263,13 @@ def test_everything_is_in_the_report(program, tmp_path, capsys):
 def test_absent_peers_are_named_and_left_out(program, tmp_path, capsys):
     with absent("torch", "jax", "micrograd"):
         found, text = outcome(program, tmp_path)
-    assert found["skipped"] == [f"{name} is not installed" for name in ("PyTorch", "JAX", "micrograd")]
+    assert found["skipped"][:3] == [f"{name} is not installed" for name in ("PyTorch", "JAX", "micrograd")]
     assert "- skipped: PyTorch is not installed" in text
     assert "skipped: micrograd is not installed" in capsys.readouterr().out
     names = {row["contender"] for row in found["rows"]}
     assert timing.OURS in names and not any("PyTorch" in name for name in names)
     assert not names & {timing.MICROGRAD, timing.JAX}
-    assert {row["section"] for row in found["rows"]} >= set(program.SECTIONS) - {"drawing"}
+    assert {row["section"] for row in found["rows"]} >= set(program.SECTIONS) - {"drawing", "ranks"}
 
 
 def test_a_part_alone_in_a_process_of_its_own(tmp_path, folder):
@@ -363,13 +366,14 @@ def complete():
         rows += [row("epoch of 60,000 images (MNIST)", name, 1.0 if name == timing.OURS else 2.0, "epoch")]
         rows += [row(epochs.GROWTH, name, 1.0, "epoch", unit="")]
     rows += [row("import tinygrad_edu", timing.OURS, 0.11, "memory"), row("import numpy", "NumPy", 0.1, "memory")]
+    rows += [row(ranks.CASE, ranks.ALONE, 1.0, "ranks"), row(ranks.CASE, ranks.SHARED, 0.5, "ranks")]
     rows += [row(sizes.WIDTH, timing.OURS, 1e-3 * n, "sizes", n) for n in (16, 4096)]
     return results(rows)
 
 
 def test_goals_are_judged():
     goals = {text: (limit, value) for text, limit, value in report.goal_values(complete())}
-    assert len(goals) == 29 and not any(value is None for _, value in goals.values())
+    assert len(goals) == 30 and not any(value is None for _, value in goals.values())
     table = report.goal_table(complete()).splitlines()[2:]
     verdicts = {line.split(" | ")[0].strip("| "): line.split(" | ")[-1].strip(" |") for line in table}
     assert verdicts["step S, batch 64, Adam / PyTorch"] == "met"

@@ -18,7 +18,7 @@ from tinygrad_edu import Tensor, data, plots
 from tinygrad_edu.draw import engine
 
 lesson = import_demo("lesson")
-LESSONS = [*import_demo("course").LESSONS]
+LESSONS = [*import_demo("course").LESSONS, "data_parallel"]
 ALL = pytest.mark.parametrize("name", LESSONS)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from demo_runs import DEMOS, REAL, interrupt, run, write_mnist
+from mpi import mpiexec, needs_mpi
 
 from tinygrad_edu.data import synthetic_digits
 
@@ -48,6 +49,20 @@ def test_end_to_end_from_another_folder(tmp_path):
     width, height = struct.unpack(">II", picture[16:24])
     assert 1000 <= width <= 2000 and 400 <= height <= 1000
     assert len(picture) > 10_000
+
+
+@needs_mpi
+def test_two_ranks_print_what_one_process_prints(demo, folder, tmp_path, capsys):
+    options = ["--data-dir", str(folder), "--out", str(tmp_path), "--epochs", "2", "--hidden", "8"]
+    demo.main(options)
+    code, out, err, _ = mpiexec(DEMO, *options)
+    assert (code, err) == (0, "")
+    first, rest = out.split("\n", 1)
+    assert first == "2 ranks share each batch of 64"
+    alone, number = capsys.readouterr().out, r"\d+\.?\d*"
+    assert re.sub(number, "", rest) == re.sub(number, "", alone)
+    shared, alone = [re.findall(number, numbers(text)) for text in (rest, alone)]
+    np.testing.assert_allclose([*map(float, shared)], [*map(float, alone)], rtol=0.02)
 
 
 def test_one_seed_gives_the_same_numbers_and_another_others(demo, folder, tmp_path, capsys):
@@ -117,7 +132,7 @@ def test_no_image_is_in_two_sets_and_the_test_set_is_used_once_at_the_end(demo, 
     def spy(name):
         function = getattr(demo, name)
         monkeypatch.setattr(
-            demo, name, lambda model, loader, *rest: seen.append(loader) or function(model, loader, *rest)
+            demo, name, lambda model, loader, *a, **k: seen.append(loader) or function(model, loader, *a, **k)
         )
 
     for name in ("train_epoch", "evaluate", "predict"):
@@ -316,7 +331,7 @@ def test_what_mnist_more_does_is_named_with_the_command(demo, capsys, monkeypatc
 
 def test_it_fits_on_one_screen_and_mentions_the_rest():
     source = DEMO.read_text(encoding="utf-8")
-    assert source.count("\n") <= 130 and "`python demos/mnist_more.py`" in source
+    assert source.count("\n") <= 132 and "`python demos/mnist_more.py`" in source
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from demo_runs import DEMOS, interrupt, refused, run, write_mnist
+from mpi import mpiexec, needs_mpi
 
 from tinygrad_edu import nn
 from tinygrad_edu.data import synthetic_digits
@@ -45,11 +46,11 @@ def interrupted_in_epoch(more, monkeypatch, epoch):
     """Lets the demo be interrupted when it validates for the nth time; returns how to end that."""
     evaluate, calls = more.evaluate, []
 
-    def stop(*args):
+    def stop(*args, **options):
         calls.append(args)
         if len(calls) == epoch:
             raise KeyboardInterrupt
-        return evaluate(*args)
+        return evaluate(*args, **options)
 
     monkeypatch.setattr(more, "evaluate", stop)
     return lambda: monkeypatch.setattr(more, "evaluate", evaluate)
@@ -68,6 +69,16 @@ def assert_same(a, b):
     assert a.keys() == b.keys()
     for key in a:
         np.testing.assert_array_equal(a[key], b[key], strict=True, err_msg=key)
+
+
+@needs_mpi
+def test_a_run_of_two_ranks_goes_on_alone(more, folder, tmp_path, capsys):
+    options = ["--data-dir", folder, "--out", tmp_path, *ALL, "--epochs", "1"]
+    code, out, err, _ = mpiexec(DEMOS / "mnist_more.py", *options)
+    assert (code, err) == (0, "") and f"saved run: {tmp_path / 'mnist.safetensors'}\n" in out
+    assert out.count("2 ranks share each batch of 50\n") == out.count("epoch ") == out.count("picture: ") == 1
+    more.main([*map(str, ["--data-dir", folder, "--resume", tmp_path / "mnist.safetensors", "--epochs", 2])])
+    assert "going on after epoch 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("scheduler", ["cosine", "warmup", "plateau"])
@@ -241,7 +252,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_training(more, fold
 )
 def test_schedulers(more, train, monkeypatch, scheduler, expected):
     rates = []
-    monkeypatch.setattr(more, "evaluate", lambda *args: with_loss(1.0))  # nothing ever improves
+    monkeypatch.setattr(more, "evaluate", lambda *args, **options: with_loss(1.0))  # nothing ever improves
     train_more = more.train
 
     def spied(run, *args):
@@ -261,8 +272,8 @@ def test_patience_stops_and_keeps_the_weights_of_the_best_epoch(more, train, cap
     def note(model):
         evaluated.append(model.state_dict()["0.weight"])
 
-    monkeypatch.setattr(more, "evaluate", lambda model, *rest: note(model) or with_loss(next(losses)))
-    monkeypatch.setattr(more, "predict", lambda model, loader: note(model) or predict(model, loader))
+    monkeypatch.setattr(more, "evaluate", lambda model, *a, **k: note(model) or with_loss(next(losses)))
+    monkeypatch.setattr(more, "predict", lambda model, *a, **k: note(model) or predict(model, *a, **k))
     train(*SMALL, "--patience", "3", "--epochs", "20")
     out = capsys.readouterr().out
     assert "no lower val loss for 3 epochs; epoch 2 had the lowest\n" in out
@@ -383,7 +394,7 @@ def test_predict_uses_the_weights_of_the_best_epoch(more, train, pictures, capsy
     losses = iter([0.1, 0.2, 0.3])
     best = []
     monkeypatch.setattr(
-        more, "evaluate", lambda model, *rest: best.append(model.state_dict()) or with_loss(next(losses))
+        more, "evaluate", lambda model, *a, **k: best.append(model.state_dict()) or with_loss(next(losses))
     )
     path = train(*SMALL, "--patience", "9", "--epochs", "3")
     used, build = [], more.build

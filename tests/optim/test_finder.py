@@ -227,6 +227,7 @@ def test_no_suggestion_where_the_loss_never_falls():
         ({"smoothing": 1.0}, ValueError, "lr_finder: smoothing is 1.0; .* below 1"),
         ({"divergence": 1}, ValueError, "divergence is 1; it must be a number, above 1"),
         ({"loader": []}, ValueError, "no batches"),
+        ({"loader": DataLoader([[1.0]], [[1.0]], shard=(0, 2))}, ValueError, "gives a rank's shares"),
         ({"loader": 3}, TypeError, "loader is of type int; use a DataLoader"),
         ({"loader": np.ones((2, 1, 1))}, TypeError, r"a batch must be a pair \(inputs, targets\), got ndarray"),
         ({"loss": "mse"}, TypeError, "loss must be a function of"),

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinygrad_edu.arguments import Default, Named
-from tinygrad_edu.checks import check_bool, check_number, check_positive_int, refuse_mask
+from tinygrad_edu.checks import check_bool, check_int, check_number, check_positive_int, refuse_mask
 from tinygrad_edu.data.dataset import Items, TensorDataset, as_array, check_dataset, default_collate, sliced
 from tinygrad_edu.engine import is_tensor
-from tinygrad_edu.random import new_generator
+from tinygrad_edu.random import default_generator, generators_in, new_generator
 
 __all__ = ["DataLoader", "normalize"]
 
@@ -46,6 +46,8 @@ class DataLoader(metaclass=Named):
         collate_fn: Called with a list of a batch's items, makes the batch of them. Without it default_collate does or,
             of arrays, a TensorDataset or a Subset of it, each batch is cut out in one piece, which is faster.
         dataset: PyTorch's name for a data set in the place of images.
+        shard: (rank, size), as training.DataParallel has it: batches are cut and shuffled as without it, and of each
+            this loader makes the share of one rank of so many, which may be empty if the last batch is short.
 
     Attributes:
         dataset: The data set; of two arrays, a TensorDataset.
@@ -53,7 +55,7 @@ class DataLoader(metaclass=Named):
     Raises:
         TypeError: An argument has the wrong type, or arrays are masked or have no labels.
         ValueError: Images and labels differ in length or are single numbers, `batch_size` or `seed` is too small, or
-            both `seed` and `rng` are given.
+            both `seed` and `rng` are given; a shard that cannot be, or an order that would differ by rank.
 
     Example:
         training, validation = random_split(Pictures(paths, labels), [0.9, 0.1])
@@ -74,6 +76,7 @@ class DataLoader(metaclass=Named):
         collate_fn: Callable[[list[Any]], Any] | None = None,
         *,
         dataset: Items | None = None,
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
         is_count = isinstance(labels, (int, np.integer)) and not isinstance(labels, bool)
         if is_count or (labels is not None and has_items_alone(images)):  # DataLoader(dataset, 64, True)
@@ -95,6 +98,9 @@ class DataLoader(metaclass=Named):
         self.drop_last = check_bool("DataLoader: drop_last", drop_last)
         self.transform, self.collate_fn = transform, collate_fn
         self.rng = new_generator("DataLoader", seed, rng)
+        self.shard = check_shard(shard)
+        if self.shuffle and self.shard[1] > 1:
+            check_order(self.rng, transform, collate_fn)
 
     @property
     def images(self) -> np.ndarray:
@@ -112,7 +118,7 @@ class DataLoader(metaclass=Named):
         return self.dataset.tensors
 
     def __len__(self) -> int:
-        """Number of batches in an epoch."""
+        """Number of batches in an epoch, the same for each shard."""
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full if self.drop_last or rest == 0 else full + 1
 
@@ -121,7 +127,9 @@ class DataLoader(metaclass=Named):
         n = len(self.dataset)
         order = self.rng.permutation(n) if self.shuffle else np.arange(n)
         starts = range(0, len(self) * self.batch_size, self.batch_size)
-        return (self._batch(order[start : start + self.batch_size]) for start in starts)
+        rank, size = self.shard
+        batches = (order[start : start + self.batch_size] for start in starts)
+        return (self._batch(batch if size == 1 else np.array_split(batch, size)[rank]) for batch in batches)
 
     def _batch(self, index: NDArray[np.intp]) -> Any:
         batch = None if self.collate_fn else sliced(self.dataset, index)
@@ -137,6 +145,28 @@ class DataLoader(metaclass=Named):
             how = f"and a batch is a {type(batch).__name__}; change its items in the data set or a collate_fn"
             raise TypeError(f"DataLoader: transform takes the first part of a batch, {how}")
         return transformed(self.transform, batch)
+
+
+def check_shard(shard: Any) -> tuple[int, int]:
+    """(rank, size), if there is such a rank."""
+    if not isinstance(shard, (tuple, list)) or len(shard) != 2:
+        raise TypeError(f"DataLoader: shard is {shard!r:.60}; it must be (rank, size), as DataParallel(model).shard is")
+    size = check_positive_int("DataLoader: shard, the number of ranks", shard[1], wrong_type=TypeError)
+    return check_int(f"DataLoader: shard, a rank of {size}", shard[0], 0, size - 1), size
+
+
+def check_order(rng: np.random.Generator, *functions: object) -> None:
+    """Raises if ranks would shuffle in different orders."""
+    if rng is default_generator():
+        raise ValueError(
+            "DataLoader: each rank must shuffle alike, or some examples come twice and others never, and the library's "
+            "generator differs by rank; give a seed: DataLoader(..., shuffle=True, seed=0, shard=shard)"
+        )
+    if any(drawn is rng for drawn in generators_in(functions).values()):
+        raise ValueError(
+            "DataLoader: the transform or collate_fn draws from the generator of the order, each rank for its own "
+            "share, and then the orders differ; give the loader a seed of its own: DataLoader(..., seed=0, shard=shard)"
+        )
 
 
 def has_items_alone(images: Any) -> bool:

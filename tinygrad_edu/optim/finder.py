@@ -93,6 +93,8 @@ def lr_finder(
         raise TypeError(f"{name}: loss must be a function of (outputs, targets), got {loss!r:.80}")
     if not isinstance(loader, Iterable):
         raise TypeError(f"{name}: loader is of type {type(loader).__name__}; use a DataLoader or a list of batches")
+    if getattr(loader, "shard", (0, 1))[1] > 1:
+        raise ValueError(f"{name}: the loader gives a rank's shares, and ranks would find other rates; run it without")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError(f"{name}: the optimizer has none of the model's parameters; make it with model.parameters()")
     start_lr = check_number(f"{name}: start_lr", start_lr, above=0)

@@ -9,11 +9,14 @@ from tinygrad_edu.training.epoch import *
 from tinygrad_edu.training.film import *
 from tinygrad_edu.training.fit import *
 from tinygrad_edu.training.history import *
+from tinygrad_edu.training.means import *
 from tinygrad_edu.training.metrics import *
+from tinygrad_edu.training.parallel import *
 
 __all__ = [
-    "Checkpoint", "EarlyStopping", "Film", "History", "Report", "RunningMeans", "accuracy", "confusion_matrix",
-    "dead_relu_fraction", "diagnose", "evaluate", "fit", "most_confused_pair", "predict", "progress_bar", "summary",
+    "Checkpoint", "DataParallel", "EarlyStopping", "Film", "History", "Report", "RunningMeans", "accuracy",
+    "confusion_matrix", "dead_relu_fraction", "diagnose", "evaluate", "fit", "most_confused_pair", "predict",
+    "progress_bar", "summary",
 ]  # fmt: skip
 
 answer_names(__name__)

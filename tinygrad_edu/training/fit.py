@@ -29,6 +29,8 @@ from tinygrad_edu.training.epoch import (
     step_scheduler,
 )
 from tinygrad_edu.training.history import History, Record, format_value
+from tinygrad_edu.training.parallel import DataParallel
+from tinygrad_edu.training.shares import check_parallel, check_shares
 
 __all__ = ["fit"]
 
@@ -54,6 +56,7 @@ def fit(
     checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     callbacks: Iterable[Callable[[Record], object]] = (),
     progress: bool = True,
+    parallel: DataParallel | None = None,
 ) -> History:
     """Trains a model, in place, and returns what was measured.
 
@@ -84,6 +87,8 @@ def fit(
             or lambda record: print(record["train_loss"]).
         progress: Whether to print a line for each epoch; with tqdm there is a bar too, on a terminal
             or in a notebook.
+        parallel: The processes of mpiexec that share the batches: all return what was measured over all ranks, and rank
+            0 alone prints, saves the checkpoint and calls the callbacks. The checkpoint resumes on any number of ranks.
 
     Returns:
         A record for each epoch: `epoch` from 1; `train_loss`, `val_loss`: means over the examples or, with class
@@ -95,6 +100,7 @@ def fit(
         TypeError: An argument of the wrong kind, batches that are not pairs, or an iterator that one epoch uses up.
         ValueError: Arguments or a checkpoint that do not fit, no batches, or a loss that is not a single number.
         FloatingPointError: The loss became NaN or infinite.
+        RuntimeError: The ranks of `parallel` no longer do the same, or their weights differ.
     """
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = Checkpoint(checkpoint)
@@ -108,16 +114,22 @@ def fit(
     if validation is not None:
         check_batches("validation", validation)
     check_together(model, optimizer, scheduler)
+    ranks = check_parallel("fit", parallel, model)
+    for name, batches in (("fit: train", train), ("fit: validation", validation)):
+        if batches is not None:
+            check_shares(name, batches, ranks)
     epochs = check_int("fit: epochs", epochs, 0)
     callbacks = check_callbacks(callbacks)
     progress = check_bool("fit: progress", progress)
+    first = ranks is None or ranks.rank == 0
+    progress = progress and first
     for watcher in (scheduler, early_stopping):
         watched_name(watcher, validation is not None)
 
     history, done = History(), 0
     state: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "history": history}
     state |= {"early_stopping": early_stopping, "generators": generators_in({"train": train, "validation": validation})}
-    if checkpoint is not None and checkpoint.exists():
+    if checkpoint is not None and (checkpoint.exists() if ranks is None else ranks.ask_rank_0(checkpoint.exists())):
         done = resume(checkpoint, state, progress)
     elif early_stopping is not None:
         early_stopping.reset()
@@ -126,24 +138,27 @@ def fit(
             if early_stopping is not None and early_stopping.stopped:
                 break
             start, lr = time.perf_counter(), optimizer.lr
+            if ranks is not None:
+                ranks.start_epoch(train, validation)
             model.train()
             with shown(train, f"epoch {epoch}, training", progress) as batches:
-                means = one_pass(model, batches, loss, f"fit, epoch {epoch}, training", optimizer)
+                means = one_pass(model, batches, loss, f"fit, epoch {epoch}, training", optimizer, ranks=ranks)
             record = {"epoch": epoch, **means.record("train")}
             if validation is not None:
                 model.eval()
                 with shown(validation, f"epoch {epoch}, validation", progress) as batches:
-                    means = one_pass(model, batches, loss, f"fit, epoch {epoch}, validation")
+                    means = one_pass(model, batches, loss, f"fit, epoch {epoch}, validation", ranks=ranks)
                 record |= means.record("val")
-            history.append({**record, "lr": lr, "seconds": time.perf_counter() - start})
+            record |= {"lr": lr, "seconds": time.perf_counter() - start}
+            history.append(record if ranks is None else ranks.ask_rank_0(record))
             step_scheduler(scheduler, watched_value(scheduler, history[-1]))
             if early_stopping is not None:
                 early_stopping.step(watched_value(early_stopping, history[-1]), model)
-            if checkpoint is not None:
+            if checkpoint is not None and first:
                 checkpoint.save(**state, epoch=epoch)
             if progress:
                 print_record(history[-1], header=epoch == done + 1)
-            for callback in callbacks:
+            for callback in callbacks if first else ():
                 callback(dict(history[-1]))
     if early_stopping is not None and early_stopping.best_state is not None:
         early_stopping.restore(model)

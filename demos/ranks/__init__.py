@@ -1,0 +1,1 @@
+"""How data_parallel.py starts itself on several ranks, and what each of them measures."""
