@@ -210,7 +210,7 @@ def baseline(training, test, epochs, seed):
     return accuracy(predict(model, test, parallel=parallel), test.labels)
 
 
-def going_on(args, size):
+def going_on(args, size=1):
     """The command that resumes this run."""
     words = [*(["mpiexec", "-n", size] if size > 1 else []), "python", sys.argv[0], "--resume", args.save]
     if args.data_dir:
