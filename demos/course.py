@@ -80,6 +80,7 @@ TAIL = """
 - [data_parallel.py](data_parallel.py): what training on many machines gains, measured on 1 and 2 ranks of MPI and drawn
   to 1,024. `pip install -e ".[mpi]"` brings what it needs; without it example figures are drawn.
 - [benchmark.py](benchmark.py) measures the library against PyTorch, micrograd, and NumPy written by hand.
+- [gpu.py](gpu.py) runs the tests of all ops on a GPU's arrays, CuPy's, and times training steps there beside PyTorch's.
 - [playground.py](playground.py) opens a page on which an expression is typed and turned, and a network watched.
 - `neuron.py`, `activations.py` and `learning_rate.py` write a page with sliders: `--html FILE`.
 """

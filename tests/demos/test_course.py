@@ -15,7 +15,7 @@ def test_the_page_is_of_today_and_its_pictures_are_there():
 
 def test_every_lesson_is_in_the_course():
     beside = {"benchmark", "cnn", "course", "draw", "lesson", "mnist_more", "mnist_pictures", "numpy_table", "page"}
-    beside |= {"data_parallel", "playground", "reference"}
+    beside |= {"data_parallel", "gpu", "playground", "reference"}
     assert {path.stem for path in DEMOS.glob("*.py")} - beside == set(import_demo("course").LESSONS)
 
 
