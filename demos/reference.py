@@ -167,6 +167,12 @@ def translate(doc):
             translate(member)
 
 
+def without_dead_links(page):
+    """A page whose links within it lead somewhere: pdoc takes an argument for an attribute of the same name."""
+    places = set(re.findall(r'\bid="([^"]+)"', page))
+    return re.sub(r'<a href="#([^"]+)">(.*?)</a>', lambda link: link[0] if link[1] in places else link[2], page)
+
+
 def build(out, source=True):
     """Writes the pages and the index of the search into a folder; returns their paths; with or without the source."""
     import pdoc
@@ -189,7 +195,7 @@ def build(out, source=True):
     pages = {f"{name.replace('.', '/')}.html": pdoc.render.html_module(doc, modules) for name, doc in modules.items()}
     pages |= {"index.html": pdoc.render.html_index(modules), "search.js": pdoc.render.search_index(modules)}
     for name, text in pages.items():
-        write_atomically(out / name, text.encode("utf-8"), folders=True)
+        write_atomically(out / name, without_dead_links(text).encode("utf-8"), folders=True)
     return [out / name for name in pages]
 
 

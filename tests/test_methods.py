@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu
-from tinygrad_edu import Tensor, linalg, ops
-from tinygrad_edu.torch_names import ATTRIBUTES, FUNCTIONS, KEYWORDS
+from tinygrad_edu import Tensor, linalg, nn, ops
+from tinygrad_edu.torch_names import ATTRIBUTES, FUNCTIONS, KEYWORDS, MODULE
 
 X = np.array([[0.25, 1.5, -0.5], [2.5, -1.25, 0.75]])
 
@@ -100,6 +100,16 @@ def test_an_answer_names_what_there_is(name):
         assert not word or hasattr(x, word)
     else:
         assert known, first
+
+
+@pytest.mark.parametrize("name", MODULE)
+def test_a_name_of_pytorchs_modules_is_answered_by_ours(name):
+    layer = nn.Linear(2, 1)
+    with pytest.raises(AttributeError, match=f"Linear has no '{name}'; here it is "):
+        getattr(layer, name)
+    assert not hasattr(layer, name) and name not in dir(layer)
+    own = type("Own", (nn.Module,), {name: lambda self: 3})()
+    assert getattr(own, name)() == 3 and name in dir(own)
 
 
 def test_a_function_that_is_no_method_is_named_and_other_names_are_pythons():

@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_edu
 from tinygrad_edu import notebooks, plots
-from tinygrad_edu.notebooks import notebook_shell
+from tinygrad_edu.notebooks import DARK_HOST, LIGHT_HOST, notebook_shell
 
 
 class Shell:
@@ -70,6 +70,9 @@ def test_each_figure_of_a_cell_is_shown_once_in_their_order(shell, shown):
     assert shown == [first, last]
     data, sizes = last._repr_mimebundle_()
     assert data["text/plain"] == repr(last) and sizes == {"image/png": {"width": 650}}
+    assert f'base64,{data["image/png"]}" alt="3"' in data["text/html"]
+    for host, look in ((DARK_HOST, "invert(.93) hue-rotate(180deg)"), (LIGHT_HOST, "none")):
+        assert f"{host} img.tinygrad-plot{{filter:{look}}}" in data["text/html"]
     assert pickle.loads(pickle.dumps(last)).get_suptitle() == "3"
 
 
@@ -135,5 +138,5 @@ def test_a_notebook_runs_and_shows_everything_once():
     assert kinds[5][0] == {"text/html", "text/plain"} and outputs[5][0].data["text/html"] == "", "the bars are gone"
     lines = "".join(output.text for output in outputs[5][1:]).splitlines()
     assert [line.split()[0] for line in lines] == ["epoch", "1", "2"]
-    assert kinds[7] == [{"image/png", "text/plain"}] * 2
+    assert kinds[7] == [{"text/html", "image/png", "text/plain"}] * 2
     assert all(output.metadata["image/png"]["width"] in (650, 900) for output in outputs[7])

@@ -10,11 +10,15 @@ import pytest
 from hypothesis import example, given, strategies as st
 from hypothesis.extra import numpy as npst
 
-from tinygrad_edu import Tensor, teach
+from tinygrad_edu import Tensor, nn, teach
 from tinygrad_edu.teach import NotRight, check, check_gradients, exercises
 
 A = np.array([[1.5, -2.0, 0.25], [3.0, 0.5, -1.25]])
 HINT = "upstream times the other input"
+
+
+def stub(x):
+    raise NotImplementedError()
 
 
 def said_of(*args, **options):
@@ -88,6 +92,12 @@ WRONG = {
     "all signs": ((-8.0, -6.0), (8.0, 6.0), "wrong sign"),
     "one of two": ((8.0, -6.0), (8.0, 6.0), "answer[1] = −6: wrong sign"),
     "too few": ((8.0,), (8.0, 6.0), "1 value instead of 2"),
+    "one array": (A, (A, A.T), "one value of type ndarray instead of 2 values"),
+    "no tuple": (8.0, (8.0,), "8: one value of type float instead of a tuple of one"),
+    "dict swapped": ({"w": 1.0, "b": 2.0}, {"w": 2.0, "b": 1.0}, "the right values, but two values swapped"),
+    "NumPy's own numbers": (tuple(-A[0]), tuple(A[0]), "(−1.5, 2, −0.25): wrong sign"),
+    "none set": ([1.0, None], [1.0, 2.0], "answer[1] = None: no value; is a return missing, or is it still to be set?"),
+    "zero": (0.0, 0.5, "0 is not right"),
     "one number": (8.0, (8.0, 6.0), "8: one value of type float instead of 2 values"),
     "integer": (1_000_001, 1_000_000, "1000001: off by 0.0001%"),
     "key": ({"w": 1.0}, {"w": 1.0, "b": 2.0}, "answer['b']: missing"),
@@ -97,13 +107,14 @@ WRONG = {
     "spaces": ("relu ", "ReLU", "'relu ': right but for spaces or capitals"),
     "text": ("3", 3, "'3': not numbers, but a str"),
     "no text": (3, "three", "3: type int instead of str"),
-    "no return": (None, 3.0, "None: no value; does the function end with return?"),
+    "no return": (None, 3.0, "None: no value; is a return missing, or is it still to be set?"),
     "stub": (..., 3.0, "...: still to be filled in"),
     "not called": (np.tanh, 0.5, "tanh: a function, not its result: call it, with ( ) and its arguments"),
     "no function": (0.5, np.tanh, "0.5: type float instead of a function"),
     "function": (lambda x: x, lambda x: 2 * x, "at x = 0.3 it is 0.3 instead of 0.6: half the right one"),
     "function off": (lambda x: x + 1, lambda x: 2 * x, "at x = 0.3 it is 1.3 instead of 0.6"),
     "arguments": (lambda x, y: y - 2 * x, lambda x, y: x - 2 * y, "right with its two arguments swapped"),
+    "stub of a function": (stub, lambda x: x, "stub: still to be filled in"),
     "raises": (lambda x: x / 0, lambda x: x, "at x = 0.3 it raises ZeroDivisionError: float division by zero"),
 }
 
@@ -126,6 +137,14 @@ def test_functions_of_arrays_are_compared_where_they_are_told(capsys):
         said_of(lambda x, n: n * x, lambda x, n: x**n, at=[(2.0, 3), (1.0, 2)])
         == "at x = 2, n = 3 it is 6 instead of 8"
     )
+    pair = lambda x, n: (x.T, x[0] * n)
+    for own, said in [
+        (lambda x, n: (x, n * x[0]), "at x [2×3], n = 2 result[0] is [[1.5, −2, 0.25], [3, 0.5, −1.25]]: transposed: "),
+        (lambda x, n: (x.T, n), "at x [2×3], n = 2 result[1] is 2: shape () instead of [3]"),
+        (lambda x, n: None, "at x [2×3], n = 2 it is None: no value; is a return missing, or is it still to be set?"),
+        (lambda x, n: x @ x, "at x [2×3], n = 2 it raises ValueError: matmul: "),
+    ]:
+        assert said in said_of(own, pair, at=[(A, 2)])
     with pytest.raises(TypeError, match=r"give arguments to compare it with: at="):
         check(len, lambda text: len(text))
 
@@ -151,6 +170,11 @@ def test_a_tolerance_is_no_hint():
 def test_the_error_is_one_line_in_a_notebook():
     assert NotRight("4: wrong sign")._render_traceback_() == ["\x1b[1;31m✗\x1b[0m 4: wrong sign"]
     assert issubclass(NotRight, AssertionError)
+
+
+def unwritten(a):
+    """A stub as a student gets it."""
+    raise NotImplementedError()
 
 
 PARTS = st.one_of(
@@ -183,6 +207,36 @@ def test_complex_numbers_may_be_rounded():
     check([1, 2j], [1, 2j])
     with pytest.raises(NotRight, match=r"2j: not the right complex128 values"):
         check(2j, 1j)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda a: ..., r"at a = 0.3 it is \.\.\.: still to be filled in"),
+        (lambda a: None, r"at a = 0.3 it is None: no value"),
+        (unwritten, r"unwritten: still to be filled in"),
+        (nn.Module().forward, r"it raises NotImplementedError: Module has no forward"),
+    ],
+)
+def test_a_function_that_is_not_written_yet(answer, message):
+    with pytest.raises(NotRight, match=message):
+        check(answer, lambda a: a)
+
+
+def test_a_gradient_set_by_hand_came_from_no_backward():
+    x = Tensor(2.0, name="x")
+    loss = x * 3.0
+    x.grad = 6.0
+    with pytest.raises(NotRight, match=r"x \(twice the right one\)"):
+        check_gradients(loss)
+    x.grad = ...
+    with pytest.raises(NotRight, match=r"x \(still to be filled in\)"):
+        check_gradients(loss)
+    x.grad = None
+    loss.backward()
+    (x * 3.0).backward()
+    with pytest.raises(NotRight, match=r"did backward\(\) run twice without zero_grad\(\)\?"):
+        check_gradients(x * 3.0)
 
 
 def product():
@@ -266,7 +320,9 @@ def fresh(monkeypatch):
 
 
 def test_the_score_of_a_script(fresh):
-    assert str(teach.score()).endswith("no exercise was checked yet")
+    said = "No exercise has been checked yet: run the cell below your answer, which checks it."
+    assert (str(teach.score()), teach.score()._repr_html_()) == (said, f"<p>{said}</p>")
+    assert teach.score()._repr_markdown_() == said
     teach.exercise("a-1")
     check(1, 1)
     teach.exercise("a-2")

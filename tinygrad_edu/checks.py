@@ -16,6 +16,8 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
+from tinygrad_edu.arrays import is_elsewhere
+
 __all__ = [
     "as_array", "broadcasts_to", "check_axis", "check_bool", "check_choice", "check_dtype", "check_int", "check_number",
     "check_pair", "check_path", "check_positive_int", "refuse_mask",
@@ -173,6 +175,8 @@ def broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
 
 def as_array(name: str, value: Any) -> np.ndarray[Any, Any]:
     """An array of what a list holds, without masked entries and of rows of one length."""
+    if is_elsewhere(value):
+        return value  # type: ignore[no-any-return]
     refuse_mask(name, value)
     try:
         return np.asarray(value)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.arrays import array_of, brought, home
 from tinygrad_edu.engine import setting
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.structure import leaves, places, rebuild
@@ -72,7 +73,9 @@ def gradcheck(
             raise TypeError(f"gradcheck: the function returned {type(output).__name__}, not a Tensor")
         if output.size == 1:
             return output.sum()
-        return (output * np.random.default_rng(0).uniform(0.5, 1.5, output.shape)).sum()
+        weights = np.random.default_rng(0).uniform(0.5, 1.5, output.shape)
+        product: Tensor = output * brought(weights, output)
+        return product.sum()
 
     def first() -> Tensor:
         return weighted(f(*args))
@@ -91,7 +94,7 @@ def gradcheck(
 
 def variable(x: Operand) -> Operand:
     """What stands for x in the check: a float64 Tensor, or x itself if it is one or is made of integers."""
-    if type(x) is Tensor or (not isinstance(x, int) and np.asarray(x).dtype.kind in "iub"):
+    if type(x) is Tensor or (not isinstance(x, int) and array_of(x).dtype.kind in "iub"):
         return x
     return Tensor(x, dtype=float)
 
@@ -112,7 +115,7 @@ def compare(
                 numeric += sign * f().item() / (2 * step)
         finally:
             x.assign(values)
-        exact = float(np.asarray(analytic)[index])
+        exact = float(np.asarray(home(analytic))[index])
         if not abs(exact - numeric) <= atol + rtol * abs(numeric):
             at = f"{name}{f' ({x.name})' if x.name else ''} at index {index}"
             raise AssertionError(

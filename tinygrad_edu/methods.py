@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.arrays import home
 from tinygrad_edu.engine import Node, plain
 from tinygrad_edu.ops import Operand
 from tinygrad_edu.torch_names import Answer, answering
@@ -105,7 +106,7 @@ class Methods(Node):
 
     def __contains__(self, value: Operand) -> bool:
         """Whether an element equals the value."""
-        return plain(value) in np.asarray(self._values)
+        return plain(value) in np.asarray(home(self._values))
 
     def reshape(self: Any, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
         """The elements in another shape: t.reshape(2, -1) or t.reshape((2, -1))."""

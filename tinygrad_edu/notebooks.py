@@ -8,6 +8,7 @@ its cell a second time.
 from __future__ import annotations
 
 import base64
+import html
 import io
 import sys
 from collections.abc import Callable
@@ -17,9 +18,28 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["notebook_shell", "shown_in_notebooks"]
+__all__ = ["DARK_HOST", "LIGHT_HOST", "follow_host", "notebook_shell", "shown_in_notebooks"]
 
 P = ParamSpec("P")
+
+# What tells that the page around a picture is dark or light, whatever the reader's system is: JupyterLab, VS Code,
+# Colab, and the books made of notebooks.
+DARK_HOST = (
+    ':is([data-jp-theme-light="false"],[data-vscode-theme-kind="vscode-dark"],'
+    '[data-vscode-theme-kind="vscode-high-contrast"],.vscode-dark,[theme="dark"],[data-theme="dark"])'
+)
+LIGHT_HOST = (
+    ':is([data-jp-theme-light="true"],[data-vscode-theme-kind="vscode-light"],'
+    '[data-vscode-theme-kind="vscode-high-contrast-light"],.vscode-light,[theme="light"],[data-theme="light"])'
+)
+
+# A plot, which is drawn for white paper, on a dark page: white turns dark, black turns pale, and hues stay
+INVERTED = "{filter:invert(.93) hue-rotate(180deg)}"
+DARK_PLOT = (
+    f"@media screen{{@media (prefers-color-scheme:dark){{img.tinygrad-plot{INVERTED}}}"
+    f"{LIGHT_HOST} img.tinygrad-plot{{filter:none}}{DARK_HOST} img.tinygrad-plot{INVERTED}}}"
+)
+
 waiting: list[Figure] = []  # made by the running cell, and not shown yet
 
 
@@ -56,10 +76,26 @@ def show_waiting(until: Figure | None = None) -> None:
 
 
 def figure_data(figure: Figure, **_: object) -> tuple[dict[str, str], dict[str, Any]]:
-    """What a notebook shows of a figure: a PNG with two pixels for each of its own, and how wide that is."""
+    """What a notebook shows of a figure: a PNG with two pixels for each of its own, and how wide that is.
+
+    In HTML, which the pages of notebooks take, it is dark where the page is.
+    """
     if figure in waiting:
         show_waiting(figure)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=2 * figure.dpi)
-    shown = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": repr(figure)}
-    return shown, {"image/png": {"width": round(figure.get_figwidth() * figure.dpi)}}
+    png, width = base64.b64encode(file.getvalue()).decode(), round(figure.get_figwidth() * figure.dpi)
+    titles = [figure.get_suptitle(), *[axes.get_title() for axes in figure.axes]]
+    words = html.escape(", ".join([" ".join(title.split()) for title in titles if title]))
+    picture = (
+        f'<img class="tinygrad-plot" src="data:image/png;base64,{png}" alt="{words}" width="{width}" '
+        'style="display:block;max-width:100%;height:auto">'
+    )
+    shown = {"text/html": f"<style>{DARK_PLOT}</style>{picture}", "image/png": png, "text/plain": repr(figure)}
+    return shown, {"image/png": {"width": width}}
+
+
+def follow_host(selector: str) -> str:
+    """CSS with which an image or a frame gets the theme of the page around it, else that of the reader's system."""
+    hosts = (("", "light dark"), (f"{LIGHT_HOST} ", "light"), (f"{DARK_HOST} ", "dark"))
+    return "".join([f"{host}{selector}{{color-scheme:{scheme}}}" for host, scheme in hosts])

@@ -11,6 +11,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.arrays import array_of
 
 __all__ = ["FEW", "accumulator", "add_up", "first_along", "mean_of", "running_sum"]
 
@@ -38,14 +41,17 @@ def add_up(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = F
     wide = accumulator(x, axis)
     if wide is None and axis is not None and x.size > FEW and (out := by_product(x, axis)) is not None:
         return np.expand_dims(out, axis) if keepdims else out
-    out = np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore[call-overload]
+    if type(x) is ndarray:
+        out = np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore[call-overload]  # sum is slower
+    else:
+        out = np.sum(x, axis, wide, keepdims=keepdims)
     return out if wide is None else out.astype(x.dtype)
 
 
 def by_product(x: Any, axis: int | tuple[int, ...]) -> Any:
     """The sum along the last axis, or all before it, as a product with ones, which BLAS does much faster; else None."""
     last, axes = x.ndim - 1, axis if isinstance(axis, tuple) else (axis,)
-    if last < 1 or x.dtype.char not in "fd":
+    if last < 1 or x.dtype.char not in "fd" or type(x) is not ndarray:
         return None
     if axes in ((-1,), (last,)):
         return np.matmul(x, np.ones(x.shape[-1], x.dtype)) if x.shape[-1] <= FEW else None
@@ -57,9 +63,9 @@ def by_product(x: Any, axis: int | tuple[int, ...]) -> Any:
 
 def mean_of(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """np.mean of an array, in its own dtype, or float64 for integers; finite even where the sum is not (float16)."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = x if hasattr(x, "dtype") else array_of(x)
     wide = accumulator(x, axis) if x.dtype.kind == "f" else FLOAT64
-    total = add_up(x, axis, keepdims) if wide is None else np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore
+    total = add_up(x, axis, keepdims) if wide is None else np.sum(x, axis, wide, keepdims=keepdims)
     if not x.size and total.size:
         return np.mean(x, axis, keepdims=keepdims)  # NaN, with NumPy's warning
     out = total / (x.size // (total.size or 1) or 1)

@@ -17,6 +17,8 @@ Rows = Sequence[Sequence[str]]  # the first one is the header
 
 def format_table(rows: Rows, right: Collection[str]) -> list[str]:
     """The lines of a table: header, rule, rows, rule; the columns whose headers are in `right` are flush right."""
+    if not rows:
+        return []
     widths = [max([len(cell) for cell in column]) for column in zip(*rows, strict=True)]
     formats = [f"{'>' if header in right else '<'}{width}" for header, width in zip(rows[0], widths, strict=True)]
     lines = ["  ".join([format(*cell) for cell in zip(row, formats, strict=True)]).rstrip() for row in rows]
@@ -28,9 +30,11 @@ def html_table(rows: Rows, right: Collection[str], below: Sequence[str] = ()) ->
     """The table with a paragraph below it, whose lines are `below`."""
     from html import escape  # which takes a while to load
 
-    sides = ["right" if header in right else "left" for header in rows[0]]
-    head, *body = [html_row(map(escape, row), "td" if i else "th", sides) for i, row in enumerate(rows)]
-    parts = ['<table style="margin-left:0">', "<thead>", head, "</thead>", "<tbody>", *body, "</tbody>", "</table>"]
+    parts = []
+    if rows:
+        sides = ["right" if header in right else "left" for header in rows[0]]
+        head, *body = [html_row(map(escape, row), "td" if i else "th", sides) for i, row in enumerate(rows)]
+        parts = ['<table style="margin-left:0">', "<thead>", head, "</thead>", "<tbody>", *body, "</tbody>", "</table>"]
     if below:
         parts.append(f"<p>{'<br>'.join(map(escape, below))}</p>")
     return "\n".join(parts)
@@ -43,10 +47,16 @@ def html_row(row: Iterable[str], tag: str, sides: Sequence[str]) -> str:
 
 def markdown_table(rows: Rows, right: Collection[str], below: Sequence[str] = ()) -> str:
     """The table as GitHub and Pandoc read it, and below it a paragraph."""
-    rule = ["---:" if header in right else ":---" for header in rows[0]]
-    escaped = [[escape_markdown(MINUS.sub("\u2212", cell)) for cell in row] for row in rows]  # lines break after a "-"
-    lines = [f"| {' | '.join(row)} |" for row in (escaped[0], rule, *escaped[1:])]
-    return "\n".join(lines) + ("\n\n" + "\\\n".join(map(escape_markdown, below)) if below else "")
+    parts = []
+    if rows:
+        rule = ["---:" if header in right else ":---" for header in rows[0]]
+        escaped = [
+            [escape_markdown(MINUS.sub("\u2212", cell)) for cell in row] for row in rows
+        ]  # lines break after a "-"
+        parts.append("\n".join([f"| {' | '.join(row)} |" for row in (escaped[0], rule, *escaped[1:])]))
+    if below:
+        parts.append("\\\n".join(map(escape_markdown, below)))
+    return "\n\n".join(parts)
 
 
 def escape_markdown(text: str) -> str:
@@ -55,7 +65,10 @@ def escape_markdown(text: str) -> str:
 
 
 class Table:
-    """Rows, the first one the header, and lines below: text in a terminal, a table in a notebook."""
+    """Rows, the first one the header, and lines below: text in a terminal, a table in a notebook.
+
+    Without rows it is the lines alone.
+    """
 
     def __init__(self, rows: Rows, below: Sequence[str] = ()) -> None:
         self.rows, self.below = rows, below

@@ -13,6 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import ops
+from tinygrad_edu.arrays import beside, brought, copied, home, is_elsewhere
 from tinygrad_edu.checks import broadcasts_to, refuse_mask
 from tinygrad_edu.dispatch import dispatch, dispatch_ufunc
 from tinygrad_edu.engine import Array, backward_pass, bind_tensor, current_mode, is_tensor, new_number, plain, setting
@@ -124,8 +125,8 @@ class Tensor(Methods):
         if not broadcasts_to(new.shape, self.shape):
             raise ValueError(f"assign: values of shape {new.shape} do not fit a tensor of shape {self.shape}")
         self._renumber("assign")
-        if type(self._values) is ndarray:
-            self._values[...] = new
+        if type(self._values) is ndarray or is_elsewhere(self._values):
+            self._values[...] = brought(new, self._values)
         else:
             self._values = new
         return self
@@ -217,8 +218,8 @@ class Tensor(Methods):
         return float(self._values.item())
 
     def numpy(self) -> ndarray:
-        """A copy of the values as an array."""
-        return np.array(self._values)
+        """A copy of the values as an array of NumPy's."""
+        return np.array(home(self._values))
 
     def tolist(self) -> Any:
         """The values as nested lists of Python floats."""
@@ -284,7 +285,7 @@ class Tensor(Methods):
         return draw.explain(self, *inputs, precision=precision)
 
     def __repr__(self) -> str:
-        notes = [np.array2string(np.asarray(self._values), separator=", ", prefix="Tensor(")]
+        notes = [np.array2string(np.asarray(home(self._values)), separator=", ", prefix="Tensor(")]
         if self.name is not None:
             notes.append(f"name={self.name!r}")
         if self.dtype != np.float64:
@@ -348,7 +349,7 @@ def floating(data: ArrayLike, dtype: DTypeLike | None, default: DTypeLike) -> Ar
     if type(data) is not ndarray:
         refuse_mask("Tensor", data)
     try:
-        array = np.array(data)
+        array = copied(data)
     except ValueError as error:
         raise TypeError(f"Tensor: {data!r:.80} is not an array: {error}") from error
     to = np.dtype(dtype or (array.dtype if array.dtype.kind == "f" else default))
@@ -366,11 +367,12 @@ def seed(output: Tensor, gradient: Operand | None, create_graph: bool) -> Array:
         how = f"reduce it, for example with .sum() or .mean(), or pass gradient=, an array of shape {shape}"
         raise ValueError(f"backward: the output has shape {shape}, and only a single number has a gradient; {how}")
     if gradient is None and not create_graph:
-        return np.ones(shape, dtype)[()]
-    if type(gradient) is ndarray and gradient.shape == shape and gradient.dtype is dtype and not create_graph:
+        return beside(output, np.ones, shape, dtype)[()]
+    here = not create_graph and type(output._values) is ndarray
+    if here and type(gradient) is ndarray and gradient.shape == shape and gradient.dtype is dtype:
         return gradient.copy()[()]
     if type(gradient) is not Tensor or not create_graph:
-        values = np.ones(shape) if gradient is None else plain(gradient)
+        values = beside(output, np.ones, shape) if gradient is None else brought(plain(gradient), output)
         gradient = Tensor(values, requires_grad=False, dtype=dtype)
     if gradient.shape != shape:
         raise ValueError(f"backward: gradient has shape {gradient.shape}, the output {shape}; make them equal")

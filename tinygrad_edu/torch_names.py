@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import wraps
 from importlib import import_module
+from inspect import getattr_static
 from types import ModuleType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from numpy import ndarray
 
 __all__ = [
-    "ATTRIBUTES", "FUNCTIONS", "KEYWORDS", "Answer", "NotCallable", "Size", "answer_attributes", "answer_keywords",
-    "answer_names", "answering", "keyword_error", "keyword_hint", "name_hint", "values_hint",
+    "ATTRIBUTES", "FUNCTIONS", "KEYWORDS", "MODULE", "Answer", "NotCallable", "Size", "answer_attributes",
+    "answer_keywords", "answer_module", "answer_names", "answering", "keyword_error", "keyword_hint", "name_hint",
+    "values_hint",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -89,7 +91,7 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "ndimension": "ndim, an attribute",
     "type": "dtype to read it, astype(dtype) to change it",
     "type_as": "astype(other.dtype)",
-    "to": "astype(dtype); everything is on the CPU",
+    "to": "astype(dtype); on a GPU it is made of an array that lies there: Tensor(cupy.asarray(values))",
     "float": "astype(np.float32)",
     "double": "astype(np.float64)",
     "half": "astype(np.float16)",
@@ -97,7 +99,7 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "int": "data.astype(int), which has no gradient",
     "bool": "x.data != 0",
     "cpu": "needless: everything is on the CPU",
-    "cuda": "needless: everything is on the CPU",
+    "cuda": "needless on a CPU; on a GPU make it of an array that lies there: Tensor(cupy.asarray(values))",
     "device": "needless: everything is on the CPU",
     "clone": "copy()",
     "requires_grad_": "x.requires_grad = True",
@@ -111,6 +113,9 @@ ATTRIBUTES = {  # PyTorch's attributes of a tensor, and some of NumPy's that wri
     "add_": "x.data += y.data, or assign(values)",
     "sub_": "x.data -= y.data, or assign(values)",
     "mul_": "x.data *= y.data, or assign(values)",
+    "uniform_": "assign(values), or nn.init.uniform(x)",
+    "normal_": "assign(values), or nn.init.normal(x)",
+    "scatter_": "np.where, or np.concatenate of parts",
     "fill": "assign(value)",
     "put": "np.where(mask, values, x), or assign(values)",
     "resize": "np.resize(x, shape), a new Tensor",
@@ -126,6 +131,7 @@ FUNCTIONS = {  # what stands in torch itself, besides the functions that are met
     "Variable": "Tensor(data)",
     "FloatTensor": "Tensor(data)",
     "from_numpy": "Tensor(array)",
+    "is_tensor": "isinstance(x, Tensor)",
     "zeros": "Tensor(np.zeros(shape))",
     "ones": "Tensor(np.ones(shape))",
     "full": "Tensor(np.full(shape, value))",
@@ -172,6 +178,24 @@ FUNCTIONS = {  # what stands in torch itself, besides the functions that are met
     "heatmap": "plots.table(values, rows, columns)",
     "show": "figure.savefig(path); in a notebook a figure shows itself",
 }
+MODULE = {  # PyTorch's attributes of a module, and some of Keras's
+    "cuda": "to(cupy), where the package cupy and a GPU are",
+    "cpu": "to(numpy), back from to(cupy); else everything is on the CPU",
+    **dict.fromkeys(
+        ("float", "double", "half"), "dtype=, when a layer is made, as in nn.Linear(2, 1, dtype=np.float64)"
+    ),
+    "requires_grad_": "for p in model.parameters(): p.requires_grad = False",
+    **dict.fromkeys(
+        ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"),
+        "model.graph(x), which shows all that is computed, or register_hook of a Tensor in forward",
+    ),
+    "register_parameter": "setattr(module, name, Tensor(values))",
+    **dict.fromkeys(("add_module", "register_module"), "setattr(module, name, child)"),
+    "save": "nn.save(model, path)",
+    "fit": "training.fit(model, loader, optimizer=..., loss=..., epochs=...)",
+    "predict": "model(x).data, within no_grad()",
+    "compile": "needless: there is nothing to compile",
+}
 ROOMS = ("nn", "nn.init", "optim", "functional", "data", "training", "plots", "draw", "")  # where a name may stand
 KEYWORDS = {
     "dim": "axis",
@@ -194,18 +218,20 @@ VALUES = {  # op and argument: what is meant, where that is a Tensor
 
 
 class Answer:
-    """In the place of an attribute that a Tensor lacks: reading it says how it is called here.
+    """In the place of an attribute that a Tensor or a Module lacks: reading it says how it is called here.
 
     So there need be no `__getattr__`, which would make every attribute of every Tensor slower.
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("how", "name")
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, how: str = "") -> None:
+        self.name, self.how = name, how
 
     def __get__(self, tensor: object, owner: type) -> Any:
         name = self.name
+        if self.how:
+            raise AttributeError(f"{owner.__name__} has no {name!r}; here it is {self.how}")
         if how := ATTRIBUTES.get(name) or FUNCTIONS.get(name):
             raise AttributeError(f"Tensor has no {name!r}; here it is {how}")
         if hasattr(ndarray, name):
@@ -218,6 +244,17 @@ def answer_attributes(tensor: type, functions: Iterable[str]) -> None:
     arrays = [name for name in dir(ndarray) if not name.startswith("_")]
     for name in {*functions, *arrays, *FUNCTIONS, *ATTRIBUTES}.difference(dir(tensor)):
         setattr(tensor, name, Answer(name))
+
+
+def answer_module(module: type) -> None:
+    """Gives the class of modules an answer for each attribute of PyTorch's that it lacks."""
+
+    def __dir__(self: object) -> list[str]:
+        return [name for name in object.__dir__(self) if not isinstance(getattr_static(self, name, None), Answer)]
+
+    for name, how in MODULE.items():
+        setattr(module, name, Answer(name, how))
+    module.__dir__ = __dir__  # type: ignore[method-assign,assignment]
 
 
 def answer_names(module: str) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.engine import backward_pass, current_mode, plain, setting
 from tinygrad_edu.ops import Operand, copy, stack
 from tinygrad_edu.structure import leaves, pairs, places, rebuild
@@ -282,7 +283,7 @@ def jvp(f: Function, primals: Sequence[Structure], tangents: Sequence[Structure]
     outputs, inputs = leaves(result), leaves(arguments)
     along = [v for _, v in pairs(arguments, list(tangents), "primals", "jvp: a tangent")]
     create_graph = flows_on(outputs, inputs) or any(type(v) is Tensor and v.requires_grad for v in along)
-    upstream = [Tensor(np.zeros(y.shape, y.dtype)) for y in outputs]
+    upstream = [Tensor(np.zeros_like(y.data)) for y in outputs]
     with setting(recording=True):
         pulled = pull_back_all(outputs, inputs, upstream, create_graph=True)
         product = sum([(p * v).sum() for p, v in zip(pulled, along, strict=True)], Tensor(0.0, requires_grad=False))
@@ -319,10 +320,11 @@ def jacobian(f: Function, argnum: int = 0) -> Callable[..., Structure]:
 
 def jacobians(output: Tensor, inputs: list[Tensor], create_graph: bool) -> list[Derivative]:
     """The Jacobian of one output for each input, row by row."""
-    units = np.eye(output.size, dtype=output.dtype).reshape((output.size, *output.shape))
+    units = beside(output, np.eye, output.size, dtype=output.dtype).reshape((output.size, *output.shape))
     rows = [pull_back(output, inputs, unit, create_graph) for unit in units]
     columns = [[row[i] for row in rows] for i in range(len(inputs))]
-    joined = [stack(c) if create_graph and rows else np.array(c, x.dtype) for c, x in zip(columns, inputs, strict=True)]
+    every = zip(columns, inputs, strict=True)
+    joined = [stack(c) if create_graph and rows else beside(x, np.array, c, x.dtype) for c, x in every]
     return [whole.reshape(output.shape + x.shape)[()] for whole, x in zip(joined, inputs, strict=True)]
 
 

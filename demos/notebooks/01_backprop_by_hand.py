@@ -39,8 +39,8 @@ for name in start:
     print(f"{name} + 0.01 changes f by {change:+.2f}: {change / 0.01:+.0f} times the nudge")
 
 # %% [markdown]
-# Only z raises f. The change divided by the nudge is a *slope*: ∂f/∂x = −4 says that f goes down four times as fast as
-# x goes up. Nudging every input costs one more evaluation each, and a network has millions of inputs. Backprop gets all
+# Only z raises f, and x and y change it the most. The change divided by the nudge is a *slope*: ∂f/∂x = −4 says that f
+# goes down four times as fast as x goes up. Nudging every input costs one more evaluation each, and a network has millions of inputs. Backprop gets all
 # slopes in one walk.
 
 # %% [markdown]
@@ -229,10 +229,10 @@ def slope(f, x, h=1e-5):
 
 # %% nbgrader={"grade": true, "grade_id": "by-hand-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 check(slope(lambda x: x**2, 3.0), 6.0, hint="from x − h to x + h it is 2h, and the later value comes first")
-check(slope(lambda x: 1 / x, 2.0), -0.25)
+check(slope(lambda x: x**3, 1.0, h=0.5), 3.25, hint="h to both sides: from f(0.5) to f(1.5), and that over 1")
 ### BEGIN HIDDEN TESTS
 check(slope(np.sin, 1.0), np.cos(1.0))
-check(slope(lambda x: x**3, 1.0, h=0.5), 3.25)
+check(slope(lambda x: 1 / x, 2.0, h=1.0), -1 / 3)
 ### END HIDDEN TESTS
 
 # %% [markdown]

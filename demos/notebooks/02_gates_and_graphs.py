@@ -17,7 +17,7 @@ except ModuleNotFoundError:
 import numpy as np
 from ipywidgets import FloatSlider, interact
 
-from tinygrad_edu import Tensor, add, maximum, multiply
+from tinygrad_edu import Tensor, add, gradients, maximum, multiply
 from tinygrad_edu.teach import check, check_gradients, score
 
 # %% [markdown]
@@ -98,7 +98,7 @@ slopes = {"x": -8.0, "y": 6.0, "z": 2.0, "w": 0.0}
 
 # %% nbgrader={"grade": true, "grade_id": "gates-2-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 hint = "f is 2 times s, so s gets 2; the sum hands 2 to both; the product swaps its inputs, max routes to the larger"
-check(slopes, {"x": -8.0, "y": 6.0, "z": 2.0, "w": 0.0}, hint=hint)
+check(slopes, gradients(f, {"x": x, "y": y, "z": z, "w": w}), hint=hint, name="slopes")
 
 # %% [markdown]
 # The same circuit with both passes: values are blue, gradients orange. On every wire stands what the gate hands back.
@@ -162,8 +162,9 @@ f = num * inv  # 8
 print(f"f = {f.item():.6f}")
 
 # %% [markdown]
-# Backward, the stages come in the opposite order, one line each: what arrived at the stage, times the stage's own slope.
-# The first four lines are here. The values of the forward pass are needed again, as `num.data`.
+# Backward, the stages come in the opposite order, with a line for each input: what arrived at the stage, times the
+# stage's own slope. The first three stages, 8 to 6, are here. The values of the forward pass are needed again, as
+# `num.data`.
 
 # %%
 num.grad = inv.data  # 8: f = num * inv
@@ -189,7 +190,8 @@ y.grad = y.grad + sy.data * (1 - sy.data) * sy.grad  # 1: sy = sigmoid(y)
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "gates-3-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check_gradients(f, hint="x has three ways to f and y has two; add to what is there already")
+hint = "each line is what arrived, times the stage's own slope; x has three ways to f, y has two, and ways add up"
+check_gradients(f, hint=hint)
 
 # %% [markdown]
 # The commonest mistake is to write `=` where a second way comes in: then the last way is all that is left. Let us make
@@ -236,13 +238,14 @@ def matmul_backward(dD, W, X):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gates-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def through_tensors(dD, W, X):
+    W, X = Tensor(W), Tensor(X)
+    return gradients(W @ X, (W, X), gradient=dD)
+
+
 dD = np.arange(8.0).reshape(2, 4)
-D = W @ X
-W.grad = X.grad = None
-D.backward(dD)
-dW, dX = matmul_backward(dD, W.data, X.data)
-check(dW, W.grad, hint="dW is (2, 3), of dD (2, 4) and X (3, 4): which of them must be transposed?", name="dW")
-check(dX, X.grad, hint="dX is (3, 4), of W (2, 3) and dD (2, 4): W stays on the left, as in W @ X", name="dX")
+hint = "dW is (2, 3), of dD (2, 4) and X (3, 4); dX is (3, 4), of W (2, 3) and dD: which must be transposed, on which side?"
+check(matmul_backward, through_tensors, at=[(dD, W.data, X.data)], hint=hint)
 ### BEGIN HIDDEN TESTS
 G, A, B = rng.normal(size=(5, 3)), rng.normal(size=(5, 10)), rng.normal(size=(10, 3))
 check(matmul_backward(G, A, B), (G @ B.T, A.T @ G))
@@ -252,6 +255,8 @@ check(matmul_backward(G, A, B), (G @ B.T, A.T @ G))
 # The picture knows the formulas, too: at every wire stands what the product hands back there.
 
 # %%
+D = W @ X
+D.backward(dD)
 D.graph(title="D = W X")
 
 # %% [markdown]
@@ -273,13 +278,14 @@ def layer_backward(dZ, X, W):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gates-5-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-X, W, b = [Tensor(rng.normal(size=shape)) for shape in ((6, 3), (2, 3), (2,))]
-dZ = rng.normal(size=(6, 2))
-(X @ W.T + b).backward(dZ)
-dX, dW, db = layer_backward(dZ, X.data, W.data)
-check(dX, X.grad, hint="dX is (6, 3), of dZ (6, 2) and W (2, 3)", name="dX")
-check(dW, W.grad, hint="dW is (2, 3), as W is: of dZ (6, 2) and X (6, 3)", name="dW")
-check(db, b.grad, hint="b went into each of the n rows: what it gets from them adds up", name="db")
+def through_tensors(dZ, X, W):
+    X, W, b = Tensor(X), Tensor(W), Tensor(np.zeros(len(W)))
+    return gradients(X @ W.T + b, (X, W, b), gradient=dZ)
+
+
+dZ, X, W = [rng.normal(size=shape) for shape in ((6, 2), (6, 3), (2, 3))]
+hint = "dX (n, in) is made of dZ (n, out) and W (out, in), dW of dZ and X; b went into n rows: what it gets adds up"
+check(layer_backward, through_tensors, at=[(dZ, X, W)], hint=hint)
 ### BEGIN HIDDEN TESTS
 G, A, B = rng.normal(size=(4, 5)), rng.normal(size=(4, 7)), rng.normal(size=(5, 7))
 check(layer_backward(G, A, B), (G @ B, G.T @ A, G.sum(axis=0)))

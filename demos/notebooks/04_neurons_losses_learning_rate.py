@@ -128,11 +128,15 @@ new_w = 0.5 - 0.1 * dL_dw
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "neurons-2-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(dL_da, -2.0, hint="L = (y − a)²: twice (y − a), times the inner slope −1", name="dL/da")
-check(da_dz, 1.0, hint="z = 1 is above 0, where ReLU lets everything through", name="da/dz")
-check(dz_dw, 3.0, hint="z = wx + b: w counts x times", name="dz/dw")
-check(dL_dw, -6.0, hint="the three slopes multiply", name="dL/dw")
-check(new_w, 1.1, hint="against the slope: w minus the rate times the slope", name="new w")
+x, w, b, y = 3.0, Tensor(0.5), -0.5, 2.0
+z = w * x + b
+a = F.relu(z)
+((y - a) ** 2).backward()
+check(dL_da, a.grad, hint="L = (y − a)²: twice (y − a), times the inner slope −1", name="dL/da")
+check(da_dz, z.grad / a.grad, hint="z is above 0, where ReLU lets everything through", name="da/dz")
+check(dz_dw, w.grad / z.grad, hint="z = wx + b: w counts x times", name="dz/dw")
+check(dL_dw, w.grad, hint="the three slopes multiply", name="dL/dw")
+check(new_w, w - 0.1 * w.grad, hint="against the slope: w minus the rate times the slope", name="new w")
 
 # %% [markdown]
 # Was it a good step? **Predict**: what is the loss with the new w? And if the step had been twice as long?
@@ -210,7 +214,8 @@ def cross_entropy(z, label):
 
 
 # %% nbgrader={"grade": true, "grade_id": "neurons-3-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(cross_entropy(np.zeros(10), 3), np.log(10), hint="all shares are 1/10; ln 10 is above 0", name="a guess")
+hint = "exp(0) is 1, so all shares are 1/10; minus the natural logarithm of one of them is ln 10"
+check(cross_entropy(np.zeros(10), 3), np.log(10), hint=hint, name="a guess")
 z = np.array([2.1, 0.5, -0.8])
 check(cross_entropy(z, 0), 0.22866408, hint="the natural logarithm of one share: the right class's", name="class 0")
 ### BEGIN HIDDEN TESTS
@@ -247,7 +252,9 @@ def cross_entropy_slope(z, label):
 
 # %% nbgrader={"grade": true, "grade_id": "neurons-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 hint = "p for the wrong classes, p − 1 for the right one: a step against it lowers those and raises this"
-check(cross_entropy_slope(np.array([2.1, 0.5, -0.8]), 0), [-0.20440425, 0.16062801, 0.04377624], hint=hint)
+z = Tensor([2.1, 0.5, -0.8])
+F.cross_entropy(z, 0).backward()
+check(cross_entropy_slope(z.data, 0), z.grad, hint=hint)
 ### BEGIN HIDDEN TESTS
 check(cross_entropy_slope(np.zeros(4), 3), [0.25, 0.25, 0.25, -0.75])
 ### END HIDDEN TESTS
@@ -275,8 +282,8 @@ def descend(slope, x, lr, steps):
 
 
 # %% nbgrader={"grade": true, "grade_id": "neurons-5-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-hint = "x − lr · slope(x), with the slope at the place where x is now"
-check(descend(lambda x: 2 * x, -2.0, 0.25, 2), [-2.0, -1.0, -0.5], hint=hint)
+hint = "x − lr · slope(x), with the slope at the place where x is now; then append the new x"
+check(descend, lambda slope, x, lr, steps: [-2.0, -1.0, -0.5], at=[(lambda x: 2 * x, -2.0, 0.25, 2)], hint=hint)
 ### BEGIN HIDDEN TESTS
 check(descend(lambda x: 8 * x, 1.0, 0.25, 3), [1.0, -1.0, 1.0, -1.0])
 check(descend(lambda x: 2 * x, 3.0, 0.1, 0), [3.0])

@@ -83,9 +83,18 @@ def parameter_count(sizes):
 
 
 # %% nbgrader={"grade": true, "grade_id": "mnist-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(parameter_count([784, 10]), 7_850, hint="784 weights lead to each of the 10 units, and each unit has a bias")
-check(parameter_count([784, 128, 64, 10]), 109_386, hint="the outputs of one layer are the inputs of the next")
+one_layer, three_layers = [784, 10], [784, 128, 64, 10]
+
+
+def count(sizes):
+    """What the library's own MLP of these sizes has."""
+    return sum(p.size for p in nn.MLP(sizes).parameters())
+
+
+check(parameter_count, count, at=[one_layer], hint="784 weights lead to each of the 10 units, and each unit has a bias")
+check(parameter_count, count, at=[three_layers], hint="the outputs of one layer are the inputs of the next")
 ### BEGIN HIDDEN TESTS
+check(parameter_count([784, 128, 64, 10]), 109_386)
 check(parameter_count([784, 256, 128, 10]), 235_146)
 check(parameter_count([2, 3]), 9)
 ### END HIDDEN TESTS
@@ -113,7 +122,9 @@ loss_of_a_guess = -np.log(1 / 10)
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "mnist-2-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(loss_of_a_guess, np.log(10), hint="the right digit gets 1/10, like all others; the loss is −ln of that, base e")
+ten_equal_scores = np.zeros((1, 10))
+right = cross_entropy(ten_equal_scores, [0])
+check(loss_of_a_guess, right, hint="the right digit gets 1/10, like all others; the loss is −ln of that, base e")
 
 # %%
 loss = cross_entropy(model(x), y)
@@ -156,7 +167,8 @@ tiny = nn.Linear(2, 2, init=nn.init.zeros, dtype=np.float64)
 descent, corners = optim.SGD(tiny.parameters(), lr=1.0), np.eye(2)
 first, second, third = [train_step(tiny, descent, corners, [0, 1]) for _ in range(3)]
 check(first, np.log(2), hint="return the loss before the step, as a number: loss.item()")
-check(second, 0.474077, hint="after one step the loss is lower; does your step call backward() and then step()?")
+check(type(first).__name__, "float", hint="loss is a Tensor, loss.item() the number in it", name="its type")
+check(second, 0.474077, hint="cross_entropy takes the scores; then come zero_grad(), backward() and step() in turn")
 check(third, 0.347698, hint="gradients add up from step to step unless zero_grad() empties them before backward()")
 ### BEGIN HIDDEN TESTS
 check(train_step(tiny, descent, corners, [0, 1]), 0.270016)
@@ -278,16 +290,18 @@ def draw_rate(exponent):
 # Look at two things: where does the line begin (an honest guess has 2.3), and where does it go?
 
 # %%
-mixed = np.random.default_rng(0).permutation(digits)
-ILLNESSES = {
-    "labels mixed up": {"digits": mixed},
+ILLNESSES = ["labels mixed up", "steps too long", "steps too short", "weights too large", "weights too small"]
+order = np.random.default_rng(4).permutation(ILLNESSES)
+
+# %%
+SETTINGS = {
+    "labels mixed up": {"digits": np.random.default_rng(0).permutation(digits)},
     "steps too long": {"lr": 1.0},
     "steps too short": {"lr": 1e-4},
     "weights too large": {"init": partial(nn.init.normal, std=0.5)},
     "weights too small": {"init": partial(nn.init.normal, std=1e-3)},
 }
-order = np.random.default_rng(4).permutation(list(ILLNESSES))
-patients = {patient: first_losses(**ILLNESSES[illness]) for patient, illness in zip("ABCDE", order, strict=True)}
+patients = {patient: first_losses(**SETTINGS[illness]) for patient, illness in zip("ABCDE", order, strict=True)}
 
 # %%
 healthy = first_losses()[0]
@@ -320,7 +334,9 @@ CLUES = {
     "weights too small": "it begins at 2.3 exactly, all scores are 0, and it stays there",
 }
 for patient, illness in zip("ABCDE", order, strict=True):
-    check(findings[patient], str(illness), hint=CLUES[illness], name=f"patient {patient}")
+    found = findings.get(patient, "")
+    hint = CLUES[illness] if found in ILLNESSES else f"the names are {', '.join(ILLNESSES)}"
+    check(found, str(illness), hint=hint, name=f"patient {patient}")
 
 # %% [markdown]
 # ## What the doctor's instrument says
@@ -335,6 +351,9 @@ ill = list(order).index("weights too small")
 diagnose(patients["ABCDE"[ill]][1], pictures[:256], digits[:256], cross_entropy)
 
 # %% [markdown]
+# Not in one place: each linear layer makes `spread` about a hundred times smaller, and the gradient shrinks alike on its
+# way back.
+#
 # And the patient whose steps were too long? A jump like that can end beyond all numbers (`not finite`), or with units
 # that are `dead`: they put out 0 for every image, so they pass on no gradient, and no step of gradient descent moves
 # their weights.

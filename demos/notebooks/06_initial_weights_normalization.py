@@ -31,14 +31,14 @@ QUICK = bool(os.environ.get("TINYGRAD_EDU_QUICK"))  # a small setting, for tests
 # %% [markdown]
 # ## May all weights be equal?
 #
-# Two hidden units, and all four weights are 0.5: y = v1 tanh(w1 x) + v2 tanh(w2 x).
+# Two hidden units, and all four weights are 0.4: y = v1 tanh(w1 x) + v2 tanh(w2 x).
 #
 # **Predict.** Which of the four gradients are equal?
 
 # %%
 x, target = 2.0, 1.0
-w1, w2 = Tensor(0.5, name="w1"), Tensor(0.5, name="w2")
-v1, v2 = Tensor(0.5, name="v1"), Tensor(0.5, name="v2")
+w1, w2 = Tensor(0.4, name="w1"), Tensor(0.4, name="w2")
+v1, v2 = Tensor(0.4, name="v1"), Tensor(0.4, name="v2")
 a1, a2 = np.tanh(w1 * x), np.tanh(w2 * x)
 y = v1 * a1 + v2 * a2
 L = (y - target) ** 2
@@ -129,10 +129,10 @@ def kaiming_std(n_in):
 
 
 # %% nbgrader={"grade": true, "grade_id": "initial-2-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check(kaiming_std(50), 0.2, hint="2/n is the variance; the standard deviation is its square root")
-check(kaiming_std(512), 0.0625, hint="the more inputs, the smaller the weights: n stands below the line")
+check(kaiming_std(2), 1.0, hint="the 2 makes up for what ReLU sets to 0, and the root is taken of all of 2/n")
+check(kaiming_std(50), 0.2, hint="2/n is the variance; the standard deviation is its square root, and falls with n")
 ### BEGIN HIDDEN TESTS
-check(kaiming_std(2), 1.0)
+check(kaiming_std(512), 0.0625)
 check(kaiming_std(784), 0.050507627)
 ### END HIDDEN TESTS
 
@@ -254,6 +254,8 @@ check(left_over(5, weight=-1.0), -(0.25**5))
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# A weight of 4 would keep it, but at z = 0 alone: large weights drive z to where the sigmoid is flat.
+#
 # Three ways out, and a fourth line for comparison:
 #
 # - **ReLU** has the slope 1 where it is not 0.
@@ -352,11 +354,13 @@ def batch_norm(x, eps=1e-5):
 # %% nbgrader={"grade": true, "grade_id": "initial-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 batch = np.array([[1.0, 20.0], [2.0, 60.0], [6.0, 40.0]])
 layer = nn.BatchNorm1d(2, dtype=np.float64)
-check(batch_norm(batch), layer(batch), hint="mean and variance run over the batch, axis 0; divide by the root")
+check(batch_norm, layer, at=[batch], hint="mean and variance run over the batch, axis 0; divide by the root")
 check(batch_norm(np.ones((4, 2))), np.zeros((4, 2)), hint="a unit that never changes has variance 0: add eps first")
+large_eps = nn.BatchNorm1d(2, eps=1.0, dtype=np.float64)
+check(batch_norm(batch, eps=1.0), large_eps(batch), hint="the eps that is given belongs below the root")
 ### BEGIN HIDDEN TESTS
 check(batch_norm(batch * 10 - 3, eps=1e-9), batch_norm(batch, eps=1e-9))
-check(batch_norm(batch, eps=1.0)[0], [-0.84016805, -1.22245491])
+check(batch_norm(batch, eps=3.0)[0], [-0.72231512, -1.21791327])
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -94,15 +94,38 @@ def convolve(image, kernel):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-steps, upper = np.arange(6.0).reshape(2, 3), np.array([[1.0, 2.0], [0.0, 0.0]])  # this kernel has an upper row only
-check(convolve(np.ones((4, 5)), np.ones((3, 3))), np.full((2, 3), 9.0), hint="a kernel of k has h − k + 1 places")
-check(convolve(steps, upper), [[2, 5]], hint="the kernel is not turned: its upper row lies on the upper row of pixels")
-check(convolve(bar, edge), [[36, 36, 0], [36, 36, 0]], hint="each pixel times the weight that lies on it, added up")
+steps, upper = np.arange(9.0).reshape(3, 3), np.array([[1.0, 2.0], [0.0, 0.0]])  # this kernel has an upper row only
+
+
+def library(image, kernel):
+    """The same by the library, which takes many images and kernels at once."""
+    return F.conv2d(image[None, None], kernel[None, None])[0, 0]
+
+
+check(
+    convolve,
+    library,
+    at=[(np.ones((3, 3)), np.ones((2, 2)))],
+    hint="a kernel of k has h − k + 1 places down and w − k + 1 across; each gives one number, the sum of k · k products",
+)
+check(
+    convolve,
+    library,
+    at=[(steps, upper)],
+    hint="each pixel times the weight that lies on it: image[rows, columns], and a kernel that is not turned",
+)
+check(convolve, library, at=[(bar, edge)], hint="h counts the rows, w the columns, and k is the side of the kernel")
 ### BEGIN HIDDEN TESTS
+check(convolve(bar, edge), [[36, 36, 0], [36, 36, 0]])
 check(convolve(np.eye(4), np.array([[0.0, 1.0], [2.0, 3.0]])), [[3, 2, 0], [1, 3, 2], [0, 1, 3]])
 ### END HIDDEN TESTS
 
+# %%
+convolve(bar, edge)
+
 # %% [markdown]
+# It is 0 where all pixels below the kernel are alike, for its weights add up to 0; the other places touch the edge.
+#
 # (Mathematicians turn the kernel round before they slide it. Networks learn it anyway, and so all libraries leave that
 # out and call it a convolution nevertheless.)
 #
@@ -146,8 +169,10 @@ check(
     places(24, 2, stride=2), 12, hint="a step is s pixels long, so that there are fewer steps; then add the first place"
 )
 check(places(7, 2, stride=2), 3, hint="a step that would leave the image does not count: divide by //")
+check(places(28, 5, stride=2, padding=1), 13, hint="the kernel steps over the padding too, s pixels at a time")
 ### BEGIN HIDDEN TESTS
-check(places(28, 5, stride=2, padding=1), 13)
+check(places(32, 3, stride=3, padding=2), 12)
+check(places(10, 3, stride=2), 4)
 check(places(5, 5), 1)
 ### END HIDDEN TESTS
 
@@ -170,7 +195,7 @@ print(f"a fully connected layer from {inputs} to {outputs:,} has {inputs * outpu
 
 # %%
 x = [1.0, 2.0, -1.0, 3.0]
-w0, w1 = Tensor(0.5, name="w0"), Tensor(-1.0, name="w1")
+w0, w1 = Tensor(1.0, name="w0"), Tensor(-1.0, name="w1")
 y0 = w0 * x[0] + w1 * x[1]
 y1 = w0 * x[1] + w1 * x[2]
 y2 = w0 * x[2] + w1 * x[3]
@@ -184,15 +209,15 @@ print(f"y = {y0.item()}, {y1.item()}, {y2.item()}; L = {L.item()}")
 # %% nbgrader={"grade": false, "grade_id": "convolution-3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 w0.grad = w1.grad = None
 ### BEGIN SOLUTION
-w0.grad = -1.5 * 1.0 + 2.0 * 2.0 + -3.5 * -1.0  # 6
-w1.grad = -1.5 * 2.0 + 2.0 * -1.0 + -3.5 * 3.0  # -15.5
+w0.grad = -1.0 * 1.0 + 3.0 * 2.0 + -4.0 * -1.0  # 9
+w1.grad = -1.0 * 2.0 + 3.0 * -1.0 + -4.0 * 3.0  # -17
 ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "convolution-3-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-check_gradients(L, hint="w0 is used in y0, y1 and y2: that is a path for each, and paths add up")
+check_gradients(L, hint="y0, y1 and y2 each hand w0 a product, y times the x beside w0: paths add up")
 
 # %%
-L.graph(gradients="grad", title="two weights, each used three times")
+L.graph(gradients="grad", style="compact", title="two weights, each used three times")
 
 # %% [markdown]
 # The paths add up, as in notebook 2: dL/dw0 = Σ dL/dy · x, over all places of the kernel. So one example of a stroke,
@@ -233,12 +258,19 @@ def max_pool(image):
 
 
 # %% nbgrader={"grade": true, "grade_id": "convolution-4-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-numbers = Tensor([[1.0, 5.0, 8.0, 0.0], [3.0, 4.0, 2.0, 6.0]], name="numbers")
-check(max_pool(numbers), [[5, 8]], hint="take the largest over the axes 1 and 3 of the reshaped image")
-max_pool(numbers).sum().backward()
-check(numbers.grad, [[0, 1, 1, 0], [0, 0, 0, 0]], hint="only the largest of each block gets the gradient")
+numbers = Tensor([[1.0, 5.0, 8.0, 0.0, 2.0, 1.0], [3.0, 4.0, 2.0, 6.0, 7.0, 3.0]], name="numbers")
+pooled = max_pool(numbers)
+check(pooled, [[5, 8, 7]], hint="the largest over the axes 1 and 3 of the image as (h // 2, 2, w // 2, 2)")
+check(
+    getattr(pooled, "requires_grad", False),
+    True,
+    hint="stay with Tensors, without .data, .item() and detach(), so that the gradient finds its way back",
+    name="requires_grad",
+)
+pooled.sum().backward()
+check(numbers.grad, [[0, 1, 1, 0, 0, 0], [0, 0, 0, 0, 1, 0]], hint="only the largest of each block gets the gradient")
 ### BEGIN HIDDEN TESTS
-check(max_pool(np.arange(16.0).reshape(4, 4)), [[5, 7], [13, 15]])
+check(max_pool(np.arange(24.0).reshape(4, 6)), [[7, 9, 11], [19, 21, 23]])
 ### END HIDDEN TESTS
 
 # %% [markdown]

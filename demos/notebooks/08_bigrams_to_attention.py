@@ -224,19 +224,19 @@ def after_contexts(names, length):
 
 
 # %%
-print("letters  possible cases  seen   surprise: training   test")
+print("letters  possible cases    seen  surprise: training   test")
 for length in range(1, 7):
     seen = after_contexts(training, length)
     often, of_context = Counter(seen), Counter(context for context, _ in seen)
     row = []
     for cases in (seen, after_contexts(test, length)):
         row.append(np.mean([-np.log((often[case] + 1) / (of_context[case[0]] + N)) for case in cases]))
-    print(f"{length:7}  {N**length:14,}  {len(of_context):6,}  {row[0]:17.3f}  {row[1]:5.3f}")
+    print(f"{length:7}  {N**length:14,}  {len(of_context):6,}  {row[0]:18.3f}  {row[1]:5.3f}")
 
 # %% [markdown]
 # Up to three letters it helps. After that most cases were seen never or once, and a count cannot know that two contexts
-# are alike. So describe the letters by vectors, and *mix* those of the past: contexts that are
-# alike have mixes that are close.
+# are alike. So describe the letters by vectors, and *mix* those of the past: contexts that are alike have mixes that are
+# close.
 
 # %% [markdown]
 # ## A mean of what came before
@@ -321,6 +321,7 @@ def attend(q, k, v):
 
 # %% nbgrader={"grade": true, "grade_id": "bigrams-4-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 q, k, v = np.random.default_rng(0).normal(size=(3, 5, 4))
+check(attend, lambda q, k, v: v, at=[(q[:1], k[:1], v[:1])], hint="a single place hears its own value")
 heard = attend(q, k, v)
 check(heard[0], v[0], hint="the first place may look at itself alone: −∞ above the diagonal, then softmax by rows")
 check(
@@ -405,8 +406,9 @@ scores, g = Tensor(np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 3.0]]), name="scores"),
 p = F.softmax(scores)
 p.backward(g)
 check(
-    softmax_backward(p.data, g),
-    scores.grad,
+    softmax_backward,
+    lambda p, g: scores.grad,
+    at=[(p.data, g)],
     hint="subtract Σ p g of the row (keepdims=True): raising all scores of a row changes nothing",
 )
 ### BEGIN HIDDEN TESTS

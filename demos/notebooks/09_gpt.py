@@ -65,9 +65,10 @@ def pieces(data, starts, context):
 
 
 # %% nbgrader={"grade": true, "grade_id": "gpt-1-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-x, y = pieces(np.arange(10, 20), np.array([0, 3]), 4)
-check(x, np.array([[10, 11, 12, 13], [13, 14, 15, 16]]), hint="one row for each start, `context` letters long")
-check(y, np.array([[11, 12, 13, 14], [14, 15, 16, 17]]), hint="the answer at each place is the letter after it")
+digits, starts = np.array([3, 1, 4, 1, 5, 9, 2, 6]), np.array([0, 3])
+right = np.array([[3, 1, 4, 1], [1, 5, 9, 2]]), np.array([[1, 4, 1, 5], [5, 9, 2, 6]])
+hint = "one row for each start, `context` letters long; the answer at each place is the letter after it"
+check(pieces, lambda data, starts, context: right, at=[(digits, starts, 4)], hint=hint)
 ### BEGIN HIDDEN TESTS
 x, y = pieces(np.arange(100) ** 2, np.array([5, 50, 90]), 7)
 check(x, np.stack([np.arange(5, 12), np.arange(50, 57), np.arange(90, 97)]) ** 2)
@@ -387,8 +388,8 @@ _ = interact(show, temperature=slider, seed=IntSlider(0, 0, 20, continuous_updat
 # %% [markdown]
 # ## Where does it look?
 #
-# **Predict.** What should a letter look at, to guess the one after it? Each picture is a head: dark in row i are the
-# letters at which letter i looks. What do the heads of the first block do, and what those of the others?
+# **Predict.** What should a letter look at, to guess the one after it? Each picture is a head: what stands out in row i
+# are the letters at which letter i looks. What do the heads of the first block do, and what those of the others?
 
 # %%
 sentence = "the value of the expression is the value of the name"[:CONTEXT]

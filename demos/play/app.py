@@ -146,7 +146,10 @@ def _(get_running, pace, set_running, set_starts, set_step, trainer):
         set_running(False)
         set_starts(lambda starts: starts + 1)
 
-    run = mo.ui.button(label="Pause" if get_running() else "Run", on_change=lambda _: set_running(not get_running()))
+    def start_or_pause(_):
+        set_running(not get_running() and not trainer.trouble)
+
+    run = mo.ui.button(label="Pause" if get_running() else "Run", on_change=start_or_pause)
     step = mo.ui.button(label="Step", on_change=lambda _: learn(1))
     anew = mo.ui.button(label="Start anew", on_change=start_anew)
     ticker = mo.ui.refresh(default_interval=0.3, on_change=lambda _: learn(pace.value)) if get_running() else mo.md("")

@@ -18,8 +18,9 @@ import numpy as np
 import tinygrad_edu
 from tinygrad_edu import Tensor, ops
 
-LONGEST, MOST_LEAVES = 300, 12  # characters, and sliders
-CONSTANTS = {"pi": math.pi, "π": math.pi, "e": math.e}
+LONGEST, IN_SIGHT, MOST_LEAVES = 300, 28, 12  # characters, those shown around a mistake, and sliders
+SMALLEST, LARGEST = 1e-6, 1e9  # sizes of numbers at which a slider may begin
+CONSTANTS = {"pi": np.float64(math.pi), "π": np.float64(math.pi), "e": np.float64(math.e)}
 NAMES = (
     "abs arccos arcsin arctan cbrt cos cosh elu erf exp expm1 gelu leaky_relu log log10 log1p log2 reciprocal relu "
     "sigmoid silu sin sinh softplus sqrt square tan tanh"
@@ -27,6 +28,7 @@ NAMES = (
 FUNCTIONS = {name: (1, getattr(tinygrad_edu, name, None) or getattr(ops, name)) for name in NAMES.split()}
 FUNCTIONS |= {name: (2, getattr(ops, name)) for name in ("arctan2", "hypot", "logaddexp", "maximum", "minimum")}
 FUNCTIONS |= {"max": FUNCTIONS["maximum"], "min": FUNCTIONS["minimum"], "σ": FUNCTIONS["sigmoid"]}
+KNOWN = {*CONSTANTS, *FUNCTIONS}
 OTHER_NAMES = {
     "acos": "arccos", "asin": "arcsin", "atan": "arctan", "atan2": "arctan2", "fabs": "abs", "ln": "log",
     "logistic": "sigmoid", "pow": "the operator **", "power": "the operator **", "swish": "silu", "tg": "tan",
@@ -55,9 +57,12 @@ DOMAINS = {  # function: where value and slope are finite, and the same in words
     "arcsin": (lambda x: abs(x) < 1, "arcsin needs a number between −1 and 1"),
     "arccos": (lambda x: abs(x) < 1, "arccos needs a number between −1 and 1"),
 }
-SIGNS = str.maketrans("−·×÷", "-**/")  # as worked solutions write them
+SIGNS = str.maketrans(  # as worked solutions and other programs write them
+    {**dict.fromkeys("−\u2013", "-"), **dict.fromkeys("·⋅×", "*"), "÷": "/", "²": "**2", "³": "**3", "\xa0": " "}
+)
 MISSING_SIGN = re.compile(r"(?<![\w.])[\d.]*\d\s*(?![eE][-+]?\d)[^\W\d]")  # 2x, but not 2e5
 MISSING_BRACKETS = re.compile(rf"\b({'|'.join(FUNCTIONS)})\s+\w")
+SIDE_BY_SIDE = re.compile(r"\w\s+\w|\)\s*\w")
 
 
 class Wrong(ValueError):
@@ -68,8 +73,13 @@ class Wrong(ValueError):
         self.text, self.start, self.end = text, start, max(end, start + 1)
 
     def marked(self):
-        """The expression, with carets under what is wrong."""
-        return f"{self.text}\n{' ' * self.start}{'^' * (self.end - self.start)}"
+        """The expression, with carets under what is wrong; of a long one the part around it."""
+        first = max(0, min(self.start - IN_SIGHT // 2, len(self.text) - IN_SIGHT))
+        last = first + IN_SIGHT
+        end = max(min(self.end, last), self.start + 1)
+        before, after = "…" * (first > 0), "…" * (last < len(self.text))
+        carets = " " * (len(before) + self.start - first) + "^" * (end - self.start)
+        return f"{before}{self.text[first:last]}{after}\n{carets}"
 
 
 class Expression:
@@ -87,7 +97,8 @@ class Expression:
     """
 
     def __init__(self, text):
-        self.text = "; ".join(filter(None, map(str.strip, text.translate(SIGNS).splitlines()))).rstrip("; ")
+        lines = (line.partition("#")[0].strip() for line in text.translate(SIGNS).splitlines())
+        self.text = "; ".join(filter(None, lines)).rstrip("; ")
         self.leaves, self.own = {}, {}  # own: the trees of named parts, and under "" that of the output
         self.used = set()
         if len(self.text) > LONGEST:
@@ -141,16 +152,22 @@ class Expression:
                 raise self.wrong(target, f"{name} stands for a number already: take another name")
         elif not isinstance(statement, ast.Expr):
             raise self.wrong(statement, "only expressions are read, with or without a name: q = x + y; q * z")
-        number = constant(statement.value)
-        if name and number is not None:
-            self.check(statement.value)
-            self.leaves[name] = number
+        self.check(statement.value)
+        if name and not any(isinstance(node, ast.Name) and node.id not in KNOWN for node in ast.walk(statement.value)):
+            self.leaves[name] = self.start(statement.value)
             self.check_count(statement)
+        elif name in self.leaves:
+            raise self.wrong(target, f"{name} is a part of itself: give one of the two another name")
         else:
-            self.check(statement.value)
-            if name in self.leaves:
-                raise self.wrong(target, f"{name} is a part of itself: give one of the two another name")
             self.own[name] = statement.value
+
+    @np.errstate(all="ignore")
+    def start(self, node):
+        """The number at which the slider of a leaf begins."""
+        number = float(self.evaluate(node, CONSTANTS))
+        if number and not SMALLEST <= abs(number) <= LARGEST:
+            raise self.wrong(node, f"a slider turns 0, and numbers of a size from {SMALLEST:g} to {LARGEST:g}")
+        return number
 
     def check(self, node):
         """Refuses what is not arithmetic, and notes the leaves."""
@@ -232,7 +249,7 @@ class Expression:
         if isinstance(node, ast.Name):
             return known[node.id]
         if isinstance(node, ast.Constant):
-            return float(node.value)
+            return np.float64(node.value)  # which becomes infinite where a float would raise an error
         parts = operands(node)
         inputs = [self.evaluate(part, known) for part in parts]
         if isinstance(node, ast.Call):
@@ -242,16 +259,13 @@ class Expression:
         if outside := outside_domain(name, *inputs):
             part = parts[1] if name == "Div" else parts[0]
             value = number(inputs[parts.index(part)])
-            here = (
-                ""
-                if isinstance(part, ast.Constant)
-                else f", and {ast.unparse(part)} is {value:.6g} here".replace("-", "−")
-            )
+            here = f", and {ast.unparse(part)} is {value:.6g} here".replace("-", "−")
+            here = "" if constant(part) is not None else here
             raise self.wrong(part, f"{outside}{here}")
         out = function(*inputs)
         if not math.isfinite(number(out)):
             raise self.wrong(node, "this becomes too large for a number here")
-        return out if isinstance(out, Tensor) else float(out)
+        return out
 
 
 def operands(node):
@@ -298,7 +312,9 @@ def outside_domain(name, x, y=0.0):
 
 def suggestion(name):
     """What to write instead of a function that is not there."""
-    close = [OTHER_NAMES[name]] if name in OTHER_NAMES else get_close_matches(name.lower(), FUNCTIONS, 1)
+    if len(name) == 1:
+        return f"a product needs its sign, as in {name} * (x + 1)"
+    close = [OTHER_NAMES[name]] if name in OTHER_NAMES else get_close_matches(name.lower(), FUNCTIONS, 1, 0.65)
     return f"did you mean {close[0]}?" if close else "there are exp, log, sin, sigmoid, relu, max and others"
 
 
@@ -310,4 +326,8 @@ def syntax_hint(text, message):
         return f"a function needs brackets: {match[1]}(x)"
     if words := [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]:
         return f"{words[0]} is a word of Python's own: take another name"
+    if message.startswith("cannot assign") or "Maybe you meant" in message:
+        return "before = stands one name, and between two parts a ; as in x = 3; y = 2; x*y"
+    if SIDE_BY_SIDE.search(text):
+        return "there is no sign between two parts of it: write * for their product"
     return f"this cannot be read: {message}"

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import math
 
 import marimo as mo
 
@@ -40,8 +41,9 @@ name; a new line does as well as `;`. There are `+ - * / **`, `pi`, `e`, and `{"
 def slider(name, start, remembered):
     """The slider of a leaf: at the number that was given, else where the leaf was before, else at one of STARTS."""
     value = start if start is not None else remembered.setdefault(name, STARTS[len(remembered) % len(STARTS)])
-    most = max(10.0, 2 * abs(value))
-    step = 0.1 if round(value, 1) == value else 0.001
+    most = 10.0 if 0.01 <= abs(value) <= 5 or not value else 2 * abs(value)
+    step = 10.0 ** (math.floor(math.log10(most)) - 2)  # at least 100 steps to each side
+    step /= 1 if math.isclose(value, round(value / step) * step) else 100
     return mo.ui.slider(-most, most, step, value, label=name, include_input=True, full_width=True)
 
 

@@ -14,9 +14,10 @@ SECTIONS = dict(
 )
 RANDOM = {"images", "targets", "value", "right", "p"}  # which differ from run to run
 NAMES = {  # between backquotes, but no statements
-    "DataLoader(num_workers=4)", "Value", "_", "axis=", "create_graph=True", "dim=", "draw_dot(d)", "dtype=np.float64",
-    "float(tensor)", "keepdim=", "keepdims=", "ours.load_state_dict(state)", "relu", "retain_graph=True", "state_dict",
-    "torch.compile", "*", "**", "+",
+    "DataLoader(num_workers=4)", "Value", "axis=", "create_graph=True", "dim=", "draw_dot(d)", "dtype=np.float64",
+    "float(tensor)", "keepdim=", "keepdims=", "model.graph(x)", "model.to(cupy)", "ours.load_state_dict(state)",
+    "relu", "repeat", "retain_graph=True", "state_dict", "torch.compile", "transpose", "x = cupy.asarray(x)",
+    "x.double()", "*", "**", "+", "_",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from demo_runs import DEMOS, import_demo
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from play.expression import FUNCTIONS, LONGEST, Expression, Wrong
 from play.network import CLOUD, DATA, MOST_STEPS, OPTIMIZERS, PENALTIES, SIDE, Trainer, board, cloud, samples
 
@@ -58,10 +58,34 @@ def test_an_expression_is_what_python_makes_of_it(text):
         assert kinked or math.isclose(slopes["x"], slope, rel_tol=1e-3, abs_tol=1e-3 * (1 + abs(slope)))
 
 
-WORDS = ["x", "y", "1", "2.5", "(", ")", "+", "-", "*", "/", "**", ",", ";", "=", "sin", "max", "ü", "λ", "."]
+WORDS = [
+    "x",
+    "y",
+    "1",
+    "2.5",
+    "999",
+    "1e300",
+    "(",
+    ")",
+    "+",
+    "-",
+    "*",
+    "/",
+    "**",
+    ",",
+    ";",
+    "=",
+    "sin",
+    "max",
+    "ü",
+    "λ",
+    ".",
+]
 
 
 @given(st.text(max_size=40) | st.lists(st.sampled_from(WORDS)).map(" ".join))
+@example("x**9**9**9")
+@example("999**x / 1e300 * e**e**e**e * x")
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_typed_is_computed_or_refused(text):
     try:
@@ -79,7 +103,12 @@ def test_parts_have_names_and_numbers_are_where_sliders_begin():
     assert (output.item(), output.name, tensors["x"].name) == (-12, "f", "x")
     assert {name: tensor.grad for name, tensor in tensors.items()} == {"x": -4, "y": -4, "z": 3}
     assert "q" in output.graph().text()
+    assert Expression("a = 2*3; b = pi/2; c = a; c * b").leaves == {"a": 6, "b": math.pi / 2}
     assert value("a = 2*3; b = x; a * b", x=2)[0] == 12 and value("e**x + 0*pi", x=1)[0] == math.e
+
+
+def test_signs_of_other_programs_and_remarks_are_read():
+    assert Expression("x = 2 # half\n# of it\nx² \u2013 3·x ⋅ 2×y÷y").text == "x = 2; x**2 - 3*x * 2*y/y"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -95,11 +124,16 @@ REFUSED = {
     "(x + y * z": "cannot be read",
     "2x": r"2\*x, not 2x",
     "2(x + 1)": "a product needs its sign",
-    "x(x + 1)": "there is no function x",
+    "x(x + 1)": "there is no function x; a product needs its sign",
     "x*x(2)": "x is a number",
     "pi(x)": "pi is a number",
     "sin x": r"needs brackets: sin\(x\)",
     "sin + x": r"sin is a function: write sin\(x\)",
+    "sin(x) cos(x)": r"no sign between two parts of it: write \*",
+    "x = 3, y = 2; x*y": "between two parts a ;",
+    "f(x) = x*2": "before = stands one name",
+    "x = 1e300; x + 1": "a slider turns",
+    "x = -1e-300; x + 1": "a slider turns",
     "lambda + 1": "lambda is a word of Python's own",
     "sigmod(x)": "did you mean sigmoid",
     "ln(x)": "did you mean log",
@@ -165,6 +199,8 @@ IMPOSSIBLE = {
     "y**-1": ("y", "0 has no such power"),
     "arcsin(2 * x)": ("2 * x", "between −1 and 1"),
     "x*exp(999*x)": ("exp(999*x)", "too large"),
+    "x**9**9**9": ("9**9**9", "too large"),
+    "x*log(-1)": ("-1", "above 0$"),
     "x = 1; 2*3 + 0*(5 - 5)": None,
 }  # fmt: skip
 
@@ -181,6 +217,17 @@ def test_places_are_counted_in_letters():
     with pytest.raises(Wrong) as caught:
         Expression("ü + λ*sen(ü)")
     assert caught.value.marked() == "ü + λ*sen(ü)\n      ^^^"
+
+
+@pytest.mark.parametrize(
+    "text", ["x + " * 20 + "[y]" + " + x" * 20, "[y]" + " + x" * 40, "x + " * 40 + "[y]", "x + " * 40]
+)
+def test_of_a_long_expression_the_mistake_is_in_sight(text):
+    with pytest.raises(Wrong) as caught:
+        Expression(text)
+    shown, carets = caught.value.marked().splitlines()
+    assert len(shown) <= 30 and len(carets) <= 30
+    assert shown[carets.index("^") : len(carets)] == ("[y]" if "y" in text else "")
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -338,6 +385,9 @@ def test_a_slider_begins_where_it_was_told_or_where_it_was():
     assert pieces.slider("x", None, remembered | {"x": 4.5}).value == 4.5
     far = pieces.slider("z", 30.25, remembered)
     assert (far.value, far.start, far.stop, far.step) == (30.25, -60.5, 60.5, 0.001)
+    for start in (1e-6, 0.05, math.pi, 12345.678, -1e9):
+        slider = pieces.slider("x", start, {})
+        assert slider.value == start and 100 <= slider.stop / slider.step <= 1e5
 
 
 def test_every_example_can_be_computed():

@@ -57,6 +57,7 @@ def check_pages(pages):
     """They need no network, and show what is written."""
     for name, page in pages.items():
         assert not re.search(r'(?:src|href)="(?:https?:)?//(?!pdoc\.dev)', page), name
+        assert set(re.findall(r'<a href="#([^"]+)"', page)) <= set(re.findall(r'\bid="([^"]+)"', page)), name
         assert "MathJax" not in page and "ForwardRef" not in page
     training, recurrent = pages["tinygrad_edu/training.html"], pages["tinygrad_edu/nn.html"]
     assert "<strong>Raises</strong>" in training and "<li><code>Tensor" not in training

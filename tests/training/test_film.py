@@ -11,6 +11,7 @@ from fit_runs import X, Y, assert_same_bits, loaders
 
 from tinygrad_edu import data, functional as F, manual_seed, nn, optim
 from tinygrad_edu.training import Film, fit
+from tinygrad_edu.training.scenes import NOT_FINITE
 
 moons = import_demo("moons").moons
 
@@ -150,14 +151,17 @@ def test_what_is_not_finite_is_left_out():
     model = nn.MLP([2, 1])
     film = Film(model, X[:30, :2], LABELS[:30, None] % 2, lambda scores, y: (scores * np.inf).mean())
     film()
-    found, _ = data_of(film)
-    assert found["losses"]["lines"][0][1] == [None, None] and "NaN" not in film.html.split("<script")[1]
+    found, shots = data_of(film)
+    assert found["losses"]["lines"][0][1] == [None, None] and (shots[:, -1] == NOT_FINITE).all()
+    assert film.words[1] == "epoch 1: loss nan on 30 examples" and "NaN" not in film.html.split("<script")[1]
     for points, note in ((X[:30] * np.nan, "features|neither"), (X[:30, :2] * np.nan, "not finite")):
         model = nn.MLP([points.shape[1], 3])
         film = Film(model, points, LABELS, nn.CrossEntropyLoss())
         next(model.parameters()).assign(np.nan)
         film()
-        assert re.search(note, data_of(film)[0]["note"]) and "NaN" not in film.html.split("<script")[1]
+        found, shots = data_of(film)
+        assert (shots[:, found["weights"]["bins"]] == [0, NOT_FINITE]).all()
+        assert re.search(note, found["note"]) and "NaN" not in film.html.split("<script")[1]
 
 
 def test_a_film_is_saved_and_shows_itself(tmp_path):
@@ -225,15 +229,17 @@ def test_the_page(kind, tmp_path):
         const light = picture(); press("t"); press("t");
         seen.themes = [document.documentElement.dataset.theme, light !== picture() || !canvas];
         press(" "); seen.playing = state.timer !== null; press(" "); seen.paused = state.timer === null;
+        $("count").textContent = "200 / 200"; seen.count = $("count").scrollWidth <= $("count").offsetWidth;
+        seen.short = [2e30, -1234567, 0.00012, 0.025, 123000].map(short);
         seen.labels = [...document.querySelectorAll("[role=img]")].every((x) => x.getAttribute("aria-label"));
         return seen;
         """,
         tmp_path,
-        size=(320, 640),
+        size=(320 if kind == "region" else 390, 640),
     )
     words = data_of(film)[0]["words"][4]
     assert found == {
         "phone": True, "first": 0, "last": 6, "changed": True, "left": 5, "home": 0, "same": True, "slider": 4,
         "spoken": words, "value": words, "dragged": 6, "themes": ["dark", True], "playing": True, "paused": True,
-        "labels": True,
+        "labels": True, "count": True, "short": ["2e30", "−1.23e6", "1.2e−4", "0.025", "123000"],
     }  # fmt: skip

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
 __all__ = [
-    "FEW_ELEMENTS", "MINUS", "SMALL", "Number", "format_array", "format_count", "format_mean", "format_nested",
-    "format_number", "format_product", "format_shape", "format_size", "format_statistics", "format_sum",
-    "gradient_norm",
+    "FEW_ELEMENTS", "MINUS", "SMALL", "Number", "as_numbers", "format_array", "format_count", "format_mean",
+    "format_nested", "format_number", "format_product", "format_shape", "format_size", "format_statistics",
+    "format_sum", "gradient_norm",
 ]  # fmt: skip
 
 MINUS = "\u2212"
@@ -24,6 +25,11 @@ SMALL = 8  # elements that are printed one by one
 FEW_ELEMENTS = 4  # elements that are said one by one, or stand in an equation
 
 Number = complex | np.generic | ndarray  # bool, int, float, complex, NumPy's scalars, or an array of one element
+
+
+def as_numbers(x: ArrayLike) -> ndarray:
+    """An array or a number as an array; a whole number too large for NumPy's integers as a float."""
+    return np.asarray(float(x) if isinstance(x, int) and abs(x) >= 2**63 else x)
 
 
 def format_number(x: Number, precision: int = 3, latex: bool = False) -> str:

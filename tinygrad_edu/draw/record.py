@@ -24,6 +24,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from tinygrad_edu.arrays import AnyArray, brought, home
+from tinygrad_edu.draw.numbers import as_numbers
 from tinygrad_edu.engine import Array, Op, backward_pass, new_number, plain, setting, unbroadcast
 from tinygrad_edu.tensor import Tensor, seed
 
@@ -228,11 +230,11 @@ def record(
         for x in newer_operands(tensor):
             raise RuntimeError(outdated(x, tensor))
         for position, x in enumerate((*tensor._inputs, *parameter_arrays(tensor))):
-            key = id(x) if isinstance(x, (Tensor, ndarray)) else (id(tensor), position)  # a number: one card for each
+            key = id(x) if isinstance(x, (Tensor, AnyArray)) else (id(tensor), position)  # a number: one card for each
             if key not in cards and isinstance(x, Tensor):
                 cards[key] = card_of(x, len(cards))
             elif key not in cards:
-                cards[key] = Card(f"c{len(cards)}", "", "data", np.array(x), constant=x)
+                cards[key] = Card(f"c{len(cards)}", "", "data", as_numbers(home(x)).copy(), constant=x)
             wires.append((cards[key], position))
         card = cards.setdefault(id(tensor), card_of(tensor, len(cards)))
         for source, position in wires:
@@ -335,16 +337,16 @@ def parameter_arrays(tensor: Tensor) -> list[ndarray]:
     if tensor._op is None:
         return []
     values = [x for value in (tensor._params or {}).values() for x in (value if type(value) is tuple else (value,))]
-    return [x for x in values if isinstance(x, ndarray) and x.ndim and x.dtype.kind in "biuf"]
+    return [x for x in values if isinstance(x, AnyArray) and x.ndim and x.dtype.kind in "biuf"]
 
 
 def card_of(tensor: Tensor, number: int) -> Card:
     kind: Kind = "op" if tensor._op is not None else "input" if tensor.requires_grad else "data"
     shared = tensor._op is None or getattr(tensor._values, "base", None) is not None  # may change under the picture
-    value = np.array(tensor._values) if shared else np.asarray(tensor._values)
+    value = np.array(home(tensor._values)) if shared else np.asarray(home(tensor._values))
     card = Card(f"t{number}", tensor.name or "", kind, value, tensor, named=tensor.name is not None)
     card.op, card.params = tensor._op, dict(tensor._params or {})
-    own = plain(tensor.grad)
+    own = home(plain(tensor.grad))
     card.own = own.copy() if isinstance(own, ndarray) else own
     return card
 
@@ -357,14 +359,15 @@ def run_backward(found: Record, cards: dict[int | tuple[int, int], Card], start:
     hooked = [card for card in found.cards if card.tensor is not None and card.tensor._hooks]
 
     def keep(tensor: Tensor, gradient: Array) -> None:
-        cards[id(tensor)].gradient = np.array(gradient)
+        cards[id(tensor)].gradient = np.array(home(gradient))
 
     with setting(watch=listener), np.errstate(all="ignore"):
         backward_pass(output, start, False, keep)
-    found.seed = np.array(start)
+    found.seed = np.array(home(start))
     arrived = {found.output: start}
     for tensor, position, part in listener.parts:
         wire = cards[id(tensor)].wires[position]
+        part = home(part)
         wire.contribution = np.array(part)
         with np.errstate(all="ignore"):
             arrived[wire.source] = arrived[wire.source] + part if wire.source in arrived else part
@@ -387,6 +390,7 @@ def hand_back(wire: Wire, upstream: Array) -> ndarray:
     assert tensor is not None and x is not None
     op, given = tensor._op, [plain(y) for y in tensor._inputs]
     rule = partial(op.vjps[0], wire.position) if op.variadic else op.vjps[wire.position]
+    upstream = brought(upstream, tensor)
     with np.errstate(all="ignore"):
         gradient = rule(upstream, tensor._values, *given, **tensor._params)
-        return np.asarray(unbroadcast(gradient, x, tensor, wire.position))
+        return np.asarray(home(unbroadcast(gradient, x, tensor, wire.position)))

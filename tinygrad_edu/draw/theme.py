@@ -11,10 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = [
-    "DARK", "DARK_HOST", "FONT", "LIGHT", "LIGHT_HOST", "Theme", "css_variables", "follow_host", "heat", "mix",
-    "palette", "roles",
-]  # fmt: skip
+__all__ = ["DARK", "FONT", "LIGHT", "Theme", "css_variables", "heat", "mix", "palette", "roles"]
 
 Theme = Literal["light", "dark", "auto"]
 FONT = "Helvetica,Arial,sans-serif"
@@ -40,17 +37,6 @@ DARK: dict[str, str] = {
     "cluster1": "#161d25", "cluster2": "#1d2630", "cluster3": "#252f3a",
     "highlight": "#f2c14e", "highlight_text": "#10151c",
 }  # fmt: skip
-
-# What tells that the page around a picture is dark or light, whatever the reader's system is: JupyterLab, VS Code,
-# Colab, and the books made of notebooks.
-DARK_HOST = (
-    ':is([data-jp-theme-light="false"],[data-vscode-theme-kind="vscode-dark"],'
-    '[data-vscode-theme-kind="vscode-high-contrast"],.vscode-dark,[theme="dark"],[data-theme="dark"])'
-)
-LIGHT_HOST = (
-    ':is([data-jp-theme-light="true"],[data-vscode-theme-kind="vscode-light"],'
-    '[data-vscode-theme-kind="vscode-high-contrast-light"],.vscode-light,[theme="light"],[data-theme="light"])'
-)
 
 HEAT_LEVELS = 8
 # Purple, grey, yellow-green: neither blue nor orange, and ever lighter, so that a print in grey keeps the order.
@@ -88,9 +74,3 @@ def roles(theme: Theme = "light") -> dict[str, str]:
 def css_variables(colours: dict[str, str]) -> str:
     """Colours by role, as in a palette, as variables of CSS: "--text:#1c2531;"."""
     return "".join([f"--{role}:{colour};" for role, colour in colours.items()])
-
-
-def follow_host(selector: str) -> str:
-    """CSS with which an image or a frame gets the theme of the page around it, else that of the reader's system."""
-    hosts = (("", "light dark"), (f"{LIGHT_HOST} ", "light"), (f"{DARK_HOST} ", "dark"))
-    return "".join([f"{host}{selector}{{color-scheme:{scheme}}}" for host, scheme in hosts])

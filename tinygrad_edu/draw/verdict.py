@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.arrays import home
 from tinygrad_edu.draw.names import shorten
 from tinygrad_edu.draw.numbers import FEW_ELEMENTS, format_array, format_number, format_shape
 from tinygrad_edu.draw.record import Card, Record, hand_back
@@ -75,7 +76,8 @@ def judge_all(found: Record) -> dict[Card, Verdict]:
             wires = card.contributions()
             paths = [wire.contribution for wire in wires if wire.contribution is not None]
             sources = [*paths, *(wire.target.gradient for wire in wires if wire.target.gradient is not None)]
-            verdicts[card] = judge(card.own, right, paths, largest(sources), adds_up=card.op is None, counts=counts)
+            adds_up = card.op is None and type(card.own) not in (int, float)  # which are set by hand
+            verdicts[card] = judge(card.own, right, paths, largest(sources), adds_up=adds_up, counts=counts)
     for card, verdict in verdicts.items():
         if verdict.status == "wrong" and (names := wrong_upstream(card, verdicts)):
             what = f"{names[0]} has" if len(names) == 1 else f"{' and '.join(names)} have"
@@ -120,13 +122,15 @@ def judge(
     """
     if own is None:
         return Verdict("not set", right)
+    if own is Ellipsis:
+        return Verdict("wrong", right, None, "still to be filled in")
     numbers = as_numbers(own)
     if numbers is None:
         dtype = own.dtype if isinstance(own, ndarray) else None
         what = "real numbers" if dtype or isinstance(own, complex) else "numbers"
         hint = f"not {what}, but {dtype or f'a {type(own).__name__}'}"
         return Verdict("wrong", right, None, hint)
-    right = np.asarray(right)
+    right = np.asarray(home(right))
     equal = Equality(numbers, right, scale)
     right = right if right.dtype.kind == "f" else right.astype(np.float64)
     if numbers.shape != right.shape:
@@ -143,7 +147,7 @@ def judge(
 def as_numbers(own: object) -> ndarray | None:
     """An array of real numbers; None if it is something else."""
     try:
-        array = np.asarray(plain(own))
+        array = np.asarray(home(plain(own)))
     except (TypeError, ValueError):  # a list of lists of different lengths, or of Tensors
         return None
     return array if array.dtype.kind in "fiub" else None

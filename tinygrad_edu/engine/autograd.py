@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 import numpy as np
 from numpy import float64, ndarray
 
+from tinygrad_edu.arrays import CONSTANTS, KINDS, array_of, number, own
 from tinygrad_edu.engine.modes import PLAIN, Mode, current_mode, run_hooks, stored_mode
-from tinygrad_edu.engine.node import CONSTANTS, REGISTRY, Node, Op, described, is_tensor, new_number
+from tinygrad_edu.engine.node import REGISTRY, Node, Op, described, is_tensor, new_number
 from tinygrad_edu.garbage import watch_growth
 from tinygrad_edu.sums import add_up
 
@@ -84,7 +85,7 @@ def define(op: Op) -> Op:
 def record_result(out: Any, op: Op, inputs: Any, params: Any, requires_grad: bool, mode: Mode) -> Tensor:
     """The Tensor around what an op computed: a node of the graph if a gradient will flow to it, else a constant."""
     if type(out) is not float64:  # the commonest number needs no look
-        out = out if type(out) is ndarray and out.shape else np.asarray(out)[()]
+        out = out if (type(out) is ndarray and out.shape) or type(out) in KINDS else np.asarray(out)[()]
         if out.dtype.kind != "f":
             raise TypeError(f"{op.name} of {described(inputs)}: only real floats have gradients, not {out.dtype}")
     tensor: Tensor = new_tensor(Tensor)
@@ -94,7 +95,7 @@ def record_result(out: Any, op: Op, inputs: Any, params: Any, requires_grad: boo
     tensor._hooks = tensor._scopes = tensor.grad = tensor.name = None
     if not (requires_grad and (mode is PLAIN or mode.recording)):
         tensor._requires_grad, tensor._op, tensor._inputs = False, None, ()
-        if type(out) is ndarray and out.base is not None:
+        if getattr(out, "base", None) is not None:
             tensor._values = out.copy()  # a view: an update of what it views would change it unseen
     if mode is not PLAIN and mode.watch is not None:
         mode.watch.forward(op, inputs, tensor)
@@ -139,8 +140,7 @@ def parts(tensor: Tensor, g: Any, create_graph: bool) -> Iterator[tuple[Tensor, 
             vjp = partial(op.vjps[0], i) if op.variadic else op.vjps[i]
             vjp = watch.run(vjp) if watch else vjp
             part = unbroadcast(vjp(g, out, *operands, **tensor._params), x, tensor, i)
-            if x._op is None and type(part) is ndarray and (np.may_share_memory(part, g) or not part.flags.writeable):
-                part = part.copy()  # clipping may write to a leaf's gradient: it must not be anybody else's
+            part = own(part, g) if x._op is None else part  # clipping may write to a leaf's gradient
             if watch is not None:
                 watch.backward(tensor, i, part)
             yield x, part
@@ -167,7 +167,7 @@ def current(x: Any, consumer: Tensor) -> Any:
 def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
     """Makes of what a vjp of `tensor` returned the gradient of x: sums where NumPy broadcast x, keeps x's dtype."""
     op, shape, dtype = tensor._op, x._values.shape, x._values.dtype
-    g = g if hasattr(g, "shape") else np.asarray(g)
+    g = g if hasattr(g, "shape") else array_of(g)
     if g.shape != shape:
         extra = g.ndim - len(shape)
         padded = (1,) * extra + shape
@@ -178,4 +178,4 @@ def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
             raise ValueError(f"{what} for an operand of shape {shape}; no broadcasting explains that: fix the rule")
         g = (add_up(g, axes) if type(g) is ndarray else g.sum(axes)).reshape(shape)
     g = g if g.dtype == dtype else g.astype(dtype)
-    return g[()] if type(g) is ndarray and not shape else g
+    return g if shape else number(g, x._values)

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
-import numpy as np
-
 from tinygrad_edu.arguments import names_and_defaults, splitter
+from tinygrad_edu.arrays import place_hint
 from tinygrad_edu.checks import as_array
 from tinygrad_edu.torch_names import keyword_hint, values_hint
 
@@ -21,10 +20,9 @@ if TYPE_CHECKING:
 
     from tinygrad_edu.tensor import Tensor
 
-__all__ = ["CONSTANTS", "REGISTRY", "Array", "Node", "Op", "described", "is_tensor", "new_number", "plain"]
+__all__ = ["REGISTRY", "Array", "Node", "Op", "described", "is_tensor", "new_number", "plain"]
 
 Array: TypeAlias = Any  # an ndarray, or a NumPy scalar where the shape is (): NumPy's stubs know no type for both
-CONSTANTS = {float, int, bool, np.ndarray} | {np.dtype(code).type for code in "?bhilqBHILQefdg"}  # need no conversion
 new_number = count().__next__
 
 
@@ -103,7 +101,8 @@ class Op:
         """NumPy's error with the op's name and the operands' shapes in front."""
         text = str(error)
         kind = TypeError if isinstance(error, TypeError) else type(error)  # NumPy's own cannot be built of a text
-        return kind(text if text.startswith(self.name) else f"{self.name} of {described(values)}: {text}")
+        text = text if text.startswith(self.name) else f"{self.name} of {described(values)}: {text}"
+        return kind(text + place_hint(values, [self.argument(i) for i in range(len(values))]))
 
 
 REGISTRY: dict[str, Op] = {}

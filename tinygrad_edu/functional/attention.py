@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.checks import broadcasts_to, check_bool, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.functional.layers import dropout
@@ -90,7 +91,7 @@ def attention_weights(
             raise ValueError(
                 f"{name}: got both attn_mask and is_causal; leave out places of the future in the mask too"
             )
-        attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
+        attn_mask = beside(query, np.tri, query.shape[-2], key.shape[-2], dtype=bool)
     scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else check_number(f"{name}: scale", scale)
     try:
         scores = ops.matmul(ops.multiply(wide(query), scale), ops.swapaxes(wide(key), -1, -2))

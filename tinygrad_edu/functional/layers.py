@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
+from tinygrad_edu.arrays import brought
 from tinygrad_edu.checks import check_bool, check_int, check_number
 from tinygrad_edu.engine import is_tensor, new_number, plain
 from tinygrad_edu.ops import Operand, checked_operand, fused
@@ -62,7 +63,7 @@ def dropout(x: Operand, p: float = 0.5, training: bool = True, *, rng: np.random
         return x
     dtype = np.result_type(x.dtype, 0.5)  # the input's own if that is a floating one
     kept = generator_or_default(rng).random(x.shape, np.float32) >= p
-    return ops.multiply(x, kept * dtype.type(1 / (1 - p) if p < 1 else 0))
+    return ops.multiply(x, brought(kept, x) * dtype.type(1 / (1 - p) if p < 1 else 0))
 
 
 @library_function

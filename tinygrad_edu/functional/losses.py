@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.arrays import array_of, beside, brought
 from tinygrad_edu.checks import as_array, broadcasts_to, check_bool, check_int, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand, checked_operand, fused
@@ -91,7 +92,7 @@ def of_equal_shape(name: str, input: Operand, target: Operand) -> tuple[Tensor, 
 
 def constant_like(x: Operand, input: Tensor) -> Tensor:
     """Labels or weights in the dtype of the input, which they must not widen; a Tensor as it is."""
-    x = as_operand(x)
+    x = as_operand(x if is_tensor(x) else brought(x, input))
     return x if is_tensor(x) else x.astype(np.result_type(input.dtype, 1.0), copy=False)
 
 
@@ -218,7 +219,7 @@ def check_labels(name: str, input: Tensor, target: Tensor, ignore_index: int = N
         0 <= target.item(target.argmin()) <= target.item(target.argmax()) < classes and not 0 <= ignore_index < classes
     ):
         return None
-    counts = np.asarray(target != ignore_index)
+    counts = array_of(target != ignore_index)
     labels = target[counts]
     hint = "; ignore_index=-1 leaves out those of -1, for example" if (labels < 0).any() else ""
     check_range(name, labels, classes, hint)
@@ -273,7 +274,7 @@ def layout_hint(input: Tensor, target: Tensor) -> str:
 
 def class_weights(name: str, weight: Operand | None, input: Tensor) -> Tensor:
     """The weights of the classes, all 1 by default: (classes,)."""
-    weight = np.ones(input.shape[-1]) if weight is None else checked_weights(f"{name}: weight", weight)
+    weight = beside(input, np.ones, input.shape[-1]) if weight is None else checked_weights(f"{name}: weight", weight)
     weight = constant_like(weight, input)
     if weight.shape != input.shape[-1:]:
         raise ValueError(f"{name}: weight has shape {weight.shape}; for input {input.shape} give one number per class")

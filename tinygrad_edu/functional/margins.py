@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.checks import check_number
 from tinygrad_edu.engine import plain
 from tinygrad_edu.functional.losses import (
@@ -105,7 +106,7 @@ def multi_margin_loss(
         raise ValueError(f"{name}: p is {p!r:.60}; it must be 1 or 2")
     if input.dtype == HALF:
         return through_float32(multi_margin_loss, input, target, reduction, p=p, margin=margin, weight=weight)
-    others = np.arange(input.shape[-1]) != target[..., None]
+    others = beside(input, np.arange, input.shape[-1]) != target[..., None]
     excess = ops.where(others, ops.relu(margin - ops.expand_dims(pick(input, target), -1) + input), 0.0)
     losses = ops.sum(excess if p == 1 else excess * excess, axis=-1) / input.shape[-1]
     if weight is not None:

@@ -17,7 +17,7 @@ from tinygrad_edu.nn.pooling import *
 from tinygrad_edu.nn.recurrent import *
 from tinygrad_edu.nn.serialization import *
 from tinygrad_edu.nn.summary import *
-from tinygrad_edu.torch_names import answer_names
+from tinygrad_edu.torch_names import answer_module, answer_names
 
 __all__ = [
     "ELU", "GELU", "GRU", "LSTM", "MLP", "RNN", "AdaptiveAvgPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss",
@@ -30,3 +30,4 @@ __all__ = [
 ]  # fmt: skip
 
 answer_names(__name__)
+answer_module(Module)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu import functional, ops
 from tinygrad_edu.arguments import answering_for
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.checks import check_bool, check_dtype, check_int, check_number, check_positive_int
 from tinygrad_edu.engine import plain
 from tinygrad_edu.functional.attention import attention_weights, heads_at_once
@@ -271,7 +272,7 @@ class MultiheadAttention(Module):
             padding = forbidden(f"{type(self).__name__}: key_padding_mask", padding, [(n, keys), *[(keys,)] * (n == 1)])
             parts.append(ops.reshape(padding, (n, 1, 1, keys)))
         if check_bool(f"{type(self).__name__}: is_causal", is_causal) and mask is None:
-            parts.append(np.triu(np.full((places, keys), -np.inf), 1))
+            parts.append(np.triu(beside(next(self.parameters()), np.full, (places, keys), -np.inf), 1))
         return sum(parts[1:], parts[0]) if parts else None
 
     def _check(self, operands: list[Tensor]) -> None:

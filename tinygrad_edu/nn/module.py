@@ -25,16 +25,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.arguments import Named as NamedClass, answering_for, wrong_arguments
+from tinygrad_edu.arrays import AnyArray, brought, copied, home, is_elsewhere
 from tinygrad_edu.checks import check_bool, refuse_mask
 from tinygrad_edu.engine import new_number, plain
 from tinygrad_edu.nn.paths import (
+    IncompatibleKeys,
     Named,
     build,
     containers,
@@ -52,7 +54,9 @@ from tinygrad_edu.nn.paths import (
     walk,
     without_collisions,
     without_repeats,
+    written,
 )  # fmt: skip
+from tinygrad_edu.nn.places import converter, put_at
 from tinygrad_edu.nn.summary import InputShape, preserve_state, summary
 from tinygrad_edu.scopes import mark
 from tinygrad_edu.tensor import Tensor
@@ -66,13 +70,6 @@ T = TypeVar("T")
 M = TypeVar("M", bound="Module")
 
 
-class IncompatibleKeys(NamedTuple):
-    """What load_state_dict skipped."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
 class Kind(NamedClass):
     """The class of Module itself: notes which arrays are buffers when all of `__init__` is done."""
 
@@ -81,7 +78,7 @@ class Kind(NamedClass):
         problem = hidden(module, (Tensor, Module), Module)
         if problem:
             raise TypeError(f"{cls.__name__}: {problem}, or it would be neither trained nor saved")
-        vars(module)["_buffer_names"] = frozenset([name for name, _ in module._own(ndarray)])
+        vars(module)["_buffer_names"] = frozenset([name for name, _ in module._own(AnyArray)])
         vars(module)["_has_containers"] = any(is_container(type(value)) for value in vars(module).values())
         return module
 
@@ -151,7 +148,11 @@ class Module(metaclass=Kind):
             problem = misplaced(name, value, is_param, is_buffer)
             if problem:
                 raise TypeError(f"{type(self).__name__}.{name} is {problem}, or keep that under another name")
-            if isinstance(value, ndarray) or (is_buffer and isinstance(value, (np.generic, int, float))):
+            if (
+                is_elsewhere(value)
+                or isinstance(value, ndarray)
+                or (is_buffer and isinstance(value, (np.generic, int, float)))
+            ):
                 value = self._new_buffer(name, value)
             elif isinstance(value, Tensor) or self._kept or is_container(type(value)):
                 self._note_inputs(name, value)
@@ -170,12 +171,12 @@ class Module(metaclass=Kind):
             if start_of_call() is not None:
                 return value
             vars(self)["_buffer_names"] = self._names() | {name}
-        return np.array(value, subok=True)
+        return value.copy() if is_elsewhere(value) else np.array(value, subok=True)
 
     def _note_inputs(self, name: str, value: object) -> None:
         """Notes what the running forward is given and keeps: arrays, and Tensors older than the call, are not state."""
         start = start_of_call()
-        tensors, arrays = dict(find_values(name, value, Tensor)), dict(find_values(name, value, ndarray))
+        tensors, arrays = dict(find_values(name, value, Tensor)), dict(find_values(name, value, AnyArray))
         kept = {path for path in self._kept if path != name and not path.startswith(f"{name}.")}
         if start is None:
             vars(self)["_buffer_names"] = self._names() | arrays.keys()
@@ -203,7 +204,7 @@ class Module(metaclass=Kind):
         if isinstance(values, Tensor):
             raise TypeError(f"{owner}.register_buffer: {name} is a Tensor; give its values, {name}.data")
         refuse_mask(f"{owner}.register_buffer: {name}", values)
-        array = None if values is None else np.array(values)
+        array = None if values is None else copied(values)
         if array is not None and array.dtype.kind not in "biufc":
             raise TypeError(f"{owner}.register_buffer: {name} is of dtype {array.dtype}; a buffer holds numbers")
         vars(self)[name] = array
@@ -214,7 +215,7 @@ class Module(metaclass=Kind):
         """The Tensors, arrays or modules held directly, with their names."""
         for name, value in vars(self).items():
             for path, found in find_values(name, value, kind):
-                if kind is ndarray:
+                if kind is AnyArray:
                     is_own = self._buffer_names is None or path in self._buffer_names
                 else:
                     passing = kind is Tensor and path != name and (name, found) in self._passing
@@ -248,7 +249,7 @@ class Module(metaclass=Kind):
 
     def named_buffers(self) -> Named[ndarray]:
         """Pairs (path, array), each array once."""
-        return without_repeats(self._all(ndarray))
+        return without_repeats(self._all(AnyArray))
 
     def buffers(self) -> Iterator[ndarray]:
         """Every buffer once."""
@@ -273,13 +274,13 @@ class Module(metaclass=Kind):
     def state_dict(self) -> dict[str, ndarray]:
         """All parameters and buffers under all their paths, as C-contiguous copies with their own dtypes."""
         state = {}
-        for path, value in self._all(Tensor, ndarray):
+        for path, value in self._all(Tensor, AnyArray):
             problem = "a masked array: its mask would be lost" if hasattr(value, "mask") else ""
             if " at 0x" in path:
                 problem = "named by an object without a name of its own, by an address that the next run does not have"
             if problem:
                 raise ValueError(f"{type(self).__name__}.state_dict: {path} is {problem}; it could not be given back")
-            state[path] = np.array(plain(value), order="C")
+            state[path] = np.array(home(plain(value)), order="C")
         return state
 
     def load_state_dict(self, state: Mapping[str, object], strict: bool = True) -> IncompatibleKeys:
@@ -304,7 +305,7 @@ class Module(metaclass=Kind):
             what = f"a mapping of names to arrays, got {type(state).__name__}"
             raise TypeError(f"{type(self).__name__}.load_state_dict: needs {what}{hint}")
         strict = check_bool(f"{type(self).__name__}.load_state_dict: strict", strict)
-        own: dict[str, Any] = dict(self._all(Tensor, ndarray))
+        own: dict[str, Any] = dict(self._all(Tensor, AnyArray))
         keys = IncompatibleKeys([k for k in own if k not in state], [str(k) for k in state if k not in own])
         kinds = {"missing": keys.missing_keys, "unexpected": keys.unexpected_keys} if strict else {}
         problems = [f"{kind} keys {', '.join(paths)}" for kind, paths in kinds.items() if paths]
@@ -322,7 +323,7 @@ class Module(metaclass=Kind):
             if isinstance(own[path], Tensor):
                 own[path].assign(value)
             else:
-                own[path][...] = value
+                own[path][...] = brought(value, own[path])
         return keys
 
     def train(self: M, mode: bool = True) -> M:
@@ -335,6 +336,18 @@ class Module(metaclass=Kind):
     def eval(self: M) -> M:
         """The same as train(False): evaluation mode."""
         return self.train(False)
+
+    def to(self: M, place: Any) -> M:
+        """Moves parameters, gradients and buffers to(cupy), the GPU, or to(numpy), back; returns this module.
+
+        Make the optimizer afterwards. `place` is a library with `asarray`, or such a function; else it is a TypeError.
+        """
+        convert = converter(place)
+        for module in self.modules():
+            for kind in (Tensor, AnyArray):
+                for path, value in list(module._own(kind)):
+                    put_at(module, path, convert, value)
+        return self
 
     @answering_for
     def zero_grad(self) -> None:
@@ -376,29 +389,7 @@ class Module(metaclass=Kind):
 
     @recursive_repr()
     def __repr__(self) -> str:
-        lines: list[str] = []
-        above: set[int] = set()
-        waiting: list[tuple[int, str, Module, bool]] = [(0, "", self, False)]
-        while waiting:  # a stack, since there may be more levels than Python nests calls
-            depth, label, module, is_end = waiting.pop()
-            children = named_children(module)
-            if is_end:
-                text = ")"
-                above.discard(id(module))
-            elif id(module) in above:
-                text = "..."
-            elif module is not self and type(module).__repr__ is not Module.__repr__:
-                text = repr(module)
-            else:
-                extra = module.extra_repr()
-                text = f"{type(module).__name__}({extra})"
-                if children:
-                    above.add(id(module))
-                    text = "\n  ".join([f"{type(module).__name__}(", *([extra.replace("\n", "\n  ")] if extra else [])])
-                    waiting.append((depth, "", module, True))
-                    waiting += [(depth + 1, f"({name}): ", child, False) for name, child in reversed(children)]
-            lines.append("  " * depth + (label + text).replace("\n", "\n" + "  " * depth))
-        return "\n".join(lines)
+        return written(self, named_children, Module.__repr__)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """As for every object, but what lies far below comes first: pickle nests a few calls for each level."""

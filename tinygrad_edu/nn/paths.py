@@ -6,19 +6,20 @@ import sys
 from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType, MemberDescriptorType, SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.arrays import AnyArray, home
 from tinygrad_edu.checks import refuse_mask
 from tinygrad_edu.engine import plain
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "Named", "build", "containers", "contradictions", "far_below", "find_values", "hidden", "is_container",
-    "is_parameter", "mismatches", "misplaced", "parameters_in", "read_values", "too_deep", "walk",
-    "without_collisions", "without_repeats",
+    "IncompatibleKeys", "Named", "build", "containers", "contradictions", "far_below", "find_values", "hidden",
+    "is_container", "is_parameter", "mismatches", "misplaced", "parameters_in", "read_values", "too_deep", "walk",
+    "without_collisions", "without_repeats", "written",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -26,6 +27,13 @@ MAPPINGS = (dict, UserDict, ChainMap, MappingProxyType)
 SEQUENCES = (list, tuple, deque, UserList)
 KNOWN: dict[type, bool] = {}  # the answers of is_container
 Named = Iterator[tuple[str, T]]
+
+
+class IncompatibleKeys(NamedTuple):
+    """What load_state_dict skipped."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 def is_parameter(value: object) -> bool:
@@ -166,7 +174,7 @@ def hidden(module: object, kinds: tuple[type, ...], top: type) -> str:
 
 def misplaced(name: str, value: object, in_parameter: bool, in_buffer: bool) -> str:
     """Why a value cannot stand in the place of a parameter or a buffer, in words; or nothing."""
-    if is_parameter(value) or isinstance(value, (ndarray, np.generic, type(None))):
+    if is_parameter(value) or isinstance(value, (AnyArray, np.generic, type(None))):
         return ""
     what = "the result of an op" if isinstance(value, Tensor) else f"a {type(value).__name__}"
     if in_buffer and not isinstance(value, (int, float)):
@@ -189,7 +197,7 @@ def read_values(state: Mapping[str, object], paths: Iterable[str]) -> tuple[dict
         if path in state:
             try:
                 refuse_mask(path, state[path])
-                values[path] = np.asarray(plain(state[path]))
+                values[path] = np.asarray(home(plain(state[path])))
             except (TypeError, ValueError, RuntimeError) as error:
                 problems.append(str(error) if str(error).startswith(path) else f"{path} is not an array: {error}")
     return values, problems
@@ -222,6 +230,33 @@ def contradictions(own: Mapping[str, object], values: Mapping[str, ndarray]) -> 
         if other != path and not np.array_equal(values[other], value, equal_nan=value.dtype.kind in "fc"):
             problems.append(f"{other} and {path} have different values in the state and are one array in the model")
     return problems
+
+
+def written(top: Any, children_of: Callable[[Any], list[tuple[str, Any]]], usual: object) -> str:
+    """The repr of a module: those below it each on a line, unless they have another repr than the usual one."""
+    lines: list[str] = []
+    above: set[int] = set()
+    waiting: list[tuple[int, str, Any, bool]] = [(0, "", top, False)]
+    while waiting:  # a stack, since there may be more levels than Python nests calls
+        depth, label, module, is_end = waiting.pop()
+        children = children_of(module)
+        if is_end:
+            text = ")"
+            above.discard(id(module))
+        elif id(module) in above:
+            text = "..."
+        elif module is not top and type(module).__repr__ is not usual:
+            text = repr(module)
+        else:
+            extra = module.extra_repr()
+            text = f"{type(module).__name__}({extra})"
+            if children:
+                above.add(id(module))
+                text = "\n  ".join([f"{type(module).__name__}(", *([extra.replace("\n", "\n  ")] if extra else [])])
+                waiting.append((depth, "", module, True))
+                waiting += [(depth + 1, f"({name}): ", child, False) for name, child in reversed(children)]
+        lines.append("  " * depth + (label + text).replace("\n", "\n" + "  " * depth))
+    return "\n".join(lines)
 
 
 def too_deep(module: object, error: RecursionError) -> RecursionError:

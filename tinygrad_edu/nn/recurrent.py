@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import functional, ops
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.checks import check_bool, check_choice, check_dtype, check_number, check_positive_int
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
@@ -107,7 +108,7 @@ class Weights(Module):
     def _initial(self, hx: Any, shape: tuple[int, ...], dtype: Any) -> State:
         """The states of the shape as a tuple, zeros if none are given."""
         if hx is None:
-            return (np.zeros(shape, dtype),) * self.states
+            return (beside(next(self.parameters()), np.zeros, shape, dtype),) * self.states
         name, wanted = type(self).__name__, "h" if self.states == 1 else "a pair (h, c), each"
         given = (hx,) if self.states == 1 else hx
         if not isinstance(given, (tuple, list)) or len(given) != self.states:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
+from tinygrad_edu.arrays import AnyArray, beside
 from tinygrad_edu.checks import check_int
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.random import default_generator, generators_in
@@ -197,17 +198,18 @@ def run_example(model: Module, input_shape: InputShape, dtype: DTypeLike | None)
     """
     inputs: list[Any] = [input_shape]
     if isinstance(input_shape, (list, tuple)) and any(
-        isinstance(x, (list, tuple, ndarray, Tensor)) for x in input_shape
+        isinstance(x, (list, tuple, AnyArray, Tensor)) for x in input_shape
     ):
         inputs = list(input_shape)
     wanted = next((p.dtype for p in model.parameters()), np.dtype(np.float32)) if dtype is None else np.dtype(dtype)
+    own = next(model.parameters(), None)
     choices = [wanted] if dtype is not None else [wanted, np.dtype(np.int64)]
-    are_given = [isinstance(x, (ndarray, Tensor)) for x in inputs]
+    are_given = [isinstance(x, (AnyArray, Tensor)) for x in inputs]
     shapes = [() if given else as_shape(x) for x, given in zip(inputs, are_given, strict=True)]
     first: Exception | None = None
     for kinds in product(*[choices[:1] if given else choices for given in are_given]):
         for batch in (1, 2):
-            zeros = [np.zeros((batch, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)]
+            zeros = [beside(own, np.zeros, (batch, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True)]
             examples = [x if given else zero for x, given, zero in zip(inputs, are_given, zeros, strict=True)]
             try:
                 with preserve_state(model), outputs(model) as seen, no_grad():

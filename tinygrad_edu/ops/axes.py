@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.engine import Array
 from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, where
 from tinygrad_edu.ops.shapes import Axis, expand_dims
@@ -45,9 +46,9 @@ def prepared(x: Operand, mask: ArrayLike = True, neutral: Operand = 0, dtype: DT
     """x in a dtype, with the neutral element where the mask is False."""
     x = as_operand(x)
     x = x if dtype is None or x.dtype == dtype else astype(x, dtype)
-    return x if mask is True else where(np.broadcast_to(np.asarray(mask), x.shape), x, neutral)
+    return x if mask is True else where(np.broadcast_to(beside(x, np.asarray, mask), x.shape), x, neutral)
 
 
 def addends(x: Tensor, axis: Axis, keepdims: bool, mask: ArrayLike) -> Array:
     """How many elements the mask leaves to each sum."""
-    return np.sum(np.broadcast_to(np.asarray(mask), x.shape), axis, int, keepdims=keepdims)
+    return np.sum(np.broadcast_to(beside(x, np.asarray, mask), x.shape), axis, int, keepdims=keepdims)

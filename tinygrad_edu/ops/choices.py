@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.arrays import array_of, beside
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.elementwise import (
     Operand,
@@ -191,7 +192,7 @@ def nan_to_num(
         raise ValueError("nan_to_num: copy=False would write into x, which the graph would not see; leave it out")
     x = as_operand(x)
     if x.dtype.kind != "f":
-        return np.array(x)[()]  # type: ignore[return-value]
+        return array_of(x).copy()[()]  # type: ignore[no-any-return]
     values, limits = plain(x), np.finfo(x.dtype)
     x = where(np.isnan(values), nan, x)
     x = where(np.isposinf(values), float(limits.max) if posinf is None else posinf, x)
@@ -229,18 +230,18 @@ def piecewise(
         ValueError: The numbers of conditions and functions do not fit.
     """
     x = as_operand(x)
-    masks = np.asarray(condlist, bool)
+    masks = beside(x, np.asarray, condlist, bool)
     masks = masks.reshape((len(masks), *x.shape)) if masks.ndim > x.ndim else masks[None]
     if len(funclist) == len(masks) + 1:
         masks = np.concatenate([masks, ~masks.any(axis=0, keepdims=True)])
     if len(funclist) != len(masks):
         raise ValueError(f"piecewise: {len(masks)} conditions take as many functions or one more, not {len(funclist)}")
-    out = where(np.zeros(x.shape, bool), x, 0)
+    out = where(np.zeros_like(plain(x), bool), x, 0)
     for i, (mask, f) in enumerate(zip(masks, funclist, strict=True)):
         mask = mask & ~masks[i + 1 :].any(axis=0)
         if mask.any():
             part = f(getitem(x, mask), *args, **kw) if callable(f) else f
-            part = part if is_tensor(part) else np.asarray(part, x.dtype)
+            part = part if is_tensor(part) else beside(x, np.asarray, part, x.dtype)
             out = out + scatter(broadcast_to(part, (int(mask.sum()),)), mask, x.shape)
     return out
 
@@ -253,7 +254,7 @@ def choose(a: ArrayLike, choices: Sequence[Operand], mode: str = "raise") -> Ten
         choices: Arrays or Tensors, or one whose first axis counts them.
         mode: What to do with numbers that are too large or negative: "raise", "wrap" or "clip".
     """
-    index = np.choose(a, np.arange(len(choices)), mode=mode)  # type: ignore[call-overload]
+    index = np.choose(a, beside(a, np.arange, len(choices)), mode=mode)  # type: ignore[call-overload]
     out = choices[-1]
     for i in range(len(choices) - 2, -1, -1):
         out = where(index == i, choices[i], out)

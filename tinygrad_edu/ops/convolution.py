@@ -38,7 +38,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
+from tinygrad_edu.arrays import KINDS, beside
 from tinygrad_edu.engine import Array, is_tensor, op, plain
+from tinygrad_edu.ops import by_windows
 from tinygrad_edu.ops.elementwise import unless_nan
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
@@ -70,9 +72,11 @@ def windows(x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Arr
 @op(lambda g, out, x, size, stride, shape, dilation: windows(g, size, stride, dilation))
 def fold(x: Array, size: Pair, stride: Pair, shape: Shape, dilation: Pair = NO_GAPS) -> Array:
     """The sum of windows at their places: (n, c, rows, columns, *size) -> shape, (n, c, h, w)."""
+    if type(x) in KINDS:
+        return by_windows.fold(elements(x), size, stride, shape, dilation)
     out = np.zeros_like(LIKE, np.promote_types(x.dtype, np.float32), shape=shape)
     alone = all(step >= far for step, far in zip(stride, reach(size, dilation), strict=True))
-    for pixels, part in zip(elements(windows(out, size, stride, dilation)), elements(x), strict=True):
+    for pixels, part in zip(by_windows.views(out, size, stride, dilation), elements(x), strict=True):
         if alone:  # no pixel is in two windows
             pixels[...] = part
         else:
@@ -86,8 +90,10 @@ def elements(seen: Array) -> list[Array]:
 
 
 def in_order(x: Array) -> Array:
-    """The same images, in memory (c, h, w, n); a Tensor as it is."""
-    return x if is_tensor(x) else np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+    """The same images, in memory (c, h, w, n); Tensors and arrays that are not NumPy's as they are."""
+    if is_tensor(x) or type(x) in KINDS:
+        return x
+    return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
 
 
 def rows(x: Array, groups: int) -> Array:
@@ -152,11 +158,14 @@ def conv2d(
     size = weight.shape[2:]
     every = zip(x.shape[2:], padding, reach(size, dilation), stride, strict=True)
     high, wide = [(n + 2 * border - far) // step + 1 for n, border, far, step in every]
-    out = np.empty_like(LIKE, np.result_type(x, weight, *bias), shape=(len(x), len(weight), high, wide))
-    kernels = weight.transpose(0, 2, 3, 1).reshape(groups, 1, len(weight) // groups, -1)
-    lines = matrices(out, groups)
-    for at, seen in blocks(x, size, stride, padding, dilation, groups):
-        np.matmul(kernels, seen, out=lines[:, at])
+    if type(x) in KINDS:
+        out = by_windows.conv2d(x, weight, stride, padding, dilation, groups)
+    else:
+        out = np.empty_like(LIKE, np.result_type(x, weight, *bias), shape=(len(x), len(weight), high, wide))
+        kernels = weight.transpose(0, 2, 3, 1).reshape(groups, 1, len(weight) // groups, -1)
+        lines = matrices(out, groups)
+        for at, seen in blocks(x, size, stride, padding, dilation, groups):
+            np.matmul(kernels, seen, out=lines[:, at])
     for each in bias:
         out += each[:, None, None]
     return out
@@ -173,6 +182,9 @@ def conv2d_input(
 
     Named as in torch.nn.grad; a layer that does this is a ConvTranspose2d (Zeiler et al. 2010).
     """
+    if type(y) in KINDS:
+        how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        return by_windows.conv2d_input(y, weight, shape, **how)
     dtype, (n, c, height, width), (high, wide) = np.result_type(y, weight), shape, weight.shape[2:]
     out = np.zeros_like(LIKE, np.promote_types(dtype, np.float32), shape=(n, c, height, width + 2 * padding[1]))
     met = columns(rows(out, groups), wide, stride[1], dilation[1])
@@ -202,6 +214,9 @@ def conv2d_weight(
     x: Array, y: Array, stride: Pair, padding: Pair, shape: Shape, dilation: Pair = NO_GAPS, groups: int = 1
 ) -> Array:
     """(n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size): the windows, weighted with y and added up."""
+    if type(x) in KINDS:
+        how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        return by_windows.conv2d_weight(x, y, shape, **how)
     dtype, (kernels, c, high, wide) = np.result_type(x, y), shape
     out = np.zeros((groups, c * high * wide, kernels // groups), np.promote_types(dtype, np.float32))
     lines = matrices(y, groups).transpose(1, 0, 3, 2)
@@ -213,8 +228,8 @@ def conv2d_weight(
 
 def winners(out: Array, x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Array:
     """Where each window has its maximum, the first of equals, or its last element if it has NaN: as `windows`."""
-    parts, (n, *shape) = elements(windows(in_order(x), size, stride, dilation)), out.shape
-    won = np.empty((*size, *shape, n), bool).transpose(5, 2, 3, 4, 0, 1)
+    parts, (n, *shape) = by_windows.views(in_order(x), size, stride, dilation), out.shape
+    won = beside(x, np.empty, (*size, *shape, n), bool).transpose(5, 2, 3, 4, 0, 1)
     *every, last = elements(won)
     last[...] = True
     for at, part in zip(every, parts, strict=False):
@@ -233,7 +248,7 @@ def to_winners(g: Array, out: Array, x: Array, size: Pair, stride: Pair, dilatio
 @op(to_winners)
 def max_pool(x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Array:
     """The largest element of every window; of equal ones the first takes the gradient (PyTorch's rule here)."""
-    first, *rest = elements(windows(in_order(x), size, stride, dilation))
+    first, *rest = by_windows.views(in_order(x), size, stride, dilation)
     out: Array = first.copy("K")
     for part in rest:
         np.maximum(out, part, out=out)
@@ -248,7 +263,7 @@ def to_all(g: Array, out: Array, x: Array, size: Pair, stride: Pair) -> Array:
 @op(to_all)
 def mean_pool(x: Array, size: Pair, stride: Pair) -> Array:
     """The mean of every window."""
-    first, *rest = elements(windows(x, size, stride))
+    first, *rest = by_windows.views(x, size, stride, NO_GAPS)
     out: Array = first.copy("K")
     for part in rest:
         out += part

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from tinygrad_edu.arrays import beside, brought
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.elementwise import Operand, abs, as_float, as_operand, where
 from tinygrad_edu.ops.indexing import getitem, tril
@@ -109,13 +110,13 @@ def cofactors(x: Array, out: Array) -> Array:
     n = x.shape[-1]
     if not is_tensor(x):
         u, s, vh = np.linalg.svd(x)
-        others = np.where(np.eye(n, dtype=bool), 1.0, s[..., None, :]).prod(axis=-1)
+        others = np.where(beside(x, np.eye, n, dtype=bool), 1.0, s[..., None, :]).prod(axis=-1)
         sign = np.linalg.det(u) * np.linalg.det(vh)
         return sign[..., None, None] * (u * others[..., None, :]) @ vh
     i = np.arange(n)
     rest = np.array([i[i != k] for k in i], int)  # (n, n - 1)
     minors = x[..., rest[:, None, :, None], rest[None, :, None, :]]  # (..., n, n, n - 1, n - 1)
-    return det(minors) * np.where((i[:, None] + i) % 2, -1, 1).astype(x.dtype)
+    return det(minors) * brought(np.where((i[:, None] + i) % 2, -1, 1).astype(x.dtype), x)
 
 
 @op(lambda g, out, x: expand_dims(g, (-2, -1)) * cofactors(x, out))
@@ -198,7 +199,7 @@ def used(g: Array) -> Array:
 def skew_over(x: Array, divisor: Array, values: Array, columns: Array) -> Array:
     """(x - x^T) / divisor for each pair of vectors; NaN where their values are equal and one of them is used."""
     pairs = expand_dims(columns, -2) + expand_dims(columns, -1)
-    pairs = where(np.eye(x.shape[-1], dtype=bool), 0.0, pairs)
+    pairs = where(beside(x, np.eye, x.shape[-1], dtype=bool), 0.0, pairs)
     values = plain(values)
     equal = np.abs(values[..., None, :] - values[..., :, None]) <= rounding(values)[..., None]
     return over(x - x.mT, divisor, equal, pairs)
@@ -206,7 +207,7 @@ def skew_over(x: Array, divisor: Array, values: Array, columns: Array) -> Array:
 
 def on_diagonal(x: Array) -> Array:
     """The vectors as diagonal matrices: (..., n) -> (..., n, n)."""
-    return expand_dims(x, -2) * np.eye(x.shape[-1], dtype=x.dtype)
+    return expand_dims(x, -2) * beside(x, np.eye, x.shape[-1], dtype=x.dtype)
 
 
 def eigh_rule(g: Array, out: Array, x: Array, UPLO: Any) -> Array:
@@ -414,7 +415,7 @@ def pinv(x: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 
     if np.max(rcond) <= 10 * noise or 0 in x.shape:
         return _pinv(x, rcond=rcond, hermitian=hermitian)
     u, s, vh = svd(x, full_matrices=False, hermitian=hermitian)  # what is cut off need not be 0, as the rule assumes
-    kept = plain(s) > np.asarray(rcond)[..., None] * plain(s)[..., :1]
+    kept = plain(s) > beside(s, np.asarray, rcond)[..., None] * plain(s)[..., :1]
     if (kept | (plain(s) <= 10 * noise * plain(s)[..., :1])).all():
         return _pinv(x, rcond=rcond, hermitian=hermitian)
     return matmul(vh.mT * expand_dims(where(kept, 1 / where(kept, s, 1.0), 0.0), -2), u.mT)

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from tinygrad_edu.arrays import array_of, beside, contiguous
 from tinygrad_edu.engine import Array, is_tensor, op
 from tinygrad_edu.ops.elementwise import Operand, add, exp, maximum, sqrt
 from tinygrad_edu.ops.joining import stack
@@ -59,7 +60,7 @@ def softmax(x: Operand, axis: int = -1) -> Array:
 
     Where x is -inf, as in an attention mask, it is 0, and so is the gradient; if that is all there is, NaN.
     """
-    out, total = exp_and_total(np.asarray(x), axis)
+    out, total = exp_and_total(array_of(x), axis)
     out /= total
     return out
 
@@ -114,14 +115,15 @@ def to_projections(g: Array, out: Array, x: Array, mask: Array | None, heads: in
     if out.base is not None and out.base.size == size + out.size:
         weights = out.base[:size].reshape((n, heads, places, places))
     else:  # a copy
-        weights = weigh(q, k, mask, np.empty((n, heads, places, places), out.dtype))
+        weights = weigh(q, k, mask, beside(x, np.empty, (n, heads, places, places), out.dtype))
     scaled = g / math.sqrt(d)
-    shared = np.matmul((scaled * out).reshape((-1, d)), np.ones(d, out.dtype))  # sum(slope * weights), for less
+    ones = beside(x, np.ones, d, out.dtype)
+    shared = np.matmul((scaled * out).reshape((-1, d)), ones)  # sum(slope * weights), for less
     g, scaled = [z.reshape((n, places, heads, d)).swapaxes(1, 2) for z in (g, scaled)]
     slope = np.matmul(scaled, v.swapaxes(-1, -2))
     slope -= shared.reshape((n, places, heads, 1)).swapaxes(1, 2)
     slope *= weights
-    dx = np.empty(x.shape, x.dtype)
+    dx = np.empty_like(x, order="C")
     dq, dk, dv = heads_of(dx, heads)
     np.matmul(slope, k, out=dq)
     np.matmul(slope.swapaxes(-1, -2), q, out=dk)
@@ -138,7 +140,7 @@ def self_attention(x: Array, mask: Array | None, heads: int) -> Array:
     q, k, v = heads_of(x, heads)
     n, _, places, d = q.shape
     size = n * heads * places * places
-    kept = np.empty(size + n * places * heads * d, x.dtype)
+    kept = beside(x, np.empty, size + n * places * heads * d, x.dtype)
     weights = weigh(q, k, mask, kept[:size].reshape((n, heads, places, places)))
     np.matmul(weights, v, out=kept[size:].reshape((n, places, heads, d)).swapaxes(1, 2))
     return kept[size:].reshape((n, places, heads * d))
@@ -214,8 +216,8 @@ def unrolled(x: Array, shape: tuple[int, ...]) -> Array:
 
 def class_major(logits: Array) -> Array:
     """(..., classes) -> (classes, ...), less the largest: NumPy reduces along the first axis several times faster."""
-    z = np.ascontiguousarray(logits.T if logits.ndim == 2 else np.moveaxis(logits, -1, 0))
-    return z - np.maximum.reduce(z)
+    z = contiguous(logits.T if logits.ndim == 2 else np.moveaxis(logits, -1, 0))
+    return z - (np.maximum.reduce(z) if type(z) is np.ndarray else z.max(0))
 
 
 def weighted_softmax(logits: Array, target: Array) -> Array:
@@ -235,7 +237,7 @@ def cross_entropy_slope(logits: Array, target: Array) -> Array:
     p = np.exp(class_major(logits))  # (classes, ...)
     p /= add_up(p, 0)
     if target.ndim < logits.ndim:
-        p.reshape(len(p), -1)[target.ravel(), np.arange(target.size)] -= 1  # a view: p is contiguous
+        p.reshape(len(p), -1)[target.ravel(), beside(p, np.arange, target.size)] -= 1  # a view: p is contiguous
     else:
         p = p * add_up(target, -1) - np.moveaxis(target, -1, 0)
     return p.T if p.ndim == 2 else np.moveaxis(p, 0, -1)
@@ -257,11 +259,12 @@ def cross_entropy(logits: Array, target: Array, reduction: str = "none") -> Arra
     z = class_major(logits)
     log_total = np.log(add_up(np.exp(z), 0))
     if target.ndim < logits.ndim:
-        losses = log_total - z.reshape(len(z), -1)[target.ravel(), np.arange(target.size)].reshape(target.shape)
+        right = z.reshape(len(z), -1)[target.ravel(), beside(z, np.arange, target.size)]
+        losses = log_total - right.reshape(target.shape)
     else:
         p = np.moveaxis(target, -1, 0)
         cost = log_total - z
-        if z.size and z.item(z.argmin()) == -np.inf:  # an impossible class costs nothing if it never happens
+        if z.size and z.min() == -np.inf:  # an impossible class costs nothing if it never happens
             cost = np.where(p == 0, 0.0, cost)
         losses = add_up(p * cost, 0)
     if reduction == "none":

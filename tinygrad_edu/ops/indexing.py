@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tinygrad_edu.arrays import KINDS, array_of, beside, home
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.elementwise import Operand, as_operand, where
@@ -50,9 +51,13 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...]) -> Array:
     """
     parts = index if isinstance(index, tuple) else (index,)
     if all(names_once(i) for i in parts):
-        out = np.zeros(shape, x.dtype)
+        out = beside(x, np.zeros, shape, x.dtype)
         out[index] = x
         return out
+    if type(x) in KINDS:
+        numbers = beside(x, np.arange, prod(shape)).reshape(shape)[index]
+        counted = np.bincount(numbers.ravel(), x.ravel(), minlength=prod(shape))
+        return counted.reshape(shape).astype(x.dtype)
     wide = accumulator(x, tuple(range(x.ndim))) or x.dtype
     out, x_wide = np.zeros(shape, wide), np.asarray(x, wide)
     if len(parts) == 1 and len(shape) > 1:  # rows: np.add.at is five times faster for numbers
@@ -66,7 +71,7 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...]) -> Array:
 
 def names_once(i: Any) -> bool:
     """Whether a part of an index cannot name an element twice: all but arrays of integers."""
-    return i is None or isinstance(i, (int, np.integer, slice, EllipsisType)) or np.asarray(i).dtype.kind == "b"
+    return i is None or isinstance(i, (int, np.integer, slice, EllipsisType)) or array_of(i).dtype.kind == "b"
 
 
 def unstack(x: Operand, *, axis: int = 0) -> tuple[Tensor, ...]:
@@ -201,7 +206,7 @@ def take(x: Operand, indices: Any, axis: int | None = None, *, mode: str = "rais
         mode: For indices out of bounds: "raise" an error, "wrap" around or "clip" to the ends.
     """
     x, axis = line_up(x, axis)
-    places = np.take(np.arange(x.shape[axis]), indices, mode=mode)  # type: ignore[call-overload]
+    places = np.take(beside(indices, np.arange, x.shape[axis]), indices, mode=mode)  # type: ignore[call-overload]
     return getitem(x, at(axis, x, places if places.ndim else int(places)))
 
 
@@ -213,7 +218,7 @@ def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Tensor:
         indices: Integers, with as many axes as x, which broadcast to x along the other axes.
         axis: None for the flattened array, with a vector of indices.
     """
-    x, indices = ravel(x) if axis is None else as_operand(x), np.asarray(indices)
+    x, indices = ravel(x) if axis is None else as_operand(x), array_of(indices)
     axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
     if indices.ndim != x.ndim or indices.dtype.kind not in "iu":
         found = f"{indices.dtype} of shape {indices.shape}"
@@ -225,11 +230,11 @@ def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Tensor:
 
 def compress(condition: Any, x: Operand, axis: int | None = None) -> Tensor:
     """The slices along an axis, or the elements of the flattened array, for which the condition, a vector, is true."""
-    condition = np.asarray(plain(condition))
+    condition = array_of(plain(condition))
     if condition.ndim != 1:
         raise ValueError(f"compress: the condition must be a vector, not of shape {condition.shape}")
     x, axis = line_up(x, axis)
-    taken = np.zeros(x.shape[axis], bool)
+    taken = beside(condition, np.zeros, x.shape[axis], bool)
     taken[np.flatnonzero(condition)] = True
     return getitem(x, at(axis, x, taken))
 
@@ -250,7 +255,7 @@ def delete(x: Operand, obj: Any, axis: int | None = None) -> Tensor:
     x = ravel(x) if axis is None else as_operand(x)
     axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
     kept = np.zeros(x.shape[axis], bool)
-    kept[np.delete(np.arange(len(kept)), obj if isinstance(obj, (slice, list)) else np.asarray(obj))] = True
+    kept[np.delete(np.arange(len(kept)), obj if isinstance(obj, (slice, list)) else np.asarray(home(obj)))] = True
     return getitem(x, at(axis, x, kept))
 
 
@@ -351,7 +356,7 @@ def lower_triangle(x: Tensor, k: int) -> Array:
     """Where the last two axes are on or below their k-th diagonal; the only axis of a vector counts as both."""
     if not x.ndim:
         raise TypeError("tril, triu: a number has no triangle")
-    return np.tri(x.shape[-2 if x.ndim > 1 else -1], x.shape[-1], integer(k), dtype=bool)
+    return beside(x, np.tri, x.shape[-2 if x.ndim > 1 else -1], x.shape[-1], integer(k), dtype=bool)
 
 
 def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:

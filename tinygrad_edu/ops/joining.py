@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tinygrad_edu.arrays import beside, home
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power, where
@@ -144,7 +145,7 @@ def insert(x: Operand, obj: Any, values: Operand, axis: int | None = None) -> Te
     x, values = ravel(x) if axis is None else as_operand(x), as_operand(values)
     axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
     n, shape = x.shape[axis], list(x.shape)
-    places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
+    places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(home(obj))
     places = np.flatnonzero(places) if places.dtype.kind == "b" and places.ndim == 1 else places
     places = places if places.size else places.astype(int)
     if places.ndim > 1 or places.dtype.kind not in "iu":
@@ -293,7 +294,7 @@ def framed(x: Tensor, widths: list[tuple[int, int]], choices: Array) -> Tensor:
     out = scatter(x, tuple([slice(w[0], w[0] + n) for w, n in zip(widths, x.shape, strict=True)]), shape)
     if not choices.any():
         return out
-    return out + np.pad(np.zeros(x.shape, x.dtype), widths, constant_values=choices.tolist())
+    return out + np.pad(np.zeros_like(plain(x)), widths, constant_values=choices.tolist())
 
 
 def side(x: Tensor, axis: int, mode: str, count: int, choice: Any) -> Tensor:
@@ -347,7 +348,7 @@ def vander(x: Operand, N: int | None = None, increasing: bool = False) -> Tensor
     x = as_operand(x)
     if x.ndim != 1:
         raise ValueError(f"vander: x must be a vector, not of shape {x.shape}")
-    exponents = np.arange(x.size if N is None else N)
+    exponents = beside(x, np.arange, x.size if N is None else N)
     exponents = exponents.astype(x.dtype if x.dtype.kind == "f" else np.promote_types(x.dtype, int))
     return power(expand_dims(x, 1), exponents if increasing else exponents[::-1])
 
@@ -355,7 +356,7 @@ def vander(x: Operand, N: int | None = None, increasing: bool = False) -> Tensor
 def way(g: Array, num: int, endpoint: bool) -> Array:
     """How far each of num points is on the way from start, 0, to stop, 1, along the first axis of g."""
     steps = num - 1 if endpoint and num > 1 else num or 1
-    return (np.arange(num) / steps).astype(g.dtype).reshape((num,) + (1,) * (g.ndim - 1))
+    return (beside(g, np.arange, num) / steps).astype(g.dtype).reshape((num,) + (1,) * (g.ndim - 1))
 
 
 @op(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.linalg import LinAlgError
 
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops import indexing, products, reductions
 from tinygrad_edu.ops.axes import restore
@@ -85,7 +86,7 @@ def vecdot(x: Operand, y: Operand, *, axis: int = -1) -> Tensor:
 
 def constant(x: Tensor, values: Array) -> Tensor:
     """Values of x's shape, as a Tensor if x is one; no gradient flows to x."""
-    return where(np.full(x.shape, True), values.astype(x.dtype), x)
+    return where(np.ones_like(plain(x), bool), values.astype(x.dtype), x)
 
 
 def matrix_power(x: Operand, n: int) -> Tensor:
@@ -96,7 +97,7 @@ def matrix_power(x: Operand, n: int) -> Tensor:
     if n < 0:
         return matrix_power(inv(x), -n)
     if n == 0:
-        return constant(x, np.broadcast_to(np.eye(x.shape[-1]), x.shape))
+        return constant(x, np.broadcast_to(beside(x, np.eye, x.shape[-1]), x.shape))
     if n == 1:
         return x
     half = matrix_power(x, n // 2)
@@ -278,7 +279,7 @@ def cond(x: Operand, p: Any = None) -> Tensor:
         zero = plain(bottom) == 0
         return where(zero, math.inf, top / where(zero, 1.0, bottom))
     zero = np.linalg.slogdet(plain(x)).sign == 0
-    x = where(zero[..., None, None], np.eye(x.shape[-1], dtype=x.dtype), x)
+    x = where(zero[..., None, None], beside(x, np.eye, x.shape[-1], dtype=x.dtype), x)
     return where(zero, math.inf, matrix_norm(x, ord=p) * matrix_norm(inv(x), ord=p))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.arrays import beside, brought
 from tinygrad_edu.engine import plain
 from tinygrad_edu.ops.decompositions import inv
 from tinygrad_edu.ops.elementwise import Operand, as_float, as_operand, multiply, sqrt
@@ -41,7 +42,7 @@ def polyval(p: Operand, x: Operand) -> Tensor:
 def coefficients(p: Operand, n: int = 0) -> Tensor:
     """A vector, with zeros in front of it up to the length n."""
     out: Tensor = atleast_1d(p)
-    return out if len(out) >= n else concatenate([np.zeros(n - len(out), out.dtype), out])
+    return out if len(out) >= n else concatenate([beside(out, np.zeros, n - len(out), out.dtype), out])
 
 
 def polyadd(x: Operand, y: Operand) -> Tensor:
@@ -77,7 +78,7 @@ def polyder(p: Operand, m: int = 1) -> Tensor:
     if m == 0:
         return p
     powers = np.arange(len(p) - 1, m - 1, -1)
-    factors = np.prod([powers - i for i in range(m)], axis=0)
+    factors = brought(np.prod([powers - i for i in range(m)], axis=0), p)
     return multiply(getitem(p, slice(len(powers))), factors.astype(p.dtype) if p.dtype.kind == "f" else factors)
 
 
@@ -96,12 +97,13 @@ def polyint(p: Operand, m: int = 1, k: Operand | None = None) -> Tensor:
         raise ValueError(f"polyint: m={m}; the order must not be negative, see polyder")
     p = as_operand(p)
     dtype = p.dtype if p.dtype.kind == "f" else np.dtype(float)
-    k = np.zeros(1, dtype) if k is None else coefficients(k if hasattr(k, "dtype") else np.asarray(k, dtype))
+    k = [0] if k is None else k
+    k = coefficients(k if hasattr(k, "dtype") else beside(p, np.asarray, k, dtype))
     if len(k) < m and len(k) != 1:
         raise ValueError(f"polyint: {len(k)} constants for {m} integrals; give one for all, or one for each")
     for i in range(m):
         constant = k if len(k) == 1 else getitem(k, slice(i, i + 1))
-        p = concatenate([p / np.arange(len(p), 0, -1).astype(dtype), constant])
+        p = concatenate([p / beside(p, np.arange, len(p), 0, -1).astype(dtype), constant])
     return p
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.ops.elementwise import Operand, as_operand, multiply
 from tinygrad_edu.ops.indexing import diagonal, getitem
@@ -189,7 +190,7 @@ def einsum_rule(i: int, g: Array, out: Array, *arrays: Array, subscripts: str, o
     for term, x in zip(others, factors, strict=True):
         lengths |= {k: max(n, lengths.get(k, 0)) for k, n in zip(term, x.shape, strict=True)}
     lost = [(k, n) for k, n in zip(mine, arrays[i].shape, strict=True) if k not in lengths or lengths[k] < n]
-    ones = [np.ones(n, g.dtype) for _, n in lost]
+    ones = [beside(g, np.ones, n, g.dtype) for _, n in lost]
     kept = "".join([k for k, n in zip(mine, arrays[i].shape, strict=True) if lengths.get(k, 0) <= n])
     product = ",".join([*others, *[k for k, _ in lost]]) + "->" + kept
     order = optimize if isinstance(optimize, (bool, str)) else True  # a path is one of the operands, not of these

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_edu.arrays import beside
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.axes import addends, at, backwards, flag, prepared, restore
 from tinygrad_edu.ops.elementwise import (
@@ -202,7 +203,7 @@ def adjoint(g: Array, a: Array, axis: int) -> Array:
 
 def after(first: float, x: Array, axis: int) -> Array:
     """(first, x_0, x_1, ...) of x's length: each element one place further."""
-    start = np.full(x[at(axis, x, slice(0, 1))].shape, first, x.dtype)
+    start = np.full_like(plain(x[at(axis, x, slice(0, 1))]), first)
     return np.concatenate((start, x[at(axis, x, slice(0, -1))]), axis)
 
 
@@ -218,7 +219,7 @@ def _recurrence(x: Array, a: Array, axis: int) -> Array:
     shape = np.moveaxis(x, axis, 0).shape
     rows = shape[0], product_of(shape[1:])
     dtype = np.result_type(x, a)
-    y = np.array(np.moveaxis(x, axis, 0), accumulator(x, axis) or dtype, order="C").reshape(rows)
+    y = np.moveaxis(x, axis, 0).astype(accumulator(x, axis) or dtype, "C").reshape(rows)
     for before, y_k, a_k in zip(y, y[1:], np.moveaxis(a, axis, 0).reshape(rows)[1:], strict=False):
         y_k += a_k * before
     return np.moveaxis(y.reshape(shape).astype(dtype, copy=False), 0, axis)
@@ -283,7 +284,7 @@ def cumulative(
         return out
     shape = list(out.shape)
     shape[axis or 0] = 1
-    return np.concatenate((np.full(shape, first, out.dtype), out), axis or 0)  # type: ignore[return-value]
+    return np.concatenate((beside(out, np.full, shape, first, out.dtype), out), axis or 0)  # type: ignore[return-value]
 
 
 def to_factors(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Array:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tinygrad_edu.arrays import array_of, beside, brought
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.choices import remainder
@@ -36,7 +37,7 @@ def along(x: Tensor, axis: int, start: int | None, stop: int | None = None) -> T
 
 def like(x: Tensor, y: Operand) -> Tensor:
     """y as an operand; numbers and lists take the dtype of a floating x."""
-    return as_operand(y if hasattr(y, "dtype") or x.dtype.kind != "f" else np.asarray(y, x.dtype))
+    return as_operand(y if hasattr(y, "dtype") or x.dtype.kind != "f" else beside(x, np.asarray, y, x.dtype))
 
 
 def laid(axis: int, h: Tensor, ndim: int) -> Tensor:
@@ -73,7 +74,10 @@ def diff(
 def ediff1d(x: Operand, to_end: Operand | None = None, to_begin: Operand | None = None) -> Tensor:
     """Differences of the flattened x, with numbers put behind and before them."""
     x = ravel(x)
-    before, after = [[] if end is None else [cast(ravel(end), x.dtype)] for end in (to_begin, to_end)]
+    before, after = [
+        [] if end is None else [cast(ravel(end if is_tensor(end) else brought(end, x)), x.dtype)]
+        for end in (to_begin, to_end)
+    ]
     steps = along(x, 0, 1) - along(x, 0, None, -1)
     return concatenate([*before, steps, *after]) if before or after else steps
 
@@ -110,7 +114,7 @@ def gradient(
     """
     x = as_float(x)
     axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    steps = [as_float(h) for h in spacing or (1.0,)]
+    steps = [as_float(h if is_tensor(h) else brought(h, x)) for h in spacing or (1.0,)]
     if len(steps) == 1 and not steps[0].ndim:
         steps *= len(axes)
     if len(steps) != len(axes):
@@ -192,14 +196,14 @@ def correlate(x: Operand, y: Operand, mode: str = "valid") -> Tensor:
 @op(lambda g, out, x, discont, axis, period: g)
 def unwrap(x: Operand, discont: float | None = None, axis: int = -1, *, period: float = 2 * pi) -> Array:
     """Angles with whole periods added, so that neighbours along the axis differ by at most half a period."""
-    return np.unwrap(np.asarray(x), discont, axis, period=period)
+    return np.unwrap(array_of(x), discont, axis, period=period)
 
 
 @op(None, lambda g, out, x, weights, minlength: g[x])
 def _bincount(x: Operand, weights: Operand, minlength: int) -> Array:
     """For each number the sum of the weights where x is that number, added in float64."""
-    dtype = np.asarray(weights).dtype
-    out = np.bincount(x, np.asarray(weights, float), minlength)
+    dtype = array_of(weights).dtype
+    out = np.bincount(x, array_of(weights, float), minlength)
     return out.astype(dtype if dtype.kind == "f" else float)
 
 
@@ -253,8 +257,8 @@ def interp_to_xp(g: Array, out: Array, x: Array, xp: Array, fp: Array) -> Tensor
 def _interp(x: Operand, xp: Operand, fp: Operand) -> Array:
     """np.interp, in the dtype of floating operands."""
     dtype = np.result_type(x, xp, fp)
-    out = np.interp(np.asarray(x, float), np.asarray(xp, float), np.asarray(fp, float))
-    return np.asarray(out).astype(dtype if dtype.kind == "f" else float)[()]
+    out = np.interp(*[array_of(each, float) for each in (x, xp, fp)])
+    return array_of(out).astype(dtype if dtype.kind == "f" else float)[()]
 
 
 def interp(

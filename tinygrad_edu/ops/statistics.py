@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_edu.arrays import beside, brought, home
 from tinygrad_edu.engine import Array, plain
 from tinygrad_edu.ops.axes import addends, prepared
 from tinygrad_edu.ops.elementwise import Operand, add, as_float, as_operand, astype, divide, sqrt, square, where
@@ -117,7 +118,7 @@ def root(x: Tensor) -> Tensor:
 
 def present(x: Operand, mask: ArrayLike) -> Array:
     """Where x is not NaN, within the mask."""
-    return ~np.isnan(plain(as_operand(x))) & np.asarray(mask)
+    return ~np.isnan(plain(as_operand(x))) & beside(x, np.asarray, mask)
 
 
 def nanmean(
@@ -249,17 +250,19 @@ def take_quantiles(rows: Tensor, q: Array, method: str, weights: Array | None, s
     if skip and not counts.all():
         warnings.warn("All-NaN slice encountered" if n else "Mean of empty slice", RuntimeWarning, stacklevel=4)
     if not rows.size and (skip or n):
-        return sum(rows, 1, True) + np.full(len(q), np.nan, rows.dtype)
+        nothing: Tensor = sum(rows, 1, True) + beside(rows, np.full, len(q), np.nan, rows.dtype)
+        return nothing
     if weights is None:
-        each, row = np.unique(counts, return_inverse=True)
+        each, row = np.unique(home(counts), return_inverse=True)
         place = np.stack([places(k, q, method) if k or not skip else 0 * q for k in each])[row.reshape(m)]
     else:
-        sorted_weights = np.take_along_axis(weights, order, 1)
-        each_row = zip(counts, sorted_weights, strict=True)
+        sorted_weights = home(np.take_along_axis(weights, order, 1))
+        each_row = zip(home(counts), sorted_weights, strict=True)
         place = np.stack([places(k, q, method, w[:k]) if k or not skip else 0 * q for k, w in each_row])
+    place = brought(place, rows)
     lower = np.floor(place).astype(int)
     part = (place - lower).astype(rows.dtype)
-    row = np.arange(m)[:, None]
+    row = beside(rows, np.arange, m)[:, None]
     out = getitem(rows, (row, order[row, lower]))
     if part.any():
         upper = getitem(rows, (row, order[row, lower + (part > 0)]))
@@ -272,7 +275,7 @@ def take_quantiles(rows: Tensor, q: Array, method: str, weights: Array | None, s
 def fractions(q: Any, percent: bool = False) -> Array:
     """q as an array of numbers from 0 to 1."""
     name, most = ("percentile", 100) if percent else ("quantile", 1)
-    q = np.asarray(parameter(name, "q", q), float) / most
+    q = np.asarray(home(parameter(name, "q", q)), float) / most
     if not np.all((q >= 0) & (q <= 1)):
         raise ValueError(f"{name}: q must be from 0 to {most}")
     return q

@@ -15,6 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.arguments import Named, answering_for
+from tinygrad_edu.arrays import KINDS, AnyArray, brought, home
 from tinygrad_edu.checks import check_number, check_positive_int, refuse_mask
 from tinygrad_edu.optim.parameters import (
     Group,
@@ -163,7 +164,7 @@ class Optimizer(metaclass=Named):
                 p._renumber("step")  # first: Ctrl-C must not leave new values with an old date
                 state["step"] = state.get("step", 0) + 1
                 step = self.update(self._decay(p, grad, group, buffer), state, group, scratch)
-                if type(p._values) is ndarray:
+                if type(p._values) is ndarray or type(p._values) in KINDS:
                     p._values -= step
                 else:
                     p.assign(p._values - step)
@@ -258,7 +259,7 @@ class Optimizer(metaclass=Named):
         state: dict[int, State] = {}
         for i, entry in enumerate(self.state):
             if entry:
-                state[i] = {k: np.array(v, order="C") if isinstance(v, ndarray) else v for k, v in entry.items()}
+                state[i] = {k: np.array(home(v), order="C") if isinstance(v, AnyArray) else v for k, v in entry.items()}
         return {"optimizer": type(self).__name__, "state": state, "param_groups": groups}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -315,7 +316,7 @@ class Optimizer(metaclass=Named):
                 self.state[i]["step"] = int(entries[i]["step"])
                 self.state[i].update({name: float(entries[i][name]) for name in self.scalars if name in entries[i]})
             for name, array in own_arrays.items():
-                array[...] = entries[i][name]
+                array[...] = brought(entries[i][name], array)
                 self.state[i][name] = array
 
     def to_torch(self) -> dict[str, Any]:
@@ -363,7 +364,7 @@ class Optimizer(metaclass=Named):
                 why = "PyTorch's are scaled differently and have other names; from_torch() loads them"
                 raise ValueError(f"{where}: parameter {i} has {name}, but {keeps}; {why}")
             refuse_mask(f"{where}: parameter {i}: {shown.get(name, name)}", entry[name])
-            value = np.asarray(entry[name])
+            value = np.asarray(home(entry[name]))
             arrays[name] = array = self.state[i].get(name, np.empty_like(self._work[i][1]))
             if value.shape != array.shape or not np.can_cast(value.dtype, array.dtype, "same_kind"):
                 found = f"{shown.get(name, name)} of shape {value.shape} {value.dtype}"

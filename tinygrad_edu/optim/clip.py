@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.arguments import answering_for
+from tinygrad_edu.arrays import is_elsewhere
 from tinygrad_edu.checks import check_bool, check_number
 from tinygrad_edu.optim.parameters import check_parameters, gradient_array
 from tinygrad_edu.tensor import Tensor
@@ -107,8 +109,10 @@ def scaled(grad: ndarray, factor: float) -> ndarray:
     return out.astype(grad.dtype, copy=False)  # type: ignore[no-any-return]
 
 
-def writable(grad: object) -> ndarray | None:
+def writable(grad: Any) -> ndarray | None:
     """A gradient if it can be changed in place, or else None: a NumPy scalar, for the shape (), cannot."""
+    if is_elsewhere(grad):
+        return grad  # type: ignore[no-any-return]
     return grad if isinstance(grad, ndarray) and grad.flags.writeable else None
 
 

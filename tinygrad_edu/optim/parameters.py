@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.arrays import KINDS, beside
 from tinygrad_edu.checks import check_bool, check_choice, check_int, check_number, refuse_mask
+from tinygrad_edu.engine import plain
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
@@ -29,7 +31,7 @@ def gradient_array(owner: str, i: int, p: Tensor) -> ndarray | None:
         return grad
     if type(grad) is not ndarray:
         refuse_mask(f"{owner}: the grad of parameter {i}", grad)
-        grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad)
+        grad = beside(data, np.asarray, plain(grad))
     if grad.dtype.kind not in "fiub":
         raise TypeError(f"{owner}: the grad of parameter {i} is of dtype {grad.dtype}; it must hold real numbers")
     if grad.shape != data.shape:
@@ -99,6 +101,8 @@ def work_arrays(params: list[Tensor]) -> list[tuple[ndarray, ndarray]]:
     The dtype is the parameter's, but float32 for float16, where 1e-8 is zero and 70,000 infinite.
     """
     layouts = [np.empty_like(p.data, np.promote_types(p.dtype, np.float32)) for p in params]
+    if any(type(layout) in KINDS for layout in layouts):  # whose memory is not ours to cut up
+        return [(layout, np.empty_like(layout)) for layout in layouts]
     size = max([layout.nbytes for layout in layouts])
     first, second = np.empty(size, np.uint8), np.empty(size, np.uint8)
 

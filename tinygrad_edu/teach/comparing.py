@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.draw.numbers import SMALL, format_array, format_count, format_number
+from tinygrad_edu.draw.numbers import SMALL, format_array, format_count, format_number, format_shape
 from tinygrad_edu.draw.verdict import Verdict, judge
 from tinygrad_edu.engine import plain
 from tinygrad_edu.structure import is_numbers
@@ -51,7 +51,7 @@ def compare(
         at: Arguments with which functions are compared.
     """
     if own is None and right is not None:
-        return [Finding(False, "None", "no value; does the function end with return?", place)]
+        return [Finding(False, "None", "no value; is a return missing, or is it still to be set?", place)]
     if own is Ellipsis:
         return [Finding(False, "...", "still to be filled in", place)]
     if callable(right) and not isinstance(right, (type, Tensor)):
@@ -81,14 +81,28 @@ def describe(own: Any) -> str:
         return format_number(own, 4)
     if callable(own):
         return getattr(own, "__name__", type(own).__name__).replace("<lambda>", "")
+    if isinstance(own, (list, tuple)) and all(isinstance(x, Numbers) for x in own):
+        return describe_sequence(own)
     text = repr(own)
     return text if len(text) <= LONGEST and "\n" not in text else ""
+
+
+def describe_sequence(own: Sequence[Any]) -> str:
+    """A list or tuple of numbers as Python writes it, each of them rounded."""
+    parts = [describe(x) for x in own]
+    text = ", ".join(parts) + ("," if isinstance(own, tuple) and len(own) == 1 else "")
+    if not all(parts) or len(text) > LONGEST:
+        return ""
+    return f"[{text}]" if isinstance(own, list) else f"({text})"
 
 
 def compare_numbers(own: Any, right: Any, place: str, terms: Sequence[Any]) -> Finding:
     """Numbers and arrays of numbers."""
     array = np.asarray(plain(right))
     if isinstance(own, (list, tuple)):
+        missing = next((i for i, x in enumerate(own) if x is None or x is Ellipsis), None)
+        if missing is not None:
+            return compare(own[missing], 0.0, f"{place}[{missing}]")[0]
         own = gather(own)
     if array.dtype.kind not in "fiub":
         same = equal_others(plain(own), array)
@@ -97,7 +111,8 @@ def compare_numbers(own: Any, right: Any, place: str, terms: Sequence[Any]) -> F
     found = judge(own, array, [np.asarray(plain(term)) for term in terms], adds_up=False, counts=counts)
     if found.status == "right":
         return Finding(True, describe(own), found.hint, place)
-    return Finding(False, describe(own), explain(found, bool(len(terms))), place)
+    says_it = found.hint == "still 0" and array.ndim == 0 and not place  # "0 is not right"
+    return Finding(False, describe(own), "" if says_it else explain(found, bool(len(terms))), place)
 
 
 def equal_others(own: Any, right: ndarray) -> bool:
@@ -130,32 +145,36 @@ def explain(found: Verdict, of_terms: bool = False) -> str:
 
 def compare_sequences(own: Any, right: Sequence[Any], place: str) -> list[Finding]:
     """Several results; numbers that are all wrong in the same way get one finding, and so do swapped ones."""
-    if isinstance(own, (ndarray, Tensor)) and plain(own).ndim:
+    if isinstance(own, (ndarray, Tensor)) and plain(own).ndim > max([getattr(x, "ndim", 0) for x in right], default=0):
         own = list(plain(own))
     if not isinstance(own, (list, tuple)):
-        what = f"one value of type {type(own).__name__} instead of {format_count(len(right), 'value')}"
-        return [Finding(False, describe(own), what, place)]
+        wanted = f"{len(right)} values" if len(right) != 1 else f"a {type(right).__name__} of one"
+        return [Finding(False, describe(own), f"one value of type {type(own).__name__} instead of {wanted}", place)]
     if len(own) != len(right):
         return [Finding(False, describe(own), f"{format_count(len(own), 'value')} instead of {len(right)}", place)]
     found = [compare(x, y, f"{place}[{i}]") for i, (x, y) in enumerate(zip(own, right, strict=True))]
     parts = list(itertools.chain.from_iterable(found))
     if all(part.is_right for part in parts):
         return parts
-    if order := right_order(own, right):
-        which = "two values swapped" if sum(i != j for i, j in enumerate(order)) == 2 else "in another order"
-        return [Finding(False, describe(own), f"the right values, but {which}", place)]
+    if order := order_hint(own, right):
+        return [Finding(False, describe(own), order, place)]
     if all(not part.is_right for part in parts) and len({part.hint for part in parts}) == 1 and parts[0].hint:
         return [Finding(False, describe(own), parts[0].hint, place)]
     return parts
 
 
-def right_order(own: Sequence[Any], right: Sequence[Any]) -> tuple[int, ...] | None:
-    """In which order the parts of a wrong answer would be right."""
+def order_hint(own: Sequence[Any], right: Sequence[Any]) -> str:
+    """Whether the parts of a wrong answer would be right in another order."""
     if not 1 < len(own) <= PERMUTED:
-        return None
+        return ""
     fits = [[all(part.is_right for part in compare(x, y)) for y in right] for x in own]
-    orders = itertools.permutations(range(len(own)))
-    return next((order for order in orders if all(fits[i][j] for j, i in enumerate(order))), None)
+    for order in itertools.permutations(range(len(own))):
+        if all(fits[i][j] for j, i in enumerate(order)):
+            moved = sum(i != j for i, j in enumerate(order))
+            return (
+                f"the right values, but {'two values swapped' if moved == 2 else 'in another order'}" if moved else ""
+            )
+    return ""
 
 
 def compare_mappings(own: Any, right: Mapping[Any, Any], place: str) -> list[Finding]:
@@ -166,6 +185,8 @@ def compare_mappings(own: Any, right: Mapping[Any, Any], place: str) -> list[Fin
     for key, value in right.items():
         inner = f"{place}[{key!r}]"
         parts += compare(own[key], value, inner) if key in own else [Finding(False, "", "missing", inner)]
+    if own.keys() == right.keys() and (order := order_hint([own[key] for key in right], list(right.values()))):
+        return [Finding(False, describe(own), order, place)]
     return parts + [Finding(False, "", "one key too many", f"{place}[{key!r}]") for key in own if key not in right]
 
 
@@ -194,7 +215,9 @@ def compare_functions(own: Any, right: Callable[..., Any], place: str, at: list[
         try:
             results.append(own(*sample))
         except Exception as error:
-            hint = f"{write_call(names, sample)} it raises {type(error).__name__}: {error}"
+            if isinstance(error, NotImplementedError) and not str(error):  # the stub that a student gets
+                return Finding(False, describe(own), "still to be filled in", place)
+            hint = f"{write_call(names, sample)} it raises {type(error).__name__}: {error}".strip()
             return Finding(False, describe(own), hint, place)
     pairs = list(zip(results, expected, strict=True))
     first = next(((i, part) for i, (x, y) in enumerate(pairs) for part in compare(x, y) if not part.is_right), None)
@@ -202,11 +225,12 @@ def compare_functions(own: Any, right: Callable[..., Any], place: str, at: list[
         return Finding(True, describe(own), place=place)
     i, part = first
     overall = overall_hint(results, expected) or swapped_hint(own, samples, expected)
-    value = f" it is {part.own}{f' instead of {describe(expected[i])}' if describe(expected[i]) else ''}"
-    reason = overall or ("" if isinstance(expected[i], (int, float)) else part.hint)
-    return Finding(
-        False, describe(own), f"{write_call(names, samples[i])}{value}{f': {reason}' if reason else ''}", place
-    )
+    value = f"{f'result{part.place}' if part.place else 'it'} is {part.own or 'not right'}"
+    if part.own not in ("", "None", "...") and not part.place and describe(expected[i]):
+        value += f" instead of {describe(expected[i])}"
+    reason = overall or ("" if isinstance(expected[i], (int, float)) and part.own not in ("None", "...") else part.hint)
+    said = f"{write_call(names, samples[i])} {value}{f': {reason}' if reason else ''}"
+    return Finding(False, describe(own), said, place)
 
 
 def sample_arguments(function: Callable[..., Any], at: list[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -230,16 +254,21 @@ def sample_arguments(function: Callable[..., Any], at: list[Any]) -> tuple[list[
 
 
 def write_call(names: Sequence[str], sample: Sequence[Any]) -> str:
-    """ "at x = 2, y = −1"; of long arguments the names alone."""
-    texts = [describe(x) for x in sample]
-    named = itertools.zip_longest(names[: len(sample)], texts, fillvalue="")
-    return f"at {', '.join(f'{name} = {text}'.strip(' =') for name, text in named if name or text)}"
+    """ "at x = 2, y = −1"; of a matrix or long array "W [2×3]", of what else is long the name alone."""
+    texts = []
+    for name, x in itertools.zip_longest(names[: len(sample)], map(plain, sample), fillvalue=""):
+        text = describe(x)
+        if isinstance(x, ndarray) and (x.ndim > 1 or not text):
+            texts.append(f"{name} {format_shape(x.shape)}".strip())
+        elif name or text:
+            texts.append(f"{name} = {text}".strip(" ="))
+    return f"at {', '.join(texts)}"
 
 
 def overall_hint(results: Sequence[Any], expected: Sequence[Any]) -> str:
     """What is wrong with the results of all samples alike: a sign, a factor."""
     own, right = gather(results), gather(expected)
-    if not isinstance(right, ndarray) or right.dtype.kind not in "fiub":
+    if not all(isinstance(x, ndarray) and x.dtype.kind in "fiub" for x in (own, right)):
         return ""
     hint = judge(own, right, adds_up=False).hint
     return "" if hint.startswith(("wrong in", "wrong signs in")) or "shape" in hint else hint

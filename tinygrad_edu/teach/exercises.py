@@ -38,9 +38,11 @@ class Score(Table):
         self.results = results
         self.right, self.total = sum(map(bool, results.values())), len(results)
         words = {True: "✓ right", False: "✗ not right yet", None: "○ not checked yet"}
-        rows = [["exercise", "result"], *[[name, words[result]] for name, result in results.items()]]
-        said = f"{self.right} of {self.total} exercises right" if self.total else "no exercise was checked yet"
-        super().__init__(rows, [said])
+        rows = [[name, words[result]] for name, result in results.items()]
+        if rows:
+            super().__init__([["exercise", "result"], *rows], [f"{self.right} of {self.total} exercises right"])
+        else:
+            super().__init__([], ["No exercise has been checked yet: run the cell below your answer, which checks it."])
 
 
 def exercise(name: str) -> None:

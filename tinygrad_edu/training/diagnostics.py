@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arrays import AnyArray, home
 from tinygrad_edu.engine import is_tensor, no_grad, plain
 from tinygrad_edu.nn.activations import ELU, GELU, LeakyReLU, PReLU, ReLU, Sigmoid, SiLU, Tanh
 from tinygrad_edu.nn.module import Module
@@ -143,7 +144,7 @@ def diagnose(model: Module, x: Any, y: Any = None, loss: Callable[[Any, Any], An
         check_loss("diagnose", loss)
     if (y is None) != (loss is None):
         raise TypeError("diagnose: gradients need both y and loss; give both, or neither")
-    inputs = np.asarray(plain(x))
+    inputs = np.asarray(home(plain(x)))
     if inputs.ndim < 1 or len(inputs) < 2:
         raise ValueError(f"diagnose: x has shape {inputs.shape}; a batch of at least 2 examples is needed")
     if (inputs == inputs[:1]).all():
@@ -209,7 +210,7 @@ def new_outputs(seen: list[Output]) -> list[Output]:
         passed_on = id(output.value) in known and bool(list(output.module.children()))
         known.add(id(output.value))
         array = plain(output.value)
-        if not passed_on and isinstance(array, np.ndarray) and array.size and array.dtype.kind == "f":
+        if not passed_on and isinstance(array, AnyArray) and array.size and array.dtype.kind == "f":
             new.append(output)
     return new
 
@@ -217,7 +218,7 @@ def new_outputs(seen: list[Output]) -> list[Output]:
 def measure_layer(output: Output) -> Layer:
     """The numbers of one output; the verdict comes later."""
     path, module, value = output
-    array = np.asarray(plain(value), np.float64)
+    array = np.asarray(home(plain(value)), np.float64)
     squashed = None  # the output in terms of tanh, whose slope is 1 - tanh**2
     if isinstance(module, Tanh):
         squashed = array
@@ -230,7 +231,7 @@ def measure_layer(output: Output) -> Layer:
         type(module).__name__,
         mean=float(array.mean()),
         std=float(array.std()),
-        spread=spread_of(plain(value)),
+        spread=spread_of(home(plain(value))),
         zeros=float((array == 0).mean()),
         dead=float(np.all(array == 0, axis=0).mean()) if isinstance(module, RECTIFIERS) else None,
         saturated=None if squashed is None else float((1 - squashed**2 < FLAT).mean()),
@@ -267,7 +268,7 @@ def verdict_on(layer: Layer, first_spread: float, last_gradient: float | None, a
 
 def total_norm(arrays: list[np.ndarray]) -> float:
     """The norm of several arrays as one vector, computed in float64."""
-    return math.sqrt(sum([float(np.sum(np.square(np.asarray(plain(array), np.float64)))) for array in arrays]))
+    return math.sqrt(sum([float(np.sum(np.square(np.asarray(home(plain(array)), np.float64)))) for array in arrays]))
 
 
 def format_cell(name: str, value: float | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arrays import home
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.files import on_terminal
 from tinygrad_edu.nn.module import Module
@@ -97,7 +98,7 @@ def predict(model: Module, batches: Batches, *, parallel: DataParallel | None = 
 def outputs_of(model: Module, batches: Batches) -> list[NDArray[Any]]:
     """The outputs of each batch."""
     pairs = (inputs_and_targets(batch, f"predict, batch {number}") for number, batch in enumerate(batches, 1))
-    return [plain(model(inputs)) for inputs, _ in pairs]
+    return [home(plain(model(inputs))) for inputs, _ in pairs]
 
 
 def progress_bar(batches: Iterable[T], text: str, means: object = "") -> Generator[T, None, None]:

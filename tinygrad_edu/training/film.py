@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.arguments import Named, others_by_name
+from tinygrad_edu.arrays import array_of, home
 from tinygrad_edu.checks import check_int, check_path
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.files import StrPath, visible, write_atomically
@@ -93,7 +94,7 @@ class Film(metaclass=Named):
         self.words: dict[int, str] = {}  # of each epoch
         with preserve_state(model), no_grad():
             outputs = plain(model.eval()(self.x))
-        self.scene = choose_scene(model, np.asarray(self.x), self.y, np.asarray(outputs), loss)
+        self.scene = choose_scene(model, home(self.x), home(self.y), home(outputs), loss)
         self._take(0, {})
 
     def __call__(self, record: Mapping[str, float] | None = None) -> None:
@@ -116,16 +117,17 @@ class Film(metaclass=Named):
             outputs = model(self.x)
             loss = self.loss(outputs, self.y)
             value = loss_value(loss, f"Film, epoch {epoch}")
+            none = np.zeros(1) if math.isfinite(value) else np.full(1, math.nan)  # where there is no gradient
             if math.isfinite(value):
                 loss.backward()
             own = layers_of(model).values()
-            gradients = [sample([np.zeros(1) if p.grad is None else plain(p.grad) for p in layer]) for layer in own]
+            gradients = [sample([none if p.grad is None else home(plain(p.grad)) for p in layer]) for layer in own]
             shot = self.scene.shoot(model)
         means.add(value, outputs, self.y)
         right = means.accuracy
         if isinstance(self.scene, Region):
             right = float((shot[-len(self.scene.labels) :] == self.scene.labels).mean())
-        share = "" if right is None else f", {right:.1%} of them right"
+        share = "" if right is None or not math.isfinite(value) else f", {right:.1%} of them right"
         self.words[epoch] = f"epoch {epoch}: loss {value:.4g} on {len(self.x):,} examples{share}"
         for label, loss_of in {f"on {len(self.x):,} examples": value, **named_losses(record)}.items():
             self.lines.setdefault(label, {})[epoch] = loss_of
@@ -195,7 +197,7 @@ class Film(metaclass=Named):
 
 def choose_examples(x: Any, y: Any) -> tuple[Any, Any]:
     """Inputs and targets as arrays of their own; of many some, evenly spaced."""
-    inputs, targets = (np.asarray(plain(value)) for value in (x, y))
+    inputs, targets = (array_of(plain(value)) for value in (x, y))
     if inputs.ndim < 2 or not len(inputs):
         raise ValueError(f"Film: x has shape {inputs.shape}; a batch of inputs is needed, of shape (n, ...)")
     if not targets.ndim or len(targets) != len(inputs):

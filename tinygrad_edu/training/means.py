@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from tinygrad_edu.arrays import home
 from tinygrad_edu.checks import check_bool
 from tinygrad_edu.engine import plain
 from tinygrad_edu.ops import Operand
@@ -58,7 +59,7 @@ class RunningMeans:
             loss = watched_number("RunningMeans.add: loss", loss)
         if type(summed) is not bool:
             summed = check_bool("RunningMeans.add: summed", summed)
-        scores, labels = plain(outputs), np.asarray(plain(targets))
+        scores, labels = plain(outputs), np.asarray(home(plain(targets)))
         shape: tuple[int, ...] = getattr(scores, "shape", ())
         if not labels.ndim:
             raise ValueError(f"RunningMeans.add: targets is {targets!r:.60}, without a first axis of examples")
@@ -66,9 +67,9 @@ class RunningMeans:
         if len(labels):  # the mean over no examples is NaN
             self.loss_sum += loss if summed else loss * len(labels)
         if labels.dtype.kind in "iu" and shape[:-1] == labels.shape and len(shape) > labels.ndim and shape[-1] > 1:
-            right = scores.argmax(axis=-1) == labels
+            right = home(scores.argmax(axis=-1)) == labels
             if not math.isfinite(loss):
-                right &= ~np.isnan(scores).any(axis=-1)  # of scores of NaN argmax names the first
+                right &= ~home(np.isnan(scores).any(axis=-1))  # of scores of NaN argmax names the first
             self.labels += labels.size
             self.correct += int(right.sum())
 

@@ -7,6 +7,7 @@ largest entry decides. All arguments may be arrays, lists or Tensors; the result
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinygrad_edu.arrays import home
 from tinygrad_edu.checks import check_int, refuse_mask
 from tinygrad_edu.engine import plain
 from tinygrad_edu.ops import Operand
@@ -130,7 +131,7 @@ def as_array(name: str, values: Operand) -> np.ndarray:
     """Predictions or labels as an array."""
     refuse_mask(name, values)
     try:
-        return np.asarray(plain(values))
+        return np.asarray(home(plain(values)))
     except ValueError as error:
         raise ValueError(f"{name} are not an array: {error}") from None
 

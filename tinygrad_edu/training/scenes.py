@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arrays import brought, home
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.nn.attention import Embedding
 from tinygrad_edu.nn.module import Module
@@ -35,6 +36,7 @@ SIDE = 8  # of the smallest image that is one: 4 inputs are four numbers, and no
 LEVELS = 8  # of a weight's colour, on either side of 0
 BINS = 40
 LAYERS = 8  # shown; of more, the first and the last
+NOT_FINITE = 255  # instead of a percentage
 NUMBERS = 1000  # that are kept of each layer
 SMALLEST = 1e-12  # gradient: what is smaller is counted with these
 
@@ -73,7 +75,8 @@ class Region:
 
     def shoot(self, model: Module) -> Bytes:
         with no_grad():
-            outputs = [np.asarray(plain(model(points)), np.float64) for points in (self.grid, self.x)]
+            parts = [brought(points, next(model.parameters())) for points in (self.grid, self.x)]
+            outputs = [np.asarray(home(plain(model(points))), np.float64) for points in parts]
         (classes, margins), (answers, _) = (self.answer(found) for found in outputs)
         levels = 256 // len(self.names)
         return np.concatenate([classes * levels + np.round(margins * (levels - 1)), answers]).astype(np.uint8)
@@ -112,7 +115,7 @@ class Images:
         self.path, self.units, self.height, self.width = path, units, height, width
 
     def shoot(self, model: Module) -> tuple[Array, float]:
-        weight = plain(dict(model.named_parameters())[self.path])
+        weight = home(plain(dict(model.named_parameters())[self.path]))
         images = np.nan_to_num(weight.reshape(len(weight), -1)[: self.units, : self.height * self.width])
         largest = float(np.abs(images).max())
         return np.round(images / (largest or 1) * LEVELS + LEVELS).astype(np.uint8), largest
@@ -134,13 +137,14 @@ class Weights:
         self.note = f"{why}, so the weights of each layer are shown instead."
 
     def shoot(self, model: Module) -> list[Array]:
-        return [sample([plain(p) for p in own]) for own in layers_of(model).values()]
+        return [sample([home(plain(p)) for p in own]) for own in layers_of(model).values()]
 
     def pack(self, shots: list[Any]) -> tuple[dict[str, Any], Bytes]:
         numbers = np.concatenate([values[np.isfinite(values)] for shot in shots for values in shot])
         low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (0.0, 1.0)
         facts = {"names": self.names, "low": low, "high": high, "bins": BINS}
-        return facts, histograms(shots, [[0] * len(self.names)] * len(shots), low, high)
+        odd = [[0 if np.isfinite(values).all() else NOT_FINITE for values in shot] for shot in shots]
+        return facts, histograms(shots, odd, low, high)
 
 
 def choose_scene(model: Module, x: Array, y: Any, outputs: Array, loss: Callable[[Any, Any], Any]) -> Scene:
@@ -216,6 +220,11 @@ def sample(arrays: Sequence[Array]) -> Array:
     return numbers[:: max(1, len(numbers) // NUMBERS)].copy()
 
 
+def percent_zero(values: Array) -> int:
+    """How many percent of some numbers are 0, or NOT_FINITE if one is not finite."""
+    return round(100 * float((values == 0).mean())) if np.isfinite(values).all() else NOT_FINITE
+
+
 def histograms(shots: list[list[Array]], zeros: list[list[int]], low: float, high: float) -> Bytes:
     """A row for each shot: of each layer BINS heights up to 255, and how many percent of its numbers are 0."""
     rows = []
@@ -234,7 +243,7 @@ def pack_gradients(names: list[str], shots: list[list[Array]]) -> tuple[dict[str
 
     What is far smaller than almost all others is counted in the first bar.
     """
-    zeros = [[round(100 * float((values == 0).mean())) for values in shot] for shot in shots]
+    zeros = [[percent_zero(values) for values in shot] for shot in shots]
     sizes = [[np.log10(np.maximum(np.abs(values[values != 0]), SMALLEST)) for values in shot] for shot in shots]
     every = np.concatenate([values[np.isfinite(values)] for shot in sizes for values in shot] or [np.zeros(1)])
     low, high = (math.floor(np.quantile(every, 0.01)), math.ceil(every.max())) if len(every) else (-1, 0)

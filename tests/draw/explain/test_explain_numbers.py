@@ -171,3 +171,19 @@ def test_definitions_say_another_shape():
     text = str((np.expand_dims(v, 0) * np.reshape(v, (1, 3)) * np.broadcast_to(v, (2, 3))).sum().explain(v))
     definitions = [formula_of(text, f"{name}1 ") for name in ("expand_dims", "reshape", "broadcast_to")]
     assert definitions == ["v[None]", "v as (1, 3)", "v as (2, 3)"]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x, y: 1e300 * x * y, "1e300·y"),
+        (lambda x, y: x * 4e9 * 4e9 * 4e9 + y, "6.4e28"),
+        (lambda x, y: x / 1e300 * y, "y / 1e300"),
+        (lambda x, y: x**1e300 * y, "1e300·y·x^1e300"),
+        (lambda x, y: x * 10**20 * y, "1e20·y"),
+    ],
+)
+def test_whole_numbers_may_be_larger_than_numpys_integers(function, expected):
+    x, y = Tensor(1.0, name="x"), Tensor(1.0, name="y")
+    loss = function(x, y)
+    assert f" = {expected}\n" in f"{explain(loss, x)}\n" and "x" in loss.graph().text()

@@ -239,3 +239,24 @@ def test_the_estimated_size_is_near_the_true_one(make, sideways):
 def test_ranks_put_leaves_just_before_their_first_use():
     placed = {item.cards[0].name: rank for item, rank in ranks(Graph(record(f_of_xyz())).plan).items()}
     assert placed == {"x": 0, "y": 0, "q": 1, "z": 1, "f": 2}
+
+
+@needs_dot
+def test_no_wire_turns_around_a_node_that_its_op_could_take_in_another_order():
+    x, y = Tensor(3.0, name="x"), Tensor(-2.0, name="y")
+    for line in layout((x * y + x).graph(rankdir="LR")).splitlines():
+        if line.startswith("edge"):
+            count = int(line.split()[3])
+            heights = [float(number) for number in line.split()[5 : 4 + 2 * count : 2]]
+            ends = sorted((heights[0], heights[-1]))
+            assert ends[0] - 0.3 < min(heights) and max(heights) < ends[1] + 0.3
+
+
+@needs_dot
+@pytest.mark.parametrize("style", ["gates", "fused", "compact"])
+@pytest.mark.parametrize("op", [te.subtract, te.multiply])
+def test_operands_stand_in_their_order_where_nothing_speaks_against_it(op, style):
+    a, b = Tensor(3.0, name="a"), Tensor(2.0, name="b")
+    found = places(op(b, a).graph(style=style, rankdir="LR", names={"a": a, "b": b}))
+    first, second = [found[name].expected[1] for name in ("n0", "n1")]
+    assert first > second  # the operand on the left is drawn above

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tinygrad_edu.draw.picture.svg import finish, link_cells
-from tinygrad_edu.draw.theme import DARK, DARK_HOST, LIGHT, LIGHT_HOST
+from tinygrad_edu.draw.theme import DARK, LIGHT
+from tinygrad_edu.notebooks import DARK_HOST, LIGHT_HOST
 
 SVG = "{http://www.w3.org/2000/svg}"
 GRAPHVIZ = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>

@@ -1,3 +1,4 @@
+import html
 import importlib.util
 import json
 import re
@@ -117,6 +118,25 @@ def test_in_a_notebook_the_player_follows_the_theme_and_has_a_picture_for_paper(
     _, (_, found), _ = Page(shown["text/html"]).elements
     assert found["srcdoc"] == page.html.replace('data-theme="light"', 'data-theme="auto"', 1) != page.html
     assert "width:100%" in found["style"] and "box-sizing:border-box" in found["style"]
+
+
+@needs_chromium
+def test_the_note_of_a_notebook_is_hidden_beside_the_frame_and_nothing_else_is(tmp_path):
+    shown = play(f_of_xyz())._repr_html_()
+    wrapped = re.sub(r"<iframe.*?</iframe>", r"<div>\g<0></div>", shown, flags=re.S)  # as marimo does it
+    without = re.sub(r"<style>.*?</style>|<iframe.*?</iframe>", "", shown, flags=re.S)
+    pages = {"usual": shown, "marimo": wrapped, "filtered": without, "among others": f"<div>{shown}</div><p>more</p>"}
+    frames = "".join(f'<iframe title="{name}" srcdoc="{html.escape(page)}"></iframe>' for name, page in pages.items())
+    found = run(
+        f"<style></style>{frames}",
+        """
+        await new Promise((done) => setTimeout(done, 500));
+        const seen = (frame) => [...frame.contentDocument.querySelectorAll("p")].filter((p) => p.offsetHeight).length;
+        return Object.fromEntries([...document.querySelectorAll("iframe")].map((frame) => [frame.title, seen(frame)]));
+        """,
+        tmp_path,
+    )
+    assert found == {"usual": 0, "marimo": 0, "filtered": 1, "among others": 1}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -378,9 +398,10 @@ def test_the_step_is_in_view_and_the_page_does_not_overflow(size, tmp_path):
         play(nested()).html,
         """
         const outside = [];
-        for (let k = 1; k <= last; k++) {
+        for (let k = 0; k <= last; k++) {
           go(k);
-          const [part, room] = [$("picture-" + steps[k].active[0]), $("stage")].map((x) => x.getBoundingClientRect());
+          const shown = [$("picture-" + steps[k || 1].active[0]), $("stage")];
+          const [part, room] = shown.map((x) => x.getBoundingClientRect());
           if (part.left < room.left - 9 || part.right > room.right + 9) outside.push(k);
           if (part.top < room.top - 9 || part.bottom > room.bottom + 9) outside.push(k);
         }

@@ -30,6 +30,9 @@ from tinygrad_edu.engine import REGISTRY
 __all__ = ["add", "compare", "divide", "function_term", "multiply", "named_call", "product", "split_product"]
 
 
+EXACT = 2**53  # below it floats hold each whole number
+
+
 def split_product(x: Term) -> tuple[float, list[Term], list[Term]]:
     """A Term as a coefficient times factors, divided by divisors."""
     if x.kind == "product":
@@ -43,8 +46,10 @@ def is_literal(x: Term, value: float) -> bool:
 
 
 def as_int(x: float) -> float:
-    """2.0 as 2; other numbers as they are."""
-    return int(x) if np.isfinite(x) and x == int(x) else x
+    """2.0 as 2, and a number that is too large for NumPy's integers as a float; other numbers as they are."""
+    if abs(x) < EXACT:
+        return int(x) if x == int(x) else x
+    return float(x)
 
 
 def reduce_fraction(x: float, y: float) -> tuple[float, float]:
@@ -55,7 +60,8 @@ def reduce_fraction(x: float, y: float) -> tuple[float, float]:
     if abs(x) == 1 or not y or not np.isfinite([float(x), float(y)]).all():
         return x, y
     quotient = Fraction(x) / Fraction(y)
-    if isinstance(x + y, int) or quotient.denominator <= 1000:
+    exact = isinstance(x + y, int) or quotient.denominator <= 1000
+    if exact and abs(quotient.numerator) < EXACT:
         return quotient.numerator, quotient.denominator
     return as_int(x / y), 1
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.draw.numbers import MINUS, format_number
+from tinygrad_edu.draw.numbers import MINUS, as_numbers, format_number
 from tinygrad_edu.engine import REGISTRY, Op
 
 __all__ = [
@@ -209,7 +209,7 @@ def part_key(part: object) -> Any:
 def as_term(x: TermLike) -> Term:
     if isinstance(x, Term):
         return x
-    array = np.asarray(x)
+    array = as_numbers(x)
     if array.dtype.kind not in "biuf" or (array.size != 1 and not (array == 1).all()):
         raise TypeError("an array without a name")
     return literal(array.flat[0].item() if array.size else 1, array.shape)

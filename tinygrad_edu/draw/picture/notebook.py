@@ -23,7 +23,8 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.draw.picture.engines import render
-from tinygrad_edu.draw.theme import Theme, follow_host
+from tinygrad_edu.draw.theme import Theme
+from tinygrad_edu.notebooks import follow_host
 
 if TYPE_CHECKING:
     from tinygrad_edu.draw.graph import Graph
@@ -53,6 +54,7 @@ BOX = (
 
 # Seen where the frame was filtered out, and the style with it
 UNTRUSTED = "Run this cell, or trust the notebook, to see the player: pages from elsewhere are not shown before."
+HIDDEN = ".player-frame+p{display:none}:has(>.player-frame)+.player-note{display:none}"  # marimo wraps frames
 
 KINDS = ("text/html", "image/svg+xml", "image/png", "application/pdf", "text/plain")
 
@@ -147,8 +149,8 @@ def in_a_frame(page: str, title: str, theme: Theme, lowest: float = LOWEST_FRAME
     stage = COLUMN * float(size[2]) / float(size[1]) if size else HIGHEST
     height = max(lowest, min(WORDS + stage, HIGHEST))
     return (
-        f"<style>{follow_host('.player-frame')}.player-frame+p{{display:none}}</style>"
+        f"<style>{follow_host('.player-frame')}{HIDDEN}</style>"
         f'<iframe class="player-frame" srcdoc="{html.escape(with_theme(page, theme))}" title="{html.escape(title)}" '
         f'sandbox="allow-scripts" style="display:block;box-sizing:border-box;width:100%;height:{height:.0f}px;'
-        f'border:1px solid #84909c;border-radius:8px"></iframe><p>{UNTRUSTED}</p>'
+        f'border:1px solid #84909c;border-radius:8px"></iframe><p class="player-note">{UNTRUSTED}</p>'
     )

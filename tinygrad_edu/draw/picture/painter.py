@@ -6,6 +6,7 @@ out alike (see cards.py). Every node, wire and cluster has an id, which Graphviz
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import graphviz
@@ -35,6 +36,10 @@ Detail = Literal["gates", "fused", "compact"]
 HEAT_MAPS = 200  # nodes: larger pictures have none
 THINNEST, THICKEST = 1.4, 3.6  # lines of the backward pass, in points
 ODD, FAILED = "NaN or ∞", "failed"  # in the legend
+
+# Where one of their inputs goes elsewhere too, they may stand in any order, so that fewer wires cross. All others stand
+# in the order of the operands.
+COMMUTATIVE = {"add", "multiply", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "logaddexp2"}
 
 
 class Space(NamedTuple):
@@ -70,6 +75,8 @@ class Painter:
         self.space = SPACES[style]
         self.node_names = {item: f"n{i}" for i, item in enumerate(drawn.items)}
         self.clusters: list[Scope] = []  # what is drawn as cluster-0, cluster-1 ...
+        uses = Counter(link.source for link in drawn.links)
+        self.sharing = {link.target for link in drawn.links if uses[link.source] > 1}  # an input with somebody else
         self.strongest = max((strength(gradients_over(link)) for link in drawn.links), default=0.0)
         heading = self.title_and_legend()
         self.labels = Labels(extent(heading), (self.space.nodes, self.space.ranks), margin=self.space.clusters)
@@ -80,7 +87,7 @@ class Painter:
         look = self.look
         nodes, ranks, _, edges = (f"{points / 72:.3g}" for points in self.space[:4])
         self.into.attr(
-            nodesep=nodes, ranksep=ranks, ordering="in", outputorder="edgesfirst",
+            nodesep=nodes, ranksep=ranks, outputorder="edgesfirst",
             pad=edges, fontname=FONT, bgcolor=look["paper"], label=f"<{heading}>", labelloc="t", labeljust="l",
         )  # fmt: skip
         self.into.attr("node", shape="plain", fontname=FONT, fontcolor=look["text"])
@@ -137,14 +144,16 @@ class Painter:
                 margin=".08,.04", height="0", tooltip=tooltip_text(f"{full}, drawn in full where it is first used"),
             )  # fmt: skip
             return
-        into.node(name, label, id=item.id, tooltip=tooltip_text(full))
+        commutes = not item.folded and card.op is not None and card.op.name in COMMUTATIVE
+        order = {} if commutes and item in self.sharing else {"ordering": "in"}
+        into.node(name, label, id=item.id, tooltip=tooltip_text(full), **({} if gate else order))
         if gate and card.op is not None:
             text = cards.gate_label(card, look)
             gate_id, out = gate_ids(card)
             self.labels.gates[item] = extent(text)
             into.node(
                 f"{name}g", f"<{text}>", id=gate_id, shape="box", color=look["op"], style="rounded,filled",
-                fillcolor=look["op"], margin=".14,.06", height="0", tooltip=tooltip_text(card.op.name),
+                fillcolor=look["op"], margin=".14,.06", height="0", tooltip=tooltip_text(card.op.name), **order,
             )  # fmt: skip
             self.into.edge(f"{name}g", name, id=out, **self.line([] if card.gradient is None else [card.gradient]))
 

@@ -22,7 +22,8 @@ import graphviz
 
 from tinygrad_edu.checks import check_choice
 from tinygrad_edu.draw.names import shorten
-from tinygrad_edu.draw.theme import DARK_HOST, FONT, LIGHT_HOST, Theme, roles
+from tinygrad_edu.draw.theme import FONT, Theme, roles
+from tinygrad_edu.notebooks import DARK_HOST, LIGHT_HOST
 
 __all__ = [
     "NAMESPACE", "NUMBER", "finish", "label_text", "link_cells", "parse", "script_json", "tooltip_text", "xml_text",
@@ -77,7 +78,7 @@ def finish(svg: str, *, title: str, description: str = "", theme: Theme = "light
     Args:
         svg: What Graphviz wrote, in the colours of either theme.
         title, description: The picture's name, and the picture in words.
-        theme: "auto" follows the page around the picture, where that says its theme (see theme.DARK_HOST), else the
+        theme: "auto" follows the page around the picture, where that says its theme (see notebooks.DARK_HOST), else the
             reader's setting (prefers-color-scheme).
         prefix: The id of the root; that of a part is `prefix-id`, where id is what the DOT says ("node-t0"). By default
             made from the content, so that the same picture has the same ids.

@@ -23,7 +23,10 @@ const key = (d, colour, kind, viewBox) => {
   svg.append(make("path", kind === "dot" ? { d, style: `fill: var(--${colour})` } : { d, class: "line", style: `stroke: var(--${colour})` }));
   return svg;
 };
-const short = (x) => String(+x.toPrecision(3)).replace("-", "−");
+const short = (x) => {  // at most six letters or so: the room beside an axis
+  const number = +x.toPrecision(3), text = String(number);
+  return (text.length > 6 ? number.toExponential() : text).replace("e+", "e").replaceAll("-", "−");
+};
 const power = (n) => "10" + String(n).replace("-", "−").replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
 
 // Round numbers from low to high: some five; of a logarithmic axis 1, 2 and 5 times the powers of ten, or only 1 times.
@@ -146,7 +149,7 @@ function histograms(id, title, note, { names, low, high, bins, ticks }, colour) 
     const heights = found.subarray(i * (bins + 1), (i + 1) * (bins + 1)), base = top + row * (i + 1) - 1;
     const d = [...heights.subarray(0, bins)].map((h, j) => `L${x(low + ((high - low) * j) / bins).toFixed(1)} ${(base - h / 8).toFixed(1)}h${((right - left) / bins).toFixed(2)}`);
     path.setAttribute("d", `M${left} ${base}${d.join("")}L${right} ${base}Z`);
-    zeros[i].textContent = heights[bins] ? `${heights[bins]}% are 0` : "";
+    zeros[i].textContent = heights[bins] > 100 ? "not finite" : heights[bins] ? `${heights[bins]}% are 0` : "";
   });
 }
 
