@@ -11,7 +11,7 @@ ranks take the same step from the same weights, and have the same weights again:
 import math
 import zlib
 from copy import copy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -252,14 +252,17 @@ class DataParallel(metaclass=Named):
         kinds = [(p.shape, p.dtype) for p in params]
         if kinds == self._kinds:
             return
-        orders = self.ask_rank_0(
-            ["F" if p.grad is not None and np.isfortran(home(plain(p.grad))) else "C" for p in params]
-        )
+        orders = self.ask_rank_0([memory_order(home(plain(p.grad))) for p in params])
         ends = np.cumsum([0, *[p.size for p in params]]).tolist()
         self._sums = np.empty(ends[-1] + len(params) + 2, np.result_type(np.float32, *[p.dtype for p in params]))
         spans = zip(params, orders, ends[:-1], ends[1:], strict=True)
         self._parts = [self._sums[a:b].reshape(p.shape, order=order) for p, order, a, b in spans]
         self._kinds = kinds
+
+
+def memory_order(gradient: NDArray[Any] | None) -> Literal["C", "F"]:
+    """The order of an array's elements in memory, as np.reshape names it."""
+    return "F" if gradient is not None and np.isfortran(gradient) else "C"
 
 
 def check_jumps(name: str, rng: np.random.Generator) -> None:
