@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from elsewhere import KIND, PLACE, there
 from mpi import mpiexec, needs_mpi
 from ranks_in_threads import on_ranks
 from ranks_program import CASES, fifty_steps, trained
 
 from tinygrad_edu import Tensor, cross_entropy, nn, optim, ranks
+from tinygrad_edu.arrays import home
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.training import Checkpoint, DataParallel, EarlyStopping, RunningMeans, evaluate, fit, predict
 
@@ -121,6 +123,22 @@ def test_fit_measures_decides_and_learns_as_one_process(name, size):
             np.testing.assert_allclose([r[key] for r in history], [r[key] for r in alone[0]], rtol=1e-12)
         np.testing.assert_allclose(means, alone[1], rtol=1e-12)
         np.testing.assert_allclose(outputs, alone[2], rtol=1e-11, atol=1e-12)
+
+
+def test_models_on_a_gpu_share_batches_too():
+    def run(comm):
+        model = nn.MLP([6, 8, 3], batch_norm=True, dtype=np.float64, rng=RNG(3)).to(PLACE)
+        case = Setting(comm, n=20, model=model)
+        case.fit(train=case.loader(transform=there), validation=None)
+        held = [type(p.grad) for p in model.parameters()]
+        outputs = predict(model, case.loader(transform=there), parallel=case.parallel)
+        return held, home(model[0].weight.data), outputs
+
+    results = on_ranks(2, run)
+    for held, weights, outputs in results:
+        assert {*held} == {KIND} and outputs.shape == (20, 3)
+        np.testing.assert_array_equal(weights, results[0][1])
+        np.testing.assert_array_equal(outputs, results[0][2])
 
 
 def test_a_plain_loop_measures_over_all_ranks_and_an_empty_share_takes_part():

@@ -11,12 +11,13 @@ ranks take the same step from the same weights, and have the same weights again:
 import math
 import zlib
 from copy import copy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.arguments import Named
+from tinygrad_edu.arrays import brought, home, is_elsewhere
 from tinygrad_edu.checks import check_number
 from tinygrad_edu.engine import plain
 from tinygrad_edu.files import say
@@ -176,14 +177,14 @@ class DataParallel(metaclass=Named):
             RuntimeError: Their weights differ; it comes on all ranks.
         """
         self._check_weights()
-        buffers = dict(self.model.named_buffers())
+        buffers = {path: home(buffer) for path, buffer in self.model.named_buffers()}
         if buffers:
             self.model.load_state_dict(self.ask_rank_0(buffers, "shares its buffers"), strict=False)
 
     def _check_weights(self) -> None:
         crc = 0
         for p in self.model.parameters():
-            crc = zlib.crc32(np.ascontiguousarray(p.data).reshape(-1).view(np.uint8).data, crc)
+            crc = zlib.crc32(np.ascontiguousarray(home(p.data)).reshape(-1).view(np.uint8).data, crc)
         found = np.empty(self.size, np.int64)
         wait(self._meet("compares its weights").Iallgather(np.array([crc], np.int64), found))
         if (found != found[0]).any():
@@ -225,7 +226,7 @@ class DataParallel(metaclass=Named):
             if p.grad is None or not weight:
                 part.fill(0)
             else:
-                np.multiply(plain(p.grad), weight, out=part)
+                np.multiply(home(plain(p.grad)), weight, out=part)
         tail = self._sums[-len(params) - 2 :]
         tail[:] = [*[p.grad is not None for p in params], weight, loss]
         wait(self._meet("averages gradients").Iallreduce(None, self._sums))  # None: in place
@@ -235,6 +236,9 @@ class DataParallel(metaclass=Named):
         divisor = 1.0 if summed else total
         for p, part, holders in zip(params, self._parts, held, strict=True):
             if holders:
+                if is_elsewhere(p.data):
+                    p.grad = brought((part / divisor).astype(p.dtype), p)
+                    continue
                 if not isinstance(p.grad, np.ndarray) or p.grad.dtype != p.dtype or not p.grad.flags.writeable:
                     p.grad = np.empty_like(part, p.dtype)
                 np.divide(part, divisor, out=p.grad, casting="same_kind")
@@ -248,12 +252,17 @@ class DataParallel(metaclass=Named):
         kinds = [(p.shape, p.dtype) for p in params]
         if kinds == self._kinds:
             return
-        orders = self.ask_rank_0(["F" if p.grad is not None and np.isfortran(plain(p.grad)) else "C" for p in params])
+        orders = self.ask_rank_0([memory_order(home(plain(p.grad))) for p in params])
         ends = np.cumsum([0, *[p.size for p in params]]).tolist()
         self._sums = np.empty(ends[-1] + len(params) + 2, np.result_type(np.float32, *[p.dtype for p in params]))
         spans = zip(params, orders, ends[:-1], ends[1:], strict=True)
         self._parts = [self._sums[a:b].reshape(p.shape, order=order) for p, order, a, b in spans]
         self._kinds = kinds
+
+
+def memory_order(gradient: NDArray[Any] | None) -> Literal["C", "F"]:
+    """The order of an array's elements in memory, as np.reshape names it."""
+    return "F" if gradient is not None and np.isfortran(gradient) else "C"
 
 
 def check_jumps(name: str, rng: np.random.Generator) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.arrays import home
 from tinygrad_edu.engine import no_grad, plain
 from tinygrad_edu.functional import cross_entropy, nll_loss
 from tinygrad_edu.nn.losses import NLLLoss
@@ -114,7 +115,7 @@ def shared_outputs(model: Module, batches: Batches, parallel: DataParallel) -> l
     own = []
     for number, batch in enumerate(batches, 1):
         inputs, targets = inputs_and_targets(batch, f"predict, batch {number}", may_be_empty=True)
-        own.append(plain(model(inputs)) if len(targets) else None)
+        own.append(home(plain(model(inputs))) if len(targets) else None)
     parallel.end_pass(len(own))
     found = parallel.collect(own)
     return [part for parts in zip(*found, strict=True) for part in parts if part is not None]
@@ -122,7 +123,7 @@ def shared_outputs(model: Module, batches: Batches, parallel: DataParallel) -> l
 
 def loss_weight(loss: Criterion, outputs: Any, targets: Any) -> float:
     """What a mean was divided by: the labels that count, by their weights, else the number of all targets."""
-    labels, options = np.asarray(plain(targets)), vars(loss) if isinstance(loss, NLLLoss) else {}
+    labels, options = np.asarray(home(plain(targets))), vars(loss) if isinstance(loss, NLLLoss) else {}
     function = loss
     while isinstance(function, partial):
         options, function = {**function.keywords, **options}, function.func
@@ -130,7 +131,7 @@ def loss_weight(loss: Criterion, outputs: Any, targets: Any) -> float:
         return float(labels.size)
     counted = labels[labels != options.get("ignore_index", -100)]
     weight = options.get("weight")
-    return float(counted.size if weight is None else np.asarray(plain(weight), np.float64)[counted].sum())
+    return float(counted.size if weight is None else np.asarray(home(plain(weight)), np.float64)[counted].sum())
 
 
 LABEL_LOSSES = (cross_entropy, nll_loss)
