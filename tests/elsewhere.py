@@ -16,6 +16,7 @@ import pytest
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 ATTEMPTS = []  # at reading the numbers
+BROUGHT_HOME = []  # the shapes of arrays that were asked for
 SCALARS = (int, float, bool, np.generic)
 
 
@@ -28,6 +29,7 @@ class Elsewhere(NDArrayOperatorsMixin):
 
     def get(self):
         """The values, as an array of NumPy's: what a program asks for by name."""
+        BROUGHT_HOME.append(self.shape)
         return self._hidden.copy()
 
     def _refuse(self, *args, **kwargs):
@@ -147,8 +149,14 @@ LIBRARY = KIND.__module__.partition(".")[0]
 def nothing_is_converted():
     """Fails a test in which something tried to read the numbers, also where that was caught."""
     ATTEMPTS.clear()
+    BROUGHT_HOME.clear()
     yield
     assert ATTEMPTS == []
+
+
+def numbers(x):
+    """The values, for a test."""
+    return x._hidden if isinstance(x, Elsewhere) else x.get()
 
 
 def there(x, name=""):

@@ -6,6 +6,10 @@ an op is computed where its operands lie. Three things NumPy does without asking
     np.asarray(x)               # would bring x to the CPU; `array_of` leaves x where it is
     x * np.eye(3)               # mixes two places; `beside` makes the second array where x lies
     np.asarray(x.sum())[()]     # takes out a number; elsewhere that is an array of shape () and stays one
+
+Quantiles, medians, np.insert and np.delete bring home which elements are meant. Where a shape or a way depends on
+values (x[x > 0], np.unique, is any NaN there?), the program waits for a number. What the other library lacks is its
+own TypeError. Writing into the .data of a result is seen by nobody there.
 """
 
 from __future__ import annotations

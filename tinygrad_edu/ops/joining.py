@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu.arrays import beside, home
+from tinygrad_edu.arrays import beside, brought, home
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power, where
@@ -130,7 +130,7 @@ def leaves_of(arrays: Any, depth: int = 0) -> Iterator[tuple[int, Tensor]]:
 
 def append(x: Operand, values: Operand, axis: int | None = None) -> Tensor:
     """values behind x along an axis, or both flattened."""
-    return concatenate([x, values], axis)
+    return concatenate([x, values if is_tensor(values) else brought(values, x)], axis)
 
 
 def insert(x: Operand, obj: Any, values: Operand, axis: int | None = None) -> Tensor:
@@ -142,7 +142,8 @@ def insert(x: Operand, obj: Any, values: Operand, axis: int | None = None) -> Te
         values: What broadcasts to the new slices; for one place also any number of them. In the dtype of x.
         axis: None for the flattened array.
     """
-    x, values = ravel(x) if axis is None else as_operand(x), as_operand(values)
+    x = ravel(x) if axis is None else as_operand(x)
+    values = as_operand(values if is_tensor(values) else brought(values, x))
     axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
     n, shape = x.shape[axis], list(x.shape)
     places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(home(obj))
