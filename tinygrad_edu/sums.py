@@ -11,9 +11,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
-from tinygrad_edu.arrays import array_of
+from tinygrad_edu.arrays import KINDS, array_of
 
 __all__ = ["FEW", "accumulator", "add_up", "first_along", "mean_of", "running_sum"]
 
@@ -39,19 +38,19 @@ def accumulator(x: Any, axis: int | tuple[int, ...] | None = None) -> np.dtype[A
 def add_up(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """np.sum of an array, in its own dtype."""
     wide = accumulator(x, axis)
-    if wide is None and axis is not None and x.size > FEW and (out := by_product(x, axis)) is not None:
-        return np.expand_dims(out, axis) if keepdims else out
-    if type(x) is ndarray:
-        out = np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore[call-overload]  # sum is slower
-    else:
+    if KINDS and type(x) in KINDS:
         out = np.sum(x, axis, wide, keepdims=keepdims)
+    elif wide is None and axis is not None and x.size > FEW and (out := by_product(x, axis)) is not None:
+        return np.expand_dims(out, axis) if keepdims else out
+    else:
+        out = np.add.reduce(x, axis, wide, None, keepdims)  # type: ignore[call-overload]
     return out if wide is None else out.astype(x.dtype)
 
 
 def by_product(x: Any, axis: int | tuple[int, ...]) -> Any:
     """The sum along the last axis, or all before it, as a product with ones, which BLAS does much faster; else None."""
     last, axes = x.ndim - 1, axis if isinstance(axis, tuple) else (axis,)
-    if last < 1 or x.dtype.char not in "fd" or type(x) is not ndarray:
+    if last < 1 or x.dtype.char not in "fd":
         return None
     if axes in ((-1,), (last,)):
         return np.matmul(x, np.ones(x.shape[-1], x.dtype)) if x.shape[-1] <= FEW else None
