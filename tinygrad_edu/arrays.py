@@ -24,7 +24,7 @@ from numpy import ndarray
 
 __all__ = [
     "CONSTANTS", "KINDS", "AnyArray", "array_of", "beside", "brought", "contiguous", "copied", "home", "is_elsewhere",
-    "number", "own", "place_hint",
+    "own", "place_hint", "placed",
 ]  # fmt: skip
 
 CONSTANTS = {float, int, bool, ndarray} | {np.dtype(code).type for code in "?bhilqBHILQefdg"}  # need no conversion
@@ -73,9 +73,9 @@ def beside(x: Any, create: Callable[..., Any], *args: Any, **kwargs: Any) -> Any
 
 def brought(x: Any, to: Any) -> Any:
     """Numbers or an array of NumPy's, brought to where the array or Tensor `to` lies if that is elsewhere."""
-    if KINDS and type(to := getattr(to, "_values", to)) in KINDS and type(x) not in KINDS:
-        return np.asarray(x, like=to)
-    return x
+    if not KINDS or type(x) in KINDS or hasattr(x, "_values"):
+        return x
+    return np.asarray(x, like=place) if type(place := getattr(to, "_values", to)) in KINDS else x
 
 
 def contiguous(x: Any) -> Any:
@@ -90,11 +90,13 @@ def home(x: Any) -> Any:
     return x.get() if hasattr(x, "get") else np.asarray(x)
 
 
-def number(x: Any, like: Any) -> Any:
-    """x of shape () as its neighbour is: a scalar of NumPy's, also of an array from elsewhere beside numbers."""
-    if type(x) in KINDS:
-        return x if type(like) in KINDS else like.dtype.type(x.item())
-    return x[()] if type(x) is ndarray else x
+def placed(g: Any, like: Any) -> Any:
+    """A gradient where the array lies that it is of; of shape () a scalar, as NumPy's are."""
+    if type(like) in KINDS:
+        return brought(g, like)
+    if type(g) in KINDS:
+        return like.dtype.type(g.item())  # of a number beside arrays from elsewhere
+    return g[()] if type(g) is ndarray and not g.shape else g
 
 
 def own(part: Any, g: Any) -> Any:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 import numpy as np
 from numpy import float64, ndarray
 
-from tinygrad_edu.arrays import CONSTANTS, KINDS, array_of, number, own
+from tinygrad_edu.arrays import CONSTANTS, KINDS, array_of, own, placed
 from tinygrad_edu.engine.modes import PLAIN, Mode, current_mode, run_hooks, stored_mode
 from tinygrad_edu.engine.node import REGISTRY, Node, Op, described, is_tensor, new_number
 from tinygrad_edu.garbage import watch_growth
@@ -178,4 +178,4 @@ def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
             raise ValueError(f"{what} for an operand of shape {shape}; no broadcasting explains that: fix the rule")
         g = (add_up(g, axes) if type(g) is ndarray else g.sum(axes)).reshape(shape)
     g = g if g.dtype == dtype else g.astype(dtype)
-    return g if shape else number(g, x._values)
+    return placed(g, x._values)

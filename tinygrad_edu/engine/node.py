@@ -99,8 +99,7 @@ class Op:
 
     def explained(self, error: Exception, values: Sequence[Any]) -> Exception:
         """NumPy's error with the op's name and the operands' shapes in front."""
-        text = str(error)
-        kind = TypeError if isinstance(error, TypeError) else type(error)  # NumPy's own cannot be built of a text
+        text, kind = str(error), TypeError if isinstance(error, TypeError) else type(error)  # NumPy's takes no text
         text = text if text.startswith(self.name) else f"{self.name} of {described(values)}: {text}"
         return kind(text + place_hint(values, [self.argument(i) for i in range(len(values))]))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy import may_share_memory, ndarray
 
-from tinygrad_edu.arrays import CONSTANTS, KINDS
+from tinygrad_edu.arrays import CONSTANTS, KINDS, own
 from tinygrad_edu.engine import autograd
 from tinygrad_edu.engine.autograd import P, Visit, Vjp, current, define, fill_grad, record_result, unbroadcast
 from tinygrad_edu.engine.modes import PLAIN, current_mode, run_hooks, stored_mode
@@ -88,7 +88,7 @@ def binary(op: Op, compute: Callable[..., Any], reference: Callable[..., Any]) -
 
 def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, visit: Visit | None = None) -> None:
     """The walk of autograd.backward_pass, on arrays: no generator, and a gradient that fits is not looked at twice."""
-    if create_graph or type(output._values) in KINDS or current_mode().watch is not None:
+    if create_graph or current_mode().watch is not None:
         return autograd.backward_pass(output, gradient, create_graph, visit)
     waiting: dict[int, list[Any]] = {output._number: [output, gradient]}
     heap = [-output._number] if output._op is not None else []
@@ -97,8 +97,9 @@ def backward_pass(output: Tensor, gradient: Any, create_graph: bool = False, vis
     def deliver(part: Any, x: Tensor, position: int) -> None:
         """Adds what came over one edge of `tensor` to the gradient of its operand x."""
         data = x._values
-        if type(part) is not type(data):
+        if type(part) is not type(data) or (KINDS and type(part) in KINDS):
             part = unbroadcast(part, x, tensor, position)
+            part = own(part, g) if x._op is None else part
         elif type(part) is ndarray:
             if part.shape != data.shape or part.dtype is not data.dtype:
                 part = unbroadcast(part, x, tensor, position)
