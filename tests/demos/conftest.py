@@ -1,10 +1,14 @@
 """Fixtures of the demos' tests."""
 
+from functools import cache
+
 import lesson
 import pytest
 from demo_runs import import_demo, write_mnist
 
 from tinygrad_edu.data import mnist, synthetic_digits
+
+drawn_once = cache(synthetic_digits)
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +23,7 @@ def nothing_of_the_users(tmp_path, monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     """600 training and 200 test images in the four files of MNIST."""
-    return write_mnist(tmp_path / "data", *synthetic_digits(600, seed=3), *synthetic_digits(200, seed=4))
+    return write_mnist(tmp_path / "data", *drawn_once(600, seed=3), *drawn_once(200, seed=4))
 
 
 @pytest.fixture
