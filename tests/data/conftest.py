@@ -19,7 +19,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "FILES", digests)
     monkeypatch.setattr(mnist, "MIRRORS", ())
     monkeypatch.setattr(mnist, "CONNECT_TIMEOUT", 2.0)
-    monkeypatch.setattr(mnist, "STALL_TIMEOUT", 0.5)
+    monkeypatch.setattr(mnist, "STALL_TIMEOUT", 0.25)
     return tmp_path / "cache" / "tinygrad_edu" / "mnist"
 
 
