@@ -13,6 +13,7 @@ from tinygrad_edu.data import mnist
 settings.register_profile(
     "tinygrad_edu",
     deadline=None,
+    max_examples=int(os.environ.get("TINYGRAD_EDU_EXAMPLES", 100)),
     database=None,
     print_blob=True,
     derandomize="CI" in os.environ,

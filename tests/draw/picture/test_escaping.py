@@ -32,9 +32,9 @@ def assert_names_are_read(svg, names):
     assert {shorten(name, 600).strip() for name in names} - {""} <= read(svg, "title")
 
 
-@pytest.mark.parametrize("mode", ["forward", "both"])
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name[:12]))
-def test_a_hostile_name_is_read_as_it_is(name, mode, engine):
+def test_a_hostile_name_is_read_as_it_is(name, engine):
+    mode = ("forward", "both")[HOSTILE.index(name) % 2]
     graph = Graph(record(Tensor(2.0, name=name) * Tensor([1.0, 2.0], name=f"2{name}")), mode=mode, title=name)
     svg = graph.pipe("svg")
     assert_names_are_read(svg, [name, f"2{name}"])
