@@ -32,10 +32,10 @@ def rows(title):
 def nothing_left(tmp_path, monkeypatch):
     """Files go to a folder of the test's, and ops leave the registry again."""
     monkeypatch.chdir(tmp_path)
-    before = set(REGISTRY)
+    before = dict(REGISTRY)
     yield
-    for name in set(REGISTRY) - before:
-        del REGISTRY[name]
+    REGISTRY.clear()
+    REGISTRY.update(before)
 
 
 def numbers(value):

@@ -223,7 +223,7 @@ def test_no_page_is_wider_than_its_window(tmp_path):
 
 
 @needs_chromium
-@READY
+@pytest.mark.parametrize("name", ["neuron", "learning_rate"])
 def test_charts_fill_a_printed_sheet_and_say_what_their_curves_are(name, tmp_path):
     page = written(name, tmp_path)[1]
     low, high, back, keys = run(
