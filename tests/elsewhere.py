@@ -51,6 +51,9 @@ class Elsewhere(NDArrayOperatorsMixin):
         return out[0] if out else wrapped(result)
 
     def __array_function__(self, func, types, args, kwargs):
+        if func.__name__ in LACKING:
+            return NotImplemented
+        check_call(func.__name__, args, kwargs)
         if not all(issubclass(kind, (Elsewhere, np.ndarray)) for kind in types):
             return NotImplemented
         if any(isinstance(x, np.ndarray) for x in leaves([*args, *kwargs.values()])) and func not in CREATING:
@@ -94,12 +97,47 @@ class Elsewhere(NDArrayOperatorsMixin):
             return wrapped(found) if isinstance(found, np.ndarray) else found
 
         def method(*args, **kwargs):
+            check_call(name, (self, *args), kwargs)
             if any(isinstance(x, np.ndarray) for x in leaves([*args, *kwargs.values()])):
                 raise TypeError(f"{name}: Unsupported type <class 'numpy.ndarray'>")
             out = found(*map(unwrapped, args), **{k: unwrapped(x) for k, x in kwargs.items()})
             return out if name in ("item", "tolist") else wrapped(out)
 
         return method
+
+
+LACKING = {"geomspace", "insert", "svdvals", "vecdot"}  # what CuPy 14 has not, as far as NumPy's callers may want it
+UNKNOWN = {  # keyword arguments of NumPy's that CuPy's functions and methods do not take
+    "cholesky": {"upper"},
+    "eye": {"device"},
+    "full": {"device"},
+    "max": {"initial", "where"},
+    "min": {"initial", "where"},
+    "ones": {"device"},
+    "partition": {"kind"},
+    "pinv": {"hermitian", "rtol"},
+    "prod": {"initial", "where"},
+    "sum": {"initial", "where"},
+    "take": {"mode"},
+}
+MOST = {"item": 1, "partition": 3, "pinv": 2}  # arguments by place, that it is called on included
+REDUCTIONS = {"all", "any", "cumprod", "cumsum", "max", "min", "prod", "sum"}
+
+
+def check_call(name, args, kwargs):
+    """Refuses what CuPy's function or method of that name does not take."""
+    if UNKNOWN.get(name, set()) & kwargs.keys() or len(args) > MOST.get(name, 99):
+        raise TypeError(f"{name}() got an unexpected argument: {args}, {kwargs}")
+    if name in ("sort", "argsort") and (*args[2:], kwargs.get("kind"))[0] not in (None, "stable"):
+        raise ValueError("kind can only be None or 'stable'")
+    if name == "sliding_window_view" and kwargs.get("writeable"):
+        raise NotImplementedError("Writeable views are not supported.")
+    if name == "where" and not isinstance(args[0], Elsewhere):
+        raise AttributeError(f"{type(args[0]).__name__!r} object has no attribute 'astype'")
+    if name in REDUCTIONS and args[0].shape == () and (*args[1:], kwargs.get("axis"))[0] not in (None, ()):
+        raise np.exceptions.AxisError("axis is out of bounds for array of dimension 0")
+    if name == "interp" and not all(x.flags.c_contiguous for x in args):
+        raise NotImplementedError("Non-C-contiguous x is currently not supported")
 
 
 CREATING = {np.array, np.asarray, np.asanyarray, np.ascontiguousarray}  # called with like=
@@ -118,8 +156,8 @@ def wrapped(x):
     """A result, hidden: arrays and, as CuPy has no other, single numbers of a dtype."""
     if type(x) is list or type(x) is tuple:
         return type(x)(map(wrapped, x))
-    if isinstance(x, tuple):  # named, as of svd
-        return type(x)(*map(wrapped, x))
+    if isinstance(x, tuple):  # named, as of svd; CuPy's are not
+        return tuple(map(wrapped, x))
     if not isinstance(x, (np.ndarray, np.generic)):
         return x
     return Elsewhere(np.asarray(x))

@@ -23,8 +23,8 @@ import numpy as np
 from numpy import ndarray
 
 __all__ = [
-    "CONSTANTS", "KINDS", "AnyArray", "array_of", "beside", "brought", "contiguous", "copied", "home", "is_elsewhere",
-    "own", "place_hint", "placed",
+    "CONSTANTS", "KINDS", "AnyArray", "array_of", "axis_of", "beside", "brought", "contiguous", "copied", "extremes",
+    "home", "is_elsewhere", "own", "place_hint", "placed",
 ]  # fmt: skip
 
 CONSTANTS = {float, int, bool, ndarray} | {np.dtype(code).type for code in "?bhilqBHILQefdg"}  # need no conversion
@@ -66,9 +66,13 @@ def copied(x: Any) -> Any:
 
 def beside(x: Any, create: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """create(*args, **kwargs), a function of NumPy's that makes an array, where the array or Tensor x lies."""
-    if KINDS and type(x := getattr(x, "_values", x)) in KINDS:
-        return create(*args, **kwargs, like=x)
-    return create(*args, **kwargs)
+    if not KINDS or type(x := getattr(x, "_values", x)) not in KINDS:
+        return create(*args, **kwargs)
+    # what like=x asks for, but without device=, which np.ones(like=x) adds and CuPy does not know
+    out = x.__array_function__(create, (type(x),), args, kwargs)
+    if out is NotImplemented:
+        raise TypeError(f"{type(x).__module__.partition('.')[0]} has no {create.__name__}, which is needed here")
+    return out
 
 
 def brought(x: Any, to: Any) -> Any:
@@ -76,6 +80,18 @@ def brought(x: Any, to: Any) -> Any:
     if not KINDS or type(x) in KINDS or hasattr(x, "_values"):
         return x
     return np.asarray(x, like=place) if type(place := getattr(to, "_values", to)) in KINDS else x
+
+
+def axis_of(x: Any, axis: Any) -> Any:
+    """The axis to reduce; None for an array elsewhere of shape (), where NumPy alone takes 0 and -1 too."""
+    return None if KINDS and type(x) in KINDS and not x.shape else axis
+
+
+def extremes(x: Any) -> tuple[Any, Any]:
+    """The smallest and the largest element as Python's numbers."""
+    if type(x) in KINDS:
+        return x.min().item(), x.max().item()
+    return x.item(x.argmin()), x.item(x.argmax())  # faster than min and max
 
 
 def contiguous(x: Any) -> Any:

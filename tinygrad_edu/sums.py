@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.arrays import KINDS, array_of
+from tinygrad_edu.arrays import KINDS, array_of, axis_of
 
 __all__ = ["FEW", "accumulator", "add_up", "first_along", "mean_of", "running_sum"]
 
@@ -39,7 +39,7 @@ def add_up(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = F
     """np.sum of an array, in its own dtype."""
     wide = accumulator(x, axis)
     if KINDS and type(x) in KINDS:
-        out = np.sum(x, axis, wide, keepdims=keepdims)
+        out = np.sum(x, axis_of(x, axis), wide, keepdims=keepdims)
     elif wide is None and axis is not None and x.size > FEW and (out := by_product(x, axis)) is not None:
         return np.expand_dims(out, axis) if keepdims else out
     else:
@@ -64,7 +64,7 @@ def mean_of(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
     """np.mean of an array, in its own dtype, or float64 for integers; finite even where the sum is not (float16)."""
     x = x if hasattr(x, "dtype") else array_of(x)
     wide = accumulator(x, axis) if x.dtype.kind == "f" else FLOAT64
-    total = add_up(x, axis, keepdims) if wide is None else np.sum(x, axis, wide, keepdims=keepdims)
+    total = add_up(x, axis, keepdims) if wide is None else np.sum(x, axis_of(x, axis), wide, keepdims=keepdims)
     if not x.size and total.size:
         return np.mean(x, axis, keepdims=keepdims)  # NaN, with NumPy's warning
     out = total / (x.size // (total.size or 1) or 1)
@@ -84,5 +84,5 @@ def first_along(x: Any, axes: tuple[int, ...]) -> Any:
 def running_sum(x: Any, axis: int | None = None) -> Any:
     """np.cumsum of an array, in its own dtype."""
     wide = accumulator(x, tuple(range(np.ndim(x))) if axis is None else axis)
-    out = np.cumsum(x, axis, wide)
+    out = np.cumsum(x, axis_of(x, axis), wide)
     return out if wide is None else out.astype(x.dtype)

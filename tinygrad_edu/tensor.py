@@ -209,7 +209,7 @@ class Tensor(Methods):
             raise ValueError(
                 f"item: shape {self.shape} is not one number; use tolist(), or item(0, ...) for one of them"
             )
-        return float(self._values.item(*place))
+        return float((home(self._values) if place else self._values).item(*place))
 
     def __float__(self) -> float:
         if self._requires_grad and current_mode().recording:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.arrays import array_of, beside, brought
+from tinygrad_edu.arrays import array_of, beside, brought, extremes
 from tinygrad_edu.checks import as_array, broadcasts_to, check_bool, check_int, check_number
 from tinygrad_edu.engine import Array, is_tensor, plain
 from tinygrad_edu.ops import Operand, as_operand, checked_operand, fused
@@ -215,9 +215,10 @@ def check_labels(name: str, input: Tensor, target: Tensor, ignore_index: int = N
     if type(ignore_index) is not int:
         ignore_index = check_int(f"{name}: ignore_index", ignore_index, *INT64, wrong_type=TypeError)
     check_integers(name, target)
-    if not target.size or (
-        0 <= target.item(target.argmin()) <= target.item(target.argmax()) < classes and not 0 <= ignore_index < classes
-    ):
+    if not target.size:
+        return None
+    low, high = extremes(target)
+    if low >= 0 and high < classes and not 0 <= ignore_index < classes:
         return None
     counts = array_of(target != ignore_index)
     labels = target[counts]
@@ -256,7 +257,7 @@ def check_distributions(name: str, target: Tensor) -> None:
         raise TypeError(f"{name}: target is of dtype {values.dtype}; it must hold integers or real numbers")
     if not values.size:
         return
-    low, high = values.item(values.argmin()), values.item(values.argmax())  # faster than min and max
+    low, high = extremes(values)
     if not (low >= -SLACK and high <= 1 + SLACK):
         what = f"targets of the logits' shape {values.shape} are probabilities; they must lie in 0 to 1"
         raise ValueError(f"{name}: {what}, but run from {low:g} to {high:g}{hint}")

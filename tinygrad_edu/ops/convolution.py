@@ -65,7 +65,7 @@ def reach(size: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
 @op(lambda g, out, x, size, stride, dilation: fold(g, size, stride, x.shape, dilation))
 def windows(x: Array, size: Pair, stride: Pair, dilation: Pair = NO_GAPS) -> Array:
     """Every window of a size: (n, c, h, w) -> (n, c, rows, columns, *size), a view; it takes each dilation-th pixel."""
-    seen = sliding_window_view(x, reach(size, dilation), (2, 3), writeable=True)
+    seen = sliding_window_view(x, reach(size, dilation), (2, 3), writeable=type(x) not in KINDS)
     return seen[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
 
 

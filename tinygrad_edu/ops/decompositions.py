@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from tinygrad_edu.arrays import beside, brought
+from tinygrad_edu.arrays import KINDS, beside, brought
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.elementwise import Operand, abs, as_float, as_operand, where
 from tinygrad_edu.ops.indexing import getitem, tril
@@ -160,7 +160,9 @@ def cholesky_rule(g: Array, out: Array, x: Array, upper: bool) -> Array:
 @op(cholesky_rule)
 def cholesky(x: Array, upper: bool = False) -> Array:
     """The lower triangular L of x = L @ L^T, or L^T; of x one triangle is read, and the gradient is symmetric."""
-    return np.linalg.cholesky(x, upper=upper)
+    if type(x) not in KINDS:
+        return np.linalg.cholesky(x, upper=upper)
+    return np.linalg.cholesky(x.swapaxes(-1, -2)).swapaxes(-1, -2) if upper else np.linalg.cholesky(x)
 
 
 def eigvalsh_rule(g: Array, out: Array, x: Array, UPLO: Any) -> Array:
@@ -177,7 +179,8 @@ def eigvalsh(x: Array, UPLO: Any = "L") -> Array:
 
 def rounding(values: Array) -> Array:
     """What is 0 up to rounding beside a matrix's eigenvalues or the like: (..., n) -> (..., 1)."""
-    return values.shape[-1] * np.finfo(values.dtype).eps * np.abs(values).max(axis=-1, initial=0, keepdims=True)
+    largest = np.abs(values).max(axis=-1, keepdims=True) if values.size else np.zeros_like(values[..., :1])
+    return values.shape[-1] * np.finfo(values.dtype).eps * largest
 
 
 @op(lambda g, out, x: g * where(g == 0, 0.0, math.nan))
@@ -390,7 +393,9 @@ def pinv_rule(g: Array, out: Array, x: Array, rcond: Any, hermitian: bool) -> Ar
 @op(pinv_rule)
 def _pinv(x: Array, rcond: Any = 1e-15, hermitian: bool = False) -> Array:
     """np.linalg.pinv."""
-    return np.linalg.pinv(x, rcond, hermitian)
+    if type(x) not in KINDS:
+        return np.linalg.pinv(x, rcond, hermitian)
+    return np.linalg.pinv(np.tril(x) + np.tril(x, -1).swapaxes(-1, -2) if hermitian else x, brought(rcond, x))
 
 
 def pinv(x: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = ...) -> Tensor:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_edu.arrays import KINDS, array_of
+from tinygrad_edu.arrays import KINDS, array_of, brought
 from tinygrad_edu.checks import as_array
 from tinygrad_edu.engine import Array, Node, is_tensor, op, plain
 
@@ -264,6 +264,8 @@ def where(condition: Operand, x: Operand, y: Operand) -> Array:
     """x where the boolean array `condition` is true, else y."""
     if array_of(condition).dtype.kind != "b":
         raise TypeError("where: the condition must be boolean, for example where(x > 0, x, 0)")
+    if KINDS and isinstance(condition, (bool, np.bool_)):
+        condition = brought(brought(condition, x), y)
     return np.where(condition, x, y)
 
 

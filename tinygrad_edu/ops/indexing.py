@@ -206,8 +206,19 @@ def take(x: Operand, indices: Any, axis: int | None = None, *, mode: str = "rais
         mode: For indices out of bounds: "raise" an error, "wrap" around or "clip" to the ends.
     """
     x, axis = line_up(x, axis)
-    places = np.take(beside(indices, np.arange, x.shape[axis]), indices, mode=mode)  # type: ignore[call-overload]
+    places = within(indices, x.shape[axis], mode)
     return getitem(x, at(axis, x, places if places.ndim else int(places)))
+
+
+def within(indices: Any, n: int, mode: str) -> Array:
+    """The places in 0 to n - 1 that indices name, by a mode of `take`."""
+    if type(indices) not in KINDS:
+        return np.take(np.arange(n), indices, mode=mode)  # type: ignore[call-overload]
+    if mode == "clip":
+        return np.clip(indices, 0, n - 1)
+    if mode == "raise" and ((indices < -n) | (indices >= n)).any():
+        raise IndexError(f"take: an index is out of bounds for axis with size {n}")
+    return indices % n
 
 
 def take_along_axis(x: Operand, indices: Any, axis: int | None = -1) -> Tensor:
@@ -288,7 +299,9 @@ def sort(x: Operand, axis: int | None = -1, kind: Any = None, *, stable: bool | 
     x, axis = (ravel(x), -1) if axis is None else (as_operand(x), axis)
     if kind is not None and stable is not None:
         raise ValueError("sort: give kind or stable, not both")
-    order = np.argsort(plain(x), axis=normalize_axis_index(axis, x.ndim), kind=kind or "stable")
+    values = plain(x)
+    kind = "stable" if type(values) in KINDS else kind or "stable"
+    order = np.argsort(values, axis=normalize_axis_index(axis, x.ndim), kind=kind)
     return take_along_axis(x, order, axis)
 
 
@@ -299,7 +312,8 @@ def partition(x: Operand, kth: int | Sequence[int], axis: int | None = -1, kind:
     """
     x, axis = (ravel(x), -1) if axis is None else (as_operand(x), axis)
     axis, values = normalize_axis_index(axis, x.ndim), plain(x)
-    places = np.argsort(np.partition(values, kth, axis, kind), axis, "stable")
+    how = () if type(values) in KINDS else (kind,)
+    places = np.argsort(np.partition(values, kth, axis, *how), axis, "stable")
     order = np.empty_like(places)
     np.put_along_axis(order, places, np.argsort(values, axis, "stable"), axis)
     return take_along_axis(x, order, axis)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu.arrays import beside, brought, home
+from tinygrad_edu.arrays import KINDS, beside, brought, home
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.elementwise import Operand, as_operand, astype, power, where
@@ -406,7 +406,10 @@ def finished(out: Tensor, dtype: DTypeLike | None, axis: int) -> Tensor:
 )
 def _geomspace(start: Array, stop: Array, num: int, endpoint: bool) -> Array:
     """Numbers from start to stop with equal ratios."""
-    return np.geomspace(start, stop, num, endpoint, np.result_type(start, stop, 1.0))
+    if type(start) not in KINDS and type(stop) not in KINDS:
+        return np.geomspace(start, stop, num, endpoint, np.result_type(start, stop, 1.0))
+    ratio = (stop / start)[None]
+    return (start * ratio ** way(ratio, num, endpoint)).astype(np.result_type(start, stop, 1.0))
 
 
 def geomspace(

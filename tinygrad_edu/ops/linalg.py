@@ -278,7 +278,7 @@ def cond(x: Operand, p: Any = None) -> Tensor:
         top, bottom = (s[..., -1], s[..., 0]) if p == -2 else (s[..., 0], s[..., -1])
         zero = plain(bottom) == 0
         return where(zero, math.inf, top / where(zero, 1.0, bottom))
-    zero = np.linalg.slogdet(plain(x)).sign == 0
+    zero = np.linalg.slogdet(plain(x))[0] == 0
     x = where(zero[..., None, None], beside(x, np.eye, x.shape[-1], dtype=x.dtype), x)
     return where(zero, math.inf, matrix_norm(x, ord=p) * matrix_norm(inv(x), ord=p))
 

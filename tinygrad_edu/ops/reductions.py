@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_edu.arrays import beside
+from tinygrad_edu.arrays import axis_of, beside
 from tinygrad_edu.engine import Array, op, plain
 from tinygrad_edu.ops.axes import addends, at, backwards, flag, prepared, restore
 from tinygrad_edu.ops.elementwise import (
@@ -108,20 +108,20 @@ def to_winners(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Ar
     won = x == best
     if not (best == best).all():
         won, g = won | (best != best), where(best == best, g, np.nan)
-    count = np.sum(won, axis=axis, keepdims=True, dtype=accumulator(x, axis) or x.dtype)
+    count = np.sum(won, axis=axis_of(won, axis), keepdims=True, dtype=accumulator(x, axis) or x.dtype)
     return g * won / count
 
 
 @op(to_winners)
 def _max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     """Largest element over axes."""
-    return np.max(x, axis=axis, keepdims=keepdims)
+    return np.max(x, axis=axis_of(x, axis), keepdims=keepdims)
 
 
 @op(to_winners)
 def _min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     """Smallest element over axes."""
-    return np.min(x, axis=axis, keepdims=keepdims)
+    return np.min(x, axis=axis_of(x, axis), keepdims=keepdims)
 
 
 def max(
@@ -244,7 +244,7 @@ def to_running_factors(g: Array, out: Array, x: Array, axis: int | None) -> Arra
 @op(to_running_factors)
 def _cumprod(x: Operand, axis: int | None = None) -> Array:
     """Running product."""
-    return np.cumprod(x, axis=axis)  # type: ignore[arg-type]
+    return np.cumprod(x, axis_of(x, axis))  # type: ignore[arg-type]
 
 
 def cumprod(x: Operand, axis: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
@@ -310,7 +310,7 @@ def to_factors(g: Array, out: Array, x: Array, axis: Axis, keepdims: bool) -> Ar
 @op(to_factors)
 def _prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     """Product over axes."""
-    return np.prod(x, axis=axis, keepdims=keepdims)  # type: ignore[arg-type]
+    return np.prod(x, axis=axis_of(x, axis), keepdims=keepdims)  # type: ignore[arg-type]
 
 
 def prod(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu.arrays import array_of, beside, brought
+from tinygrad_edu.arrays import KINDS, array_of, beside, brought
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops.axes import at
 from tinygrad_edu.ops.choices import remainder
@@ -257,7 +257,8 @@ def interp_to_xp(g: Array, out: Array, x: Array, xp: Array, fp: Array) -> Tensor
 def _interp(x: Operand, xp: Operand, fp: Operand) -> Array:
     """np.interp, in the dtype of floating operands."""
     dtype = np.result_type(x, xp, fp)
-    out = np.interp(*[array_of(each, float) for each in (x, xp, fp)])
+    operands: Any = [array_of(each, float) for each in (x, xp, fp)]
+    out = np.interp(*[np.copy(each, "C") if type(each) in KINDS else each for each in operands])
     return array_of(out).astype(dtype if dtype.kind == "f" else float)[()]
 
 

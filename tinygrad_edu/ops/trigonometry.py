@@ -181,7 +181,7 @@ def _bessel(x: Array, n: int) -> Array:
     if n == 0:
         return np.i0(x)
     wide = x.astype(np.result_type(x, float))
-    largest = float(np.max(np.fmin(np.abs(wide), 720), initial=0))  # beyond 713 all are infinite
+    largest = float(np.max(np.fmin(np.abs(wide), 720))) if x.size else 0.0  # beyond 713 all are infinite
     steps = 6 + int(n + 9 * math.sqrt(largest)) // 4
     half, total = np.sinh if n % 2 else np.cosh, 0 * wide
     for k in range(steps + 1):
