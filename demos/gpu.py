@@ -67,7 +67,8 @@ def gpu():
 def walk():
     """Runs the tests of all ops and layers on CuPy's arrays in place of the stand-in's; 1 if some fail."""
     environment = os.environ | {"TINYGRAD_EDU_ARRAYS": "cupy"}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--no-header", "--tb=line", *TESTS]
+    options = ["-q", "-rs", "-n", "0", "-W", "default", "--no-header", "--tb=line"]  # CuPy's own warnings are no errors
+    command = [sys.executable, "-m", "pytest", *options, *TESTS]
     print(f"TINYGRAD_EDU_ARRAYS=cupy python {' '.join(command[1:])}", flush=True)
     return int(subprocess.run(command, cwd=ROOT, env=environment).returncode != 0)
 

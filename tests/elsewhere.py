@@ -2,7 +2,8 @@
 
 It answers NumPy's two protocols and has the attributes and methods of an array. As with CuPy, numbers may stand beside
 it and NumPy's arrays of integers and booleans may be its indices, but it does not mix with other arrays, it does not
-become one unless asked by `get`, and each number of it is an array of shape (). Every attempt is counted.
+become one unless asked by `get`, and each number of it is an array of shape (). Every attempt is counted. What the
+functions of CuPy 14 do not take, it refuses too.
 
 With TINYGRAD_EDU_ARRAYS=cupy in the environment the tests run on CuPy's arrays themselves, as `python demos/gpu.py`
 does where there is a GPU.
@@ -128,6 +129,8 @@ def check_call(name, args, kwargs):
     """Refuses what CuPy's function or method of that name does not take."""
     if UNKNOWN.get(name, set()) & kwargs.keys() or len(args) > MOST.get(name, 99):
         raise TypeError(f"{name}() got an unexpected argument: {args}, {kwargs}")
+    if name == "astype" and np.dtype(args[1]) == np.longdouble:
+        raise ValueError("Unsupported dtype float128")
     if name in ("sort", "argsort") and (*args[2:], kwargs.get("kind"))[0] not in (None, "stable"):
         raise ValueError("kind can only be None or 'stable'")
     if name == "sliding_window_view" and kwargs.get("writeable"):

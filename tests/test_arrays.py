@@ -10,7 +10,7 @@ import pytest
 from domains import DOMAINS, FUNCTIONS
 from elsewhere import ATTEMPTS, BROUGHT_HOME, KIND, LIBRARY, PLACE, Elsewhere, nothing_is_converted, numbers, there
 from finite_differences import flat, ours, weights
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from strategies import convolutions, filled, variables
 
 from tinygrad_edu import (
@@ -40,6 +40,15 @@ AT_HOME = {  # functions that bring an array home: which elements are meant, or 
     "percentile": lambda x: np.percentile(x, 30),
     "quantile": lambda x: np.quantile(x, 0.3),
 }
+SIGNS = "singular and eigenvectors are unique up to their signs, which a GPU's library chooses otherwise"
+NOT_ON_CUPY = {"eigh": SIGNS, "svd": SIGNS}  # what CuPy answers otherwise, and why
+
+
+def skip_gaps(name, params=()):
+    """Leaves out what no comparison with NumPy can show, on CuPy itself; and a dtype that CuPy has not."""
+    if LIBRARY == "cupy" and name in NOT_ON_CUPY:
+        pytest.skip(NOT_ON_CUPY[name])
+    assume("dtype" not in params or np.dtype(params["dtype"]) != np.longdouble)
 
 
 def results(function, args, params):
@@ -85,7 +94,9 @@ def check_elsewhere(function, args, params):
 @given(data=st.data())
 @settings(max_examples=4)
 def test_every_op(name, data):
-    check_elsewhere(REGISTRY[name].call, *data.draw(DOMAINS[name]))
+    args, params = data.draw(DOMAINS[name])
+    skip_gaps(name, params)
+    check_elsewhere(REGISTRY[name].call, args, params)
     assert BROUGHT_HOME == []
 
 
@@ -93,7 +104,9 @@ def test_every_op(name, data):
 @given(data=st.data())
 @settings(max_examples=4)
 def test_every_composed_function(name, data):
-    check_elsewhere(ours(name), *data.draw(FUNCTIONS[name]))
+    args, params = data.draw(FUNCTIONS[name])
+    skip_gaps(name, params)
+    check_elsewhere(ours(name), args, params)
     assert name in AT_HOME or BROUGHT_HOME == []
 
 
@@ -111,7 +124,7 @@ def test_an_op_that_reads_the_numbers_is_caught():
     try:
         with pytest.raises(TypeError, match="Implicit conversion to a NumPy array is not allowed"):
             check_elsewhere(reads, (np.ones(3),), {})
-        assert len(ATTEMPTS) == 1
+        assert len(ATTEMPTS) == (KIND is Elsewhere)
     finally:
         del REGISTRY["reads"]
         ATTEMPTS.clear()

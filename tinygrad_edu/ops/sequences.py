@@ -258,7 +258,8 @@ def _interp(x: Operand, xp: Operand, fp: Operand) -> Array:
     """np.interp, in the dtype of floating operands."""
     dtype = np.result_type(x, xp, fp)
     operands: Any = [array_of(each, float) for each in (x, xp, fp)]
-    out = np.interp(*[np.copy(each, "C") if type(each) in KINDS else each for each in operands])
+    operands = [np.copy(each, "C") if type(each) in KINDS else each for each in operands]
+    out = np.interp(*operands)
     return array_of(out).astype(dtype if dtype.kind == "f" else float)[()]
 
 
