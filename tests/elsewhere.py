@@ -10,7 +10,7 @@ does where there is a GPU.
 """
 
 import os
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +27,8 @@ class Elsewhere(NDArrayOperatorsMixin):
     def __init__(self, values):
         self._hidden = np.asarray(values)
         self.base = self if self._hidden.base is not None else None  # whether the memory is another array's
+        flags = self._hidden.flags
+        self.flags = SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous)
 
     def get(self):
         """The values, as an array of NumPy's: what a program asks for by name."""
@@ -83,9 +85,6 @@ class Elsewhere(NDArrayOperatorsMixin):
 
     def __float__(self):
         return float(self._hidden)
-
-    def __index__(self):
-        return self._hidden.__index__()
 
     def __repr__(self):
         return f"Elsewhere({self._hidden!r})"

@@ -31,6 +31,11 @@ from tinygrad_edu.ops import by_windows, convolution
 from tinygrad_edu.ops.elementwise import erf_elsewhere
 
 AT_HOME = {  # functions that bring an array home: which elements are meant, or between which a quantile lies
+    "array_split": lambda x: np.array_split(x, there(np.array([1]))),
+    "dsplit": lambda x: np.dsplit(x[None], there(np.array([1]))),
+    "hsplit": lambda x: np.hsplit(x, there(np.array([1]))),
+    "split": lambda x: np.split(x, there(np.array([1]))),
+    "vsplit": lambda x: np.vsplit(x, there(np.array([1]))),
     "delete": lambda x: np.delete(x, there(np.array([0]))),
     "insert": lambda x: np.insert(x, there(np.array([0])), 1.0),
     "median": np.median,
@@ -169,7 +174,7 @@ def test_pictures_and_checks():
     assert gradcheck(lambda a: np.tanh(a @ a), there(np.eye(2)), order=2)
     with detect_anomaly():
         (x * x).sum().backward()
-    model = nn.MLP([8, 16, 3]).to(PLACE)
+    model = nn.MLP([8, 16, 3], batch_norm=True).to(PLACE)
     assert "16" in str(model.summary(8)) and "relu" in model.graph(there(X)).source
 
 

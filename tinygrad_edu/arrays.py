@@ -7,9 +7,13 @@ an op is computed where its operands lie. Three things NumPy does without asking
     x * np.eye(3)               # mixes two places; `beside` makes the second array where x lies
     np.asarray(x.sum())[()]     # takes out a number; elsewhere that is an array of shape () and stays one
 
-Quantiles, medians, np.insert and np.delete bring home which elements are meant. Where a shape or a way depends on
-values (x[x > 0], np.unique, is any NaN there?), the program waits for a number. What the other library lacks is its
-own TypeError. Writing into the .data of a result is seen by nobody there.
+Quantiles, medians, np.split, np.insert and np.delete bring home which elements are meant. Where a shape or a way
+depends on values (x[x > 0], np.unique, is any NaN there?), the program waits for a number. What the other library lacks
+is its own TypeError. Writing into the .data of a result is seen by nobody there.
+
+The calls fit CuPy 14, which asks less than NumPy: an index out of bounds wraps around there, and np.linalg answers NaN
+or inf for a matrix that cannot be inverted or factored (cupyx.errstate(linalg="raise") makes it an error). It has no
+longdouble.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def preserve_state(model: Module, *others: object) -> Iterator[None]:
     a forward does not change them.
     """
     attributes = [(module, dict(vars(module))) for module in model.modules()]
-    buffers = [(buffer, buffer.copy()) for buffer in model.buffers() if buffer.flags.writeable]
+    buffers = [(buffer, buffer.copy()) for buffer in model.buffers() if getattr(buffer.flags, "writeable", True)]
     gradients = [(p, p.grad) for p in model.parameters()]
     generators = [default_generator(), *generators_in([model, *others]).values()]
     states = [(generator, generator.bit_generator.state) for generator in generators]

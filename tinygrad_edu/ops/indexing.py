@@ -94,7 +94,7 @@ def array_split(x: Operand, indices_or_sections: int | Sequence[int], axis: int 
     x = as_operand(x)
     n = x.shape[normalize_axis_index(axis, x.ndim)]
     if np.ndim(indices_or_sections):
-        cuts = [0, *indices_or_sections, n]  # type: ignore[misc]
+        cuts = [0, *home(indices_or_sections), n]
     else:
         sections = integer(indices_or_sections)  # type: ignore[arg-type]
         if sections <= 0:
