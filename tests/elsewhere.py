@@ -138,6 +138,8 @@ def check_call(name, args, kwargs):
         raise AttributeError(f"{type(args[0]).__name__!r} object has no attribute 'astype'")
     if name in REDUCTIONS and args[0].shape == () and (*args[1:], kwargs.get("axis"))[0] not in (None, ()):
         raise np.exceptions.AxisError("axis is out of bounds for array of dimension 0")
+    if name == "solve" and args[1].ndim > 1 and args[0].shape[:-1] != args[1].shape[:-1]:
+        raise ValueError("a must have (..., M, M) shape and b must have (..., M, K) for multidimensional b")
     if name == "interp" and not all(x.flags.c_contiguous for x in args):
         raise NotImplementedError("Non-C-contiguous x is currently not supported")
 

@@ -25,7 +25,7 @@ from tinygrad_edu import (
     nn,
     op,
 )
-from tinygrad_edu.arrays import KINDS, is_elsewhere
+from tinygrad_edu.arrays import KINDS, beside, is_elsewhere
 from tinygrad_edu.engine import REGISTRY
 from tinygrad_edu.ops import by_windows, convolution
 from tinygrad_edu.ops.elementwise import erf_elsewhere
@@ -119,6 +119,41 @@ def test_every_composed_function(name, data):
 def test_what_is_worked_out_at_home(name):
     AT_HOME[name](Tensor(there(np.array([[1.0, 4.0], [2.0, 3.0]]))))
     assert KIND is not Elsewhere or BROUGHT_HOME
+
+
+MATRIX = np.array([[4.0, 1.0], [9.0, 3.0]])
+PLACES = np.array([[1, -1], [0, -2]])
+OTHER_WAYS = {  # what goes another way elsewhere, by arguments that the walk does not draw
+    "cholesky": lambda put: np.linalg.cholesky(Tensor(put(MATRIX)), upper=True),
+    "clip": lambda put: np.take(Tensor(put(MATRIX)), put(3 * PLACES), 1, mode="clip"),
+    "geomspace": lambda put: np.geomspace(Tensor(put(-MATRIX)), -8.0, 4),
+    "hermitian": lambda put: np.linalg.pinv(Tensor(put(MATRIX)), hermitian=True),
+    "number": lambda put: np.max(Tensor(put(np.array(3.0))), axis=-1),
+    "partition": lambda put: np.partition(Tensor(put(MATRIX)), 1, 0, "introselect"),
+    "raise": lambda put: np.take(Tensor(put(MATRIX)), put(PLACES), 0),
+    "rcond": lambda put: np.linalg.pinv(Tensor(put(MATRIX[None])), [1e-15]),
+    "solve": lambda put: np.linalg.solve(Tensor(put(MATRIX)), put(np.ones((3, 2, 1)))),
+    "sort": lambda put: np.sort(Tensor(put(MATRIX)), kind="quicksort"),
+    "where": lambda put: np.where(True, Tensor(put(MATRIX)), 0.0),
+    "wrap": lambda put: np.take(Tensor(put(MATRIX)), put(3 * PLACES), 1, mode="wrap"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_WAYS)
+def test_other_ways(name):
+    found, expected = OTHER_WAYS[name](there), OTHER_WAYS[name](lambda values: values)
+    agree(found, expected.data)
+    found.sum().backward()
+
+
+def test_an_index_out_of_bounds_is_refused():
+    with pytest.raises(IndexError, match="take: an index is out of bounds for axis with size 2"):
+        np.take(Tensor(there(MATRIX)), there(PLACES + 2), 0)
+
+
+def test_a_function_that_the_library_lacks():
+    with pytest.raises(TypeError, match=f"^{LIBRARY} has no geomspace, which is needed here"):
+        beside(there(MATRIX), np.geomspace, 1.0, 2.0)
 
 
 def test_an_op_that_reads_the_numbers_is_caught():

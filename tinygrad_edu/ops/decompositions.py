@@ -95,6 +95,9 @@ def solve_to_x(g: Array, out: Array, x: Array, y: Array) -> Array:
 @op(solve_to_x, lambda g, out, x, y: solve_to_y(g, x, y))
 def solve(x: Array, y: Array) -> Array:
     """x^-1 @ y: (..., n, n), (..., n, k) -> (..., n, k). A y of one dimension is a vector."""
+    if type(x) in KINDS and y.ndim > 1 and x.shape[:-2] != y.shape[:-2]:  # CuPy does not broadcast them
+        stack = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        x, y = [np.broadcast_to(each, stack + each.shape[-2:]) for each in (x, y)]
     return np.linalg.solve(x, y)
 
 
