@@ -1,6 +1,9 @@
 """Models elsewhere: layers, optimizers and training on a stand-in for CuPy's arrays, and the way there and back."""
 
 import math
+from collections import ChainMap, UserDict, UserList, deque, namedtuple
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -178,6 +181,87 @@ def test_a_model_moves_and_comes_back():
         np.testing.assert_array_equal(values, before[path])
     model.to(PLACE.asarray).to(home)
     np.testing.assert_allclose(model(X).data, expected, 1e-5, 1e-6)
+
+
+@dataclass
+class Held:
+    """Holds one thing."""
+
+    kept: object
+
+
+@dataclass(frozen=True)
+class Cold:
+    """Cannot be changed."""
+
+    z: object
+
+
+HOLDERS = {
+    "list": lambda x: [x], "a dict by numbers": lambda x: {1: x}, "a key with a dot": lambda x: {"a.b": x},
+    "nested": lambda x: {"k": [1, {"z": x}]}, "deque": lambda x: deque([x]), "UserDict": lambda x: UserDict(z=x),
+    "UserList": lambda x: UserList([x]), "ChainMap": lambda x: ChainMap({"z": x}),
+    "SimpleNamespace": lambda x: SimpleNamespace(z=x), "dataclass": Held, "twice": lambda x: [x, x],
+}  # fmt: skip
+FIXED = {
+    "tuple": lambda x: (x,), "mappingproxy": lambda x: MappingProxyType({"z": x}),
+    "Pair": namedtuple("Pair", "z"), "Cold": Cold,
+}  # fmt: skip
+
+
+def holding(held):
+    """A module that holds a parameter and, in something, a buffer."""
+    module = nn.Linear(2, 2)
+    module.x = held
+    assert len(dict(module.named_buffers())) == 1
+    return module
+
+
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
+def test_buffers_move_whatever_holds_them(holder):
+    module = holding(holder(np.ones(2)))
+    paths = [*module.state_dict()]
+    module.to(PLACE)
+    assert [type(array) for array in module.buffers()] == [KIND] and [*module.state_dict()] == paths
+    module.to(np)
+    assert [type(array) for array in module.buffers()] == [np.ndarray]
+
+
+@pytest.mark.parametrize("kind", FIXED)
+def test_what_cannot_be_replaced_is_named_and_nothing_moves(kind):
+    module = holding(FIXED[kind](np.ones(2)))
+    with pytest.raises(TypeError, match=rf"to: the buffer x\.[0z] stands in a {kind}, where none can take its place"):
+        module.to(PLACE)
+    assert type(module.weight.data) is np.ndarray
+
+
+def test_a_move_that_fails_half_way_moves_nothing():
+    module, left = nn.Linear(2, 2), [1]
+
+    def full(x):
+        if not left:
+            raise MemoryError("the GPU is full")
+        left.pop()
+        return PLACE.asarray(x)
+
+    with pytest.raises(MemoryError, match="the GPU is full"):
+        module.to(full)
+    assert all(type(p.data) is np.ndarray for p in module.parameters())
+
+
+def test_what_is_shared_stays_shared():
+    layer = nn.Linear(2, 2, bias=False)
+    model, array = nn.Sequential(layer, layer), np.ones(2)
+    model.a, model.b = [array], {"c": array}
+    model.to(PLACE)
+    assert model.a[0] is model.b["c"] and model[0].weight is model[1].weight
+
+
+def test_a_gradient_with_a_graph_does_not_move():
+    layer = nn.Linear(2, 1)
+    layer(np.ones((1, 2), np.float32)).sum().backward(create_graph=True)
+    with pytest.raises(TypeError, match="a gradient is a Tensor with a graph"):
+        layer.to(PLACE)
 
 
 def test_a_graph_from_before_the_move_is_refused():

@@ -56,7 +56,7 @@ from tinygrad_edu.nn.paths import (
     without_repeats,
     written,
 )  # fmt: skip
-from tinygrad_edu.nn.places import converter, put_at
+from tinygrad_edu.nn.places import move
 from tinygrad_edu.nn.summary import InputShape, preserve_state, summary
 from tinygrad_edu.scopes import mark
 from tinygrad_edu.tensor import Tensor
@@ -342,11 +342,7 @@ class Module(metaclass=Kind):
 
         Make the optimizer afterwards. `place` is a library with `asarray`, or such a function; else it is a TypeError.
         """
-        convert = converter(place)
-        for module in self.modules():
-            for kind in (Tensor, AnyArray):
-                for path, value in list(module._own(kind)):
-                    put_at(module, path, convert, value)
+        move(self, place)
         return self
 
     @answering_for

@@ -17,9 +17,9 @@ from tinygrad_edu.engine import plain
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [
-    "IncompatibleKeys", "Named", "build", "containers", "contradictions", "far_below", "find_values", "hidden",
-    "is_container", "is_parameter", "mismatches", "misplaced", "parameters_in", "read_values", "too_deep", "walk",
-    "without_collisions", "without_repeats", "written",
+    "MAPPINGS", "SEQUENCES", "IncompatibleKeys", "Named", "build", "containers", "contradictions", "far_below",
+    "find_values", "hidden", "is_container", "is_parameter", "mismatches", "misplaced", "parameters_in", "parts_of",
+    "read_values", "too_deep", "walk", "without_collisions", "without_repeats", "written",
 ]  # fmt: skip
 
 T = TypeVar("T")
