@@ -1,27 +1,24 @@
 """Programs on several ranks: mpiexec, where it and mpi4py are installed."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from ranks import launch
 
-BESIDE = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-MPIEXEC = shutil.which("mpiexec", path=BESIDE)
 LIBRARY = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 
 needs_mpi = pytest.mark.skipif(
-    not (MPIEXEC and find_spec("mpi4py")), reason='no mpi4py or no mpiexec; pip install -e ".[mpi]" brings them'
+    bool(launch.missing()), reason='no mpi4py or no mpiexec; pip install -e ".[mpi]" brings them'
 )
 
 
 def mpiexec(program, *words):
     """Runs a program on two ranks; returns exit code, stdout, stderr and seconds."""
-    command = [MPIEXEC, "-n", "2", sys.executable, str(program), *map(str, words)]
+    command = [launch.mpiexec(), "-n", "2", sys.executable, str(program), *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": LIBRARY, "OPENBLAS_NUM_THREADS": "1"}
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)

@@ -7,13 +7,14 @@ are a time of 0.62.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from ranks import launch
+
 from speed import peers
-from speed.timing import installed, interleaved, rows
+from speed.timing import interleaved, rows
 from tinygrad_edu.training import DataParallel
 
 SIZES, BATCH = [784, 1024, 1024, 10], 1024
@@ -21,15 +22,9 @@ CASE = "step of 784-1024-1024-10, global batch 1024, Adam"
 ALONE, SHARED = "tinygrad_edu, 1 rank", "tinygrad_edu, 2 ranks"
 
 
-def mpiexec():
-    """The path of mpiexec: that which was installed beside this Python, or another."""
-    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return shutil.which("mpiexec", path=beside)
-
-
 def missing():
     """Why this cannot be measured, or None."""
-    if not installed("mpi4py") or not mpiexec():
+    if launch.missing():
         return 'ranks: there is no mpi4py or no mpiexec (pip install -e ".[mpi]" brings both)'
     return "ranks: there is one core, and two ranks need two" if os.cpu_count() == 1 else None
 
@@ -42,7 +37,7 @@ def cases(quick, threads=1):
 def measure(case, threads, quick):
     """Rows of one rank and of two."""
     numbers = [*((2, 2) if quick else (15, 8)), BATCH, *SIZES]
-    command = [mpiexec(), "-n", "2", sys.executable, "-m", "speed.ranks", *map(str, numbers)]
+    command = [launch.mpiexec(), "-n", "2", sys.executable, "-m", "speed.ranks", *map(str, numbers)]
     where = {"cwd": Path(__file__).parents[1], "env": {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **where)
     return rows(case, json.loads(done.stdout))
