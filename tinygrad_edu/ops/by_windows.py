@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.arrays import beside
 from tinygrad_edu.engine import Array
 
-__all__ = ["conv2d", "conv2d_input", "conv2d_weight", "fold", "views"]
+__all__ = ["Pair", "conv2d", "conv2d_input", "conv2d_weight", "fold", "reach", "views"]
 
 Pair = tuple[int, int]
 
 
+def reach(size: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
+    """How many rows and columns a window reaches over, as it takes each dilation-th alone."""
+    return tuple([gap * (n - 1) + 1 for n, gap in zip(size, dilation, strict=True)])
+
+
 def views(x: Array, size: Sequence[int], stride: Pair, dilation: Pair) -> list[Array]:
     """For each element of a window what stands there in all windows: views (n, c, rows, columns)."""
-    reach = [gap * (n - 1) + 1 for n, gap in zip(size, dilation, strict=True)]
-    ends = [n - far + 1 for n, far in zip(x.shape[2:], reach, strict=True)]
+    ends = [n - far + 1 for n, far in zip(x.shape[2:], reach(size, dilation), strict=True)]
     corners = [(i * dilation[0], j * dilation[1]) for i, j in np.ndindex(*size)]
     return [x[:, :, i : i + ends[0] : stride[0], j : j + ends[1] : stride[1]] for i, j in corners]
 
@@ -60,19 +63,21 @@ def conv2d(x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair,
     return out.reshape((len(x), len(weight), *out.shape[3:]))
 
 
-def conv2d_input(y: Array, weight: Array, shape: tuple[int, ...], **how: Any) -> Array:
+def conv2d_input(
+    y: Array, weight: Array, shape: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
     """The transpose of conv2d to its input: (n, out, rows, columns) -> shape, (n, c, h, w)."""
-    groups, padding, size = how["groups"], how["padding"], weight.shape[2:]
+    size, (n, c, h, w) = weight.shape[2:], shape
     kernels = grouped(weight.reshape((*weight.shape[:2], -1)), 0, groups)
     parts = np.einsum("ngors,gock->kngcrs", grouped(y, 1, groups), kernels)
     parts = parts.reshape((prod(size), len(y), -1, *y.shape[2:]))
-    n, c, h, w = shape
-    bordered = (n, c, h + 2 * padding[0], w + 2 * padding[1])
-    out = fold(list(parts), size, how["stride"], bordered, how["dilation"])
+    out = fold(list(parts), size, stride, (n, c, h + 2 * padding[0], w + 2 * padding[1]), dilation)
     return out[:, :, padding[0] : padding[0] + h, padding[1] : padding[1] + w]
 
 
-def conv2d_weight(x: Array, y: Array, shape: tuple[int, ...], **how: Any) -> Array:
+def conv2d_weight(
+    x: Array, y: Array, shape: tuple[int, ...], stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
     """The transpose of conv2d to its kernels: (n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size)."""
-    parts = seen(x, shape[2:], **how)
-    return np.einsum("kngcrs,ngors->gock", parts, grouped(y, 1, how["groups"])).reshape(shape)
+    parts = seen(x, shape[2:], stride, padding, dilation, groups)
+    return np.einsum("kngcrs,ngors->gock", parts, grouped(y, 1, groups)).reshape(shape)

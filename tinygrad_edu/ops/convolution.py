@@ -41,6 +41,7 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from tinygrad_edu.arrays import KINDS, beside
 from tinygrad_edu.engine import Array, is_tensor, op, plain
 from tinygrad_edu.ops import by_windows
+from tinygrad_edu.ops.by_windows import Pair, reach
 from tinygrad_edu.ops.elementwise import unless_nan
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
@@ -50,16 +51,10 @@ __all__ = [
     "winners",
 ]  # fmt: skip
 
-Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]
 NO_GAPS = (1, 1)
 LIKE = np.empty((2, 2, 2, 2)).transpose(3, 0, 1, 2)  # arrays like it lie in memory as (channels, height, width, n)
 SLAB = 2**22  # bytes of pixels that are copied at a time
-
-
-def reach(size: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
-    """How many rows and columns a window reaches over, as it takes each dilation-th alone."""
-    return tuple([gap * (n - 1) + 1 for n, gap in zip(size, dilation, strict=True)])
 
 
 @op(lambda g, out, x, size, stride, dilation: fold(g, size, stride, x.shape, dilation))
@@ -183,8 +178,7 @@ def conv2d_input(
     Named as in torch.nn.grad; a layer that does this is a ConvTranspose2d (Zeiler et al. 2010).
     """
     if type(y) in KINDS:
-        how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        return by_windows.conv2d_input(y, weight, shape, **how)
+        return by_windows.conv2d_input(y, weight, shape, stride, padding, dilation, groups)
     dtype, (n, c, height, width), (high, wide) = np.result_type(y, weight), shape, weight.shape[2:]
     out = np.zeros_like(LIKE, np.promote_types(dtype, np.float32), shape=(n, c, height, width + 2 * padding[1]))
     met = columns(rows(out, groups), wide, stride[1], dilation[1])
@@ -215,8 +209,7 @@ def conv2d_weight(
 ) -> Array:
     """(n, c, h, w), (n, out, rows, columns) -> shape, (out, c, *size): the windows, weighted with y and added up."""
     if type(x) in KINDS:
-        how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        return by_windows.conv2d_weight(x, y, shape, **how)
+        return by_windows.conv2d_weight(x, y, shape, stride, padding, dilation, groups)
     dtype, (kernels, c, high, wide) = np.result_type(x, y), shape
     out = np.zeros((groups, c * high * wide, kernels // groups), np.promote_types(dtype, np.float32))
     lines = matrices(y, groups).transpose(1, 0, 3, 2)
