@@ -313,6 +313,8 @@ def test_without_mpiexec_nothing_is_imported_and_nothing_done(monkeypatch):
     assert model.weight.grad is held and (held == 1).all()
     with pytest.raises(TypeError, match="DataParallel: model must be of the class Module"):
         DataParallel([model])
+    with pytest.raises(TypeError, match=r"DataParallel: comm is 2; it must be an mpi4py communicator: MPI\.COMM_WORLD"):
+        DataParallel(model, 2)
 
 
 @pytest.mark.parametrize("names", ranks.LAUNCHERS[:2])

@@ -54,7 +54,7 @@ class DataParallel(metaclass=Named):
 
     Raises:
         ImportError: mpiexec has started several processes, and mpi4py or an MPI library is missing.
-        TypeError: The model is not a Module.
+        TypeError: The model is not a Module, or comm no communicator.
         ValueError: The ranks have different models.
 
     Example:
@@ -69,6 +69,8 @@ class DataParallel(metaclass=Named):
 
     def __init__(self, model: Module, comm: Communicator | None = None) -> None:
         check_class("DataParallel: model", model, Module)
+        if comm is not None and not hasattr(comm, "Iallreduce"):
+            raise TypeError(f"DataParallel: comm is {comm!r:.60}; it must be an mpi4py communicator: MPI.COMM_WORLD")
         self.model = model
         self._comm = world() if comm is None else comm
         self.rank, self.size = (0, 1) if self._comm is None else (self._comm.Get_rank(), self._comm.Get_size())
