@@ -80,7 +80,7 @@ def beside(x: Any, create: Callable[..., Any], *args: Any, **kwargs: Any) -> Any
 
 
 def brought(x: Any, to: Any) -> Any:
-    """Numbers or an array of NumPy's, brought to where the array or Tensor `to` lies if that is elsewhere."""
+    """Numbers or an array of NumPy's, brought to where the array or Tensor `to` lies if that is elsewhere; else x."""
     if not KINDS or type(x) in KINDS or hasattr(x, "_values"):
         return x
     return np.asarray(x, like=place) if type(place := getattr(to, "_values", to)) in KINDS else x

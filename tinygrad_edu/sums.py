@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.arrays import KINDS, array_of, axis_of
+from tinygrad_edu.arrays import KINDS, axis_of
 
 __all__ = ["FEW", "accumulator", "add_up", "first_along", "mean_of", "running_sum"]
 
@@ -62,7 +62,7 @@ def by_product(x: Any, axis: int | tuple[int, ...]) -> Any:
 
 def mean_of(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     """np.mean of an array, in its own dtype, or float64 for integers; finite even where the sum is not (float16)."""
-    x = x if hasattr(x, "dtype") else array_of(x)
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     wide = accumulator(x, axis) if x.dtype.kind == "f" else FLOAT64
     total = add_up(x, axis, keepdims) if wide is None else np.sum(x, axis_of(x, axis), wide, keepdims=keepdims)
     if not x.size and total.size:

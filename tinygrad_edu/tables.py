@@ -50,9 +50,8 @@ def markdown_table(rows: Rows, right: Collection[str], below: Sequence[str] = ()
     parts = []
     if rows:
         rule = ["---:" if header in right else ":---" for header in rows[0]]
-        escaped = [
-            [escape_markdown(MINUS.sub("\u2212", cell)) for cell in row] for row in rows
-        ]  # lines break after a "-"
+        # A true minus, as lines break after a "-"
+        escaped = [[escape_markdown(MINUS.sub("\u2212", cell)) for cell in row] for row in rows]
         parts.append("\n".join([f"| {' | '.join(row)} |" for row in (escaped[0], rule, *escaped[1:])]))
     if below:
         parts.append("\\\n".join(map(escape_markdown, below)))

@@ -124,7 +124,7 @@ def judge(
         return Verdict("not set", right)
     if own is Ellipsis:
         return Verdict("wrong", right, None, "still to be filled in")
-    numbers = as_numbers(own)
+    numbers = real_numbers(own)
     if numbers is None:
         dtype = own.dtype if isinstance(own, ndarray) else None
         what = "real numbers" if dtype or isinstance(own, complex) else "numbers"
@@ -144,7 +144,7 @@ def judge(
     return Verdict("wrong", right, numbers, hint, furthest(numbers, right) if right.ndim else None)
 
 
-def as_numbers(own: object) -> ndarray | None:
+def real_numbers(own: object) -> ndarray | None:
     """An array of real numbers; None if it is something else."""
     try:
         array = np.asarray(home(plain(own)))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 import numpy as np
 from numpy import float64, ndarray
 
-from tinygrad_edu.arrays import CONSTANTS, KINDS, array_of, own, placed
+from tinygrad_edu.arrays import CONSTANTS, KINDS, own, placed
 from tinygrad_edu.engine.modes import PLAIN, Mode, current_mode, run_hooks, stored_mode
 from tinygrad_edu.engine.node import REGISTRY, Node, Op, described, is_tensor, new_number
 from tinygrad_edu.garbage import watch_growth
@@ -167,7 +167,7 @@ def current(x: Any, consumer: Tensor) -> Any:
 def unbroadcast(g: Any, x: Tensor, tensor: Tensor, position: int) -> Any:
     """Makes of what a vjp of `tensor` returned the gradient of x: sums where NumPy broadcast x, keeps x's dtype."""
     op, shape, dtype = tensor._op, x._values.shape, x._values.dtype
-    g = g if hasattr(g, "shape") else array_of(g)
+    g = g if hasattr(g, "shape") else np.asarray(g)
     if g.shape != shape:
         extra = g.ndim - len(shape)
         padded = (1,) * extra + shape

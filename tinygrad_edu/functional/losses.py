@@ -92,7 +92,7 @@ def of_equal_shape(name: str, input: Operand, target: Operand) -> tuple[Tensor, 
 
 def constant_like(x: Operand, input: Tensor) -> Tensor:
     """Labels or weights in the dtype of the input, which they must not widen; a Tensor as it is."""
-    x = as_operand(x if is_tensor(x) else brought(x, input))
+    x = as_operand(brought(x, input))
     return x if is_tensor(x) else x.astype(np.result_type(input.dtype, 1.0), copy=False)
 
 

@@ -130,7 +130,7 @@ def leaves_of(arrays: Any, depth: int = 0) -> Iterator[tuple[int, Tensor]]:
 
 def append(x: Operand, values: Operand, axis: int | None = None) -> Tensor:
     """values behind x along an axis, or both flattened."""
-    return concatenate([x, values if is_tensor(values) else brought(values, x)], axis)
+    return concatenate([x, brought(values, x)], axis)
 
 
 def insert(x: Operand, obj: Any, values: Operand, axis: int | None = None) -> Tensor:
@@ -143,7 +143,7 @@ def insert(x: Operand, obj: Any, values: Operand, axis: int | None = None) -> Te
         axis: None for the flattened array.
     """
     x = ravel(x) if axis is None else as_operand(x)
-    values = as_operand(values if is_tensor(values) else brought(values, x))
+    values = as_operand(brought(values, x))
     axis = normalize_axis_index(0 if axis is None else axis, x.ndim)
     n, shape = x.shape[axis], list(x.shape)
     places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(home(obj))

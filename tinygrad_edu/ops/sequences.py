@@ -74,10 +74,7 @@ def diff(
 def ediff1d(x: Operand, to_end: Operand | None = None, to_begin: Operand | None = None) -> Tensor:
     """Differences of the flattened x, with numbers put behind and before them."""
     x = ravel(x)
-    before, after = [
-        [] if end is None else [cast(ravel(end if is_tensor(end) else brought(end, x)), x.dtype)]
-        for end in (to_begin, to_end)
-    ]
+    before, after = [[] if end is None else [cast(ravel(brought(end, x)), x.dtype)] for end in (to_begin, to_end)]
     steps = along(x, 0, 1) - along(x, 0, None, -1)
     return concatenate([*before, steps, *after]) if before or after else steps
 
@@ -114,7 +111,7 @@ def gradient(
     """
     x = as_float(x)
     axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    steps = [as_float(h if is_tensor(h) else brought(h, x)) for h in spacing or (1.0,)]
+    steps = [as_float(brought(h, x)) for h in spacing or (1.0,)]
     if len(steps) == 1 and not steps[0].ndim:
         steps *= len(axes)
     if len(steps) != len(axes):
